@@ -1,0 +1,13 @@
+# Warnings are errors; assertions (CHECK) stay on in every build type.
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
+                    -Wno-missing-field-initializers -Werror)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # GNU statement expressions carry TRY; __extension__ does not silence clang's own warning.
+  add_compile_options(-Wno-gnu-statement-expression)
+endif()
+if(WH_SANITIZE)
+  add_compile_options(-fsanitize=${WH_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${WH_SANITIZE})
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")

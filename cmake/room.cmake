@@ -1,0 +1,62 @@
+# wh_room(NAME DEPS other-rooms... LIBS libraries...): one folder is one room is one target.
+#
+# Every *.cc beside the room's CMakeLists.txt belongs to the library wh_NAME, except:
+#   *_test.cc   one program NAME_test, each test case a CTest case
+#   *_fuzz.cc   one libFuzzer program each; without WH_FUZZ, a CTest case that replays
+#               tests/corpus/<target>/ and a short seeded run of random bytes
+#   *_bench.cc  one program NAME_bench (Google Benchmark), built with WH_BENCH
+function(wh_room name)
+  cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
+  set(dir ${CMAKE_CURRENT_SOURCE_DIR})
+  file(GLOB_RECURSE all CONFIGURE_DEPENDS ${dir}/*.cc)
+  set(sources ${all})
+  list(FILTER sources EXCLUDE REGEX "_(test|fuzz|bench)\\.cc$")
+  if(sources)
+    add_library(wh_${name} STATIC ${sources})
+    set(scope PUBLIC)
+  else()
+    add_library(wh_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(wh_${name} ${scope} ${CMAKE_SOURCE_DIR}/src)
+  list(TRANSFORM ARG_DEPS PREPEND wh_)
+  target_link_libraries(wh_${name} ${scope} ${ARG_DEPS} ${ARG_LIBS} fmt::fmt)
+
+  set(tests ${all})
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  if(tests AND WH_TESTS)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE wh_${name} GTest::gtest_main)
+    gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
+                         PROPERTIES LABELS ${name} TIMEOUT 300)
+  endif()
+
+  set(fuzzers ${all})
+  list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
+  foreach(fuzzer ${fuzzers})
+    get_filename_component(target ${fuzzer} NAME_WE)
+    wh_fuzz_target(${target} ${fuzzer} wh_${name} ${name})
+  endforeach()
+
+  set(benches ${all})
+  list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
+  if(benches AND WH_BENCH)
+    add_executable(${name}_bench ${benches})
+    target_link_libraries(${name}_bench PRIVATE wh_${name} benchmark::benchmark_main)
+  endif()
+endfunction()
+
+function(wh_fuzz_target target source library label)
+  set(corpus ${CMAKE_SOURCE_DIR}/tests/corpus/${target})
+  if(WH_FUZZ)
+    add_executable(${target} ${source})
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer)
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    target_link_libraries(${target} PRIVATE ${library})
+  elseif(WH_TESTS)
+    add_executable(${target} ${source} ${CMAKE_SOURCE_DIR}/tools/fuzz_driver.cc)
+    target_link_libraries(${target} PRIVATE ${library})
+    add_test(NAME fuzz.${target} COMMAND ${target} ${corpus})
+    set_tests_properties(fuzz.${target} PROPERTIES LABELS "${label};fuzz" TIMEOUT 300)
+  endif()
+endfunction()

@@ -1,0 +1,78 @@
+// A frame: a vector of up to 256 packets that move through the house together.
+//
+// Nodes take a frame and hand frames on, so that one node's code and tables stay in the cache for the whole
+// vector. A frame owns its packets; those left in it when it is destroyed go back to their pool.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "net/packet.h"
+
+namespace wh::net {
+
+class Frame {
+ public:
+  static constexpr uint32_t kCapacity = 256;
+
+  Frame() = default;
+  Frame(Frame&& o) noexcept { take_all(o); }
+  Frame& operator=(Frame&& o) noexcept {
+    if (this != &o) {
+      clear();
+      take_all(o);
+    }
+    return *this;
+  }
+  Frame(const Frame&) = delete;
+  Frame& operator=(const Frame&) = delete;
+  ~Frame() { clear(); }
+
+  uint32_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  bool full() const { return size_ == kCapacity; }
+  Packet& operator[](uint32_t i) { return *packets_[i]; }
+  std::span<Packet* const> packets() const { return {packets_, size_}; }
+
+  // REQUIRES: not full.
+  void push(PacketPtr packet) {
+    CHECK(size_ < kCapacity);
+    packets_[size_++] = packet.release();
+  }
+  // Takes packet i out; its place is null until release_all() or clear(). REQUIRES: not yet taken.
+  PacketPtr take(uint32_t i) {
+    CHECK(i < size_ && packets_[i] != nullptr);
+    return PacketPtr(std::exchange(packets_[i], nullptr));
+  }
+  // Frees what was not taken.
+  void clear() {
+    for (uint32_t i = 0; i < size_; ++i) {
+      if (packets_[i] != nullptr) PacketRelease{}(packets_[i]);
+    }
+    size_ = 0;
+  }
+
+ private:
+  void take_all(Frame& o) {
+    size_ = std::exchange(o.size_, 0);
+    std::copy_n(o.packets_, size_, packets_);
+  }
+  uint32_t size_ = 0;
+  Packet* packets_[kCapacity];
+};
+
+// Whoever takes frames of packets: a link, an interface's input, a node.
+class FrameSink {
+ public:
+  virtual ~FrameSink() = default;
+  virtual void accept(Frame frame) = 0;
+};
+
+// Whoever takes packets one at a time: the stages of a link.
+class PacketSink {
+ public:
+  virtual ~PacketSink() = default;
+  virtual void accept(PacketPtr packet) = 0;
+};
+
+}  // namespace wh::net

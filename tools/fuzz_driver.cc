@@ -1,0 +1,103 @@
+// Runs a fuzz target without libFuzzer, so that every build and every compiler replays its corpus.
+//
+// usage: TARGET [CORPUS_DIR...] [--seed=N] [--runs=N]
+// Each file of the corpus is fed as it is, then mutated by a seeded generator `runs` times. A failure
+// prints the seed that repeats the run, and the input that did it is written to crash-<seed>-<run>.
+#include <algorithm>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/random.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+
+namespace {
+
+using Input = std::vector<uint8_t>;
+uint64_t g_seed = 1;
+uint64_t g_run = 0;
+Input g_input;
+
+void report_and_keep() {
+  char name[64];
+  std::snprintf(name, sizeof name, "crash-%llu-%llu", static_cast<unsigned long long>(g_seed),
+                static_cast<unsigned long long>(g_run));
+  if (std::FILE* f = std::fopen(name, "wb")) {
+    std::fwrite(g_input.data(), 1, g_input.size(), f);
+    std::fclose(f);
+  }
+  std::fprintf(stderr, "fuzz: failed at run %llu; input kept in %s; replay: --seed=%llu\n",
+               static_cast<unsigned long long>(g_run), name,
+               static_cast<unsigned long long>(g_seed));
+}
+
+void on_abort(int) {
+  report_and_keep();
+  std::signal(SIGABRT, SIG_DFL);
+  std::abort();
+}
+
+void feed(Input input) {
+  g_input = std::move(input);
+  LLVMFuzzerTestOneInput(g_input.data(), g_input.size());
+  ++g_run;
+}
+
+Input mutate(Input in, wh::Random& random) {
+  const uint64_t edits = 1 + random.below(8);
+  for (uint64_t i = 0; i < edits; ++i) {
+    const uint64_t at = random.below(in.size() + 1);
+    switch (random.below(4)) {
+      case 0:
+        if (at < in.size()) in[at] = static_cast<uint8_t>(random.below(256));
+        break;
+      case 1:
+        if (at < in.size()) in[at] = static_cast<uint8_t>(in[at] ^ (1u << random.below(8)));
+        break;
+      case 2: in.resize(at); break;
+      default:
+        in.insert(in.begin() + static_cast<std::ptrdiff_t>(at),
+                  static_cast<uint8_t>(random.below(256)));
+    }
+  }
+  return in;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<Input> corpus;
+  uint64_t runs = 2000;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view arg = argv[i];
+    if (arg.starts_with("--seed=")) {
+      g_seed = std::strtoull(argv[i] + 7, nullptr, 10);
+    } else if (arg.starts_with("--runs=")) {
+      runs = std::strtoull(argv[i] + 7, nullptr, 10);
+    } else if (std::filesystem::is_directory(arg)) {
+      std::vector<std::filesystem::path> files;
+      for (const auto& entry : std::filesystem::directory_iterator(arg)) files.push_back(entry);
+      std::sort(files.begin(), files.end());
+      for (const auto& path : files) {
+        std::ifstream f(path, std::ios::binary);
+        corpus.emplace_back(std::istreambuf_iterator<char>(f), std::istreambuf_iterator<char>());
+      }
+    }
+  }
+  std::signal(SIGABRT, on_abort);
+  for (const Input& input : corpus) feed(input);
+  if (corpus.empty()) corpus.push_back(Input(64, 0));
+  wh::Random random(g_seed);
+  for (uint64_t i = 0; i < runs; ++i) feed(mutate(corpus[random.below(corpus.size())], random));
+  std::printf("%zu corpus inputs and %llu mutations, seed %llu\n", corpus.size(),
+              static_cast<unsigned long long>(runs), static_cast<unsigned long long>(g_seed));
+  return 0;
+}
