@@ -1,8 +1,9 @@
 // Runs a fuzz target without libFuzzer, so that every build and every compiler replays its corpus.
 //
 // usage: TARGET [CORPUS_DIR...] [--seed=N] [--runs=N]
-// Each file of the corpus is fed as it is, then mutated by a seeded generator `runs` times. A failure
-// prints the seed that repeats the run, and the input that did it is written to crash-<seed>-<run>.
+// Each file of the corpus is fed as it is, then mutated by a seeded generator `runs` times. A
+// failure prints the seed that repeats the run, and the input that did it is written to
+// crash-<seed>-<run>.
 #include <algorithm>
 #include <csignal>
 #include <cstdint>

@@ -1,7 +1,8 @@
 // Assertions for what must never be, on in every build.
 //
-// A CHECK that fails is a bug in this program, never bad input: it prints what was claimed, the values
-// and the place, and aborts. What can fail at run time returns Result<T> (core/result.h) instead.
+// A CHECK that fails is a bug in this program, never bad input: it prints what was claimed, the
+// values and the place, and aborts. What can fail at run time returns Result<T> (core/result.h)
+// instead.
 #pragma once
 
 #include <fmt/format.h>
@@ -29,11 +30,11 @@ template <class A, class B>
 
 #define CHECK(claim) \
   (__builtin_expect(!(claim), 0) ? ::wh::check_failed(__FILE__, __LINE__, #claim, "") : (void)0)
-#define WH_CHECK_OP(op, a, b)                                                        \
-  do {                                                                               \
-    const auto& wh_check_a = (a);                                                    \
-    const auto& wh_check_b = (b);                                                    \
-    if (__builtin_expect(!(wh_check_a op wh_check_b), 0))                            \
+#define WH_CHECK_OP(op, a, b)                                                               \
+  do {                                                                                      \
+    const auto& wh_check_a = (a);                                                           \
+    const auto& wh_check_b = (b);                                                           \
+    if (__builtin_expect(!(wh_check_a op wh_check_b), 0))                                   \
       ::wh::check_op_failed(__FILE__, __LINE__, #a " " #op " " #b, wh_check_a, wh_check_b); \
   } while (false)
 #define CHECK_EQ(a, b) WH_CHECK_OP(==, a, b)

@@ -1,8 +1,9 @@
-// A log-linear histogram of non-negative integers: exact below 2^k, then 2^k buckets to each power of two.
+// A log-linear histogram of non-negative integers: exact below 2^k, then 2^k buckets to each power
+// of two.
 //
-// With the default k = 7 a reported quantile is at most 1/128 (0.8 %) above the recorded value, whatever
-// its size; counts, minimum, maximum and mean are exact. Memory is fixed (under 60 KiB), recording a
-// value costs a count-leading-zeros and an increment.
+// With the default k = 7 a reported quantile is at most 1/128 (0.8 %) above the recorded value,
+// whatever its size; counts, minimum, maximum and mean are exact. Memory is fixed (under 60 KiB),
+// recording a value costs a count-leading-zeros and an increment.
 #pragma once
 
 #include <algorithm>
@@ -44,13 +45,13 @@ class Histogram {
     return count_ == 0 ? 0 : static_cast<double>(sum_) / static_cast<double>(count_);
   }
 
-  // The smallest recorded bucket's upper edge such that at least q of all values are at or below it,
-  // never above max(). REQUIRES: 0 <= q <= 1. An empty histogram answers 0.
+  // The smallest recorded bucket's upper edge such that at least q of all values are at or below
+  // it, never above max(). REQUIRES: 0 <= q <= 1. An empty histogram answers 0.
   uint64_t quantile(double q) const {
     CHECK(q >= 0 && q <= 1);
     if (count_ == 0) return 0;
-    const auto wanted = std::max<uint64_t>(
-        1, static_cast<uint64_t>(std::ceil(q * static_cast<double>(count_))));
+    const auto wanted =
+        std::max<uint64_t>(1, static_cast<uint64_t>(std::ceil(q * static_cast<double>(count_))));
     uint64_t seen = 0;
     for (size_t i = 0; i < kBuckets; ++i) {
       seen += buckets_[i];

@@ -1,8 +1,8 @@
 // A doubly linked list whose links live in the elements: no allocation, O(1) removal from anywhere.
 //
 // struct Conn { ListLink by_slot; ... };  IntrusiveList<Conn, &Conn::by_slot> slot;
-// The list does not own its elements. An element is on at most one list per link, and takes itself off
-// when its link is destroyed. A list may be destroyed or spliced while elements are on it.
+// The list does not own its elements. An element is on at most one list per link, and takes itself
+// off when its link is destroyed. A list may be destroyed or spliced while elements are on it.
 #pragma once
 
 #include <cstddef>

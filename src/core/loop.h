@@ -1,8 +1,8 @@
 // The event loop: the only teller of time, and the owner of every timer.
 //
-// A component is given a Loop& and knows nothing else of time. VirtualLoop (core/virtual_loop.h) jumps from
-// deadline to deadline; the real one (host/real_loop.h) waits in epoll. Timers are members of the component
-// they wake: arming one allocates nothing, and destroying it disarms it.
+// A component is given a Loop& and knows nothing else of time. VirtualLoop (core/virtual_loop.h)
+// jumps from deadline to deadline; the real one (host/real_loop.h) waits in epoll. Timers are
+// members of the component they wake: arming one allocates nothing, and destroying it disarms it.
 //
 //   class Sender {
 //     explicit Sender(Loop& loop) : loop_(loop), due_(loop, [this] { send(); }) {}
@@ -11,9 +11,9 @@
 //     Timer due_;
 //   };
 //
-// Order: timers fire by deadline; those with one deadline fire in the order in which they were armed. A timer
-// armed for the past fires next, and now() never goes back.
-// Threads: a loop and everything on it belong to one thread.
+// Order: timers fire by deadline; those with one deadline fire in the order in which they were
+// armed. A timer armed for the past fires next, and now() never goes back. Threads: a loop and
+// everything on it belong to one thread.
 #pragma once
 
 #include <cstdint>
@@ -57,12 +57,12 @@ class Loop {
 
   // The time of the event being handled. It does not move while an action runs.
   Instant now() const { return now_; }
-  // The clock read afresh. In virtual time this is now(); in real time it is later by what has been spent
-  // since. Use it where lateness itself is measured.
+  // The clock read afresh. In virtual time this is now(); in real time it is later by what has been
+  // spent since. Use it where lateness itself is measured.
   virtual Instant clock() { return now_; }
 
-  // Handles events until stop(), until `deadline` has been reached (now() is then the deadline), or until
-  // nothing is left that could happen. Returns false when stopped.
+  // Handles events until stop(), until `deadline` has been reached (now() is then the deadline), or
+  // until nothing is left that could happen. Returns false when stopped.
   virtual bool run_until(Instant deadline) = 0;
   bool run_for(Duration d) { return run_until(now_ + d); }
   bool run() { return run_until(kNever); }
@@ -111,7 +111,9 @@ class Loop {
   volatile int stopped_ = 0;
 };
 
-inline void Timer::arm(Instant when) { loop_.arm(*this, when); }
+inline void Timer::arm(Instant when) {
+  loop_.arm(*this, when);
+}
 inline void Timer::disarm() {
   if (is_armed()) loop_.disarm(*this);
 }

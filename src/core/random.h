@@ -1,8 +1,9 @@
-// Seeded random numbers: every chance in the house is drawn from one of these, handed down from one seed.
+// Seeded random numbers: every chance in the house is drawn from one of these, handed down from one
+// seed.
 //
-// The generator is xoshiro256** (Blackman and Vigna, 2018), seeded through splitmix64. fork("name") makes an
-// independent stream for a named part, so adding a draw in one part does not move the others.
-// std::uniform_* are not used: their results differ between standard libraries.
+// The generator is xoshiro256** (Blackman and Vigna, 2018), seeded through splitmix64. fork("name")
+// makes an independent stream for a named part, so adding a draw in one part does not move the
+// others. std::uniform_* are not used: their results differ between standard libraries.
 #pragma once
 
 #include <cmath>
@@ -21,7 +22,8 @@ class Random {
     for (uint64_t& word : state_) word = splitmix(seed);
   }
 
-  // An independent stream: the same parent seed and name give the same stream, whatever was drawn before.
+  // An independent stream: the same parent seed and name give the same stream, whatever was drawn
+  // before.
   Random fork(std::string_view name) const {
     uint64_t h = 0xcbf29ce484222325u ^ seed_;
     for (const char c : name) h = (h ^ static_cast<uint8_t>(c)) * 0x100000001b3u;

@@ -1,8 +1,8 @@
 // Result<T>: a value, or an Error that says what was attempted and why it could not be.
 //
-// Use it for everything that can fail at run time (a system call, a file, a word a user typed). An Error
-// carries a std::errc, which callers may act on, and a sentence for a person: what was wrong, where, and
-// what would be accepted. TRY(expr) yields the value or returns the error to the caller.
+// Use it for everything that can fail at run time (a system call, a file, a word a user typed). An
+// Error carries a std::errc, which callers may act on, and a sentence for a person: what was wrong,
+// where, and what would be accepted. TRY(expr) yields the value or returns the error to the caller.
 #pragma once
 
 #include <string>
@@ -48,20 +48,20 @@ inline tl::unexpected<Error> fail_with(std::errc code, std::string_view attempt)
 
 #define WH_CONCAT_(a, b) a##b
 #define WH_CONCAT(a, b) WH_CONCAT_(a, b)
-#define WH_TRY_(name, ...)                                                      \
-  __extension__({                                                               \
-    auto name = (__VA_ARGS__);                                                  \
-    if (!name.has_value()) return ::tl::unexpected(std::move(name).error());    \
-    std::move(name).value();                                                    \
+#define WH_TRY_(name, ...)                                                   \
+  __extension__({                                                            \
+    auto name = (__VA_ARGS__);                                               \
+    if (!name.has_value()) return ::tl::unexpected(std::move(name).error()); \
+    std::move(name).value();                                                 \
   })
 #define TRY(...) WH_TRY_(WH_CONCAT(wh_try_, __COUNTER__), __VA_ARGS__)
 
 // The value of a Result that cannot fail here; the caller says why in a comment.
-#define WH_MUST_(name, ...)                                                                     \
-  __extension__({                                                                               \
-    auto name = (__VA_ARGS__);                                                                  \
-    if (!name.has_value())                                                                      \
-      ::wh::check_failed(__FILE__, __LINE__, "MUST(" #__VA_ARGS__ ")", name.error().text);      \
-    std::move(name).value();                                                                    \
+#define WH_MUST_(name, ...)                                                                \
+  __extension__({                                                                          \
+    auto name = (__VA_ARGS__);                                                             \
+    if (!name.has_value())                                                                 \
+      ::wh::check_failed(__FILE__, __LINE__, "MUST(" #__VA_ARGS__ ")", name.error().text); \
+    std::move(name).value();                                                               \
   })
 #define MUST(...) WH_MUST_(WH_CONCAT(wh_must_, __COUNTER__), __VA_ARGS__)

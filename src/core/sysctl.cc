@@ -10,8 +10,8 @@ inline namespace core {
 namespace {
 
 bool is_below(std::string_view name, std::string_view prefix) {
-  return prefix.empty() || (name.starts_with(prefix) &&
-                            (name.size() == prefix.size() || name[prefix.size()] == '.'));
+  return prefix.empty() ||
+         (name.starts_with(prefix) && (name.size() == prefix.size() || name[prefix.size()] == '.'));
 }
 
 template <class... Fs>

@@ -1,12 +1,15 @@
-// The sysctl tree: every tunable and every counter of a network stack instance, under FreeBSD's own names.
+// The sysctl tree: every tunable and every counter of a network stack instance, under FreeBSD's own
+// names.
 //
-// One tree per vnet. A component registers its leaves once; the storage stays its own, so reading a tunable on
-// a hot path is reading a member. What a command, a JSON document or a chart shows comes from here (one set
-// of books). Names are dotted words; a node exists because a leaf below it does.
+// One tree per vnet. A component registers its leaves once; the storage stays its own, so reading a
+// tunable on a hot path is reading a member. What a command, a JSON document or a chart shows comes
+// from here (one set of books). Names are dotted words; a node exists because a leaf below it does.
 //
 //   tree.add_int("net.inet.tcp.hpts.min_sleep", &min_sleep_us,
-//                {.description = "least sleep of the callout", .unit = "us", .min = 50, .max = 512000});
-//   tree.set("net.inet.tcp.hpts.minsleep", "250");  // error: unknown oid ... did you mean ...min_sleep?
+//                {.description = "least sleep of the callout", .unit = "us", .min = 50, .max =
+//                512000});
+//   tree.set("net.inet.tcp.hpts.minsleep", "250");  // error: unknown oid ... did you mean
+//   ...min_sleep?
 //
 // Ownership: storage must outlive the tree's last use of it. Threads: belongs to its vnet's loop.
 #pragma once
@@ -32,7 +35,8 @@ class SysctlTree {
     std::string unit = "";  // "us", "slots", "bool", "bytes", ...
     int64_t min = std::numeric_limits<int64_t>::min();
     int64_t max = std::numeric_limits<int64_t>::max();
-    // Called after a value within bounds was stored; may refuse it, and then the old value is put back.
+    // Called after a value within bounds was stored; may refuse it, and then the old value is put
+    // back.
     std::function<Result<void>(int64_t)> on_change = {};
     std::vector<std::string> also = {};  // Further names of the same leaf.
   };
@@ -49,7 +53,8 @@ class SysctlTree {
     bool is_int = false;
   };
 
-  // The value found in *storage is the default. REQUIRES: the name is new and *storage is within bounds.
+  // The value found in *storage is the default. REQUIRES: the name is new and *storage is within
+  // bounds.
   void add_int(std::string name, int64_t* storage, IntSpec spec);
   void add_counter(std::string name, const uint64_t* storage, std::string description,
                    std::string unit = "");
@@ -57,8 +62,8 @@ class SysctlTree {
   // Removes all leaves at or below `prefix`.
   void remove(std::string_view prefix);
 
-  // Errors: an unknown name (with the nearest one), a node instead of a leaf, a read-only leaf, a value that is
-  // not a number or out of its range (with the range).
+  // Errors: an unknown name (with the nearest one), a node instead of a leaf, a read-only leaf, a
+  // value that is not a number or out of its range (with the range).
   Result<std::string> get(std::string_view name) const;
   Result<void> set(std::string_view name, std::string_view value);
   Result<void> assign(std::string_view name_equals_value);  // "a.b=1"

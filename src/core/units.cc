@@ -12,29 +12,43 @@ struct Unit {
   uint64_t scale;  // In the quantity's smallest unit.
 };
 
-constexpr std::array kTimeUnits = {
-    Unit{"ns", 1},          Unit{"us", 1'000},           Unit{"ms", 1'000'000},
-    Unit{"s", 1'000'000'000}, Unit{"min", 60'000'000'000}, Unit{"h", 3'600'000'000'000}};
-constexpr std::array kByteUnits = {
-    Unit{"B", 1},          Unit{"kB", 1'000},      Unit{"MB", 1'000'000},
-    Unit{"GB", 1'000'000'000}, Unit{"TB", 1'000'000'000'000}, Unit{"KB", 1'000},
-    Unit{"KiB", 1ull << 10}, Unit{"MiB", 1ull << 20}, Unit{"GiB", 1ull << 30},
-    Unit{"TiB", 1ull << 40}};
-constexpr std::array kRateUnits = {
-    Unit{"bps", 1},       Unit{"kbps", 1'000},       Unit{"Mbps", 1'000'000},
-    Unit{"Gbps", 1'000'000'000}, Unit{"Tbps", 1'000'000'000'000}, Unit{"bit/s", 1},
-    Unit{"kbit/s", 1'000}, Unit{"Mbit/s", 1'000'000}, Unit{"Gbit/s", 1'000'000'000},
-    Unit{"Kbps", 1'000}};
+constexpr std::array kTimeUnits = {Unit{"ns", 1},
+                                   Unit{"us", 1'000},
+                                   Unit{"ms", 1'000'000},
+                                   Unit{"s", 1'000'000'000},
+                                   Unit{"min", 60'000'000'000},
+                                   Unit{"h", 3'600'000'000'000}};
+constexpr std::array kByteUnits = {Unit{"B", 1},
+                                   Unit{"kB", 1'000},
+                                   Unit{"MB", 1'000'000},
+                                   Unit{"GB", 1'000'000'000},
+                                   Unit{"TB", 1'000'000'000'000},
+                                   Unit{"KB", 1'000},
+                                   Unit{"KiB", 1ull << 10},
+                                   Unit{"MiB", 1ull << 20},
+                                   Unit{"GiB", 1ull << 30},
+                                   Unit{"TiB", 1ull << 40}};
+constexpr std::array kRateUnits = {Unit{"bps", 1},
+                                   Unit{"kbps", 1'000},
+                                   Unit{"Mbps", 1'000'000},
+                                   Unit{"Gbps", 1'000'000'000},
+                                   Unit{"Tbps", 1'000'000'000'000},
+                                   Unit{"bit/s", 1},
+                                   Unit{"kbit/s", 1'000},
+                                   Unit{"Mbit/s", 1'000'000},
+                                   Unit{"Gbit/s", 1'000'000'000},
+                                   Unit{"Kbps", 1'000}};
 
 // A decimal number split into digits and the power of ten that its fraction divides by.
 struct Decimal {
   bool negative = false;
-  uint64_t digits = 0;
-  uint64_t divisor = 1;
+  Uint128 digits = 0;
+  Uint128 divisor = 1;
   std::string_view rest;
 };
 
-// Reads [-]digits[.digits]; nothing when the text does not begin so, or has more than 18 digits.
+// Reads [-]digits[.digits]; false when the text does not begin so, or has more than 25 digits
+// (times any unit, that still fits 128 bits).
 bool read_decimal(std::string_view text, Decimal& out) {
   size_t at = 0;
   if (at < text.size() && text[at] == '-') out.negative = true, ++at;
@@ -45,15 +59,14 @@ bool read_decimal(std::string_view text, Decimal& out) {
     if (c == '.' && !point && digits > 0) {
       point = true;
     } else if (c >= '0' && c <= '9') {
-      if (out.digits > 999'999'999'999'999'999u) return false;
-      out.digits = out.digits * 10 + static_cast<uint64_t>(c - '0');
+      if (++digits > 25) return false;
+      out.digits = out.digits * 10 + static_cast<unsigned>(c - '0');
       if (point) out.divisor *= 10;
-      ++digits;
     } else {
       break;
     }
   }
-  if (digits == 0 || text[at - 1] == '.' || out.divisor > 1'000'000'000'000'000'000u) return false;
+  if (digits == 0 || text[at - 1] == '.') return false;
   out.rest = text.substr(at);
   return true;
 }
@@ -65,7 +78,7 @@ Result<Int128> parse_quantity(std::string_view text, std::span<const Unit> units
   if (read_decimal(text, number)) {
     for (const Unit& unit : units) {
       if (number.rest != unit.name) continue;
-      const Uint128 scaled = Uint128(number.digits) * unit.scale;
+      const Uint128 scaled = number.digits * unit.scale;
       if (scaled % number.divisor != 0) {
         return fail("'{}' is not a whole number of {}; accepted: {}", text, units[0].name, example);
       }

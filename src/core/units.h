@@ -1,8 +1,9 @@
 // Times, sizes and rates as types, with text that parses and prints alike.
 //
-// Duration and Instant are std::chrono nanoseconds in 64 bits (292 years); Bytes is a count of bytes;
-// Rate is bits per second. Products run through 128 bits, so 400 Gbps times a year does not overflow.
-// Only meaningful arithmetic compiles: Bytes + Bytes, Instant + Duration; never Bytes + Duration.
+// Duration and Instant are std::chrono nanoseconds in 64 bits (292 years); Bytes is a count of
+// bytes; Rate is bits per second. Products run through 128 bits, so 400 Gbps times a year does not
+// overflow. Only meaningful arithmetic compiles: Bytes + Bytes, Instant + Duration; never Bytes +
+// Duration.
 //
 // Text: durations `12.5ms`, `90s`, `250us`, `5min`; sizes `1500B`, `64KiB`, `3kB`; rates `40Mbps`,
 // `2.5Gbps`, `infinite`. parse(to_string(x)) == x for every x.
@@ -110,18 +111,30 @@ class Rate {
   uint64_t bps_ = 0;
 };
 
-constexpr Bytes operator""_B(unsigned long long n) { return Bytes(static_cast<int64_t>(n)); }
-constexpr Bytes operator""_KiB(unsigned long long n) { return Bytes(static_cast<int64_t>(n << 10)); }
-constexpr Bytes operator""_MiB(unsigned long long n) { return Bytes(static_cast<int64_t>(n << 20)); }
-constexpr Rate operator""_bps(unsigned long long n) { return Rate::bits_per_second(n); }
-constexpr Rate operator""_kbps(unsigned long long n) { return Rate::bits_per_second(n * 1000); }
-constexpr Rate operator""_Mbps(unsigned long long n) { return Rate::bits_per_second(n * 1000000); }
+constexpr Bytes operator""_B(unsigned long long n) {
+  return Bytes(static_cast<int64_t>(n));
+}
+constexpr Bytes operator""_KiB(unsigned long long n) {
+  return Bytes(static_cast<int64_t>(n << 10));
+}
+constexpr Bytes operator""_MiB(unsigned long long n) {
+  return Bytes(static_cast<int64_t>(n << 20));
+}
+constexpr Rate operator""_bps(unsigned long long n) {
+  return Rate::bits_per_second(n);
+}
+constexpr Rate operator""_kbps(unsigned long long n) {
+  return Rate::bits_per_second(n * 1000);
+}
+constexpr Rate operator""_Mbps(unsigned long long n) {
+  return Rate::bits_per_second(n * 1000000);
+}
 constexpr Rate operator""_Gbps(unsigned long long n) {
   return Rate::bits_per_second(n * 1000000000);
 }
 
-// Text to value. The whole text must be a decimal number and a unit; a fraction must name a whole number
-// of the smallest unit (ns, byte, bit/s). Errors name the text and what would be accepted.
+// Text to value. The whole text must be a decimal number and a unit; a fraction must name a whole
+// number of the smallest unit (ns, byte, bit/s). Errors name the text and what would be accepted.
 Result<Duration> parse_duration(std::string_view text);
 Result<Bytes> parse_bytes(std::string_view text);
 Result<Rate> parse_rate(std::string_view text);  // also kbit/s, Mbit/s, Gbit/s, bit/s
@@ -130,8 +143,12 @@ std::string to_string(Duration d);
 std::string to_string(Bytes b);
 std::string to_string(Rate r);
 
-constexpr double to_seconds(Duration d) { return static_cast<double>(d.count()) * 1e-9; }
-constexpr double to_ms(Duration d) { return static_cast<double>(d.count()) * 1e-6; }
+constexpr double to_seconds(Duration d) {
+  return static_cast<double>(d.count()) * 1e-9;
+}
+constexpr double to_ms(Duration d) {
+  return static_cast<double>(d.count()) * 1e-6;
+}
 
 }  // namespace core
 }  // namespace wh

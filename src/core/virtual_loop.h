@@ -1,8 +1,8 @@
 // Virtual time: a discrete-event loop that jumps to the next deadline.
 //
-// Deterministic and as fast as the processor allows: nothing here reads a clock. Time begins at kEpoch, not at
-// zero, so that "zero means unset" mistakes show; a test may begin elsewhere, say just before a 32-bit
-// microsecond counter wraps.
+// Deterministic and as fast as the processor allows: nothing here reads a clock. Time begins at
+// kEpoch, not at zero, so that "zero means unset" mistakes show; a test may begin elsewhere, say
+// just before a 32-bit microsecond counter wraps.
 #pragma once
 
 #include "core/loop.h"

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The house's own taste, as far as a script can judge it: lengths of lines, functions and files, words that never
+# land, the shape of headers, READMEs of rooms. usage: check_style.sh [ROOT]
+set -euo pipefail
+cd "${1:-$(dirname "$0")/..}"
+files=$(git ls-files -co --exclude-standard -- 'src/*.h' 'src/*.cc' 'tools/*.cc' 'tests/*.cc' 'tests/*.h' 'bench/*.cc' 'examples/*.cc' | sort -u)
+[ -n "$files" ] || files=$(find src tools tests -name '*.h' -o -name '*.cc')
+bad=0
+complain() { printf '%s\n' "$1"; bad=1; }
+for f in $files; do
+  [ -f "$f" ] || continue
+  lines=$(wc -l < "$f")
+  [ "$lines" -le 500 ] || complain "$f: $lines lines; a file has at most 500"
+  out=$(awk -v f="$f" '
+    length($0) > 100 { print f ":" FNR ": " length($0) " columns; at most 100" }
+    /TODO|FIXME|XXX/ { print f ":" FNR ": unfinished work never lands" }
+    /^[A-Za-z].*\)( const)?( override)? \{$/ && !/^(namespace|class|struct|enum)/ { start = FNR }
+    /^}/ { if (start && FNR - start > 70) print f ":" start ": a function of " FNR - start " lines; at most 70"; start = 0 }
+  ' "$f")
+  [ -z "$out" ] || complain "$out"
+  case "$f" in *.h) grep -q '^#pragma once' "$f" || complain "$f: no #pragma once" ;; esac
+done
+for room in src/*/; do
+  if [ ! -f "$room/README.md" ]; then complain "$room: no README.md"; continue; fi
+  lines=$(wc -l < "$room/README.md")
+  [ "$lines" -le 60 ] || complain "$room/README.md: $lines lines; at most 60"
+done
+[ "$bad" = 0 ] && echo "style holds: $(printf '%s\n' $files | wc -l) files"
+exit "$bad"
