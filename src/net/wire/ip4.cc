@@ -1,0 +1,84 @@
+#include "net/wire/ip4.h"
+
+namespace wh::net {
+namespace {
+
+constexpr uint8_t kEndOfOptions = 0, kNoOperation = 1;
+
+}  // namespace
+
+void Ip4Header::emit(std::span<uint8_t> out) const {
+  CHECK(out.size() >= size() && options_size % 4 == 0 && options_size <= options.size());
+  CHECK(fragment_offset % 8 == 0 && total_length >= size());
+  uint8_t* at = out.data();
+  at[0] = static_cast<uint8_t>(0x40 | size() / 4);
+  at[1] = tos;
+  store16(at + 2, total_length);
+  store16(at + 4, id);
+  store16(at + 6, static_cast<uint16_t>((dont_fragment ? 0x4000 : 0) |
+                                        (more_fragments ? 0x2000 : 0) | fragment_offset / 8));
+  at[8] = ttl;
+  at[9] = protocol;
+  store16(at + 10, 0);
+  store32(at + 12, source.value);
+  store32(at + 16, destination.value);
+  std::memcpy(at + kMinSize, options.data(), options_size);
+  const uint16_t checksum = header_checksum(out.first(size()));
+  std::memcpy(at + 10, &checksum, sizeof checksum);
+}
+
+Ip4Header Ip4View::header() const {
+  Ip4Header h;
+  h.source = source();
+  h.destination = destination();
+  h.protocol = protocol();
+  h.ttl = ttl();
+  h.tos = tos();
+  h.total_length = static_cast<uint16_t>(total_length());
+  h.id = id();
+  h.dont_fragment = dont_fragment();
+  h.more_fragments = more_fragments();
+  h.fragment_offset = static_cast<uint16_t>(fragment_offset());
+  h.options_size = static_cast<uint8_t>(options().size());
+  std::memcpy(h.options.data(), options().data(), options().size());
+  return h;
+}
+
+// Each option but the one-byte ones has a length that covers its own two bytes and stays within the
+// header.
+bool Ip4View::are_options_sound(std::span<const uint8_t> options) {
+  while (!options.empty() && options[0] != kEndOfOptions) {
+    size_t length = 1;
+    if (options[0] != kNoOperation) {
+      if (options.size() < 2) return false;
+      length = options[1];
+      if (length < 2 || length > options.size()) return false;
+    }
+    options = options.subspan(length);
+  }
+  return true;
+}
+
+// RFC 1624 equation 3: HC' = ~(~HC + ~m + m'), of the 16-bit word that holds the changed byte.
+static void replace_word(uint8_t* header, size_t offset, uint16_t word) {
+  uint32_t sum = static_cast<uint16_t>(~load16(header + 10));
+  sum += static_cast<uint16_t>(~load16(header + offset));
+  sum += word;
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  store16(header + 10, static_cast<uint16_t>(~sum));
+  store16(header + offset, word);
+}
+
+void decrement_ttl(std::span<uint8_t> header) {
+  CHECK(header.size() >= Ip4Header::kMinSize && header[8] > 0);
+  replace_word(header.data(), 8, static_cast<uint16_t>(load16(header.data() + 8) - 0x100));
+}
+
+void set_ecn(std::span<uint8_t> header, uint8_t ecn) {
+  CHECK(header.size() >= Ip4Header::kMinSize && ecn <= 3);
+  const uint16_t old = load16(header.data());
+  replace_word(header.data(), 0, static_cast<uint16_t>((old & ~3) | ecn));
+}
+
+}  // namespace wh::net
