@@ -4,8 +4,11 @@
 // vector. A frame owns its packets; those left in it when it is destroyed go back to their pool.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <span>
+#include <utility>
 
 #include "net/packet.h"
 
@@ -39,7 +42,17 @@ class Frame {
     CHECK(size_ < kCapacity);
     packets_[size_++] = packet.release();
   }
-  // Takes packet i out; its place is null until release_all() or clear(). REQUIRES: not yet taken.
+  // Takes over packets that are owned by nobody else. REQUIRES: room for all of them.
+  void append(std::span<Packet* const> packets) {
+    CHECK(packets.size() <= kCapacity - size_);
+    // They may be this frame's own, just released.
+    std::memmove(packets_ + size_, packets.data(), packets.size_bytes());
+    size_ += static_cast<uint32_t>(packets.size());
+  }
+  // Gives up every packet, null where it was taken; the frame is empty then. The span is good until the next
+  // push, and whoever asked owns the packets in it.
+  std::span<Packet*> release() { return {packets_, std::exchange(size_, 0)}; }
+  // Takes packet i out; its place is null until release() or clear(). REQUIRES: not yet taken.
   PacketPtr take(uint32_t i) {
     CHECK(i < size_ && packets_[i] != nullptr);
     return PacketPtr(std::exchange(packets_[i], nullptr));

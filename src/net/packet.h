@@ -181,8 +181,8 @@ class Packet {
   uint8_t ecn = 0;             // The IP header's two ECN bits, on input.
   uint16_t gso_size = 0;       // Payload bytes a segment when this is to be cut later; 0 when not.
   uint16_t interface = 0;      // Index of the interface it came in by, or leaves by.
-  uint16_t next = 0;           // The next node chosen for it.
-  uint32_t adjacency = 0;      // Result of the lookup.
+  uint16_t reason = 0;         // Why it is being dropped: the graph's number of the reason.
+  uint32_t adjacency = 0;      // Result of the lookup; on its way to an ICMP error, what that shall say.
   uint32_t flow_hash = 0;
   uint32_t trace = 0;          // 0: not traced; else 1 + index into the graph's trace log.
   uint32_t flow = 0;           // Lab's mark of the flow it belongs to; 0 when none. Never on the wire.

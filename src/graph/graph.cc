@@ -1,0 +1,325 @@
+#include "graph/graph.h"
+
+#include <algorithm>
+
+#include "core/sysctl.h"
+
+namespace wh::graph {
+
+using net::Frame;
+using net::Packet;
+using net::PacketPtr;
+
+std::string Node::account(const Packet& packet) const {
+  return fmt::format("{} bytes, interface {}", packet.size(), packet.interface);
+}
+
+// Where packets end for a reason. The reason was counted by the node that gave it.
+class Graph::DropNode final : public Node {
+ public:
+  explicit DropNode(Graph& graph) : Node({.name = "error-drop"}), graph_(graph) {}
+  void process(Batch& batch) override {
+    graph_.drops_ += batch.size();
+    for (uint32_t i = 0; i < batch.size(); ++i) {
+      if (graph_.on_drop_) graph_.on_drop_(batch[i]);
+      batch.take(i);
+    }
+  }
+  std::string account(const Packet& packet) const override { return graph_.reason(packet); }
+
+ private:
+  Graph& graph_;
+};
+
+namespace {
+
+// Holds the books of work done by timers; no packet ever comes to it.
+class ProcessNode final : public Node {
+ public:
+  explicit ProcessNode(Spec spec) : Node(std::move(spec)) {}
+  void process(Batch&) override { UNREACHABLE(); }
+};
+
+}  // namespace
+
+Graph::Graph(Loop& loop, Config config)
+    : loop_(loop), config_(std::move(config)), started_(loop.now()), runtime_since_(loop.now()) {
+  add(std::make_unique<DropNode>(*this));
+}
+
+Graph::~Graph() = default;
+
+// --- building ---
+
+Node& Graph::add(std::unique_ptr<Node> node) {
+  const auto index = static_cast<NodeIndex>(nodes_.size());
+  CHECK(!running_ && nodes_.size() < 0xffff);
+  const bool is_new = by_name_.emplace(node->name(), index).second;
+  CHECK(is_new);
+  node->index_ = index;
+  NodeRuntime runtime;
+  runtime.arcs.push_back(0);  // error-drop is the first node of all.
+  runtime.first_error = static_cast<uint32_t>(errors_.size());
+  for (uint16_t code = 0; code < node->spec().errors.size(); ++code) {
+    errors_.push_back({index, code});
+  }
+  // The number of a reason must fit Packet::reason, where 0 is none.
+  CHECK(errors_.size() < 0xffff);
+  runtime.node = std::move(node);
+  nodes_.push_back(std::move(runtime));
+  return *nodes_.back().node;
+}
+
+NodeIndex Graph::add_process(std::string name, std::vector<ErrorSpec> errors) {
+  return add(std::make_unique<ProcessNode>(Node::Spec{.name = std::move(name),
+                                                      .errors = std::move(errors),
+                                                      .kind = NodeKind::Process}))
+      .index();
+}
+
+Result<void> Graph::link() {
+  for (NodeRuntime& runtime : nodes_) {
+    const auto& names = runtime.node->spec().next;
+    std::vector<NodeIndex> arcs{0};
+    for (const std::string& name : names) {
+      auto index = index_of(name);
+      if (!index) {
+        return tl::unexpected(
+            std::move(index.error()).within(fmt::format("next of {}", runtime.node->name())));
+      }
+      arcs.push_back(*index);
+    }
+    // Arcs added at run time stay behind the declared ones, which keep their places.
+    for (size_t i = arcs.size(); i < runtime.arcs.size(); ++i) arcs.push_back(runtime.arcs[i]);
+    runtime.arcs = std::move(arcs);
+  }
+  return {};
+}
+
+Arc Graph::add_arc(NodeIndex from, std::string_view to) {
+  auto& arcs = nodes_[from].arcs;
+  CHECK(arcs.size() > nodes_[from].node->spec().next.size());  // link() came first.
+  const NodeIndex target = MUST(index_of(to));                 // REQUIRES: it exists.
+  auto at = std::find(arcs.begin(), arcs.end(), target);
+  if (at == arcs.end()) at = arcs.insert(arcs.end(), target);
+  return static_cast<Arc>(at - arcs.begin());
+}
+
+Node* Graph::find(std::string_view name) {
+  const auto it = by_name_.find(std::string(name));
+  return it == by_name_.end() ? nullptr : nodes_[it->second].node.get();
+}
+
+Result<NodeIndex> Graph::index_of(std::string_view name) const {
+  const auto it = by_name_.find(std::string(name));
+  if (it != by_name_.end()) return it->second;
+  std::vector<std::string> names;
+  for (const NodeRuntime& n : nodes_) names.push_back(n.node->name());
+  const std::string near = nearest(name, names);
+  if (near.empty()) return fail("no node '{}'", name);
+  return fail("no node '{}'; did you mean '{}'?", name, near);
+}
+
+// --- running ---
+
+Frame* Graph::open_frame(NodeIndex index) {
+  NodeRuntime& node = nodes_[index];
+  if (node.open != nullptr && !node.open->full()) return node.open;
+  if (pending_.size() - pending_head_ >= config_.max_pending_frames) return nullptr;
+  if (idle_.empty()) {
+    frames_.push_back(std::make_unique<Frame>());
+    idle_.push_back(frames_.back().get());
+  }
+  node.open = idle_.back();
+  idle_.pop_back();
+  pending_.push_back({index, node.open});
+  return node.open;
+}
+
+void Graph::append(NodeIndex index, std::span<Packet* const> packets) {
+  while (!packets.empty()) {
+    Frame* frame = open_frame(index);
+    if (frame == nullptr) {
+      overflow_drops_ += packets.size();
+      for (Packet* packet : packets) net::PacketRelease{}(packet);
+      return;
+    }
+    const size_t n = std::min<size_t>(packets.size(), Frame::kCapacity - frame->size());
+    frame->append(packets.first(n));
+    packets = packets.subspan(n);
+  }
+}
+
+void Graph::enqueue(NodeIndex node, Frame frame) {
+  if (nodes_[node].node->spec().kind == NodeKind::Input) vectors_in_ += frame.size();
+  append(node, frame.release());
+}
+
+void Graph::enqueue(NodeIndex node, PacketPtr packet) {
+  if (nodes_[node].node->spec().kind == NodeKind::Input) ++vectors_in_;
+  Packet* raw = packet.release();
+  append(node, {&raw, 1});
+}
+
+void Graph::drop(NodeIndex node, uint16_t error, PacketPtr packet) {
+  note_drop(nodes_[node], error, *packet);
+  enqueue(0, std::move(packet));
+}
+
+void Graph::run() {
+  if (running_ || pending_head_ == pending_.size()) return;
+  running_ = true;
+  ++loops_;
+  while (pending_head_ < pending_.size()) {
+    const Pending next = pending_[pending_head_++];
+    // The queue's memory is bounded: what is behind the head goes once it is most of it.
+    if (pending_head_ == pending_.size()) {
+      pending_.clear();
+      pending_head_ = 0;
+    } else if (pending_head_ >= 1024 && pending_head_ * 2 >= pending_.size()) {
+      pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(pending_head_));
+      pending_head_ = 0;
+    }
+    dispatch(next);
+  }
+  running_ = false;
+}
+
+void Graph::dispatch(Pending pending) {
+  NodeRuntime& node = nodes_[pending.node];
+  if (node.open == pending.frame) node.open = nullptr;
+  const std::span<Packet*> packets = pending.frame->release();
+  Batch batch(*this, node, packets);
+  ++node.calls;
+  node.vectors += packets.size();
+  if (tracing_) mark_traced(node, batch);
+  const uint64_t before = cycles();
+  node.node->process(batch);
+  node.clocks += cycles() - before;
+  spread(batch, *pending.frame);
+}
+
+void Graph::spread(Batch& batch, Frame& frame) {
+  if (batch.traced_) {
+    for (uint32_t i = 0; i < batch.size_; ++i) {
+      if (batch.packets_[i] != nullptr) trace(batch.node_, *batch.packets_[i]);
+    }
+  }
+  if (batch.taken_ != 0) compact(batch);
+  const auto& arcs = batch.node_.arcs;
+  // Usually all go one way: the vector of arcs equals itself moved by one.
+  const bool is_one_way =
+      batch.size_ > 1 &&
+      std::memcmp(batch.arcs_, batch.arcs_ + 1, (batch.size_ - 1) * sizeof(Arc)) == 0;
+  uint32_t done = 0;
+  while (done < batch.size_) {
+    const Arc arc = batch.arcs_[done];
+    CHECK_LT(arc, arcs.size());
+    uint32_t end = is_one_way ? batch.size_ : done + 1;
+    while (end < batch.size_ && batch.arcs_[end] == arc) ++end;
+    const NodeIndex target = arcs[arc];
+    const std::span<Packet*> run{batch.packets_ + done, end - done};
+    if (run.size() == batch.size_ && nodes_[target].open == nullptr &&
+        pending_.size() - pending_head_ < config_.max_pending_frames) {
+      // All of them to an idle node: the frame itself goes on, and its packets are where they were.
+      CHECK(batch.packets_ == frame.packets().data());
+      frame.append(run);
+      nodes_[target].open = &frame;
+      pending_.push_back({target, &frame});
+      return;
+    }
+    append(target, run);
+    done = end;
+  }
+  idle_.push_back(&frame);
+}
+
+void Graph::compact(Batch& batch) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < batch.size_; ++i) {
+    if (batch.packets_[i] == nullptr) continue;
+    batch.packets_[kept] = batch.packets_[i];
+    batch.arcs_[kept++] = batch.arcs_[i];
+  }
+  batch.size_ = kept;
+}
+
+void Graph::note_drop(NodeRuntime& node, uint16_t error, Packet& packet) {
+  ErrorCount& counter = errors_[node.first_error + error];
+  ++counter.count;
+  packet.reason = static_cast<uint16_t>(node.first_error + error + 1);
+}
+
+void Batch::emit_drop(PacketPtr packet, uint16_t error) {
+  graph_.note_drop(node_, error, *packet);
+  emit(std::move(packet), kDropArc);
+}
+
+std::string Graph::reason(const Packet& packet) const {
+  if (packet.reason == 0 || packet.reason > errors_.size()) return "no reason";
+  const ErrorCount& e = errors_[packet.reason - 1u];
+  return fmt::format("{}: {}", nodes_[e.node].node->name(), error_spec(e).text);
+}
+
+// --- tracing ---
+
+Result<void> Graph::trace_add(std::string_view name, uint32_t count) {
+  const NodeIndex node = TRY(index_of(name));
+  if (count == 0 || count > kMaxTraces) {
+    return fail("trace of {} packets; accepted: 1..{}", count, kMaxTraces);
+  }
+  nodes_[node].trace_credit = count;
+  tracing_ = true;
+  return {};
+}
+
+void Graph::clear_trace() {
+  trace_base_ += static_cast<uint32_t>(traces_.size());
+  traces_.clear();
+  for (NodeRuntime& node : nodes_) node.trace_credit = 0;
+  tracing_ = false;
+}
+
+void Graph::mark_traced(NodeRuntime& node, Batch& batch) {
+  for (uint32_t i = 0; i < batch.size_; ++i) {
+    Packet& packet = *batch.packets_[i];
+    if (packet.trace == 0 && node.trace_credit > 0 && traces_.size() < kMaxTraces) {
+      --node.trace_credit;
+      traces_.emplace_back();
+      packet.trace = trace_base_ + static_cast<uint32_t>(traces_.size());
+    }
+    batch.traced_ = batch.traced_ || packet.trace != 0;
+  }
+}
+
+void Graph::trace(const NodeRuntime& node, const Packet& packet) {
+  const uint32_t at = packet.trace - 1 - trace_base_;
+  if (packet.trace == 0 || at >= traces_.size()) return;
+  PacketTrace& trace = traces_[at];
+  if (trace.records.size() >= kMaxRecords) {
+    ++trace.records_lost;
+    return;
+  }
+  trace.records.push_back({loop_.now(), node.node->index(), node.node->account(packet)});
+}
+
+// --- books ---
+
+void Graph::clear_runtime() {
+  for (NodeRuntime& node : nodes_) node.calls = node.vectors = node.clocks = node.suspends = 0;
+  loops_ = vectors_in_ = drops_ = 0;
+  runtime_since_ = loop_.now();
+}
+
+void Graph::clear_errors() {
+  for (ErrorCount& e : errors_) e.count = 0;
+}
+
+uint64_t Graph::error_count(std::string_view node, std::string_view error) const {
+  for (const ErrorCount& e : errors_) {
+    if (nodes_[e.node].node->name() == node && error_spec(e).name == error) return e.count;
+  }
+  return 0;
+}
+
+}  // namespace wh::graph
