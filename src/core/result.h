@@ -43,6 +43,12 @@ inline tl::unexpected<Error> fail_with(std::errc code, std::string_view attempt)
       Error{code, fmt::format("{}: {}", attempt, std::make_error_code(code).message())});
 }
 
+// The value of a result that has one; for Result<void>, nothing.
+template <class T>
+T take_value(Result<T>&& result) {
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
 }  // namespace core
 }  // namespace wh
 
@@ -52,7 +58,7 @@ inline tl::unexpected<Error> fail_with(std::errc code, std::string_view attempt)
   __extension__({                                                            \
     auto name = (__VA_ARGS__);                                               \
     if (!name.has_value()) return ::tl::unexpected(std::move(name).error()); \
-    std::move(name).value();                                                 \
+    ::wh::take_value(std::move(name));                                       \
   })
 #define TRY(...) WH_TRY_(WH_CONCAT(wh_try_, __COUNTER__), __VA_ARGS__)
 
@@ -62,6 +68,6 @@ inline tl::unexpected<Error> fail_with(std::errc code, std::string_view attempt)
     auto name = (__VA_ARGS__);                                                             \
     if (!name.has_value())                                                                 \
       ::wh::check_failed(__FILE__, __LINE__, "MUST(" #__VA_ARGS__ ")", name.error().text); \
-    std::move(name).value();                                                               \
+    ::wh::take_value(std::move(name));                                                     \
   })
 #define MUST(...) WH_MUST_(WH_CONCAT(wh_must_, __COUNTER__), __VA_ARGS__)

@@ -1,0 +1,128 @@
+#include "host/system.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+
+namespace wh::host {
+
+Result<Fd> open_file(const std::string& path, int flags) {
+  const int raw = uninterrupted([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); });
+  if (raw < 0) return os_error("open {}", path);
+  return Fd(raw);
+}
+
+Result<std::string> read_file(const std::string& path) {
+  const Fd file = TRY(open_file(path, O_RDONLY));
+  auto text = read_to_end(file.raw());
+  if (!text) return tl::unexpected(std::move(text).error().within(path));
+  return text;
+}
+
+Result<void> write_file(const std::string& path, std::string_view text) {
+  const Fd file = TRY(open_file(path, O_WRONLY | O_CREAT | O_TRUNC));
+  auto written = write_all(file.raw(), text);
+  if (!written) return tl::unexpected(std::move(written).error().within(path));
+  return {};
+}
+
+Result<Pipe> make_pipe() {
+  std::array<int, 2> raw{};
+  if (::pipe2(raw.data(), O_CLOEXEC) != 0) return os_error("make a pipe");
+  return Pipe{Fd(raw[0]), Fd(raw[1])};
+}
+
+Result<std::pair<Fd, Fd>> make_socket_pair(int type) {
+  std::array<int, 2> raw{};
+  if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, raw.data()) != 0) {
+    return os_error("make a socket pair");
+  }
+  return std::pair(Fd(raw[0]), Fd(raw[1]));
+}
+
+Result<void> set_nonblocking(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return os_error("set O_NONBLOCK");
+  return {};
+}
+
+Result<size_t> read_some(int fd, std::span<uint8_t> into) {
+  const ssize_t n = uninterrupted([&] { return ::read(fd, into.data(), into.size()); });
+  if (n < 0) return os_error("read");
+  return static_cast<size_t>(n);
+}
+
+Result<std::string> read_to_end(int fd) {
+  std::string text;
+  std::array<uint8_t, 4096> part;
+  for (;;) {
+    const size_t n = TRY(read_some(fd, part));
+    if (n == 0) return text;
+    text.append(part.begin(), part.begin() + n);
+  }
+}
+
+Result<void> write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = uninterrupted([&] { return ::write(fd, text.data(), text.size()); });
+    if (n < 0) return os_error("write");
+    text.remove_prefix(static_cast<size_t>(n));
+  }
+  return {};
+}
+
+namespace {
+
+// Room for one descriptor in a message's control part, aligned as the macros of cmsg(3) want it.
+struct FdControl {
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> bytes{};
+};
+
+msghdr one_byte_message(iovec& byte, FdControl& control) {
+  msghdr message{};
+  message.msg_iov = &byte;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes.data();
+  message.msg_controllen = control.bytes.size();
+  return message;
+}
+
+}  // namespace
+
+Result<void> send_fd(int socket, int fd) {
+  char byte = 0;
+  iovec part{&byte, 1};
+  FdControl control;
+  msghdr message = one_byte_message(part, control);
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof fd);
+  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  if (uninterrupted([&] { return ::sendmsg(socket, &message, MSG_NOSIGNAL); }) < 0) {
+    return os_error("pass a descriptor");
+  }
+  return {};
+}
+
+Result<Fd> receive_fd(int socket) {
+  char byte = 0;
+  iovec part{&byte, 1};
+  FdControl control;
+  msghdr message = one_byte_message(part, control);
+  const ssize_t n = uninterrupted([&] { return ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC); });
+  if (n < 0) return os_error("receive a descriptor");
+  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) {
+    return fail("receive a descriptor: the other end sent none");
+  }
+  int fd = -1;
+  std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  return Fd(fd);
+}
+
+}  // namespace wh::host
