@@ -1,0 +1,411 @@
+#include "event/kqueue.h"
+
+#include <cerrno>
+
+namespace wh::event {
+namespace {
+
+constexpr unsigned kTimerUnits = NOTE_SECONDS | NOTE_MSECONDS | NOTE_USECONDS | NOTE_NSECONDS;
+constexpr unsigned short kActions = EV_ADD | EV_DELETE | EV_ENABLE | EV_DISABLE | EV_RECEIPT;
+
+void detach_nothing(::knote*) {}
+int is_due(::knote* kn, long) { return kn->kn_data != 0; }
+int is_triggered(::knote* kn, long) { return kn->kn_hookid != 0; }
+int is_gone(::knote*, long) { return 1; }
+
+constexpr ::filterops kTimerOps = {0, nullptr, detach_nothing, is_due};
+constexpr ::filterops kUserOps = {0, nullptr, detach_nothing, is_triggered};
+constexpr ::filterops kGoneOps = {1, nullptr, detach_nothing, is_gone};  // What was watched is no more.
+
+bool is_descriptor(short filter) { return filter == EVFILT_READ || filter == EVFILT_WRITE; }
+
+::kevent describe(const ::knote& kn) {
+  return {kn.kn_id, kn.kn_filter, kn.kn_flags, kn.kn_fflags, kn.kn_data, kn.kn_udata};
+}
+
+Error error_of(int code, const char* attempt) {
+  return fail_with(static_cast<std::errc>(code), attempt).value();
+}
+
+}  // namespace
+
+// What EVFILT_TIMER's fflags and data ask for; nullopt when they make no sense.
+struct Kqueue::TimerPlan {
+  Duration amount;
+  bool absolute;
+  bool repeats;
+};
+
+std::optional<Kqueue::TimerPlan> Kqueue::plan_timer(unsigned fflags, int64_t data, unsigned flags) {
+  int64_t scale = 0;
+  switch (fflags & kTimerUnits) {
+    case 0: case NOTE_MSECONDS: scale = 1'000'000; break;
+    case NOTE_SECONDS: scale = 1'000'000'000; break;
+    case NOTE_USECONDS: scale = 1'000; break;
+    case NOTE_NSECONDS: scale = 1; break;
+    default: return std::nullopt;
+  }
+  if (data < 0) return std::nullopt;
+  const bool absolute = (fflags & NOTE_ABSTIME) != 0;
+  const bool repeats = !absolute && (flags & EV_ONESHOT) == 0;
+  // A period of zero would fire without end, so it counts as one unit.
+  const int64_t count = data == 0 && repeats ? 1 : data;
+  int64_t ns = 0;
+  if (__builtin_mul_overflow(count, scale, &ns)) ns = std::numeric_limits<int64_t>::max();
+  return TimerPlan{Duration(ns), absolute, repeats};
+}
+
+struct Kqueue::Lock {
+  explicit Lock(Kqueue& q) : queue(q) { queue.monitor_.lock(); }
+  ~Lock() { queue.monitor_.unlock(); }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+  Kqueue& queue;
+};
+
+// Runs a filter's function on a knote: in flux, so that it stays, and without the queue's lock, which comes
+// after the list's.
+template <class F>
+void Kqueue::without_lock(Note& note, F&& function) {
+  ++note.in_flux;
+  monitor_.unlock();
+  function();
+  monitor_.lock();
+  leave_flux(note);
+}
+
+Kqueue::~Kqueue() {
+  const Lock lock(*this);
+  while (!notes_.empty()) {
+    Note* note = find_settled(notes_.begin()->first);
+    if (note != nullptr) drop(*note);
+  }
+}
+
+Result<size_t> Kqueue::kevent(std::span<const ::kevent> changes, std::span<::kevent> events,
+                              std::optional<Duration> timeout) {
+  const Lock lock(*this);
+  size_t filled = 0;
+  for (const ::kevent& request : changes) {
+    const int code = change(request);
+    if (code == 0 && (request.flags & EV_RECEIPT) == 0) continue;
+    if (filled < events.size()) {
+      events[filled] = request;
+      events[filled].flags = EV_ERROR;
+      events[filled++].data = code;
+    } else if (code != 0) {
+      return tl::unexpected(error_of(code, "kevent"));
+    }
+  }
+  if (filled != 0 || events.empty()) return filled;
+
+  const Instant start = monitor_.now();
+  const Instant end = !timeout || *timeout > kNever - start ? kNever : start + *timeout;
+  for (;;) {
+    expire_timers(monitor_.now());
+    bool skipped = false;
+    const size_t n = scan(events, skipped);
+    if (n != 0) return n;
+    if (!skipped && monitor_.now() >= end) return size_t{0};
+    if (skipped) {
+      wait_for_flux();
+      continue;
+    }
+    const Instant until = std::min(end, next_deadline());
+    const Monitor::Wake wake = monitor_.wait(until, Monitor::Signals::Caught);
+    if (wake == Monitor::Wake::Interrupted) return tl::unexpected(error_of(EINTR, "kevent"));
+    // A monitor that cannot wait says so at once; there is then nothing more to come.
+    if (wake == Monitor::Wake::TimedOut && monitor_.now() < until) return size_t{0};
+  }
+}
+
+// ---- Changes. All with the lock held.
+
+// The knote named, once nobody is working on it; null when there is none.
+Note* Kqueue::find_settled(const Key& key) {
+  for (;;) {
+    const auto it = notes_.find(key);
+    if (it == notes_.end()) return nullptr;
+    if (it->second.in_flux == 0) return &it->second;
+    wait_for_flux();
+  }
+}
+
+int Kqueue::change(const ::kevent& request) {
+  const bool known = is_descriptor(request.filter) || request.filter == EVFILT_TIMER ||
+                     request.filter == EVFILT_USER;
+  if (!known) return EINVAL;
+  if (is_descriptor(request.filter) && descriptors_.selectable(request.ident) == nullptr) {
+    return EBADF;
+  }
+  Note* note = find_settled({request.ident, request.filter});
+  if (note == nullptr) return (request.flags & EV_ADD) != 0 ? add(request) : ENOENT;
+  if ((request.flags & EV_DELETE) != 0) {
+    ++counters_.deleted;
+    drop(*note);
+    return 0;
+  }
+  return retune(*note, request);
+}
+
+int Kqueue::add(const ::kevent& request) {
+  if (notes_.size() >= limits_.knotes) {
+    ++counters_.rejected_full;
+    return ENOMEM;
+  }
+  Note& note = notes_[{request.ident, request.filter}];
+  static_cast<::knote&>(note) = {};
+  note.queue = this;
+  note.kn_id = request.ident;
+  note.kn_filter = request.filter;
+  note.kn_flags = static_cast<unsigned short>(request.flags & ~kActions);
+  note.kn_udata = request.udata;
+  note.kn_sfflags = request.fflags;
+  note.kn_sdata = request.data;
+  note.is_disabled = (request.flags & EV_DISABLE) != 0;
+  const int code = attach(note);
+  if (code != 0) {
+    notes_.erase({request.ident, request.filter});
+    monitor_.notify_all();
+    return code;
+  }
+  ++counters_.registered;
+  return 0;
+}
+
+int Kqueue::attach(Note& note) {
+  if (note.kn_filter == EVFILT_TIMER) {
+    const std::optional<TimerPlan> plan =
+        plan_timer(note.kn_sfflags, note.kn_sdata, note.kn_flags);
+    if (!plan) return EINVAL;
+    note.kn_fop = &kTimerOps;
+    note.kn_flags |= EV_CLEAR;
+    start_timer(note, *plan);
+    return 0;
+  }
+  if (note.kn_filter == EVFILT_USER) {
+    note.kn_fop = &kUserOps;
+    const ::kevent request = {note.kn_id, note.kn_filter,  note.kn_flags, note.kn_sfflags,
+                              note.kn_sdata, note.kn_udata};
+    note.kn_sfflags = 0;
+    touch_user(note, request);
+    return 0;
+  }
+  const std::shared_ptr<Selectable> thing = descriptors_.selectable(note.kn_id);
+  if (thing == nullptr) return EBADF;
+  int code = 0;
+  int event = 0;
+  without_lock(note, [&] {
+    code = thing->kqfilter(note);
+    if (code == 0) {
+      const ScopedListLock list(note.kn_knlist);
+      event = note.kn_fop->f_event(&note, 0);
+    }
+  });
+  if (code == 0 && event != 0) activate(note);
+  return code;
+}
+
+// EV_ADD, EV_ENABLE or EV_DISABLE on a knote that exists.
+int Kqueue::retune(Note& note, const ::kevent& request) {
+  const bool adds = (request.flags & EV_ADD) != 0;
+  std::optional<TimerPlan> plan;
+  if (adds && note.kn_filter == EVFILT_TIMER) {
+    plan = plan_timer(request.fflags, request.data, request.flags);
+    if (!plan) return EINVAL;
+  }
+  if ((request.flags & (EV_ADD | EV_ENABLE)) != 0) note.is_disabled = false;
+  if ((request.flags & EV_DISABLE) != 0) {
+    note.is_disabled = true;
+    dequeue(note);
+  }
+  if (adds && (request.flags & EV_KEEPUDATA) == 0) note.kn_udata = request.udata;
+  if (note.kn_filter == EVFILT_USER) {
+    touch_user(note, request);
+    return 0;
+  }
+  if (plan) {
+    note.kn_data = 0;
+    dequeue(note);
+    start_timer(note, *plan);
+  }
+  int event = 0;
+  without_lock(note, [&] {
+    const ScopedListLock list(note.kn_knlist);
+    if (adds) {
+      constexpr unsigned short kTold = EV_EOF | EV_ERROR;  // The filter's to say.
+      const int manner = (request.flags & ~(kActions | kTold)) | (plan ? EV_CLEAR : 0);
+      note.kn_flags = static_cast<unsigned short>((note.kn_flags & kTold) | manner);
+      note.kn_sfflags = request.fflags;
+      note.kn_sdata = request.data;
+    }
+    event = note.kn_fop->f_event(&note, 0);
+  });
+  if (event != 0) activate(note);
+  return 0;
+}
+
+// Deletes a knote. REQUIRES: it is not in flux.
+void Kqueue::drop(Note& note) {
+  dequeue(note);
+  timers_.erase({note.due, &note});
+  without_lock(note, [&] { note.kn_fop->f_detach(&note); });
+  CHECK(note.kn_knlist == nullptr);  // The filter's f_detach takes the knote off its list.
+  notes_.erase({note.kn_id, note.kn_filter});
+}
+
+void Kqueue::descriptor_closed(uintptr_t ident) {
+  const Lock lock(*this);
+  for (const short filter : {short{EVFILT_READ}, short{EVFILT_WRITE}}) {
+    Note* note = find_settled({ident, filter});
+    if (note != nullptr) drop(*note);
+  }
+}
+
+size_t Kqueue::detach_code(const void* begin, const void* end) {
+  const Lock lock(*this);
+  size_t found = 0;
+  for (auto& [key, note] : notes_) {
+    const auto at = reinterpret_cast<uintptr_t>(note.kn_fop);  // Compared as a number only.
+    if (at < reinterpret_cast<uintptr_t>(begin) || at >= reinterpret_cast<uintptr_t>(end)) continue;
+    ++found;
+    note.kn_knlist = nullptr;
+    orphan(note);
+  }
+  return found;
+}
+
+// ---- Timers and user events.
+
+void Kqueue::start_timer(Note& note, const TimerPlan& plan) {
+  timers_.erase({note.due, &note});
+  const Instant now = monitor_.now();
+  note.period = plan.repeats ? plan.amount : Duration::zero();
+  if (plan.absolute) {
+    note.due = Instant(plan.amount);
+  } else {
+    note.due = plan.amount > kNever - now ? kNever : now + plan.amount;
+  }
+  if (note.due != kNever) timers_.insert({note.due, &note});
+  monitor_.notify_all();  // Whoever waits may now wait too long.
+}
+
+void Kqueue::expire_timers(Instant now) {
+  while (next_deadline() <= now) {
+    Note& note = *timers_.begin()->second;
+    timers_.erase(timers_.begin());
+    if (note.period == Duration::zero()) {
+      note.kn_data += 1;
+      note.due = kNever;
+    } else {
+      const int64_t fired = 1 + (now - note.due) / note.period;
+      note.kn_data += fired;
+      note.due += fired * note.period;
+      timers_.insert({note.due, &note});
+    }
+    activate(note);
+  }
+}
+
+void Kqueue::touch_user(Note& note, const ::kevent& request) {
+  if ((request.fflags & NOTE_TRIGGER) != 0) note.kn_hookid = 1;
+  const unsigned flags = request.fflags & NOTE_FFLAGSMASK;
+  switch (request.fflags & NOTE_FFCTRLMASK) {
+    case NOTE_FFAND: note.kn_sfflags &= flags; break;
+    case NOTE_FFOR: note.kn_sfflags |= flags; break;
+    case NOTE_FFCOPY: note.kn_sfflags = flags; break;
+    default: break;
+  }
+  note.kn_sdata = request.data;
+  note.kn_fflags = note.kn_sfflags;
+  note.kn_data = note.kn_sdata;
+  if (note.kn_hookid != 0) activate(note);
+}
+
+// ---- Delivery.
+
+// One pass over the active list: each knote there is asked once. `skipped` says that some could not be, because
+// another call is working on them.
+size_t Kqueue::scan(std::span<::kevent> events, bool& skipped) {
+  size_t filled = 0;
+  for (size_t left = active_count_; left != 0 && filled < events.size(); --left) {
+    Note* note = active_.pop_front();
+    if (note == nullptr) break;
+    --active_count_;
+    if (note->in_flux != 0) {
+      skipped = true;
+      enqueue(*note);
+      continue;
+    }
+    if (deliver(*note, events[filled])) ++filled;
+  }
+  counters_.delivered += filled;
+  return filled;
+}
+
+bool Kqueue::deliver(Note& note, ::kevent& out) {
+  bool report = false;
+  without_lock(note, [&] {
+    const ScopedListLock list(note.kn_knlist);
+    report = note.kn_fop->f_event(&note, 0) != 0;
+    out = describe(note);
+    if (report && (note.kn_flags & EV_CLEAR) != 0) {
+      note.kn_data = 0;
+      note.kn_fflags = 0;
+      if (note.kn_filter == EVFILT_USER) note.kn_hookid = 0;
+    }
+  });
+  if (!report || note.is_disabled) return false;
+  if ((out.flags & EV_ONESHOT) != 0) {
+    drop(note);
+  } else if ((out.flags & EV_DISPATCH) != 0) {
+    note.is_disabled = true;
+    dequeue(note);
+  } else if ((out.flags & EV_CLEAR) == 0) {
+    enqueue(note);
+  }
+  return true;
+}
+
+void Kqueue::activate(Note& note) {
+  ++counters_.activations;
+  if (note.is_disabled || note.on_active.is_linked()) return;
+  const bool was_empty = active_.empty();
+  enqueue(note);
+  monitor_.notify_all();
+  if (was_empty && ready_hook_) ready_hook_();
+}
+
+void Kqueue::enqueue(Note& note) {
+  if (note.on_active.is_linked()) return;
+  active_.push_back(note);
+  ++active_count_;
+}
+
+void Kqueue::dequeue(Note& note) {
+  if (!note.on_active.is_linked()) return;
+  note.on_active.unlink();
+  --active_count_;
+}
+
+// Waits until some knote has left flux. REQUIRES: one is in flux.
+void Kqueue::wait_for_flux() {
+  ++flux_waiters_;
+  monitor_.wait(kNever, Monitor::Signals::Ignored);
+  --flux_waiters_;
+}
+
+void Kqueue::leave_flux(Note& note) {
+  CHECK_GT(note.in_flux, 0u);
+  if (--note.in_flux == 0 && flux_waiters_ != 0) monitor_.notify_all();
+}
+
+// The filter's functions may not be called again: the knote says EV_EOF once and is then deleted.
+void Kqueue::orphan(Note& note) {
+  note.kn_fop = &kGoneOps;
+  note.kn_flags |= EV_EOF | EV_ONESHOT;
+  note.kn_data = 0;
+  activate(note);
+}
+
+}  // namespace wh::event
