@@ -62,6 +62,13 @@ T take_value(Result<T>&& result) {
   })
 #define TRY(...) WH_TRY_(WH_CONCAT(wh_try_, __COUNTER__), __VA_ARGS__)
 
+// TRY for a Result<void>, as a statement.
+#define TRY_VOID(...)                                                                  \
+  do {                                                                                 \
+    auto wh_try = (__VA_ARGS__);                                                       \
+    if (!wh_try.has_value()) return ::tl::unexpected(std::move(wh_try).error());       \
+  } while (false)
+
 // The value of a Result that cannot fail here; the caller says why in a comment.
 #define WH_MUST_(name, ...)                                                                \
   __extension__({                                                                          \
