@@ -23,8 +23,7 @@ void Ip4Header::emit(std::span<uint8_t> out) const {
   store32(at + 12, source.value);
   store32(at + 16, destination.value);
   std::memcpy(at + kMinSize, options.data(), options_size);
-  const uint16_t checksum = header_checksum(out.first(size()));
-  std::memcpy(at + 10, &checksum, sizeof checksum);
+  store16(at + 10, header_checksum(out.first(size())));
 }
 
 Ip4Header Ip4View::header() const {
@@ -57,28 +56,6 @@ bool Ip4View::are_options_sound(std::span<const uint8_t> options) {
     options = options.subspan(length);
   }
   return true;
-}
-
-// RFC 1624 equation 3: HC' = ~(~HC + ~m + m'), of the 16-bit word that holds the changed byte.
-static void replace_word(uint8_t* header, size_t offset, uint16_t word) {
-  uint32_t sum = static_cast<uint16_t>(~load16(header + 10));
-  sum += static_cast<uint16_t>(~load16(header + offset));
-  sum += word;
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  store16(header + 10, static_cast<uint16_t>(~sum));
-  store16(header + offset, word);
-}
-
-void decrement_ttl(std::span<uint8_t> header) {
-  CHECK(header.size() >= Ip4Header::kMinSize && header[8] > 0);
-  replace_word(header.data(), 8, static_cast<uint16_t>(load16(header.data() + 8) - 0x100));
-}
-
-void set_ecn(std::span<uint8_t> header, uint8_t ecn) {
-  CHECK(header.size() >= Ip4Header::kMinSize && ecn <= 3);
-  const uint16_t old = load16(header.data());
-  replace_word(header.data(), 0, static_cast<uint16_t>((old & ~3) | ecn));
 }
 
 }  // namespace wh::net

@@ -89,12 +89,26 @@ class Ip4View {
   const uint8_t* at_;
 };
 
-// Lowers the TTL by one and mends the checksum (RFC 1624). REQUIRES: `header` was parsed, its TTL
-// is above 0.
-void decrement_ttl(std::span<uint8_t> header);
+// Changes the header's 16-bit word at `offset` and mends its checksum. REQUIRES: `header` was
+// parsed.
+inline void replace_ip4_word(std::span<uint8_t> header, size_t offset, uint16_t word) {
+  CHECK(offset + 2 <= header.size() && header.size() >= Ip4Header::kMinSize);
+  uint8_t* at = header.data();
+  store16(at + 10, update_checksum(load16(at + 10), load16(at + offset), word));
+  store16(at + offset, word);
+}
 
-// Sets the two ECN bits and mends the checksum (RFC 3168 section 5). REQUIRES: `header` was parsed.
-void set_ecn(std::span<uint8_t> header, uint8_t ecn);
+// Lowers the TTL by one. REQUIRES: `header` was parsed, its TTL is above 0.
+inline void decrement_ttl(std::span<uint8_t> header) {
+  CHECK(header.size() >= Ip4Header::kMinSize && header[8] > 0);
+  replace_ip4_word(header, 8, static_cast<uint16_t>(load16(&header[8]) - 0x100));
+}
+
+// Sets the two ECN bits (RFC 3168 section 5). REQUIRES: `header` was parsed.
+inline void set_ip4_ecn(std::span<uint8_t> header, uint8_t ecn) {
+  CHECK(header.size() >= Ip4Header::kMinSize && ecn <= 3);
+  replace_ip4_word(header, 0, static_cast<uint16_t>((load16(header.data()) & ~3) | ecn));
+}
 
 inline Parsed<Ip4View, Ip4Fault> Ip4View::parse_structure(std::span<const uint8_t> head) {
   if (head.size() < Ip4Header::kMinSize) return Ip4Fault::Truncated;
