@@ -82,7 +82,7 @@ struct Transport {
   uint32_t length = 0;
 };
 
-// The transport header behind the IP header at `ip_offset`. REQUIRES: as complete_checksum().
+// The transport header behind the IP header at `ip_offset`. REQUIRES: as finished_checksum().
 Transport find_transport(const Packet& packet, uint32_t ip_offset) {
   CHECK(ip_offset < packet.head_size());
   const auto head = packet.head().subspan(ip_offset);
@@ -136,17 +136,22 @@ void complete_checksum(Packet& packet) {
 
 void complete_checksum(Packet& packet, uint32_t ip_offset) {
   if (packet.checksum != Checksum::Needed) return;
+  const ChecksumField field = finished_checksum(packet, ip_offset);
+  store16(packet.data() + field.offset, field.value);
+  packet.checksum = Checksum::Verified;
+}
+
+ChecksumField finished_checksum(const Packet& packet, uint32_t ip_offset) {
   const Transport transport = find_transport(packet, ip_offset);
-  const uint32_t field = transport.offset + checksum_offset(transport.protocol);
-  CHECK(field != transport.offset && field + 2 <= packet.head_size());
+  const uint32_t offset = transport.offset + checksum_offset(transport.protocol);
+  CHECK(offset != transport.offset && offset + 2 <= packet.head_size());
   CHECK(transport.offset + transport.length <= packet.size());
   InternetSum sum;
   add_range(sum, packet, transport.offset, transport.length);
-  uint16_t checksum = sum.checksum();
+  uint16_t value = sum.checksum();
   // RFC 768: a computed zero is sent as all ones, for zero means that there is none.
-  if (checksum == 0 && transport.protocol == kProtocolUdp) checksum = 0xffff;
-  store16(packet.data() + field, checksum);
-  packet.checksum = Checksum::Verified;
+  if (value == 0 && transport.protocol == kProtocolUdp) value = 0xffff;
+  return {offset, value};
 }
 
 bool verify_transport(Packet& packet, uint8_t protocol) {

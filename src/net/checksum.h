@@ -127,9 +127,18 @@ constexpr uint32_t checksum_offset(uint8_t protocol) {
   }
 }
 
+// The value that completes a packet's transport checksum, and where it goes, from data(). The IP
+// header is at `ip_offset`. REQUIRES: headers made in this process, contiguous in the head, not a
+// fragment.
+struct ChecksumField {
+  uint32_t offset;
+  uint16_t value;
+};
+ChecksumField finished_checksum(const Packet& packet, uint32_t ip_offset);
+
 // Completes a transport checksum that is Needed and marks the packet Verified; nothing for any
 // other packet. The packet begins with an Ethernet header, or has its IP header at `ip_offset`.
-// REQUIRES: headers made in this process, contiguous in the head, not a fragment.
+// REQUIRES: as finished_checksum().
 void complete_checksum(Packet& packet);
 void complete_checksum(Packet& packet, uint32_t ip_offset);
 

@@ -15,7 +15,7 @@ namespace {
 
 typedef uint64_t Vector __attribute__((vector_size(32)));
 
-uint64_t read_words(std::span<const uint8_t> bytes) {
+__attribute__((noinline)) uint64_t read_words(std::span<const uint8_t> bytes) {
   uint64_t seen = 0;
   for (size_t i = 0; i + 8 <= bytes.size(); i += 8) {
     uint64_t word;
@@ -26,7 +26,7 @@ uint64_t read_words(std::span<const uint8_t> bytes) {
 }
 
 // Loads every vector of the buffer into a register and does nothing with it.
-__attribute__((target("avx2"))) uint64_t read_vectors(std::span<const uint8_t> bytes) {
+__attribute__((noinline, target("avx2"))) uint64_t read_vectors(std::span<const uint8_t> bytes) {
   const uint8_t* at = bytes.data();
   for (size_t left = bytes.size(); left >= 64; left -= 64, at += 64) {
     Vector a, b;

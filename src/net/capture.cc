@@ -1,0 +1,114 @@
+#include "net/capture.h"
+
+#include <pcap/pcap.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+#include "net/checksum.h"
+#include "net/wire/ethernet.h"
+
+namespace wh::net {
+namespace {
+
+// The code of the call that just failed; some leave none.
+std::errc last_error() {
+  return errno == 0 ? std::errc::io_error : static_cast<std::errc>(errno);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Capture>> Capture::open(const std::string& path, CaptureOptions options) {
+  CHECK(options.snaplen > 0 && options.snaplen <= 0x7fffffff);
+  pcap* format = pcap_open_dead_with_tstamp_precision(DLT_EN10MB, static_cast<int>(options.snaplen),
+                                                      PCAP_TSTAMP_PRECISION_NANO);
+  CHECK(format != nullptr);
+  errno = 0;
+  pcap_dumper* file = pcap_dump_open(format, path.c_str());
+  if (file == nullptr) {
+    const std::errc code = last_error();
+    pcap_close(format);
+    return fail_with(code, fmt::format("open capture file {} for writing", path));
+  }
+  return std::unique_ptr<Capture>(new Capture(path, options, format, file));
+}
+
+Capture::Capture(std::string path, CaptureOptions options, pcap* format, pcap_dumper* file)
+    : path_(std::move(path)), options_(options), format_(format), file_(file) {}
+
+Capture::~Capture() {
+  (void)close();
+  pcap_close(format_);
+}
+
+void Capture::see(const Packet& packet, Direction, Instant when) {
+  if (file_ == nullptr || error_) {
+    ++lost_;
+    return;
+  }
+  copy_.resize(std::min(packet.size(), options_.snaplen));
+  packet.copy_out(0, copy_);
+  if (packet.checksum == Checksum::Needed) {
+    const auto ethernet = EthernetView::parse(packet.head());
+    CHECK(static_cast<bool>(ethernet));
+    const ChecksumField field = finished_checksum(packet, ethernet->header_size());
+    if (field.offset + 2 <= copy_.size()) store16(&copy_[field.offset], field.value);
+  }
+  const int64_t ns = when.time_since_epoch().count();
+  pcap_pkthdr header{};
+  header.ts.tv_sec = ns / 1'000'000'000;
+  header.ts.tv_usec = ns % 1'000'000'000;  // Nanoseconds, as the file was opened.
+  header.caplen = static_cast<bpf_u_int32>(copy_.size());
+  header.len = packet.size();
+  errno = 0;
+  // Sound: pcap_dump's callback shape passes the dumper as a pointer to bytes.
+  pcap_dump(reinterpret_cast<u_char*>(file_), &header, copy_.data());
+  if (std::ferror(pcap_dump_file(file_)) != 0) {
+    note_failure();
+    ++lost_;
+    return;
+  }
+  ++packets_;
+}
+
+Result<void> Capture::close() {
+  if (file_ != nullptr) {
+    errno = 0;
+    if (!error_ && pcap_dump_flush(file_) != 0) note_failure();
+    pcap_dump_close(std::exchange(file_, nullptr));
+  }
+  if (error_) return tl::unexpected(*error_);
+  return {};
+}
+
+void Capture::note_failure() {
+  error_ = fail_with(last_error(), fmt::format("write capture file {}", path_)).value();
+}
+
+Result<std::vector<CapturedPacket>> read_capture(const std::string& path) {
+  char why[PCAP_ERRBUF_SIZE] = "";
+  const std::unique_ptr<pcap, void (*)(pcap*)> file(
+      pcap_open_offline_with_tstamp_precision(path.c_str(), PCAP_TSTAMP_PRECISION_NANO, why),
+      pcap_close);
+  if (file == nullptr) return fail("read capture: {}", why);
+  if (pcap_datalink(file.get()) != DLT_EN10MB) {
+    return fail("read capture {}: link type {}; accepted: Ethernet", path,
+                pcap_datalink_val_to_name(pcap_datalink(file.get())));
+  }
+  std::vector<CapturedPacket> packets;
+  for (;;) {
+    pcap_pkthdr* header = nullptr;
+    const u_char* bytes = nullptr;
+    const int got = pcap_next_ex(file.get(), &header, &bytes);
+    if (got == PCAP_ERROR_BREAK) return packets;
+    if (got != 1) return fail("read capture {}: {}", path, pcap_geterr(file.get()));
+    packets.push_back({Instant(std::chrono::seconds(header->ts.tv_sec) +
+                               std::chrono::nanoseconds(header->ts.tv_usec)),
+                       header->len,
+                       {bytes, bytes + header->caplen}});
+  }
+}
+
+}  // namespace wh::net

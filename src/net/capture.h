@@ -1,0 +1,78 @@
+// Captures: what passes an interface, written to a file that tcpdump and Wireshark read.
+//
+// A Capture is a PacketTap. It writes pcap with nanosecond timestamps, link type Ethernet, through
+// libpcap. A packet's time is the loop's: in virtual time the same run writes the same bytes. A
+// transport checksum that is still Needed is completed in the copy that is written, so captures
+// show what a wire would.
+//
+//   auto capture = TRY(Capture::open("run.pcap"));
+//   interface.add_tap(capture.get());
+//   ... run ...
+//   TRY(capture->close());
+//
+// A write that fails (a full disk) stops the capture and leaves the run alone: error() says what
+// happened and close() returns it; packets seen since are counted as lost. Ownership: the interface
+// refers to the capture; remove the tap before the capture goes.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "net/interface.h"
+
+struct pcap;
+struct pcap_dumper;
+
+namespace wh::net {
+
+struct CaptureOptions {
+  uint32_t snaplen =
+      262'144;  // Bytes kept of each packet; the record says how long it was. REQUIRES: > 0.
+};
+
+class Capture final : public PacketTap {
+ public:
+  // Creates or empties the file. Errors: it cannot be opened for writing.
+  static Result<std::unique_ptr<Capture>> open(const std::string& path,
+                                               CaptureOptions options = {});
+  ~Capture() override;  // Closes; an error nobody asked for is forgotten.
+
+  void see(const Packet& packet, Direction direction, Instant when) override;
+  // Writes out everything that is still buffered and closes the file. Errors: the first write that
+  // failed. A second call answers the same and does nothing.
+  Result<void> close();
+
+  // The first write that failed; nothing while all is well.
+  const std::optional<Error>& error() const { return error_; }
+  uint64_t packets() const { return packets_; }  // Given to the file.
+  uint64_t lost() const { return lost_; }        // Seen after a failed write, or after close().
+
+ private:
+  Capture(std::string path, CaptureOptions options, pcap* format, pcap_dumper* file);
+  void note_failure();
+
+  std::string path_;
+  CaptureOptions options_;
+  pcap* format_;
+  pcap_dumper* file_;  // Null when closed.
+  std::optional<Error> error_;
+  std::vector<uint8_t> copy_;  // Of the packet being written.
+  uint64_t packets_ = 0;
+  uint64_t lost_ = 0;
+};
+
+struct CapturedPacket {
+  Instant when;
+  uint32_t size = 0;  // On the wire; `bytes` may be fewer.
+  std::vector<uint8_t> bytes;
+  bool operator==(const CapturedPacket&) const = default;
+};
+
+// All packets of a capture file. Errors: it cannot be read, is not a capture, is cut short, or is
+// not Ethernet.
+Result<std::vector<CapturedPacket>> read_capture(const std::string& path);
+
+}  // namespace wh::net

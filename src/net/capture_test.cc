@@ -1,0 +1,169 @@
+#include "net/capture.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "net/checksum.h"
+#include "net/ip_service.h"
+#include "net/wire/ethernet.h"
+#include "net/wire/ip4.h"
+#include "net/wire/udp.h"
+
+namespace wh::net {
+namespace {
+
+class CaptureTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ =
+        std::filesystem::path(::testing::TempDir()) / fmt::format("capture_test.{}", ::getpid());
+    std::filesystem::create_directories(directory_);
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+  std::string path(std::string_view name) const { return directory_ / name; }
+  static std::string contents(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+
+  // A UDP datagram on Ethernet whose payload is in a slice and whose checksum is Needed.
+  PacketPtr datagram(uint32_t payload) {
+    PacketPtr p = pool_.allocate();
+    EthernetHeader{MacAddress::local(2), MacAddress::local(1), EtherType::Ip4, 0, {}}.emit(
+        {p->append(14), 14});
+    Ip4Header ip;
+    ip.source = Ip4::of(10, 0, 0, 1);
+    ip.destination = Ip4::of(10, 0, 0, 2);
+    ip.protocol = kProtocolUdp;
+    ip.total_length = static_cast<uint16_t>(28 + payload);
+    ip.emit({p->append(20), 20});
+    const auto sum = pseudo_header(ip.source, ip.destination, kProtocolUdp, 8 + payload);
+    UdpHeader{1000, 2000, static_cast<uint16_t>(8 + payload), sum.folded()}.emit({p->append(8), 8});
+    const std::vector<uint8_t> bytes(payload, 0x77);
+    p->append(Slice{ChunkRef::copy_of(bytes), 0, payload});
+    p->checksum = Checksum::Needed;
+    return p;
+  }
+
+  std::filesystem::path directory_;
+  PacketPool pool_;
+  const Instant when_ = Instant(1000s + 123456789ns);
+};
+
+TEST_F(CaptureTest, writes_what_the_reader_reads_to_the_nanosecond) {
+  const auto file = path("a.pcap");
+  auto capture = Capture::open(file);
+  ASSERT_TRUE(capture) << capture.error().text;
+  const PacketPtr p = datagram(100);
+  (*capture)->see(*p, Direction::Out, when_);
+  (*capture)->see(*p, Direction::In, when_ + 1ns);
+  ASSERT_TRUE((*capture)->close());
+  EXPECT_EQ((*capture)->packets(), 2u);
+
+  const auto read = read_capture(file);
+  ASSERT_TRUE(read) << read.error().text;
+  ASSERT_EQ(read->size(), 2u);
+  EXPECT_EQ((*read)[0].when, when_);
+  EXPECT_EQ((*read)[1].when, when_ + 1ns);
+  EXPECT_EQ((*read)[0].size, 142u);
+  EXPECT_EQ((*read)[0].bytes.size(), 142u);
+}
+
+TEST_F(CaptureTest, completes_checksum_in_the_copy_and_not_in_the_packet) {
+  const auto file = path("a.pcap");
+  auto capture = MUST(Capture::open(file));
+  const PacketPtr p = datagram(33);
+  const std::vector<uint8_t> before(p->head().begin(), p->head().end());
+  capture->see(*p, Direction::Out, when_);
+  ASSERT_TRUE(capture->close());
+  EXPECT_EQ(p->checksum, Checksum::Needed);
+  EXPECT_TRUE(std::equal(before.begin(), before.end(), p->head().begin()));
+
+  const auto read = MUST(read_capture(file));
+  PacketPtr copy = pool_.allocate();
+  copy->assign(read.at(0).bytes);
+  copy->pull(14);
+  copy->l4_offset = 20;
+  EXPECT_TRUE(verify_transport(*copy, kProtocolUdp));
+}
+
+TEST_F(CaptureTest, keeps_snaplen_bytes_and_the_real_size) {
+  for (const uint32_t snaplen : {1u, 41u, 42u, 60u, 141u, 142u, 143u}) {
+    const auto file = path("a.pcap");
+    auto capture = MUST(Capture::open(file, {.snaplen = snaplen}));
+    capture->see(*datagram(100), Direction::Out, when_);
+    ASSERT_TRUE(capture->close());
+    const auto read = MUST(read_capture(file));
+    ASSERT_EQ(read.size(), 1u);
+    EXPECT_EQ(read[0].size, 142u);
+    EXPECT_EQ(read[0].bytes.size(), std::min(snaplen, 142u));
+  }
+}
+
+TEST_F(CaptureTest, writes_same_bytes_for_same_packets) {
+  for (const char* name : {"a.pcap", "b.pcap"}) {
+    auto capture = MUST(Capture::open(path(name)));
+    for (uint32_t i = 0; i < 20; ++i) {
+      capture->see(*datagram(i * 70), Direction::Out, when_ + Duration(i));
+    }
+  }  // The destructor closes.
+  const std::string a = contents(path("a.pcap"));
+  EXPECT_GT(a.size(), 20u * 42);
+  EXPECT_EQ(a, contents(path("b.pcap")));
+}
+
+TEST_F(CaptureTest, says_which_file_it_cannot_open) {
+  const auto capture = Capture::open(path("missing/a.pcap"));
+  ASSERT_FALSE(capture);
+  EXPECT_EQ(capture.error().code, std::errc::no_such_file_or_directory);
+  EXPECT_NE(capture.error().text.find("missing/a.pcap"), std::string::npos);
+}
+
+TEST_F(CaptureTest, stops_at_a_full_disk_and_says_so_once) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  auto capture = MUST(Capture::open("/dev/full"));
+  const PacketPtr p = datagram(1400);
+  for (int i = 0; i < 100; ++i) capture->see(*p, Direction::Out, when_);
+  ASSERT_TRUE(capture->error().has_value());
+  EXPECT_EQ(capture->error()->code, std::errc::no_space_on_device);
+  EXPECT_GT(capture->lost(), 0u);
+  EXPECT_EQ(capture->packets() + capture->lost(), 100u);
+  const auto closed = capture->close();
+  ASSERT_FALSE(closed);
+  EXPECT_EQ(closed.error().text, capture->error()->text);
+}
+
+TEST_F(CaptureTest, finds_a_full_disk_at_close_when_all_was_buffered) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  auto capture = MUST(Capture::open("/dev/full"));
+  capture->see(*datagram(10), Direction::Out, when_);
+  EXPECT_FALSE(capture->error().has_value());
+  EXPECT_FALSE(capture->close());
+  EXPECT_FALSE(capture->close());
+}
+
+TEST_F(CaptureTest, counts_what_it_sees_after_close_as_lost) {
+  auto capture = MUST(Capture::open(path("a.pcap")));
+  ASSERT_TRUE(capture->close());
+  capture->see(*datagram(10), Direction::Out, when_);
+  EXPECT_EQ(capture->lost(), 1u);
+  EXPECT_TRUE(capture->close());
+}
+
+TEST_F(CaptureTest, reader_refuses_what_is_no_capture_or_cut_short) {
+  EXPECT_FALSE(read_capture(path("none.pcap")));
+  std::ofstream(path("text.pcap")) << "this is no capture, whatever its name may say";
+  EXPECT_FALSE(read_capture(path("text.pcap")));
+  {
+    auto capture = MUST(Capture::open(path("a.pcap")));
+    capture->see(*datagram(100), Direction::Out, when_);
+  }
+  std::filesystem::resize_file(path("a.pcap"), std::filesystem::file_size(path("a.pcap")) - 1);
+  EXPECT_FALSE(read_capture(path("a.pcap")));
+}
+
+}  // namespace
+}  // namespace wh::net
