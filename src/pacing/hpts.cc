@@ -1,0 +1,234 @@
+#include "pacing/hpts.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "pacing/hpts_tick.h"
+
+namespace wh::pacing {
+namespace {
+
+constexpr int64_t kWheel = kHptsWheelSlots;
+// Longer delays (146 years) are cut to this, so that the sum with an Instant cannot overflow.
+constexpr Duration kLongestDelay = Duration::max() / 2;
+
+void link_before(HptsLink& at, HptsLink& link) {
+  link.next = &at;
+  link.prev = at.prev;
+  at.prev->next = &link;
+  at.prev = &link;
+}
+
+void unlink(HptsLink& link) {
+  link.next->prev = link.prev;
+  link.prev->next = link.next;
+}
+
+// REQUIRES: `from` is not empty; `to` is.
+void move_all(HptsLink& from, HptsLink& to) {
+  to.next = from.next;
+  to.prev = from.prev;
+  to.next->prev = to.prev->next = &to;
+  from.next = from.prev = &from;
+}
+
+}  // namespace
+
+HptsClient::~HptsClient() {
+  Hpts::remove(*this);
+}
+
+HptsClient::OutputConsidered HptsClient::hpts_do_queued_segments(Duration) {
+  return OutputConsidered::No;
+}
+
+Hpts::Hpts(Loop& loop, HptsBooks& books)
+    : loop_(loop),
+      books_(books),
+      slots_(std::make_unique<HptsLink[]>(kHptsWheelSlots)),
+      drained_(tick_of(loop.clock())),
+      callout_(loop, [this] { on_callout(); }),
+      mysleep_(books.tunables.min_sleep),
+      last_run_(loop.clock()) {
+  choose_sleep(last_run_);
+}
+
+Hpts::~Hpts() {
+  CHECK(!active_);
+  while (const auto slot = occupied_.distance_to_next(0)) {
+    remove(static_cast<HptsClient&>(*slots_[*slot].next));
+  }
+}
+
+void Hpts::insert(HptsClient& client, Duration delay) {
+  const Instant now = loop_.clock();
+  if (delay <= Duration::zero()) {
+    insert_asap(client, now);
+  } else {
+    insert_due(client, tick_at_or_after(now + std::min(delay, kLongestDelay)), now);
+  }
+}
+
+void Hpts::insert(HptsClient& client, HptsSlots slots) {
+  const Instant now = loop_.clock();
+  if (slots.count() <= 0) {
+    insert_asap(client, now);
+  } else {
+    insert_due(client, tick_of(now) + std::min(slots.count(), kLongestDelay / kHptsSlot), now);
+  }
+}
+
+void Hpts::insert_due(HptsClient& client, int64_t due, Instant now) {
+  // An empty wheel has nothing left to serve up to now, so all of it lies ahead.
+  if (queued_ == 0 && !active_) drained_ = std::max(drained_, tick_of(now));
+  if (due <= furthest()) {
+    admit(client, due, due);
+  } else {
+    ++books_.counters.long_timers;
+    if (active_ && tick_of(now) > furthest()) ++books_.counters.comb_wheel_wrap;
+    admit(client, furthest(), due);
+  }
+  if (!active_ && !on_min_sleep_) shorten_sleep(start_of(due), now);
+}
+
+// The slot after the last one served: in this tick unless the wheel has already run in it.
+void Hpts::insert_asap(HptsClient& client, Instant now) {
+  const int64_t current = tick_of(now);
+  if (queued_ == 0 && !active_) drained_ = std::max(drained_, current - 1);
+  admit(client, drained_ + 1, std::max(drained_ + 1, current));
+  if (!active_ && !on_min_sleep_) wake(now);
+}
+
+void Hpts::admit(HptsClient& client, int64_t at, int64_t due) {
+  CHECK(!client.in_hpts());
+  client.hpts_ = this;
+  client.due_ = due;
+  place(client, at);
+  ++queued_;
+  ++books_.counters.inserts;
+  books_.counters.max_queued = std::max<uint64_t>(books_.counters.max_queued, queued_);
+}
+
+void Hpts::place(HptsClient& client, int64_t at) {
+  client.slot_ = slot_of(at);
+  link_before(slots_[client.slot_], client);
+  occupied_.set(client.slot_);
+}
+
+// One thread owns the wheel, so a client whose slot is being served can be taken off the detached
+// list at once; FreeBSD, whose runner has let go of the lock there, marks it MOVING and leaves it
+// to the runner.
+void Hpts::remove(HptsClient& client) {
+  if (!client.in_hpts()) return;
+  Hpts& wheel = *client.hpts_;
+  const HptsLink* head = &wheel.slots_[client.slot_];
+  const bool was_last = client.next == head && client.prev == head;
+  unlink(client);
+  wheel.occupied_.clear_if(client.slot_, was_last);
+  client.slot_ = HptsClient::kNoSlot;
+  --wheel.queued_;
+  ++wheel.books_.counters.removes;
+}
+
+// Serves all slots up to now and, from the callout, again while that took so long that more are
+// due. Returns how many slots lie from the first slot in which a client was called to the end of
+// that pass: how late the run came.
+HptsSlots Hpts::run(Source source) {
+  HptsCounters& counters = books_.counters;
+  std::optional<HptsSlots> span;
+  Instant now = last_run_ = loop_.clock();
+  int wraps = 0;
+  active_ = true;
+  for (int64_t loops = 0;; ++loops) {
+    const int64_t cur = tick_of(now);
+    if (queued_ == 0 || cur <= drained_) {
+      drained_ = std::max(drained_, cur);
+      break;
+    }
+    if (cur - drained_ >= kWheel) {
+      ++wraps;
+      ++counters.wheel_wrap;
+    }
+    const auto passed = serve_until(cur);
+    if (!span) span = passed;
+    if (source == Source::Soft) break;
+    if (loops > books_.tunables.loop_max) {
+      ++counters.hopeless;
+      break;
+    }
+    now = loop_.clock();
+    if (wraps == 2 || tick_of(now) == cur) break;
+    ++counters.loops;
+  }
+  active_ = false;
+  if (!span && source == Source::Callout) ++counters.no_tcbsfound;
+  return span.value_or(HptsSlots(0));
+}
+
+// One pass. When more than a wheel of time has gone by, each slot is still served once, in order.
+// From here on inserts go beyond `cur`; one that lands, a turn ahead, on a slot still to be served
+// in this pass is found not to be due and stays. Returns nothing when no client was called.
+std::optional<HptsSlots> Hpts::serve_until(int64_t cur) {
+  int64_t tick = drained_ + 1;
+  const int64_t end = std::min(cur, drained_ + kWheel);
+  std::optional<HptsSlots> span;
+  drained_ = cur;
+  while (tick <= end) {
+    const auto distance = occupied_.distance_to_next(slot_of(tick));
+    if (!distance || *distance > end - tick) break;
+    tick += *distance;
+    if (serve_slot(slot_of(tick), cur) && !span) span = HptsSlots(end - tick);
+    ++tick;
+  }
+  return span;
+}
+
+// Calls every client of a slot that is due, and places the others anew. Returns whether any was
+// called.
+bool Hpts::serve_slot(uint32_t slot, int64_t cur) {
+  bool called = false;
+  move_all(slots_[slot], serving_);
+  occupied_.clear(slot);
+  while (serving_.next != &serving_) {
+    auto& client = static_cast<HptsClient&>(*serving_.next);
+    unlink(client);
+    if (client.due_ > cur) {
+      ++books_.counters.moves;
+      place(client, std::min(client.due_, furthest()));
+      continue;
+    }
+    client.slot_ = HptsClient::kNoSlot;
+    --queued_;
+    called = true;
+    call(client, cur);
+  }
+  return called;
+}
+
+// The client may be gone when this returns.
+void Hpts::call(HptsClient& client, int64_t cur) {
+  const auto late = static_cast<uint64_t>(cur - client.due_);
+  HptsCounters& counters = books_.counters;
+  ++counters.calls;
+  ++counters.late_calls[std::min<size_t>(std::bit_width(late), counters.late_calls.size() - 1)];
+  const Duration delayed_by = HptsSlots(cur - client.due_).duration();
+  client.hpts_calls_ = true;
+  if (client.queued_segments_ &&
+      client.hpts_do_queued_segments(delayed_by) == HptsClient::OutputConsidered::Yes) {
+    return;
+  }
+  client.hpts_output(delayed_by);
+}
+
+HptsSlots Hpts::remaining(const HptsClient& client) const {
+  CHECK(client.in_hpts() && client.hpts_ == this);
+  const uint32_t from = slot_of(drained_ + 1);
+  const int64_t ahead = (client.slot_ + kHptsWheelSlots - from) % kHptsWheelSlots;
+  return HptsSlots(std::max<int64_t>(0, client.due_ - (drained_ + 1 + ahead)));
+}
+
+uint32_t Hpts::prev_slot() const {
+  return slot_of(drained_);
+}
+
+}  // namespace wh::pacing
