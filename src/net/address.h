@@ -1,7 +1,8 @@
 // Addresses of the link and internet layers, with text that parses and prints alike.
 //
-// MacAddress, Ip4 and Ip6 are values that compare and hash; IpAddress is either of the last two. IPv6 prints
-// as RFC 5952 asks (lower case, longest run of zeros shortened). Prefix is an address and a length.
+// MacAddress, Ip4 and Ip6 are values that compare and hash; IpAddress is either of the last two.
+// IPv6 prints as RFC 5952 asks (lower case, longest run of zeros shortened). Prefix is an address
+// and a length.
 #pragma once
 
 #include <array>
@@ -47,7 +48,8 @@ struct Ip6 {
   constexpr bool is_unspecified() const { return *this == Ip6{}; }
   constexpr bool is_multicast() const { return bytes[0] == 0xff; }
   constexpr bool is_link_local() const { return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80; }
-  // ff02::1:ffxx:xxxx, to which neighbour solicitations for this address go (RFC 4291 section 2.7.1).
+  // ff02::1:ffxx:xxxx, to which neighbour solicitations for this address go (RFC 4291
+  // section 2.7.1).
   Ip6 solicited_node() const;
   // fe80:: with the interface identifier made of a MAC address (RFC 4291 appendix A).
   static Ip6 link_local(const MacAddress& mac);
@@ -80,8 +82,8 @@ struct IpAddress {
   bool is_multicast() const { return is_v4() ? v4().is_multicast() : bits.is_multicast(); }
 };
 
-// An address and how many of its leading bits name the network. The other bits are kept: `10.0.0.1/24` is also
-// how an interface's address is written.
+// An address and how many of its leading bits name the network. The other bits are kept:
+// `10.0.0.1/24` is also how an interface's address is written.
 struct Prefix {
   IpAddress address;
   uint8_t length = 0;
@@ -91,11 +93,11 @@ struct Prefix {
 };
 
 // Errors name the text and the accepted form.
-Result<MacAddress> parse_mac(std::string_view text);    // 02:00:00:00:00:01
-Result<Ip4> parse_ip4(std::string_view text);           // 10.0.0.1
-Result<Ip6> parse_ip6(std::string_view text);           // 2001:db8::1
-Result<IpAddress> parse_ip(std::string_view text);      // Either.
-Result<Prefix> parse_prefix(std::string_view text);     // 10.0.0.0/8, 2001:db8::/32
+Result<MacAddress> parse_mac(std::string_view text);  // 02:00:00:00:00:01
+Result<Ip4> parse_ip4(std::string_view text);         // 10.0.0.1
+Result<Ip6> parse_ip6(std::string_view text);         // 2001:db8::1
+Result<IpAddress> parse_ip(std::string_view text);    // Either.
+Result<Prefix> parse_prefix(std::string_view text);   // 10.0.0.0/8, 2001:db8::/32
 
 std::string to_string(const MacAddress& a);
 std::string to_string(Ip4 a);

@@ -1,7 +1,8 @@
 // A frame: a vector of up to 256 packets that move through the house together.
 //
-// Nodes take a frame and hand frames on, so that one node's code and tables stay in the cache for the whole
-// vector. A frame owns its packets; those left in it when it is destroyed go back to their pool.
+// Nodes take a frame and hand frames on, so that one node's code and tables stay in the cache for
+// the whole vector. A frame owns its packets; those left in it when it is destroyed go back to
+// their pool.
 #pragma once
 
 #include <algorithm>
@@ -49,8 +50,8 @@ class Frame {
     std::memmove(packets_ + size_, packets.data(), packets.size_bytes());
     size_ += static_cast<uint32_t>(packets.size());
   }
-  // Gives up every packet, null where it was taken; the frame is empty then. The span is good until the next
-  // push, and whoever asked owns the packets in it.
+  // Gives up every packet, null where it was taken; the frame is empty then. The span is good until
+  // the next push, and whoever asked owns the packets in it.
   std::span<Packet*> release() { return {packets_, std::exchange(size_, 0)}; }
   // Takes packet i out; its place is null until release() or clear(). REQUIRES: not yet taken.
   PacketPtr take(uint32_t i) {

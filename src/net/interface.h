@@ -3,8 +3,9 @@
 //   stack --- transmit(frame) --->  Interface  --- send(frame) ---> link, TAP, AF_PACKET
 //   stack <--- on_input(frame) ---  Interface  <--- receive(frame) --- link, TAP, AF_PACKET
 //
-// It counts both ways, shows passing packets to captures, and drops with a counted reason when it is down or
-// a packet exceeds its MTU. A device derives from it and implements send(); a stack attaches an input.
+// It counts both ways, shows passing packets to captures, and drops with a counted reason when it
+// is down or a packet exceeds its MTU. A device derives from it and implements send(); a stack
+// attaches an input.
 // Ownership: the attached input and captures must outlive the interface or be detached.
 #pragma once
 
@@ -20,7 +21,8 @@ namespace wh::net {
 
 enum class Direction : uint8_t { In, Out };
 
-// Sees packets that pass an interface, whole as on the wire, before they are handed on. Must not keep them.
+// Sees packets that pass an interface, whole as on the wire, before they are handed on. Must not
+// keep them.
 class PacketTap {
  public:
   virtual ~PacketTap() = default;
@@ -39,9 +41,10 @@ class Interface {
   struct Config {
     std::string name;
     MacAddress mac;
-    uint32_t mtu = 1500;             // Largest IP packet, bytes.
-    bool checksum_offload = false;   // The device completes Checksum::Needed (or never shows bytes outside).
-    uint32_t max_gso = 0;            // Largest payload the device cuts itself; 0 when it does not.
+    uint32_t mtu = 1500;  // Largest IP packet, bytes.
+    // The device completes Checksum::Needed, or its bytes never leave the process.
+    bool checksum_offload = false;
+    uint32_t max_gso = 0;  // Largest payload the device cuts itself; 0 when it does not.
   };
 
   Interface(Config config, Loop& loop) : config_(std::move(config)), loop_(loop) {}

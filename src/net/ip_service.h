@@ -1,7 +1,7 @@
 // Where transport protocols and a network stack instance meet, so that neither includes the other.
 //
-// A vnet (src/vnet) is an IpService: it takes packets that begin with their IP header and delivers to the
-// protocol registered for a number. tcp and udp are IpProtocols. lab joins them.
+// A vnet (src/vnet) is an IpService: it takes packets that begin with their IP header and delivers
+// to the protocol registered for a number. tcp and udp are IpProtocols. lab joins them.
 //
 //   tcp --- output(frame of IP packets) --> IpService (vnet: ip4-lookup, ip4-rewrite, ...)
 //   tcp <-- input(frame of segments) ------ IpService (vnet: ip4-local)
@@ -26,32 +26,37 @@ constexpr uint8_t kProtocolIcmp6 = 58;
 // What an ICMP or ICMPv6 error says of a packet that this host sent.
 struct IpError {
   enum class Kind : uint8_t {
-    PacketTooBig,   // `mtu` is the next hop's, 0 when the router did not say (RFC 1191 section 5).
-    HostUnreachable, NetUnreachable, PortUnreachable, ProtocolUnreachable, AdminProhibited,
-    TimeExceeded, ParameterProblem,
+    PacketTooBig,  // `mtu` is the next hop's, 0 when the router did not say (RFC 1191 section 5).
+    HostUnreachable,
+    NetUnreachable,
+    PortUnreachable,
+    ProtocolUnreachable,
+    AdminProhibited,
+    TimeExceeded,
+    ParameterProblem,
   };
   Kind kind;
   uint32_t mtu = 0;
-  IpAddress source, destination;        // Of the packet that the error quotes.
-  std::span<const uint8_t> transport;   // As much of its transport header as was quoted, at least 8 bytes.
+  IpAddress source, destination;       // Of the packet that the error quotes.
+  std::span<const uint8_t> transport;  // Its transport header as far as quoted, at least 8 bytes.
 };
 
 class IpProtocol {
  public:
   virtual ~IpProtocol() = default;
-  // Packets for this host: data() is at the IP header, l4_offset at the transport header (past options and
-  // extension headers); IP lengths were checked and padding cut; ecn is set; fragments are whole. The transport
-  // checksum is the protocol's to verify unless checksum is Verified.
+  // Packets for this host: data() is at the IP header, l4_offset at the transport header (past
+  // options and extension headers); IP lengths were checked and padding cut; ecn is set; fragments
+  // are whole. The transport checksum is the protocol's to verify unless checksum is Verified.
   virtual void input(Frame frame) = 0;
   virtual void error(const IpError& error) = 0;
 };
 
 // What the stack can say of the way to a destination.
 struct Route {
-  IpAddress source;           // The address this host would send from.
-  uint32_t mtu = 1500;        // Of the outgoing interface.
+  IpAddress source;     // The address this host would send from.
+  uint32_t mtu = 1500;  // Of the outgoing interface.
   bool checksum_offload = false;
-  uint32_t max_gso = 0;       // Largest payload of one packet when the interface cuts it; 0 when it does not.
+  uint32_t max_gso = 0;  // Largest payload the interface cuts itself; 0 when it does not.
 };
 
 class IpService {
@@ -61,7 +66,8 @@ class IpService {
   // Nothing when there is no route.
   virtual std::optional<Route> route(const IpAddress& destination) const = 0;
   virtual bool is_local(const IpAddress& address) const = 0;
-  // Packets that begin with a complete IP header (whose IPv4 checksum is set), l4_offset at the transport header.
+  // Packets that begin with a complete IP header (whose IPv4 checksum is set), l4_offset at the
+  // transport header.
   virtual void output(Frame frame) = 0;
   virtual PacketPool& pool() = 0;
   virtual Loop& loop() = 0;

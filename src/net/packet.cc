@@ -15,7 +15,9 @@ Chunk* Chunk::make(uint32_t capacity) {
   return chunk;
 }
 
-void Chunk::destroy() { std::free(this); }
+void Chunk::destroy() {
+  std::free(this);
+}
 
 ChunkRef ChunkRef::copy_of(std::span<const uint8_t> bytes) {
   ChunkRef ref = make(static_cast<uint32_t>(bytes.size()));
@@ -92,18 +94,21 @@ void Packet::clear() {
   checksum = Checksum::Unknown;
   ecn = 0;
   adjacency = flow_hash = trace = flow = 0;
+  arrival = enqueued = deliver = Instant{};
   slices = {};
   link = nullptr;
 }
 
-PacketPool::~PacketPool() { CHECK_EQ(in_use_, 0u); }
+PacketPool::~PacketPool() {
+  CHECK_EQ(in_use_, 0u);
+}
 
 PacketPtr PacketPool::allocate() {
+  if (in_use_ >= limit_) {
+    ++exhausted_;
+    return nullptr;
+  }
   if (free_ == nullptr) {
-    if (in_use_ >= limit_) {
-      ++exhausted_;
-      return nullptr;
-    }
     slabs_.emplace_back(new Packet[kSlab]);
     for (size_t i = 0; i < kSlab; ++i) {
       Packet& p = slabs_.back()[i];

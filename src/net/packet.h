@@ -5,14 +5,15 @@
 //   | headroom | Ethernet | IP | TCP | .. | spare  | -> | slice0 |-> | slice1 |
 //   +----------+--------------------------+--------+    +--------+   +--------+
 //
-// The bytes on the wire are head followed by payload. Headers are pushed before the head as a packet goes
-// down and pulled off it as it comes up. TCP's segments refer to chunks of the send buffer, so neither a
-// transmission nor a retransmission copies payload. A packet that came from outside has its first bytes in
-// the head and the rest in a chunk of its own; pullup(n) makes more of it contiguous.
+// The bytes on the wire are head followed by payload. Headers are pushed before the head as a
+// packet goes down and pulled off it as it comes up. TCP's segments refer to chunks of the send
+// buffer, so neither a transmission nor a retransmission copies payload. A packet that came from
+// outside has its first bytes in the head and the rest in a chunk of its own; pullup(n) makes more
+// of it contiguous.
 //
-// Ownership: a PacketPtr owns its packet and gives it back to the pool; slices hold counted references to
-// chunks. Chunks are immutable once referred to by a packet. Threads: a pool, its packets and their chunks
-// belong to one loop.
+// Ownership: a PacketPtr owns its packet and gives it back to the pool; slices hold counted
+// references to chunks. Chunks are immutable once referred to by a packet. Threads: a pool, its
+// packets and their chunks belong to one loop.
 // Invariants: (1) head_begin <= head_end <= kHeadCapacity   (2) a slice with bytes has a chunk.
 #pragma once
 
@@ -21,6 +22,7 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/check.h"
@@ -87,7 +89,7 @@ struct Slice {
     return size == 0 ? std::span<const uint8_t>{} : std::span(data(), size);
   }
   Slice sub(uint32_t from, uint32_t count) const {
-    CHECK(from + count <= size);
+    CHECK(from <= size && count <= size - from);
     return {chunk, offset + from, count};
   }
 };
@@ -96,7 +98,8 @@ struct Slice {
 enum class Checksum : uint8_t {
   Unknown,   // Came from outside: to be verified by whoever needs it.
   Verified,  // Found right, or never left this process.
-  Needed,    // The field holds the pseudo-header sum only; complete it before the bytes leave the process.
+  Needed,    // The field holds the pseudo-header sum only; complete it before bytes leave the
+             // process.
 };
 
 class PacketPool;
@@ -129,7 +132,8 @@ class Packet {
     CHECK(n <= head_size());
     head_begin = static_cast<uint16_t>(head_begin + n);
   }
-  // Grows the head by n bytes at its end and returns them. REQUIRES: n <= tailroom() and no payload yet.
+  // Grows the head by n bytes at its end and returns them. REQUIRES: n <= tailroom() and no payload
+  // yet.
   uint8_t* append(uint32_t n) {
     CHECK(n <= tailroom() && payload_size() == 0);
     uint8_t* at = bytes_.data() + head_end;
@@ -144,14 +148,15 @@ class Packet {
     }
     return false;
   }
-  // Makes the first n bytes contiguous in the head by moving bytes out of the payload. False when the packet
-  // is shorter or the head has no room.
+  // Makes the first n bytes contiguous in the head by moving bytes out of the payload. False when
+  // the packet is shorter or the head has no room.
   bool pullup(uint32_t n);
   // Cuts the packet to its first n bytes (link-layer padding). REQUIRES: n <= size().
   void truncate(uint32_t n);
   // Copies `out.size()` bytes from `offset` of the packet. REQUIRES: they exist.
   void copy_out(uint32_t offset, std::span<uint8_t> out) const;
-  // Replaces the payload by a private contiguous copy, whose bytes may be changed. Used where bits are flipped.
+  // Replaces the payload by a private contiguous copy, whose bytes may be changed. Used where bits
+  // are flipped.
   std::span<uint8_t> unshare_payload();
   // Calls fn(span) for each run of bytes from `offset` to the end: at most three.
   template <class Fn>
@@ -167,29 +172,30 @@ class Packet {
     part(head());
     for (const Slice& s : slices) part(s.bytes());
   }
-  // Reads the packet afresh from bytes: kHeadroom before, the first bytes in the head, the rest in a chunk.
+  // Reads the packet afresh from bytes: kHeadroom before, the first bytes in the head, the rest in
+  // a chunk.
   void assign(std::span<const uint8_t> bytes);
   void clear();  // As it comes from the pool.
 
   // --- what its bearers note on it ---
   uint16_t head_begin = kHeadroom;
   uint16_t head_end = kHeadroom;
-  uint16_t l2_size = 0;        // Bytes of link header that were pulled off in front of data().
-  uint16_t l3_offset = 0;      // From data(): where the IP header begins, set by ethernet-input.
-  uint16_t l4_offset = 0;      // From data(): where the transport header begins, set by IP input or TCP.
+  uint16_t l2_size = 0;    // Bytes of link header that were pulled off in front of data().
+  uint16_t l3_offset = 0;  // From data(): where the IP header begins, set by ethernet-input.
+  uint16_t l4_offset = 0;  // From data(): where the transport header begins, set by IP or TCP.
   Checksum checksum = Checksum::Unknown;
-  uint8_t ecn = 0;             // The IP header's two ECN bits, on input.
-  uint16_t gso_size = 0;       // Payload bytes a segment when this is to be cut later; 0 when not.
-  uint16_t interface = 0;      // Index of the interface it came in by, or leaves by.
-  uint16_t reason = 0;         // Why it is being dropped: the graph's number of the reason.
-  uint32_t adjacency = 0;      // Result of the lookup; on its way to an ICMP error, what that shall say.
+  uint8_t ecn = 0;         // The IP header's two ECN bits, on input.
+  uint16_t gso_size = 0;   // Payload bytes a segment when this is to be cut later; 0 when not.
+  uint16_t interface = 0;  // Index of the interface it came in by, or leaves by.
+  uint16_t reason = 0;     // Why it is being dropped: the graph's number of the reason.
+  uint32_t adjacency = 0;  // Result of the lookup; before an ICMP error, what that shall say.
   uint32_t flow_hash = 0;
-  uint32_t trace = 0;          // 0: not traced; else 1 + index into the graph's trace log.
-  uint32_t flow = 0;           // Lab's mark of the flow it belongs to; 0 when none. Never on the wire.
-  Instant arrival{};           // When it came in by its interface.
-  Instant enqueued{};          // Scratch of the queue that holds it.
-  Instant deliver{};           // Scratch of the delay line that holds it.
-  Packet* link = nullptr;      // Scratch of the list that holds it.
+  uint32_t trace = 0;      // 0: not traced; else 1 + index into the graph's trace log.
+  uint32_t flow = 0;       // Lab's mark of the flow it belongs to; 0 when none. Never on the wire.
+  Instant arrival{};       // When it came in by its interface.
+  Instant enqueued{};      // Scratch of the queue that holds it.
+  Instant deliver{};       // Scratch of the delay line that holds it.
+  Packet* link = nullptr;  // Scratch of the list that holds it.
   std::array<Slice, kMaxSlices> slices;
 
  private:
@@ -204,8 +210,8 @@ struct PacketRelease {
 };
 using PacketPtr = std::unique_ptr<Packet, PacketRelease>;
 
-// Packets for one loop, allocated in slabs and used again. Bounded: allocate() returns null at the limit and
-// counts it, and who asked counts its own drop.
+// Packets for one loop, allocated in slabs and used again. Bounded: allocate() returns null at the
+// limit and counts it, and who asked counts its own drop.
 class PacketPool {
  public:
   explicit PacketPool(size_t limit = 4'000'000) : limit_(limit) {}
@@ -214,7 +220,8 @@ class PacketPool {
   PacketPool& operator=(const PacketPool&) = delete;
 
   PacketPtr allocate();
-  // A second packet with the same bytes and notes; the payload is shared, the head copied. Null at the limit.
+  // A second packet with the same bytes and notes; the payload is shared, the head copied. Null at
+  // the limit.
   PacketPtr clone(const Packet& packet);
   size_t in_use() const { return in_use_; }
   uint64_t exhausted() const { return exhausted_; }
@@ -231,6 +238,8 @@ class PacketPool {
   uint64_t exhausted_ = 0;
 };
 
-inline void PacketRelease::operator()(Packet* packet) const { packet->pool_->release(packet); }
+inline void PacketRelease::operator()(Packet* packet) const {
+  packet->pool_->release(packet);
+}
 
 }  // namespace wh::net
