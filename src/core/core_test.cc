@@ -123,6 +123,20 @@ TEST(Histogram, merge_is_the_histogram_of_both) {
   for (const double q : {0.1, 0.5, 0.99}) EXPECT_EQ(a.quantile(q), both.quantile(q));
 }
 
+TEST(Histogram, since_is_what_was_recorded_later) {
+  Histogram h, later;
+  for (uint64_t v = 1; v < 100000; v += 3) h.record(v);
+  const Histogram before = h;
+  EXPECT_EQ(h.since(before).count(), 0u);
+  for (uint64_t v = 500; v < 2'000'000; v += 777) h.record(v), later.record(v);
+  const Histogram found = h.since(before);
+  EXPECT_EQ(found.count(), later.count());
+  EXPECT_EQ(found.mean(), later.mean());
+  for (const double q : {0.01, 0.5, 0.95}) EXPECT_EQ(found.quantile(q), later.quantile(q));
+  EXPECT_NEAR(static_cast<double>(found.min()), 500, 4);
+  EXPECT_EQ(h.since(Histogram()).quantile(0.5), h.quantile(0.5));
+}
+
 struct Item {
   explicit Item(int n) : value(n) {}
   int value;

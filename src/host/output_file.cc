@@ -1,0 +1,44 @@
+#include "host/output_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "host/system.h"
+
+namespace wh::host {
+
+Result<OutputFile> OutputFile::create(const std::string& path) {
+  if (path == "-") {
+    const int fd = ::dup(STDOUT_FILENO);
+    if (fd < 0) return os_error("standard output");
+    return OutputFile(path, "", Fd(fd));
+  }
+  struct stat status;
+  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    return OutputFile(path, "", TRY(open_file(path, O_WRONLY)));
+  }
+  std::string temporary = fmt::format("{}.{}.part", path, ::getpid());
+  Fd fd = TRY(open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC));
+  return OutputFile(path, std::move(temporary), std::move(fd));
+}
+
+OutputFile::OutputFile(OutputFile&& o) noexcept
+    : path_(std::move(o.path_)), temporary_(std::move(o.temporary_)), fd_(std::move(o.fd_)) {
+  o.temporary_.clear();
+}
+
+OutputFile::~OutputFile() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Result<void> OutputFile::finish(std::string_view text) {
+  if (auto written = write_all(fd_.raw(), text); !written) {
+    return tl::unexpected(std::move(written.error()).within(path_));
+  }
+  if (temporary_.empty()) return {};
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) return os_error("write {}", path_);
+  temporary_.clear();
+  return {};
+}
+
+}  // namespace wh::host

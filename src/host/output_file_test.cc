@@ -1,0 +1,81 @@
+#include "host/output_file.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "host/interrupt.h"
+#include "host/system.h"
+
+namespace wh::host {
+namespace {
+
+class OutputFileTest : public ::testing::Test {
+ protected:
+  OutputFileTest() {
+    char name[] = "/tmp/wh-output-XXXXXX";
+    dir_ = ::mkdtemp(name);
+  }
+  ~OutputFileTest() override { std::filesystem::remove_all(dir_); }
+  size_t files() const {
+    return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(dir_), {}));
+  }
+  std::filesystem::path dir_;
+};
+
+TEST_F(OutputFileTest, finish_replaces_the_file_whole) {
+  const std::string path = dir_ / "out.json";
+  {
+    auto file = OutputFile::create(path).value();
+    ASSERT_TRUE(file.finish("first").has_value());
+  }
+  {
+    auto file = OutputFile::create(path).value();
+    EXPECT_EQ(read_file(path).value(), "first");  // Until the new one is whole.
+    ASSERT_TRUE(file.finish("second").has_value());
+  }
+  EXPECT_EQ(read_file(path).value(), "second");
+  EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(OutputFileTest, without_finish_nothing_changes_and_nothing_is_left) {
+  { auto file = OutputFile::create(dir_ / "out.json").value(); }
+  EXPECT_EQ(files(), 0u);
+}
+
+TEST_F(OutputFileTest, a_bad_path_is_known_at_once) {
+  const auto file = OutputFile::create(dir_ / "no" / "such" / "folder.json");
+  ASSERT_FALSE(file.has_value());
+  EXPECT_NE(file.error().text.find("No such file or directory"), std::string::npos);
+}
+
+TEST_F(OutputFileTest, a_full_disk_is_an_error_that_names_the_file) {
+  auto file = OutputFile::create("/dev/full").value();
+  const auto written = file.finish("text");
+  ASSERT_FALSE(written.has_value());
+  EXPECT_NE(written.error().text.find("/dev/full"), std::string::npos);
+  EXPECT_NE(written.error().text.find("No space left"), std::string::npos);
+}
+
+TEST(InterruptGuard, first_signal_stops_and_the_old_handler_comes_back) {
+  volatile std::sig_atomic_t old_calls = 0;
+  static volatile std::sig_atomic_t* seen = nullptr;
+  seen = &old_calls;
+  struct sigaction action = {};
+  action.sa_handler = [](int) { *seen = *seen + 1; };
+  ::sigaction(SIGTERM, &action, nullptr);
+  volatile std::sig_atomic_t stops = 0;
+  {
+    InterruptGuard guard([&] { stops = stops + 1; });
+    std::raise(SIGTERM);
+  }
+  EXPECT_EQ(stops, 1);
+  EXPECT_EQ(old_calls, 0);
+  std::raise(SIGTERM);
+  EXPECT_EQ(old_calls, 1);
+  std::signal(SIGTERM, SIG_DFL);
+}
+
+}  // namespace
+}  // namespace wh::host
