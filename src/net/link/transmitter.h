@@ -1,0 +1,73 @@
+// The bottleneck of a direction: a queue, and something that takes packets from it when they may be
+// sent.
+//
+// What the transmitters share is here: stamping and counting at the queue's two ends. When a packet
+// may leave is the derived class's business: at a fixed rate (rate_transmitter.h), at recorded
+// opportunities (trace_transmitter.h), or all together at a time slot (slot_transmitter.h).
+//
+// A transmitter that is down sends nothing more; the queue fills, and drops by its own rule. A
+// packet whose transmission has begun, and those on the wire, still arrive. When it is up again it
+// goes on with what waits.
+#pragma once
+
+#include <memory>
+
+#include "core/loop.h"
+#include "net/link/queue.h"
+
+namespace wh::net {
+
+class Transmitter : public PacketSink {
+ public:
+  Transmitter(Loop& loop, std::unique_ptr<Queue> queue, LinkCounters& counters, PacketSink& next)
+      : loop_(loop), queue_(std::move(queue)), counters_(counters), next_(next) {}
+
+  virtual void set_up(bool up) = 0;
+  virtual bool is_up() const = 0;
+  // Changes the rate from this instant on, for the rest of the packet being sent too. REQUIRES: not
+  // zero. Nothing where the rate is not ours to choose (a trace).
+  virtual void set_rate(Rate rate) = 0;
+  // Bytes that could have been sent since the beginning; negative when there is no limit.
+  virtual double capacity_bytes() const = 0;
+  // The packet being sent, which is neither in the queue nor on the wire.
+  virtual Tally in_service() const = 0;
+
+  Queue& queue() { return *queue_; }
+  const Queue& queue() const { return *queue_; }
+
+ protected:
+  void enqueue(PacketPtr packet) {
+    packet->enqueued = loop_.now();
+    queue_->enqueue(std::move(packet));
+    note_backlog();
+    counters_.peak.packets = std::max(counters_.peak.packets, counters_.backlog.packets);
+    counters_.peak.bytes = std::max(counters_.peak.bytes, counters_.backlog.bytes);
+  }
+  PacketPtr dequeue() {
+    PacketPtr packet = queue_->dequeue(loop_.now());
+    note_backlog();
+    if (packet != nullptr) {
+      counters_.queue_ns.record(static_cast<uint64_t>((loop_.now() - packet->enqueued).count()));
+    }
+    return packet;
+  }
+  void depart(PacketPtr packet) {
+    counters_.transmitted.add(packet->size());
+    next_.accept(std::move(packet));
+  }
+
+  Loop& loop_;
+
+ private:
+  void note_backlog() { counters_.backlog = queue_->held(); }
+
+  std::unique_ptr<Queue> queue_;
+
+ protected:
+  LinkCounters& counters_;
+
+ private:
+  PacketSink& next_;
+};
+
+}  // namespace wh::net
