@@ -85,6 +85,14 @@ std::string describe_ip6(std::span<const uint8_t> head, size_t size) {
                                      source, destination);
 }
 
+std::string protocol_name(uint8_t protocol) {
+  switch (protocol) {
+    case kProtocolTcp: return "tcp";
+    case kProtocolUdp: return "udp";
+    default: return fmt::format("protocol {}", protocol);
+  }
+}
+
 std::string describe_error4(const IcmpView& icmp, std::string_view what) {
   return fmt::format("ICMP {} {}", to_string(icmp.quoted().destination()), what);
 }
@@ -98,7 +106,8 @@ std::string describe_unreachable4(const IcmpView& icmp) {
                              fmt::format("protocol {} unreachable", icmp.quoted().protocol()));
     case kIcmpPortUnreachable: {
       const auto port = load16(icmp.quoted_transport().data() + 2);
-      return describe_error4(icmp, fmt::format("port {} unreachable", port));
+      return describe_error4(icmp, fmt::format("{} port {} unreachable",
+                                               protocol_name(icmp.quoted().protocol()), port));
     }
     case kIcmpFragmentationNeeded:
       return describe_error4(
