@@ -99,6 +99,7 @@ class alignas(64) HptsClient : private HptsLink {
   uint32_t slot_ = kNoSlot;
   bool hpts_calls_ = false;
   bool queued_segments_ = false;
+  bool wheel_is_final_ = false;  // HptsGroup's.
 };
 
 class Hpts {
