@@ -18,6 +18,7 @@
 // Threads: belongs to its loop. Nothing here is global: a graph belongs to one vnet.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -105,6 +106,10 @@ class Graph {
   void count(NodeIndex node, uint16_t error, uint64_t n = 1) {
     errors_[nodes_[node].first_error + error].count += n;
   }
+  // As Batch::blame, of a packet that a node kept.
+  void blame(NodeIndex node, uint16_t error, net::Packet& packet) {
+    note_drop(nodes_[node], error, packet);
+  }
   // Ends a packet that a node kept: counted with the node's reason, then through error-drop.
   void drop(NodeIndex node, uint16_t error, net::PacketPtr packet);
   // Sees each packet that ends in error-drop, with the reason in packet.reason. Must not keep it.
@@ -124,7 +129,7 @@ class Graph {
   // Error: no such node, with the nearest name.
   Result<NodeIndex> index_of(std::string_view name) const;
   const std::vector<NodeRuntime>& nodes() const { return nodes_; }
-  const std::vector<ErrorCount>& errors() const { return errors_; }
+  const std::deque<ErrorCount>& errors() const { return errors_; }
   const ErrorSpec& error_spec(const ErrorCount& e) const {
     return nodes_[e.node].node->spec().errors[e.code];
   }
@@ -160,7 +165,7 @@ class Graph {
   Loop& loop_;
   Config config_;
   std::vector<NodeRuntime> nodes_;
-  std::vector<ErrorCount> errors_;
+  std::deque<ErrorCount> errors_;  // Counts stay where they are: a sysctl may refer to one.
   std::unordered_map<std::string, NodeIndex> by_name_;
 
   std::vector<std::unique_ptr<net::Frame>> frames_;  // All there are.
@@ -188,8 +193,12 @@ inline void Batch::count(uint16_t error, uint64_t n) {
   graph_.errors_[node_.first_error + error].count += n;
 }
 
-inline void Batch::drop(uint32_t i, uint16_t error) {
+inline void Batch::blame(uint32_t i, uint16_t error) {
   graph_.note_drop(node_, error, *packets_[i]);
+}
+
+inline void Batch::drop(uint32_t i, uint16_t error) {
+  blame(i, error);
   arcs_[i] = kDropArc;
 }
 

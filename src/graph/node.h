@@ -58,6 +58,9 @@ class Batch {
   void send(uint32_t i, Arc arc) { arcs_[i] = arc; }
   void send_all(Arc arc) { std::fill_n(arcs_, size_, arc); }
   void drop(uint32_t i, uint16_t error);
+  // Counts the reason and notes it on the packet, which goes on to a node that answers for it (an ICMP error)
+  // and from there to error-drop.
+  void blame(uint32_t i, uint16_t error);
   // The packet is the node's from now on: consumed, queued or cut up.
   net::PacketPtr take(uint32_t i);
 

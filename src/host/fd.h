@@ -1,6 +1,7 @@
 // An owned file descriptor: closed when its owner goes, moved but never copied.
 //
-// Empty when default-constructed or moved from. Who takes an int borrows it; who takes an Fd owns it.
+// Empty when default-constructed or moved from. Who takes an int borrows it; who takes an Fd owns
+// it.
 #pragma once
 
 #include <unistd.h>

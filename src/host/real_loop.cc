@@ -67,7 +67,9 @@ RealLoop::~RealLoop() {
   CHECK_EQ(watching_, 0u);
 }
 
-Instant RealLoop::clock() { return monotonic(config_.offset); }
+Instant RealLoop::clock() {
+  return monotonic(config_.offset);
+}
 
 bool RealLoop::is_idle() const {
   return next_deadline() == kNever && foreground_ == 0 && !on_wake_;
@@ -142,7 +144,9 @@ void RealLoop::wake() {
   [[maybe_unused]] const ssize_t n = ::write(wake_event_.raw(), &one, sizeof one);
 }
 
-void RealLoop::on_wake(std::function<void()> action) { on_wake_ = std::move(action); }
+void RealLoop::on_wake(std::function<void()> action) {
+  on_wake_ = std::move(action);
+}
 
 void RealLoop::forget(const FdWatch& watch) {
   for (int i = batch_next_; i < batch_size_; ++i) {

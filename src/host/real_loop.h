@@ -1,23 +1,26 @@
-// Real time: the event loop that waits in epoll, with descriptors, signals and a wake-up from other threads.
+// Real time: the event loop that waits in epoll, with descriptors, signals and a wake-up from other
+// threads.
 //
 //   auto loop = TRY(RealLoop::make());
-//   FdWatch watch(*loop, "control socket", [&] { return serve_one() ? Progress::Some : Progress::None; });
-//   TRY(watch.watch(socket.raw()));
-//   SignalWatch interrupt = ...;  Timer t(*loop, ...);  loop->run();
+//   FdWatch watch(*loop, "control socket", [&] { return serve_one() ? Progress::Some :
+//   Progress::None; }); TRY(watch.watch(socket.raw())); SignalWatch interrupt = ...;  Timer
+//   t(*loop, ...);  loop->run();
 //
-// The same Timer works here and on a VirtualLoop (core/loop.h). now() is CLOCK_MONOTONIC plus an offset (so
-// that "zero means unset" mistakes show on a machine just started, too), read afresh before each action.
+// The same Timer works here and on a VirtualLoop (core/loop.h). now() is CLOCK_MONOTONIC plus an
+// offset (so that "zero means unset" mistakes show on a machine just started, too), read afresh
+// before each action.
 //
-// A round: fire the timers that are due, at most kTimersPerRound of them; wait for descriptors until the next
-// deadline; call the watches. So neither timers nor descriptors starve the other. Timers are never early; how
-// late the end of a sleep was is in wake_lateness(). The wait is epoll_pwait2(2), whose timeout is in
-// nanoseconds, with the thread's timer slack set to 1 ns: measured as late as a timerfd, and it needs no
-// second system call to move a deadline. What lateness is left is the processor's way out of idle; `spin`
-// buys it off with processor time.
+// A round: fire the timers that are due, at most kTimersPerRound of them; wait for descriptors
+// until the next deadline; call the watches. So neither timers nor descriptors starve the other.
+// Timers are never early; how late the end of a sleep was is in wake_lateness(). The wait is
+// epoll_pwait2(2), whose timeout is in nanoseconds, with the thread's timer slack set to 1 ns:
+// measured as late as a timerfd, and it needs no second system call to move a deadline. What
+// lateness is left is the processor's way out of idle; `spin` buys it off with processor time.
 //
-// run() ends when nothing can happen any more: no timer is armed, no watch is watching (background ones, such
-// as a SignalWatch, do not count) and nothing was asked of wake(). After run_until(t), now() is t or later.
-// Threads: a loop belongs to the thread that made it; only wake() may be called from others.
+// run() ends when nothing can happen any more: no timer is armed, no watch is watching (background
+// ones, such as a SignalWatch, do not count) and nothing was asked of wake(). After run_until(t),
+// now() is t or later. Threads: a loop belongs to the thread that made it; only wake() may be
+// called from others.
 #pragma once
 
 #include <sys/epoll.h>
@@ -45,9 +48,10 @@ enum class Progress : uint8_t {
 
 enum class Interest : uint8_t { None = 0, Read = 1, Write = 2, ReadWrite = 3 };
 
-// Calls actions while a descriptor is readable or writable (level-triggered), like a Timer a member of the
-// component that it wakes. An error or hang-up counts as whichever is being watched for: the read or write
-// that follows tells what it is. An action may destroy any watch; its own only as its last act.
+// Calls actions while a descriptor is readable or writable (level-triggered), like a Timer a member
+// of the component that it wakes. An error or hang-up counts as whichever is being watched for: the
+// read or write that follows tells what it is. An action may destroy any watch; its own only as its
+// last act.
 class FdWatch {
  public:
   using Action = std::function<Progress()>;
@@ -59,10 +63,10 @@ class FdWatch {
   FdWatch(const FdWatch&) = delete;
   FdWatch& operator=(const FdWatch&) = delete;
 
-  // Replaces what was watched before. The descriptor stays the caller's, who must unwatch before closing it.
-  // Errors: a descriptor that cannot be polled (a regular file).
+  // Replaces what was watched before. The descriptor stays the caller's, who must unwatch before
+  // closing it. Errors: a descriptor that cannot be polled (a regular file).
   Result<void> watch(int fd, Interest interest = Interest::Read);
-  void unwatch();  // Nothing when it is not watching.
+  void unwatch();                        // Nothing when it is not watching.
   void set_interest(Interest interest);  // REQUIRES: watching.
   // Do not keep run() going for this one. REQUIRES: not watching.
   void set_background();
@@ -89,9 +93,11 @@ class FdWatch {
 class RealLoop final : public Loop {
  public:
   struct Config {
-    // Stop sleeping this long before a deadline and poll until it comes: precision bought with processor time.
+    // Stop sleeping this long before a deadline and poll until it comes: precision bought with
+    // processor time.
     Duration spin = 0ns;
-    // Added to CLOCK_MONOTONIC. The same for all loops unless a test wants, say, a 32-bit counter's wrap.
+    // Added to CLOCK_MONOTONIC. The same for all loops unless a test wants, say, a 32-bit counter's
+    // wrap.
     Duration offset = 1000s;
   };
   // Errors: no descriptors left.
@@ -102,9 +108,9 @@ class RealLoop final : public Loop {
   Instant clock() override;
   bool run_until(Instant deadline) override;
 
-  // Ends the current wait and has the loop's thread call the on_wake action; several wakes may become one
-  // call. Safe from any thread and from a signal handler. While an action is set, run() does not end for
-  // want of events.
+  // Ends the current wait and has the loop's thread call the on_wake action; several wakes may
+  // become one call. Safe from any thread and from a signal handler. While an action is set, run()
+  // does not end for want of events.
   void wake();
   void on_wake(std::function<void()> action);
 
@@ -138,12 +144,14 @@ class RealLoop final : public Loop {
   uint64_t waits_ = 0;
 };
 
-// Calls an action on the loop's thread when one of some signals comes, instead of what the signal usually does.
-// The signals are blocked in the thread that makes the watch and in those it starts afterwards; children made
-// by host::Child get them unblocked. Destroying the watch unblocks what it blocked.
+// Calls an action on the loop's thread when one of some signals comes, instead of what the signal
+// usually does. The signals are blocked in the thread that makes the watch and in those it starts
+// afterwards; children made by host::Child get them unblocked. Destroying the watch unblocks what
+// it blocked.
 class SignalWatch {
  public:
-  static Result<std::unique_ptr<SignalWatch>> make(RealLoop& loop, std::initializer_list<int> signals,
+  static Result<std::unique_ptr<SignalWatch>> make(RealLoop& loop,
+                                                   std::initializer_list<int> signals,
                                                    std::function<void(int signal)> action);
   ~SignalWatch();
 

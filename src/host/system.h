@@ -1,8 +1,9 @@
 // System calls as Results: where errno becomes an Error.
 //
-// An error's text is the attempt and the system's word for why it failed: "open /dev/net/tun: Permission
-// denied". A call that a signal interrupts is made again. Every descriptor made here closes on exec. Hot paths
-// (tap.cc) make their own calls through uninterrupted() and look at errno, because an Error is a string.
+// An error's text is the attempt and the system's word for why it failed: "open /dev/net/tun:
+// Permission denied". A call that a signal interrupts is made again. Every descriptor made here
+// closes on exec. Hot paths (tap.cc) make their own calls through uninterrupted() and look at
+// errno, because an Error is a string.
 #pragma once
 
 #include <cerrno>
@@ -25,7 +26,8 @@ tl::unexpected<Error> os_error(fmt::format_string<Args...> attempt, Args&&... ar
   return fail_with(code, fmt::format(attempt, std::forward<Args>(args)...));
 }
 
-// Makes a system call until no signal interrupts it; yields what it returned, with errno as it left it.
+// Makes a system call until no signal interrupts it; yields what it returned, with errno as it left
+// it.
 template <class Call>
 auto uninterrupted(Call call) {
   for (;;) {
@@ -43,7 +45,8 @@ struct Pipe {
   Fd read_end, write_end;
 };
 Result<Pipe> make_pipe();
-// Two connected AF_UNIX sockets; `type` is SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET, with SOCK_NONBLOCK if wished.
+// Two connected AF_UNIX sockets; `type` is SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET, with
+// SOCK_NONBLOCK if wished.
 Result<std::pair<Fd, Fd>> make_socket_pair(int type);
 Result<void> set_nonblocking(int fd);
 
@@ -51,7 +54,8 @@ Result<size_t> read_some(int fd, std::span<uint8_t> into);  // 0 at the end.
 Result<std::string> read_to_end(int fd);
 Result<void> write_all(int fd, std::string_view text);
 
-// Passes a copy of a descriptor to whoever reads the other end of a socket pair; the sender keeps its own.
+// Passes a copy of a descriptor to whoever reads the other end of a socket pair; the sender keeps
+// its own.
 Result<void> send_fd(int socket, int fd);
 Result<Fd> receive_fd(int socket);
 

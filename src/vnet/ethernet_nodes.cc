@@ -1,0 +1,169 @@
+// ethernet-input, interface-output and the NAME-tx nodes: where packets enter and leave a vnet.
+#include "net/wire/describe.h"
+#include "net/wire/ethernet.h"
+#include "vnet/nodes.h"
+
+namespace wh::vnet {
+namespace {
+
+using graph::Arc;
+using graph::Batch;
+using graph::Node;
+using graph::NodeKind;
+using graph::Severity;
+using net::EthernetHeader;
+using net::EtherType;
+using net::Packet;
+
+// Takes the Ethernet header off and sends each packet to its protocol's input.
+class EthernetInput final : public Node {
+ public:
+  explicit EthernetInput(Stack& stack)
+      : Node({.name = "ethernet-input",
+              .next = {"ip4-input", "ip6-input", "arp-input"},
+              .errors = {{"truncated", Severity::Error, "ethernet truncated"},
+                         {"unknown_type", Severity::Error, "unknown ethernet type"},
+                         {"unknown_vlan", Severity::Error, "unknown vlan"},
+                         {"other_mac", Severity::Error, "l3 mac mismatch"}},
+              .kind = NodeKind::Input}),
+        stack_(stack) {}
+
+  void process(Batch& batch) override {
+    uint16_t interface = 0;
+    const uint8_t* own = nullptr;
+    for (uint32_t i = 0; i < batch.size(); ++i) {
+      Packet& p = batch[i];
+      pullup_most(p, EthernetHeader::kMinSize);
+      if (p.head_size() < EthernetHeader::kMinSize) {
+        batch.drop(i, kTruncated);
+        continue;
+      }
+      if (own == nullptr || p.interface != interface) {
+        interface = p.interface;
+        const net::Interface* device = stack_.interfaces[interface].device;
+        own = device != nullptr ? device->mac().bytes.data() : kNobody.data();
+      }
+      const uint8_t* header = p.data();
+      if ((header[0] & 1) == 0 && std::memcmp(header, own, 6) != 0) {
+        batch.drop(i, kOtherMac);
+        continue;
+      }
+      const auto type = static_cast<EtherType>(net::load16(header + 12));
+      p.pull(EthernetHeader::kMinSize);
+      p.l2_size = EthernetHeader::kMinSize;
+      p.l3_offset = 0;
+      switch (type) {
+        case EtherType::Ip4: batch.send(i, kIp4); break;
+        case EtherType::Ip6: batch.send(i, kIp6); break;
+        case EtherType::Arp: batch.send(i, kArp); break;
+        case EtherType::Vlan:
+        case EtherType::ServiceVlan: batch.drop(i, kUnknownVlan); break;
+        default: batch.drop(i, kUnknownType);
+      }
+    }
+  }
+  std::string account(const Packet& p) const override {
+    const std::span<const uint8_t> frame{p.data() - p.l2_size, p.head_size() + p.l2_size};
+    return net::describe_ethernet(frame, p.size() + p.l2_size);
+  }
+
+ private:
+  enum : Arc { kIp4 = 1, kIp6, kArp };
+  enum : uint16_t { kTruncated, kUnknownType, kUnknownVlan, kOtherMac };
+  static constexpr std::array<uint8_t, 6> kNobody{};
+  Stack& stack_;
+};
+
+// The last look before the device: completes what the device does not do, and picks its tx node.
+class InterfaceOutput final : public Node {
+ public:
+  explicit InterfaceOutput(Stack& stack)
+      : Node({.name = "interface-output",
+              .next = {"gso"},
+              .errors = {{"down", Severity::Error, "interface is down"},
+                         {"gone", Severity::Error, "interface deleted"},
+                         {"bad_partial", Severity::Error, "no place for the checksum"}}}),
+        stack_(stack) {}
+
+  void process(Batch& batch) override {
+    uint16_t interface = 0;
+    const InterfaceEntry* entry = nullptr;
+    for (uint32_t i = 0; i < batch.size(); ++i) {
+      Packet& p = batch[i];
+      if (entry == nullptr || p.interface != interface) {
+        interface = p.interface;
+        entry = &stack_.interfaces[interface];
+      }
+      if (entry->device == nullptr) {
+        batch.drop(i, kGone);
+        continue;
+      }
+      if (!entry->device->is_up()) {
+        batch.drop(i, kDown);
+        continue;
+      }
+      const net::Interface::Config& config = entry->device->config();
+      if (p.gso_size != 0 && config.max_gso == 0) {
+        batch.send(i, kGso);
+        continue;
+      }
+      if (p.checksum == net::Checksum::Needed && !config.checksum_offload &&
+          !try_complete_checksum(p, p.l3_offset)) {
+        batch.drop(i, kBadPartial);
+        continue;
+      }
+      batch.send(i, entry->tx_arc);
+    }
+  }
+  std::string account(const Packet& p) const override {
+    return fmt::format("{}\n{}", stack_.interfaces[p.interface].name, net::describe_ethernet(p));
+  }
+
+ private:
+  enum : Arc { kGso = 1 };
+  enum : uint16_t { kDown, kGone, kBadPartial };
+  Stack& stack_;
+};
+
+// Gives a vector to the device.
+class InterfaceTx final : public Node {
+ public:
+  InterfaceTx(Stack& stack, uint16_t interface, std::string name)
+      : Node({.name = std::move(name)}), stack_(stack), interface_(interface) {}
+
+  void move_to(uint16_t interface) { interface_ = interface; }
+  void process(Batch& batch) override {
+    net::Frame frame;
+    for (uint32_t i = 0; i < batch.size(); ++i) frame.push(batch.take(i));
+    stack_.tx_packets += frame.size();
+    // interface-output saw it attached, and nothing is detached while the graph runs.
+    stack_.interfaces[interface_].device->transmit(std::move(frame));
+  }
+  std::string account(const Packet& p) const override {
+    return fmt::format("{} bytes", p.size());
+  }
+
+ private:
+  Stack& stack_;
+  uint16_t interface_;
+};
+
+}  // namespace
+
+void add_ethernet_nodes(Stack& stack) {
+  stack.node.ethernet_input = stack.graph.add(std::make_unique<EthernetInput>(stack)).index();
+  stack.node.interface_output = stack.graph.add(std::make_unique<InterfaceOutput>(stack)).index();
+}
+
+void add_tx_node(Stack& stack, InterfaceEntry& entry) {
+  const std::string name = entry.name + "-tx";
+  if (Node* known = stack.graph.find(name)) {
+    // An interface of this name was here before.
+    static_cast<InterfaceTx*>(known)->move_to(entry.index);
+  } else {
+    stack.graph.add(std::make_unique<InterfaceTx>(stack, entry.index, name));
+  }
+  entry.tx_arc = stack.graph.add_arc(stack.node.interface_output, name);
+}
+
+}  // namespace wh::vnet

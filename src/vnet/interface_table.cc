@@ -1,0 +1,94 @@
+#include "vnet/interface_table.h"
+
+#include <algorithm>
+
+#include "core/sysctl.h"
+
+namespace wh::vnet {
+
+using net::Ip6;
+using net::IpAddress;
+
+bool InterfaceEntry::has_joined(const Ip6& group) const {
+  return std::find(groups.begin(), groups.end(), group) != groups.end();
+}
+
+const InterfaceAddress* InterfaceEntry::find(const IpAddress& address) const {
+  for (const InterfaceAddress& a : addresses) {
+    if (a.prefix.address == address) return &a;
+  }
+  return nullptr;
+}
+
+InterfaceAddress* InterfaceEntry::find(const IpAddress& address) {
+  return const_cast<InterfaceAddress*>(std::as_const(*this).find(address));
+}
+
+const IpAddress* InterfaceEntry::source_for(const IpAddress& destination) const {
+  const bool link_scope = !destination.is_v4() && (destination.v6().is_link_local() ||
+                                                   destination.v6().is_multicast());
+  const IpAddress* first = nullptr;
+  for (const InterfaceAddress& a : addresses) {
+    const IpAddress& own = a.prefix.address;
+    if (own.family != destination.family || a.state == InterfaceAddress::State::Duplicated) continue;
+    if (!own.is_v4() && own.v6().is_link_local() != link_scope) continue;
+    if (a.prefix.contains(destination)) return &own;
+    if (first == nullptr) first = &own;
+  }
+  return first;
+}
+
+const Ip6* InterfaceEntry::link_local() const {
+  for (const InterfaceAddress& a : addresses) {
+    const IpAddress& own = a.prefix.address;
+    if (!own.is_v4() && own.v6().is_link_local() &&
+        a.state != InterfaceAddress::State::Duplicated) {
+      return &own.v6();
+    }
+  }
+  return nullptr;
+}
+
+InterfaceTable::InterfaceTable() {
+  entries_.push_back(std::make_unique<InterfaceEntry>());
+  entries_[0]->name = "local0";
+}
+
+Result<InterfaceEntry*> InterfaceTable::add(net::Interface& device) {
+  for (const auto& entry : entries_) {
+    if (entry->device != nullptr && entry->name == device.name()) {
+      return fail("interface '{}': the name is in use", device.name());
+    }
+  }
+  if (entries_.size() >= 0xffff) return fail("interface '{}': too many interfaces", device.name());
+  entries_.push_back(std::make_unique<InterfaceEntry>());
+  InterfaceEntry& entry = *entries_.back();
+  entry.index = static_cast<uint16_t>(entries_.size() - 1);
+  entry.name = device.name();
+  entry.device = &device;
+  device.set_index(entry.index);
+  return &entry;
+}
+
+void InterfaceTable::detach(uint16_t index) { entries_[index]->device = nullptr; }
+
+Result<uint16_t> InterfaceTable::find(std::string_view name) const {
+  std::vector<std::string> names;
+  for (const auto& entry : entries_) {
+    if (entry->device == nullptr) continue;
+    if (entry->name == name) return entry->index;
+    names.push_back(entry->name);
+  }
+  const std::string near = nearest(name, names);
+  if (near.empty()) return fail("no interface '{}'", name);
+  return fail("no interface '{}'; did you mean '{}'?", name, near);
+}
+
+Result<InterfaceEntry*> InterfaceTable::attached(uint16_t index) {
+  if (index >= entries_.size() || entries_[index]->device == nullptr) {
+    return fail("no interface has index {}", index);
+  }
+  return entries_[index].get();
+}
+
+}  // namespace wh::vnet

@@ -1,0 +1,75 @@
+// The interfaces of one vnet: index, device, addresses, and what the stack counts of each.
+//
+// Index 0 is local0: no device, and the interface of every packet that this host made itself. An index is not
+// used twice, so a packet that outlives its interface finds an empty place.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "graph/node.h"
+#include "net/interface.h"
+
+namespace wh::vnet {
+
+constexpr uint16_t kLocalInterface = 0;
+
+struct InterfaceAddress {
+  net::Prefix prefix;  // With the host's own bits.
+  enum class State : uint8_t { Ready, Tentative, Duplicated } state = State::Ready;
+  int64_t probes_left = 0;  // Of duplicate address detection.
+};
+
+struct InterfaceEntry {
+  uint16_t index = 0;
+  std::string name;
+  net::Interface* device = nullptr;  // nullptr: local0, or detached.
+  graph::Arc tx_arc = 0;             // From interface-output to NAME-tx.
+  std::vector<InterfaceAddress> addresses;
+  std::vector<net::Ip6> groups;      // IPv6 multicast groups joined, with repetitions.
+  uint64_t drops = 0, ip4 = 0, ip6 = 0;
+
+  bool is_up() const { return device != nullptr && device->is_up(); }
+  uint32_t mtu() const { return device != nullptr ? device->mtu() : 0; }
+  bool has_joined(const net::Ip6& group) const;
+  const InterfaceAddress* find(const net::IpAddress& address) const;
+  InterfaceAddress* find(const net::IpAddress& address);
+  // An address to send from towards `destination`: one whose prefix covers it, else the first of its family that
+  // is usable; link-local ones only towards link-local and multicast destinations. nullptr when there is none.
+  const net::IpAddress* source_for(const net::IpAddress& destination) const;
+  const net::Ip6* link_local() const;
+};
+
+class InterfaceTable {
+ public:
+  InterfaceTable();
+
+  // A new entry, its device set. Error: the name is in use.
+  Result<InterfaceEntry*> add(net::Interface& device);
+  void detach(uint16_t index);
+
+  // REQUIRES: the index was given out.
+  InterfaceEntry& operator[](uint16_t index) { return *entries_[index]; }
+  const InterfaceEntry& operator[](uint16_t index) const { return *entries_[index]; }
+  // Attached, by name or number. Errors: none has it (with the nearest name).
+  Result<uint16_t> find(std::string_view name) const;
+  Result<InterfaceEntry*> attached(uint16_t index);
+  size_t size() const { return entries_.size(); }
+
+  // Who has this address; nullptr when no interface of this host has.
+  const uint16_t* owner(const net::IpAddress& address) const {
+    const auto it = owners_.find(address);
+    return it == owners_.end() ? nullptr : &it->second;
+  }
+  void set_owner(const net::IpAddress& address, uint16_t index) { owners_[address] = index; }
+  void clear_owner(const net::IpAddress& address) { owners_.erase(address); }
+
+ private:
+  std::vector<std::unique_ptr<InterfaceEntry>> entries_;
+  std::unordered_map<net::IpAddress, uint16_t> owners_;
+};
+
+}  // namespace wh::vnet

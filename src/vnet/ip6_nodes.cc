@@ -1,0 +1,301 @@
+// ip6-input, ip6-lookup, ip6-link-local and ip6-rewrite: the IPv6 path that every packet takes.
+//
+// As in IPv4 a packet's data() is at its IP header all the way. Link-local and multicast addresses mean something
+// only with an interface, so the FIB answers "link scope" for them and ip6-link-local finds the rest: for a packet
+// that came in, its own interface; for one made here, the interface that has its source address.
+#include "net/wire/describe.h"
+#include "net/wire/ethernet.h"
+#include "net/wire/icmp6.h"
+#include "vnet/nodes.h"
+
+namespace wh::vnet {
+namespace {
+
+using graph::Arc;
+using graph::Batch;
+using graph::ErrorSpec;
+using graph::Node;
+using graph::Severity;
+using net::Icmp6Type;
+using net::Ip6;
+using net::Ip6Header;
+using net::Ip6View;
+using net::Packet;
+
+Ip6 address_at(const Packet& p, uint32_t offset) {
+  Ip6 a;
+  std::memcpy(a.bytes.data(), p.data() + offset, 16);
+  return a;
+}
+Ip6 source_of(const Packet& p) { return address_at(p, 8); }
+Ip6 destination_of(const Packet& p) { return address_at(p, 24); }
+bool is_loopback(const Ip6& a) {
+  Ip6 one;
+  one.bytes[15] = 1;
+  return a == one;
+}
+
+// Validation (RFC 8200 section 3, RFC 4291 sections 2.5.2, 2.5.3 and 2.7).
+class Ip6Input final : public Node {
+ public:
+  explicit Ip6Input(Stack& stack)
+      : Node({.name = "ip6-input",
+              .next = {"ip6-lookup"},
+              .errors = errors_of(net::kIp6FaultNames) +
+                        std::vector<ErrorSpec>{
+                            {"bad_source", Severity::Error, "ip6 source is no host"},
+                            {"bad_destination", Severity::Error, "ip6 destination is no host"}}}),
+        stack_(stack) {}
+
+  void process(Batch& batch) override {
+    batch.send_all(kLookup);
+    for (uint32_t i = 0; i < batch.size(); ++i) {
+      Packet& p = batch[i];
+      ++stack_.interfaces[p.interface].ip6;
+      if (p.head_size() < Ip6Header::kSize && p.payload_size() != 0) {
+        pullup_most(p, Ip6Header::kSize);
+      }
+      const auto ip = Ip6View::parse(p.head(), p.size());
+      if (!ip) {
+        batch.drop(i, static_cast<uint16_t>(ip.fault()));
+        continue;
+      }
+      const Ip6 source = ip->source(), destination = ip->destination();
+      if (source.is_multicast() || is_loopback(source)) {
+        batch.drop(i, kBadSource);
+        continue;
+      }
+      // Scopes 0 and 1 never leave a host.
+      if (destination.is_unspecified() || is_loopback(destination) ||
+          (destination.is_multicast() && (destination.bytes[1] & 0xf) < 2)) {
+        batch.drop(i, kBadDestination);
+        continue;
+      }
+      if (ip->total_length() < p.size()) p.truncate(ip->total_length());
+      p.l4_offset = Ip6Header::kSize;
+      p.ecn = ip->ecn();
+    }
+  }
+  std::string account(const Packet& p) const override { return net::describe_ip(p); }
+
+ private:
+  enum : Arc { kLookup = 1 };
+  enum : uint16_t { kBadSource = net::kIp6FaultNames.size(), kBadDestination };
+  Stack& stack_;
+};
+
+class Ip6Lookup final : public Node {
+ public:
+  explicit Ip6Lookup(Stack& stack)
+      : Node({.name = "ip6-lookup",
+              .next = {"ip6-local", "ip6-rewrite", "ip6-discover-neighbor", "ip6-icmp-error",
+                       "ip6-link-local"},
+              .errors = {{"no_route", Severity::Error, "ip6 no route"},
+                         {"not_forwarding", Severity::Error, "ip6 forwarding is off"},
+                         {"link_multicast", Severity::Error, "ip6 unicast in a link multicast"},
+                         {"never_forwarded", Severity::Error, "ip6 destination is never forwarded"},
+                         {"scope_exceeded", Severity::Error, "ip6 source is not forwarded"}}}),
+        stack_(stack) {}
+
+  void process(Batch& batch) override {
+    const bool forwarding = stack_.settings.ip6_forwarding != 0;
+    for (uint32_t i = 0; i < batch.size(); ++i) {
+      Packet& p = batch[i];
+      p.adjacency = stack_.fib6.lookup(p.data() + 24);
+      const AdjacencyKind kind = stack_.adjacencies[p.adjacency].kind;
+      if (p.interface != kLocalInterface && kind != AdjacencyKind::Local &&
+          kind != AdjacencyKind::LinkScope) {
+        if (const uint16_t fault = may_forward(p, forwarding); fault != kMayForward) {
+          batch.drop(i, fault);
+          continue;
+        }
+      }
+      switch (kind) {
+        case AdjacencyKind::Rewrite: batch.send(i, kRewrite); break;
+        case AdjacencyKind::Local: batch.send(i, kLocalArc); break;
+        case AdjacencyKind::Glean:
+        case AdjacencyKind::Incomplete: batch.send(i, kDiscover); break;
+        case AdjacencyKind::LinkScope: batch.send(i, kLink); break;
+        case AdjacencyKind::Drop: batch.drop(i, kNeverForwarded); break;
+        case AdjacencyKind::NoRoute:
+          batch.blame(i, kNoRouteError);
+          note_icmp(p, {static_cast<uint8_t>(Icmp6Type::Unreachable), net::kIcmp6NoRoute, 0});
+          batch.send(i, kIcmpError);
+          break;
+      }
+    }
+  }
+  std::string account(const Packet& p) const override {
+    return fmt::format("fib 0 dpo-idx {} flow hash: 0x{:08x}\n{}", p.adjacency, p.flow_hash,
+                       net::describe_ip(p));
+  }
+
+ private:
+  enum : Arc { kLocalArc = 1, kRewrite, kDiscover, kIcmpError, kLink };
+  enum : uint16_t {
+    kNoRouteError,
+    kNotForwarding,
+    kLinkMulticast,
+    kNeverForwarded,
+    kScopeExceeded,
+    kMayForward,
+  };
+  static uint16_t may_forward(const Packet& p, bool forwarding) {
+    if (!forwarding) return kNotForwarding;
+    if (is_link_multicast(p)) return kLinkMulticast;
+    const Ip6 source = source_of(p);
+    return source.is_link_local() || source.is_unspecified() ? kScopeExceeded : kMayForward;
+  }
+  Stack& stack_;
+};
+
+// Link-local unicast and multicast, in and out.
+class Ip6LinkLocal final : public Node {
+ public:
+  explicit Ip6LinkLocal(Stack& stack)
+      : Node({.name = "ip6-link-local",
+              .next = {"ip6-local", "ip6-rewrite", "ip6-discover-neighbor", "interface-output"},
+              .errors = {{"not_joined", Severity::Info, "ip6 multicast group not joined"},
+                         {"not_ours", Severity::Error, "ip6 link-local address is not ours"},
+                         {"no_interface", Severity::Error, "ip6 link scope without interface"},
+                         {"table_full", Severity::Error, "neighbor table full"}}}),
+        stack_(stack) {}
+
+  void process(Batch& batch) override {
+    for (uint32_t i = 0; i < batch.size(); ++i) {
+      if (batch[i].interface != kLocalInterface) {
+        receive(batch, i);
+      } else {
+        transmit(batch, i);
+      }
+    }
+  }
+  std::string account(const Packet& p) const override { return net::describe_ip(p); }
+
+ private:
+  enum : Arc { kLocalArc = 1, kRewrite, kDiscover, kOutput };
+  enum : uint16_t { kNotJoined, kNotOurs, kNoInterface, kTableFull };
+
+  void receive(Batch& batch, uint32_t i) {
+    Packet& p = batch[i];
+    const Ip6 destination = destination_of(p);
+    const InterfaceEntry& entry = stack_.interfaces[p.interface];
+    const bool multicast = destination.is_multicast();
+    if (multicast ? !entry.has_joined(destination) : entry.find(destination) == nullptr) {
+      batch.drop(i, multicast ? kNotJoined : kNotOurs);
+      return;
+    }
+    p.adjacency = multicast ? kLocalMulticast : kLocal;
+    batch.send(i, kLocalArc);
+  }
+
+  void transmit(Batch& batch, uint32_t i) {
+    Packet& p = batch[i];
+    const Ip6 destination = destination_of(p);
+    const uint16_t* owner = stack_.interfaces.owner(source_of(p));
+    if (owner == nullptr) {
+      batch.drop(i, kNoInterface);
+      return;
+    }
+    InterfaceEntry& entry = stack_.interfaces[*owner];
+    if (destination.is_multicast()) {
+      put_multicast_header(p, entry, destination);
+      batch.send(i, kOutput);
+    } else if (entry.find(destination) != nullptr) {
+      p.adjacency = kLocal;
+      batch.send(i, kLocalArc);
+    } else if (Neighbour* n = stack_.nd->get(entry.index, entry.mtu(), destination)) {
+      p.adjacency = n->adjacency();
+      batch.send(i, n->is_resolved() ? kRewrite : kDiscover);
+    } else {
+      batch.drop(i, kTableFull);
+    }
+  }
+
+  // 33:33 and the last four bytes of the group (RFC 2464 section 7).
+  static void put_multicast_header(Packet& p, const InterfaceEntry& entry, const Ip6& group) {
+    net::EthernetHeader header{.type = net::EtherType::Ip6};
+    header.destination.bytes = {0x33, 0x33};
+    std::memcpy(header.destination.bytes.data() + 2, group.bytes.data() + 12, 4);
+    if (entry.device != nullptr) header.source = entry.device->mac();
+    header.emit({p.push(header.size()), header.size()});
+    p.l2_size = 0;
+    p.l3_offset = static_cast<uint16_t>(header.size());
+    p.l4_offset = static_cast<uint16_t>(p.l4_offset + header.size());
+    p.interface = entry.index;
+  }
+  Stack& stack_;
+};
+
+// Lowers the hop limit, holds the packet to the MTU, and puts the neighbour's Ethernet header before it.
+class Ip6Rewrite final : public Node {
+ public:
+  explicit Ip6Rewrite(Stack& stack)
+      : Node({.name = "ip6-rewrite",
+              .next = {"interface-output", "ip6-icmp-error", "ip6-frag"},
+              .errors = {{"hop_limit", Severity::Error, "ip6 hop limit <= 1"},
+                         {"mtu_exceeded", Severity::Error, "ip6 MTU exceeded"},
+                         {"gone", Severity::Error, "adjacency gone"}}}),
+        stack_(stack) {}
+
+  void process(Batch& batch) override {
+    for (uint32_t i = 0; i < batch.size(); ++i) {
+      Packet& p = batch[i];
+      Adjacency& a = stack_.adjacencies[p.adjacency];
+      if (a.kind != AdjacencyKind::Rewrite) {
+        batch.drop(i, kGone);
+        continue;
+      }
+      if (p.interface != kLocalInterface && !lower_hop_limit(batch, i)) continue;
+      if (wire_size(p) > a.mtu && !fit(batch, i, a)) continue;
+      if (a.notice_use) stack_.nd->notice_use(p.adjacency);
+      put_rewrite(p, a);
+      batch.send(i, kOutput);
+    }
+  }
+  std::string account(const Packet& p) const override {
+    return fmt::format("tx_sw_if_index {} adj-idx {} : {}", p.interface, p.adjacency,
+                       describe_adjacency(stack_, p.adjacency));
+  }
+
+ private:
+  enum : Arc { kOutput = 1, kIcmpError, kFrag };
+  enum : uint16_t { kHopLimit, kMtuExceeded, kGone };
+
+  bool lower_hop_limit(Batch& batch, uint32_t i) {
+    Packet& p = batch[i];
+    if (p.data()[7] <= 1) {
+      batch.blame(i, kHopLimit);
+      note_icmp(p, {static_cast<uint8_t>(Icmp6Type::TimeExceeded), net::kIcmp6HopLimitExceeded, 0});
+      batch.send(i, kIcmpError);
+      return false;
+    }
+    --p.data()[7];
+    return true;
+  }
+  // Only the source cuts (RFC 8200 section 4.5), and TCP sizes its segments itself.
+  bool fit(Batch& batch, uint32_t i, const Adjacency& a) {
+    Packet& p = batch[i];
+    if (p.interface == kLocalInterface && p.gso_size == 0 && p.data()[6] != net::kProtocolTcp) {
+      batch.send(i, kFrag);
+      return false;
+    }
+    batch.blame(i, kMtuExceeded);
+    note_icmp(p, {static_cast<uint8_t>(Icmp6Type::PacketTooBig), 0,
+                  static_cast<uint16_t>(std::min(a.mtu, 0xffffu))});
+    batch.send(i, kIcmpError);
+    return false;
+  }
+  Stack& stack_;
+};
+
+}  // namespace
+
+void add_ip6_nodes(Stack& stack) {
+  stack.graph.add(std::make_unique<Ip6Input>(stack));
+  stack.node.ip6_lookup = stack.graph.add(std::make_unique<Ip6Lookup>(stack)).index();
+  stack.graph.add(std::make_unique<Ip6LinkLocal>(stack));
+  stack.node.ip6_rewrite = stack.graph.add(std::make_unique<Ip6Rewrite>(stack)).index();
+}
+
+}  // namespace wh::vnet

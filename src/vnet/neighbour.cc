@@ -1,0 +1,264 @@
+#include "vnet/neighbour.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace wh::vnet {
+
+using net::IpAddress;
+using net::MacAddress;
+using net::PacketPtr;
+
+const char* to_string(NeighbourState state) {
+  switch (state) {
+    case NeighbourState::Incomplete: return "incomplete";
+    case NeighbourState::Reachable: return "reachable";
+    case NeighbourState::Stale: return "stale";
+    case NeighbourState::Delay: return "delay";
+    case NeighbourState::Probe: return "probe";
+  }
+  UNREACHABLE();
+}
+
+Neighbour::Neighbour(NeighbourTable& table, uint16_t interface, const IpAddress& address)
+    : table_(table), address_(address), interface_(interface), adjacency_(kNoRoute),
+      timer_(table.loop_, [this] { table_.act(*this); }) {}
+
+Neighbour::~Neighbour() {
+  while (PacketPtr packet = table_.pop_pending(*this)) packet.reset();
+}
+
+NeighbourTable::NeighbourTable(Loop& loop, Random random, AdjacencyTable& adjacencies, Fib& fib,
+                               Actions actions)
+    : loop_(loop), random_(random), adjacencies_(adjacencies), fib_(fib),
+      actions_(std::move(actions)) {}
+
+NeighbourTable::~NeighbourTable() = default;
+
+// --- entries ---
+
+Neighbour* NeighbourTable::find(uint16_t interface, const IpAddress& address) {
+  const auto it = entries_.find({interface, address});
+  return it == entries_.end() ? nullptr : it->second.get();
+}
+
+const Neighbour* NeighbourTable::find(uint16_t interface, const IpAddress& address) const {
+  return const_cast<NeighbourTable*>(this)->find(interface, address);
+}
+
+Neighbour* NeighbourTable::get(uint16_t interface, uint32_t mtu, const IpAddress& address) {
+  if (Neighbour* known = find(interface, address)) return known;
+  if (static_cast<int64_t>(entries_.size()) >= actions_.rules().max_entries) {
+    ++counters_.table_full;
+    return nullptr;
+  }
+  auto made = std::make_unique<Neighbour>(*this, interface, address);
+  Neighbour& n = *made;
+  n.adjacency_ = adjacencies_.make(AdjacencyKind::Incomplete, interface, mtu, address);
+  n.updated_ = loop_.now();
+  if (by_adjacency_.size() <= n.adjacency_) by_adjacency_.resize(n.adjacency_ + 1);
+  by_adjacency_[n.adjacency_] = &n;
+  entries_.emplace(Key{interface, address}, std::move(made));
+  // A link-local address is looked up with its interface, never in the FIB.
+  if (address.is_v4() || !address.v6().is_link_local()) {
+    fib_.set(host_prefix(n), RouteSource::Neighbour, n.adjacency_);
+  }
+  return &n;
+}
+
+void NeighbourTable::forget(Neighbour& n) {
+  fib_.remove(host_prefix(n), RouteSource::Neighbour);
+  by_adjacency_[n.adjacency_] = nullptr;
+  adjacencies_.free(n.adjacency_);
+  n.timer_.disarm();
+  const auto it = entries_.find({n.interface_, n.address_});
+  forgotten_.push_back(std::move(it->second));
+  entries_.erase(it);
+}
+
+void NeighbourTable::release(Neighbour& n) {
+  CHECK(n.references_ > 0);
+  if (--n.references_ == 0 && n.state_ == NeighbourState::Incomplete && n.pending_count_ == 0) {
+    forget(n);
+  }
+}
+
+Result<void> NeighbourTable::set_static(uint16_t interface, uint32_t mtu, const IpAddress& address,
+                                        const MacAddress& mac) {
+  Neighbour* n = get(interface, mtu, address);
+  if (n == nullptr) return fail("neighbour {}: the table is full", to_string(address));
+  n->is_static_ = false;  // A static entry may be given anew.
+  learn(*n, mac, NeighbourState::Reachable);
+  n->is_static_ = true;
+  n->timer_.disarm();
+  return {};
+}
+
+Result<void> NeighbourTable::remove(uint16_t interface, const IpAddress& address) {
+  Neighbour* n = find(interface, address);
+  if (n == nullptr) return fail("no neighbour {}", to_string(address));
+  give_up(*n);
+  return {};
+}
+
+void NeighbourTable::flush(uint16_t interface) {
+  std::vector<Neighbour*> there;
+  for (const auto& [key, n] : entries_) {
+    if (key.interface == interface) there.push_back(n.get());
+  }
+  std::sort(there.begin(), there.end(),
+            [](auto* a, auto* b) { return a->address_ < b->address_; });
+  for (Neighbour* n : there) give_up(*n);
+}
+
+std::vector<const Neighbour*> NeighbourTable::entries() const {
+  std::vector<const Neighbour*> all;
+  for (const auto& [key, n] : entries_) all.push_back(n.get());
+  std::sort(all.begin(), all.end(), [](auto* a, auto* b) {
+    return std::tie(a->interface_, a->address_) < std::tie(b->interface_, b->address_);
+  });
+  return all;
+}
+
+// --- packets that wait ---
+
+void NeighbourTable::resolve(Neighbour& n, PacketPtr packet) {
+  forgotten_.clear();
+  packet->adjacency = n.adjacency_;
+  if (n.is_resolved()) {
+    actions_.send(std::move(packet));
+    return;
+  }
+  const NeighbourRules rules = actions_.rules();
+  if (!n.timer_.is_armed()) ask(n, false);
+  packet->link = nullptr;
+  net::Packet* raw = packet.release();
+  (n.pending_tail_ != nullptr ? n.pending_tail_->link : n.pending_head_) = raw;
+  n.pending_tail_ = raw;
+  ++n.pending_count_;
+  while (static_cast<int64_t>(n.pending_count_) > rules.max_pending) {
+    ++counters_.pending_overflow;
+    actions_.overflow(pop_pending(n));
+  }
+}
+
+PacketPtr NeighbourTable::pop_pending(Neighbour& n) {
+  net::Packet* packet = n.pending_head_;
+  if (packet == nullptr) return nullptr;
+  n.pending_head_ = packet->link;
+  if (n.pending_head_ == nullptr) n.pending_tail_ = nullptr;
+  packet->link = nullptr;
+  --n.pending_count_;
+  return PacketPtr(packet);
+}
+
+void NeighbourTable::flush_pending(Neighbour& n, const std::function<void(PacketPtr)>& to) {
+  while (PacketPtr packet = pop_pending(n)) to(std::move(packet));
+}
+
+// --- what is learnt ---
+
+void NeighbourTable::confirm(Neighbour& n, const MacAddress& mac) {
+  learn(n, mac, NeighbourState::Reachable);
+}
+
+void NeighbourTable::hear(Neighbour& n, const MacAddress& mac) {
+  if (n.is_resolved() && n.mac_ == mac) return;
+  // ARP has no Stale: what is heard there counts (RFC 826).
+  learn(n, mac, actions_.rules().is_arp ? NeighbourState::Reachable : NeighbourState::Stale);
+}
+
+void NeighbourTable::learn(Neighbour& n, const MacAddress& mac, NeighbourState state) {
+  forgotten_.clear();
+  if (n.is_static_) return;
+  n.mac_ = mac;
+  n.updated_ = loop_.now();
+  std::array<uint8_t, Adjacency::kRewriteCapacity> rewrite;
+  const uint32_t size = actions_.rewrite(n, rewrite);
+  adjacencies_.resolve(n.adjacency_, std::span(rewrite).first(size));
+  enter(n, state);
+  flush_pending(n, actions_.send);
+}
+
+Duration NeighbourTable::reachable_time(const NeighbourRules& rules) {
+  if (rules.is_arp) return rules.reachable;
+  // RFC 4861 section 6.3.2: uniform between 0.5 and 1.5 times the base, so that hosts do not probe in step.
+  const auto base = static_cast<uint64_t>(rules.reachable.count());
+  return Duration(static_cast<int64_t>(random_.between(base / 2, base + base / 2)));
+}
+
+void NeighbourTable::enter(Neighbour& n, NeighbourState state) {
+  const NeighbourRules rules = actions_.rules();
+  const Instant now = loop_.now();
+  n.state_ = state;
+  n.packets_seen_ = adjacencies_[n.adjacency_].packets;
+  adjacencies_[n.adjacency_].notice_use = state == NeighbourState::Stale;
+  switch (state) {
+    case NeighbourState::Incomplete: UNREACHABLE();
+    case NeighbourState::Reachable: n.timer_.arm(now + reachable_time(rules)); break;
+    case NeighbourState::Stale: n.timer_.arm(now + rules.keep_stale); break;
+    case NeighbourState::Delay: n.timer_.arm(now + rules.delay); break;
+    case NeighbourState::Probe:
+      n.tries_ = 0;
+      ask(n, true);
+      break;
+  }
+}
+
+void NeighbourTable::notice_use(AdjacencyIndex adjacency) {
+  Neighbour* n = adjacency < by_adjacency_.size() ? by_adjacency_[adjacency] : nullptr;
+  adjacencies_[adjacency].notice_use = false;
+  if (n != nullptr && n->state_ == NeighbourState::Stale) enter(*n, NeighbourState::Delay);
+}
+
+// --- questions ---
+
+void NeighbourTable::ask(Neighbour& n, bool unicast) {
+  ++n.tries_;
+  ++counters_.questions;
+  n.timer_.arm(loop_.now() + actions_.rules().retransmit);
+  actions_.ask(n, unicast);
+}
+
+void NeighbourTable::act(Neighbour& n) {
+  forgotten_.clear();
+  const NeighbourRules rules = actions_.rules();
+  switch (n.state_) {
+    case NeighbourState::Incomplete:
+    case NeighbourState::Probe: question_unanswered(n, rules); break;
+    case NeighbourState::Reachable:
+      if (!rules.is_arp) {
+        enter(n, NeighbourState::Stale);
+      } else if (adjacencies_[n.adjacency_].packets != n.packets_seen_) {
+        enter(n, NeighbourState::Probe);
+      } else {
+        give_up(n);
+      }
+      break;
+    case NeighbourState::Stale: give_up(n); break;
+    case NeighbourState::Delay: enter(n, NeighbourState::Probe); break;
+  }
+  actions_.settle();
+}
+
+void NeighbourTable::question_unanswered(Neighbour& n, const NeighbourRules& rules) {
+  const bool unicast = n.state_ == NeighbourState::Probe;
+  if (n.tries_ < (unicast ? rules.unicast_tries : rules.multicast_tries)) {
+    ask(n, unicast);
+  } else {
+    give_up(n);
+  }
+}
+
+void NeighbourTable::give_up(Neighbour& n) {
+  n.timer_.disarm();
+  n.tries_ = 0;
+  n.is_static_ = false;
+  n.state_ = NeighbourState::Incomplete;
+  adjacencies_.unresolve(n.adjacency_);
+  counters_.unresolved += n.pending_count_;
+  flush_pending(n, actions_.unreachable);
+  if (n.references_ == 0) forget(n);
+}
+
+}  // namespace wh::vnet

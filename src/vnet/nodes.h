@@ -1,0 +1,55 @@
+// The nodes of a vnet, by the files that hold them. Each function adds its nodes to the stack's graph and notes in
+// stack.node those that packets are handed to from outside a batch. Private to the room.
+#pragma once
+
+#include <algorithm>
+
+#include "vnet/packet_tools.h"
+#include "vnet/stack.h"
+
+namespace wh::vnet {
+
+void add_ethernet_nodes(Stack& stack);    // ethernet-input, interface-output
+void add_tx_node(Stack& stack, InterfaceEntry& entry);  // NAME-tx
+void add_gso_node(Stack& stack);          // gso
+void add_arp_nodes(Stack& stack);         // arp-input, arp-reply, ip4-arp; makes stack.arp
+void add_ip4_nodes(Stack& stack);         // ip4-input, ip4-lookup, ip4-rewrite
+void add_ip4_local_nodes(Stack& stack);   // ip4-local
+void add_ip6_nodes(Stack& stack);         // ip6-input, ip6-lookup, ip6-link-local, ip6-rewrite
+void add_ip6_local_nodes(Stack& stack);   // ip6-local
+void add_nd_nodes(Stack& stack);          // ip6-discover-neighbor, icmp6-neighbor-*; makes stack.nd
+void add_icmp4_nodes(Stack& stack);       // ip4-icmp-input, ip4-icmp-echo-request
+void add_icmp6_nodes(Stack& stack);       // ip6-icmp-input, ip6-icmp-echo-request
+void add_icmp_error_nodes(Stack& stack);  // ip4-icmp-error, ip6-icmp-error
+void add_udp_nodes(Stack& stack);         // ip4-udp-lookup, ip6-udp-lookup; makes stack.udp
+void add_fragment_nodes(Stack& stack);    // ip4-frag, ip6-frag
+void add_reassembly_nodes(Stack& stack);  // ip4-full-reassembly, ip6-full-reassembly
+
+// Asks whether somebody else has a new address (RFC 4862 section 5.4), which is used meanwhile (RFC 4429).
+void start_duplicate_detection(Stack& stack, InterfaceEntry& entry, const net::Ip6& address);
+
+// The node that gives segments to a registered protocol, made at its first registration: "tcp4-input".
+// Returns the arcs that ip4-local and ip6-local have to it.
+struct ProtocolArcs {
+  graph::Arc ip4, ip6;
+};
+ProtocolArcs add_protocol_nodes(Stack& stack, uint8_t protocol);
+
+// Fault names of a header view as counters of a node; the fault's number is the counter's.
+template <size_t N>
+std::vector<graph::ErrorSpec> errors_of(const std::array<const char*, N>& fault_names) {
+  std::vector<graph::ErrorSpec> errors;
+  for (const char* text : fault_names) {
+    std::string name = text;
+    std::replace_if(name.begin(), name.end(), [](char c) { return c == ' ' || c == '-'; }, '_');
+    errors.push_back({name, graph::Severity::Error, text});
+  }
+  return errors;
+}
+inline std::vector<graph::ErrorSpec> operator+(std::vector<graph::ErrorSpec> a,
+                                               std::vector<graph::ErrorSpec> b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+}  // namespace wh::vnet

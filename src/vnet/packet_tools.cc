@@ -1,0 +1,75 @@
+#include "vnet/packet_tools.h"
+
+#include "net/checksum.h"
+
+namespace wh::vnet {
+
+using net::ChunkRef;
+using net::Packet;
+using net::Slice;
+
+std::optional<TransportPlace> find_offloaded(Packet& p, uint32_t ip_at) {
+  pullup_most(p, ip_at + net::Ip4Header::kMaxSize);
+  if (p.head_size() <= ip_at) return std::nullopt;
+  TransportPlace place;
+  if (p.data()[ip_at] >> 4 == 4) {
+    const auto ip = net::Ip4View::parse_quoted(p.head().subspan(ip_at));
+    if (!ip || ip->is_fragment()) return std::nullopt;
+    place = {ip->protocol(), ip_at + ip->header_size(), ip_at + ip->total_length()};
+  } else {
+    const auto ip = net::Ip6View::parse_quoted(p.head().subspan(ip_at));
+    net::Ip6Extensions extensions;
+    if (!ip || ip->extensions(extensions) || extensions.has_fragment()) return std::nullopt;
+    place = {extensions.protocol, ip_at + extensions.offset, ip_at + ip->total_length()};
+  }
+  const uint32_t field = net::checksum_offset(place.protocol);
+  if (field == 0 || place.end > p.size() || place.offset + field + 2 > place.end) return std::nullopt;
+  if (!p.pullup(place.offset + field + 2)) return std::nullopt;
+  return place;
+}
+
+bool try_complete_checksum(Packet& p, uint32_t ip_at) {
+  if (p.checksum != net::Checksum::Needed) return true;
+  if (!find_offloaded(p, ip_at)) return false;
+  net::complete_checksum(p, ip_at);
+  return true;
+}
+
+void append_bytes(Packet& to, std::span<const uint8_t> bytes) {
+  const size_t in_head = std::min<size_t>(bytes.size(), to.tailroom());
+  if (in_head != 0) std::memcpy(to.append(static_cast<uint32_t>(in_head)), bytes.data(), in_head);
+  const auto rest = bytes.subspan(in_head);
+  if (!rest.empty()) {
+    to.append(Slice{ChunkRef::copy_of(rest), 0, static_cast<uint32_t>(rest.size())});
+  }
+}
+
+void append_range(Packet& to, const Packet& from, uint32_t offset, uint32_t size) {
+  CHECK(offset + size <= from.size() && to.payload_size() == 0);
+  const uint32_t head = from.head_size();
+  const uint32_t in_head = offset < head ? std::min(size, head - offset) : 0;
+  if (in_head > to.tailroom()) {
+    // It would take three pieces: one chunk of its own instead.
+    ChunkRef copy = ChunkRef::make(size);
+    from.copy_out(offset, {copy->bytes(), size});
+    to.append(Slice{std::move(copy), 0, size});
+    return;
+  }
+  if (in_head != 0) std::memcpy(to.append(in_head), from.data() + offset, in_head);
+  uint32_t skip = offset + in_head - head;  // Into the payload; meaningless when nothing is left.
+  uint32_t left = size - in_head;
+  for (const Slice& s : from.slices) {
+    if (left == 0) break;
+    if (skip >= s.size) {
+      skip -= s.size;
+      continue;
+    }
+    const uint32_t n = std::min(left, s.size - skip);
+    to.append(s.sub(skip, n));
+    left -= n;
+    skip = 0;
+  }
+  CHECK_EQ(left, 0u);
+}
+
+}  // namespace wh::vnet

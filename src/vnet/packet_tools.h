@@ -1,0 +1,84 @@
+// Small things that several nodes do to packets.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <span>
+
+#include "net/packet.h"
+#include "net/wire/ip4.h"
+#include "net/wire/ip6.h"
+#include "vnet/adjacency.h"
+
+namespace wh::vnet {
+
+// Whether a packet that came in and still has its link header before data() was sent to all or many on its link
+// (RFC 1122 section 3.3.6: such a packet is never forwarded and never answered with an error).
+inline bool is_link_multicast(const net::Packet& packet) {
+  return packet.l2_size != 0 && (*(packet.data() - packet.l2_size) & 1) != 0;
+}
+
+// What an ICMP error node is to say, noted on the packet on its way there (in Packet::adjacency).
+struct IcmpNote {
+  uint8_t type = 0, code = 0;
+  uint16_t value = 0;  // Next-hop MTU, or the pointer of a parameter problem.
+};
+inline void note_icmp(net::Packet& packet, IcmpNote note) {
+  packet.adjacency = uint32_t{note.type} << 24 | uint32_t{note.code} << 16 | note.value;
+}
+inline IcmpNote noted_icmp(const net::Packet& packet) {
+  return {static_cast<uint8_t>(packet.adjacency >> 24), static_cast<uint8_t>(packet.adjacency >> 16),
+          static_cast<uint16_t>(packet.adjacency)};
+}
+
+// Makes the first n bytes contiguous, or as many as the packet has and the head can hold.
+inline void pullup_most(net::Packet& packet, uint32_t n) {
+  n = std::min({n, packet.size(), packet.head_size() + packet.tailroom()});
+  packet.pullup(n);
+}
+
+// The size of the largest IP packet that will leave for this one: itself, or its largest segment.
+inline uint32_t wire_size(const net::Packet& packet) {
+  const uint32_t size = packet.size();
+  if (packet.gso_size == 0) return size;
+  const uint32_t tcp_at = packet.l4_offset;
+  const uint32_t tcp_size = packet.head_size() > tcp_at + 12u ? packet.data()[tcp_at + 12] / 16 * 4u : 0;
+  return std::min(size, tcp_at + tcp_size + packet.gso_size);
+}
+
+// Where the transport header of a packet is whose checksum or segments are still to be made. Nothing when the
+// packet cannot be what it claims: a device may pass on what a stranger wrote. Makes the header and its checksum
+// field contiguous. `ip_at` is where the IP header begins.
+struct TransportPlace {
+  uint8_t protocol = 0;
+  uint32_t offset = 0, end = 0;  // From data().
+};
+std::optional<TransportPlace> find_offloaded(net::Packet& packet, uint32_t ip_at);
+
+// Completes a checksum that is Needed. False when the packet is not sound enough to be given one.
+bool try_complete_checksum(net::Packet& packet, uint32_t ip_at);
+
+// Puts an adjacency's link header before the packet; data() is at it then, and its interface the outgoing one.
+inline void put_rewrite(net::Packet& p, Adjacency& a) {
+  ++a.packets;
+  a.bytes += p.size();
+  uint8_t* header = p.push(a.rewrite_size);
+  if (a.rewrite_size == 14) {
+    std::memcpy(header, a.rewrite.data(), 14);
+  } else {
+    std::memcpy(header, a.rewrite.data(), a.rewrite_size);
+  }
+  p.l2_size = 0;
+  p.l3_offset = a.rewrite_size;
+  p.l4_offset = static_cast<uint16_t>(p.l4_offset + a.rewrite_size);
+  p.interface = a.interface;
+}
+
+// Appends bytes [offset, offset + size) of `from` to `to`: those in from's head are copied, those in its payload
+// referred to. REQUIRES: they exist, `to` has no payload yet.
+void append_range(net::Packet& to, const net::Packet& from, uint32_t offset, uint32_t size);
+
+// Appends bytes, as many as fit in the head and the rest in a chunk. REQUIRES: no payload yet.
+void append_bytes(net::Packet& to, std::span<const uint8_t> bytes);
+
+}  // namespace wh::vnet

@@ -1,0 +1,136 @@
+// Reassembly of fragments (RFC 791 section 3.2, RFC 8200 section 4.5), the same for both families.
+//
+// Fragments of one packet wait in a *context*, sorted by where they belong. When they tile the packet without a gap
+// it is put together in one copy. Bounds: contexts, fragments per context, fragments in all, bytes in all, and time;
+// a new fragment beyond one of the first, third or fourth pushes the oldest context out, so that a flood of fragments
+// that never complete cannot keep others' from completing.
+//
+// Overlaps. A fragment that overlaps another, other than repeating it exactly, spoils its packet: all of it is
+// dropped and what still comes of it too, until its time is up. RFC 5722 demands this for IPv6; for IPv4, where
+// RFC 791 would let the later bytes win, we choose the same, because every other choice lets two hosts on the path
+// see two different packets (as Linux does since 2018). The first copy of an exact repetition is kept.
+//
+// ECN: a congestion mark on any fragment is on the whole; a mark beside a fragment that is not ECN-capable spoils it
+// (RFC 3168 section 5.3).
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "core/intrusive_list.h"
+#include "core/loop.h"
+#include "net/address.h"
+#include "net/packet.h"
+
+namespace wh::vnet {
+
+struct FragmentKey {
+  net::IpAddress source, destination;
+  uint32_t id = 0;
+  uint8_t protocol = 0;  // IPv4 only.
+  bool operator==(const FragmentKey&) const = default;
+};
+
+// One fragment: a packet whose data() is at its IP header, and which bytes of the whole's payload it brings.
+struct Fragment {
+  FragmentKey key;
+  uint32_t begin = 0, end = 0;  // In the payload of the whole.
+  uint32_t payload_at = 0;      // Of these bytes in the packet.
+  bool is_last = false;
+  uint8_t ecn = 0;
+};
+
+enum class FragmentOutcome : uint8_t {
+  Waiting,    // Kept.
+  Complete,   // The whole is in `complete`.
+  Duplicate,  // Dropped, and so on:
+  Overlap,
+  Inconsistent,  // Beyond the end that the last fragment gave, or a second, different end.
+  Spoiled,       // Of a packet that was spoilt before.
+  TooMany,       // More fragments than one packet may have.
+  NoRoom,        // Larger than all fragments together may be.
+};
+
+// The bytes of a packet put together, and its first fragment, whose headers are the whole's.
+struct Reassembled {
+  net::PacketPtr first;
+  uint32_t payload_at = 0;  // In `first`.
+  net::ChunkRef payload;
+  uint32_t size = 0;        // Of the payload.
+  uint8_t ecn = 0;
+  bool verified = false;    // Every fragment's checksum needs no look.
+};
+
+class Reassembler {
+ public:
+  struct Limits {
+    int64_t contexts = 0, fragments_per_context = 0, fragments = 0, bytes = 0;
+    Duration lifetime{};
+  };
+  struct Actions {
+    std::function<Limits()> limits;
+    // Gives back fragments: of a spoilt packet, pushed out by newer ones, or out of time (then `first` says that this
+    // one begins the packet, and its sender is to be told).
+    std::function<void(net::PacketPtr)> spoiled, evicted;
+    std::function<void(net::PacketPtr, bool first)> expired;
+    std::function<void()> settle;  // After the timer acted.
+  };
+
+  Reassembler(Loop& loop, uint64_t hash_seed, Actions actions)
+      : loop_(loop), seed_(hash_seed), contexts_(16, KeyHash{hash_seed}),
+        actions_(std::move(actions)), timer_(loop, [this] { expire(); }) {}
+
+  // Takes the packet when the outcome is Waiting or Complete; leaves it otherwise.
+  FragmentOutcome add(const Fragment& fragment, net::PacketPtr& packet, Reassembled& complete);
+
+  size_t contexts() const { return contexts_.size(); }
+  size_t fragments() const { return fragments_; }
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  struct Piece {
+    uint32_t begin, end, payload_at;
+    net::PacketPtr packet;
+  };
+  struct Context {
+    FragmentKey key;
+    std::vector<Piece> pieces;  // Sorted, without overlap.
+    uint32_t received = 0;      // Bytes of payload here.
+    uint32_t total = 0;         // Known once the last fragment came; else 0.
+    uint8_t ecn_seen = 0;       // A bit for each of the four code points.
+    bool is_spoiled = false;
+    Instant deadline{};
+    ListLink by_age;
+  };
+  struct KeyHash {
+    uint64_t seed;
+    size_t operator()(const FragmentKey& k) const {
+      const std::hash<net::IpAddress> hash;
+      uint64_t h = seed ^ hash(k.source);
+      h = (h ^ (h >> 32)) * 0x9e3779b97f4a7c15u + hash(k.destination);
+      h = (h ^ (h >> 32)) * 0xbf58476d1ce4e5b9u + (uint64_t{k.protocol} << 32 | k.id);
+      return static_cast<size_t>(h ^ (h >> 29));
+    }
+  };
+
+  Context& context_of(const FragmentKey& key, const Limits& limits);
+  bool make_room(const Context& keep, uint32_t bytes, const Limits& limits);
+  void spoil(Context& context);
+  void release(Context& context, const std::function<void(net::PacketPtr)>& to);
+  void remove(Context& context);
+  void assemble(Context& context, Reassembled& complete);
+  void expire();
+  void arm();
+
+  Loop& loop_;
+  uint64_t seed_;
+  std::unordered_map<FragmentKey, std::unique_ptr<Context>, KeyHash> contexts_;
+  IntrusiveList<Context, &Context::by_age> ages_;  // Oldest first.
+  size_t fragments_ = 0;
+  uint64_t bytes_ = 0;
+  Actions actions_;
+  Timer timer_;
+};
+
+}  // namespace wh::vnet

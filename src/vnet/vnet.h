@@ -1,0 +1,109 @@
+// A vnet: one network stack instance, as a graph of nodes.
+//
+// A host, a router and (with other nodes) a bridge are vnets that differ in what is set. Interfaces are attached to
+// it; packets they receive enter at ethernet-input, packets this host makes enter at ip4-lookup or ip6-lookup, and
+// both leave through interface-output. Transport protocols register for a protocol number and get vectors of whole,
+// validated packets. All of it is single-threaded, allocates nothing per packet, and reads no clock but the loop's.
+//
+//   Vnet a({.name = "a"}, loop, pool, random.fork("a"));
+//   const uint16_t index = MUST(a.attach(interface));
+//   MUST(a.add_address(index, MUST(net::parse_prefix("10.0.0.1/24"))));
+//   MUST(a.add_route(MUST(net::parse_prefix("0.0.0.0/0")), net::Ip4::of(10, 0, 0, 254)));
+//   a.register_protocol(net::kProtocolTcp, &tcp);
+//
+// Ownership: the loop, the pool, attached interfaces and registered protocols must outlive the vnet, or be
+// detached or unregistered before they go. Sockets and pings go before the vnet.
+// Books: every node's counters are in graph(), as tables in vnet/show.h and graph/show.h, and as read-only leaves
+// in sysctl(): net.graph.NODE.COUNTER and net.link.generic.ifdata.INTERFACE.COUNTER.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "graph/graph.h"
+#include "net/interface.h"
+#include "net/ip_service.h"
+#include "vnet/adjacency.h"
+#include "vnet/interface_table.h"
+#include "vnet/ping.h"
+#include "vnet/udp.h"
+
+namespace wh::vnet {
+
+struct Stack;
+
+class Vnet final : public net::IpService, private net::FrameSink {
+ public:
+  struct Config {
+    std::string name;
+    graph::CycleCounter cycles = {};  // For `show runtime`'s clocks; none in virtual time.
+  };
+  // A route that a person gave.
+  struct StaticRoute {
+    net::Prefix prefix;
+    net::IpAddress next_hop;   // Unspecified: directly on the interface, or dropped when `interface` is 0.
+    uint16_t interface = 0;
+  };
+
+  Vnet(Config config, Loop& loop, net::PacketPool& pool, Random random);
+  ~Vnet() override;
+
+  const std::string& name() const { return config_.name; }
+
+  // --- interfaces ---
+  // The index the interface has here. It gets a link-local address, unless net.inet6.ip6.auto_linklocal is 0.
+  // Errors: its name is in use.
+  Result<uint16_t> attach(net::Interface& interface);
+  // Its addresses, routes and neighbours go with it.
+  Result<void> detach(uint16_t index);
+  Result<void> set_up(uint16_t index, bool up);
+  // An address and the prefix its link has. Errors: no such interface; not a host's address; in use here.
+  Result<void> add_address(uint16_t index, const net::Prefix& prefix);
+  Result<void> remove_address(uint16_t index, const net::IpAddress& address);
+  const InterfaceTable& interfaces() const;
+
+  // --- routes and neighbours ---
+  // Through a next hop on a connected prefix (or a link-local one, with its interface). Replaces a static route for
+  // the same prefix. Errors: the next hop is not on a connected prefix, of another family, or ours.
+  Result<void> add_route(const net::Prefix& prefix, const net::IpAddress& next_hop,
+                         uint16_t interface = 0);
+  // Drops what matches.
+  Result<void> add_blackhole(const net::Prefix& prefix);
+  Result<void> remove_route(const net::Prefix& prefix);
+  const std::vector<StaticRoute>& static_routes() const { return static_routes_; }
+  // A neighbour given by hand: never asked, never aged.
+  Result<void> add_neighbour(uint16_t index, const net::IpAddress& address, const net::MacAddress& mac);
+  Result<void> remove_neighbour(uint16_t index, const net::IpAddress& address);
+
+  // --- transport ---
+  Result<std::unique_ptr<UdpSocket>> open_udp(UdpSocket::Config config, UdpSocket::Receive receive);
+  // IpService.
+  void register_protocol(uint8_t number, net::IpProtocol* protocol) override;
+  std::optional<net::Route> route(const net::IpAddress& destination) const override;
+  bool is_local(const net::IpAddress& address) const override;
+  void output(net::Frame frame) override;
+  net::PacketPool& pool() override;
+  Loop& loop() override;
+  SysctlTree& sysctl() override;
+  Random& random() override;
+
+  graph::Graph& graph();
+  const graph::Graph& graph() const;
+  // The tables behind it all, for the room's own tools (vnet/show.h, Ping).
+  Stack& stack() { return *stack_; }
+  const Stack& stack() const { return *stack_; }
+
+ private:
+  void accept(net::Frame frame) override;  // From an attached interface.
+  void add_specials();
+  void publish_counters();
+  void publish_interface(const InterfaceEntry& entry);
+  Result<void> add_static(StaticRoute route, AdjacencyIndex adjacency);
+
+  Config config_;
+  std::unique_ptr<Stack> stack_;
+  std::vector<StaticRoute> static_routes_;
+  size_t nodes_published_ = 0;
+};
+
+}  // namespace wh::vnet
