@@ -23,8 +23,7 @@ double ratio(double a, double b) { return b > 0 ? a / b : 0; }
 }  // namespace
 
 std::string centred(std::string_view text, size_t width) {
-  if (text.size() >= width) return fmt::format("{} ", text);
-  const size_t pad = width - text.size();
+  const size_t pad = width > text.size() ? width - text.size() : 0;
   return fmt::format("{:{}}{}{:{}}", "", (pad + 1) / 2, text, "", pad / 2);
 }
 
@@ -142,8 +141,12 @@ std::string format(const ErrorReport& report) {
   std::string out = trimmed(centred("Count", 10) + centred("Node", 35) + centred("Reason", 35) +
                             centred("Severity", 10));
   for (const ErrorRow& row : report.rows) {
-    out += trimmed(fmt::format("{:10}{}{}{}", row.count, centred(row.node, 35),
-                               centred(row.reason, 35), centred(to_string(row.severity), 10)));
+    // A text that fills its column is still parted from the next.
+    auto column = [](const std::string& text) {
+      return centred(text, 35) + (text.size() < 35 ? "" : " ");
+    };
+    out += trimmed(fmt::format("{:10}{}{}{}", row.count, column(row.node), column(row.reason),
+                               centred(to_string(row.severity), 10)));
   }
   return out;
 }

@@ -65,10 +65,9 @@ std::string format_traces(const Graph& graph);
 nlohmann::json traces_to_json(const Graph& graph);
 
 // Table manners shared with the vnet's reports.
-// The odd space goes to the left; a text that fills its column is followed by a space.
-std::string centred(std::string_view text, size_t width);
-std::string trimmed(std::string line);             // Without spaces at its end, and with a newline.
-std::string scientific(double value, int digits);  // 1.03e3
-std::string clock_time(Duration since_start);      // 00:00:18:805261
+std::string centred(std::string_view text, size_t width);  // The odd space goes to the left.
+std::string trimmed(std::string line);                     // Without spaces at its end, and with a newline.
+std::string scientific(double value, int digits);          // 1.03e3
+std::string clock_time(Duration since_start);              // 00:00:18:805261
 
 }  // namespace wh::graph

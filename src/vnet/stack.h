@@ -44,7 +44,7 @@ struct Stack {
   uint16_t next_ip_id = 0;
   std::function<void()> probe_addresses;  // Duplicate address detection's next step.
   Timer dad_timer;
-  uint64_t tx_packets = 0;
+  uint64_t tx_packets = 0;  // Since the runtime books were cleared.
 
   // Nodes that packets are handed to from outside a batch.
   struct {

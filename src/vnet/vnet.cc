@@ -278,6 +278,11 @@ const graph::Graph& Vnet::graph() const { return stack_->graph; }
 
 // --- books ---
 
+void Vnet::clear_runtime() {
+  stack_->graph.clear_runtime();
+  stack_->tx_packets = 0;
+}
+
 void Vnet::publish_counters() {
   const auto& errors = stack_->graph.errors();
   for (size_t i = nodes_published_; i < errors.size(); ++i) {

@@ -87,6 +87,7 @@ class Vnet final : public net::IpService, private net::FrameSink {
   SysctlTree& sysctl() override;
   Random& random() override;
 
+  void clear_runtime();
   graph::Graph& graph();
   const graph::Graph& graph() const;
   // The tables behind it all, for the room's own tools (vnet/show.h, Ping).

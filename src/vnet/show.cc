@@ -1,0 +1,237 @@
+#include "vnet/show.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "vnet/stack.h"
+
+namespace wh::vnet {
+
+using graph::centred;
+using graph::trimmed;
+using net::Family;
+using net::IpAddress;
+using nlohmann::json;
+
+namespace {
+
+// local0 and every attached interface, by name.
+std::vector<const InterfaceEntry*> entries_by_name(const Vnet& vnet) {
+  std::vector<const InterfaceEntry*> entries;
+  const InterfaceTable& table = vnet.interfaces();
+  for (uint16_t i = 0; i < table.size(); ++i) {
+    if (i == kLocalInterface || table[i].device != nullptr) entries.push_back(&table[i]);
+  }
+  std::sort(entries.begin(), entries.end(), [](auto* a, auto* b) { return a->name < b->name; });
+  return entries;
+}
+
+const char* state_text(InterfaceAddress::State state) {
+  switch (state) {
+    case InterfaceAddress::State::Ready: return "";
+    case InterfaceAddress::State::Tentative: return "tentative";
+    case InterfaceAddress::State::Duplicated: return "duplicated";
+  }
+  UNREACHABLE();
+}
+
+}  // namespace
+
+// --- interfaces ---
+
+std::vector<InterfaceRow> interface_report(const Vnet& vnet) {
+  std::vector<InterfaceRow> rows;
+  for (const InterfaceEntry* e : entries_by_name(vnet)) {
+    InterfaceRow row{e->name, e->index, e->is_up(), e->mtu(), {}};
+    const net::InterfaceCounters c =
+        e->device != nullptr ? e->device->counters() : net::InterfaceCounters{};
+    row.counters = {{"rx packets", c.rx_packets},
+                    {"rx bytes", c.rx_bytes},
+                    {"tx packets", c.tx_packets},
+                    {"tx bytes", c.tx_bytes},
+                    {"drops", e->drops + c.rx_down},
+                    {"tx-error", c.tx_errors + c.tx_down + c.tx_too_big},
+                    {"ip4", e->ip4},
+                    {"ip6", e->ip6}};
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+std::string format(const std::vector<InterfaceRow>& rows) {
+  constexpr size_t kBeforeCounters = 32 + 5 + 10 + 21;
+  std::string out = trimmed(centred("Name", 32) + centred("Idx", 5) + centred("State", 10) +
+                            centred("MTU (L3/IP4/IP6/MPLS)", 21) + centred("Counter", 16) +
+                            centred("Count", 16));
+  for (const InterfaceRow& row : rows) {
+    std::string line = fmt::format("{:<32}{}{}{}", row.name, centred(std::to_string(row.index), 5),
+                                   centred(row.up ? "up" : "down", 10),
+                                   centred(fmt::format("{}/0/0/0", row.mtu), 21));
+    for (const auto& [name, count] : row.counters) {
+      if (count == 0) continue;
+      out += fmt::format("{}{:<16}{:16}\n", line, name, count);
+      line = std::string(kBeforeCounters, ' ');
+    }
+    if (line[0] != ' ') out += trimmed(std::move(line));
+  }
+  return out;
+}
+
+json to_json(const std::vector<InterfaceRow>& rows) {
+  json all = json::array();
+  for (const InterfaceRow& row : rows) {
+    json counters = json::object();
+    for (const auto& [name, count] : row.counters) counters[name] = count;
+    all.push_back({{"name", row.name},
+                   {"index", row.index},
+                   {"up", row.up},
+                   {"mtu", row.mtu},
+                   {"counters", counters}});
+  }
+  return all;
+}
+
+// --- addresses ---
+
+std::vector<AddressRow> address_report(const Vnet& vnet) {
+  std::vector<AddressRow> rows;
+  for (const InterfaceEntry* e : entries_by_name(vnet)) {
+    AddressRow row{e->name, e->is_up(), {}};
+    for (const InterfaceAddress& a : e->addresses) {
+      row.addresses.push_back({a.prefix, state_text(a.state)});
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+std::string format(const std::vector<AddressRow>& rows) {
+  std::string out;
+  for (const AddressRow& row : rows) {
+    out += fmt::format("{} ({}):\n", row.name, row.up ? "up" : "dn");
+    for (const auto& a : row.addresses) {
+      out += trimmed(fmt::format("  L3 {} {}", to_string(a.prefix), a.state));
+    }
+  }
+  return out;
+}
+
+json to_json(const std::vector<AddressRow>& rows) {
+  json all = json::array();
+  for (const AddressRow& row : rows) {
+    json addresses = json::array();
+    for (const auto& a : row.addresses) {
+      addresses.push_back({{"prefix", to_string(a.prefix)}, {"state", a.state}});
+    }
+    all.push_back({{"name", row.name}, {"up", row.up}, {"addresses", addresses}});
+  }
+  return all;
+}
+
+// --- neighbours ---
+
+std::vector<NeighbourRow> neighbour_report(const Vnet& vnet, Family family) {
+  const Stack& stack = vnet.stack();
+  std::vector<NeighbourRow> rows;
+  for (const Neighbour* n : (family == Family::V4 ? *stack.arp : *stack.nd).entries()) {
+    rows.push_back({.age = stack.loop.now() - n->updated(),
+                    .address = n->address(),
+                    .state = to_string(n->state()),
+                    .is_static = n->is_static(),
+                    .mac = n->is_resolved() ? std::optional(n->mac()) : std::nullopt,
+                    .interface = stack.interfaces[n->interface()].name,
+                    .pending = n->pending()});
+  }
+  return rows;
+}
+
+std::string format(const std::vector<NeighbourRow>& rows) {
+  std::string out = trimmed(centred("Age", 12) + centred("IP", 40) + centred("Flags", 6) +
+                            centred("Ethernet", 20) + centred("Interface", 24));
+  for (const NeighbourRow& row : rows) {
+    out += fmt::format("{:12.4f}{}{}{}{}\n", to_seconds(row.age), centred(to_string(row.address), 40),
+                       centred(row.is_static ? "S" : "D", 6),
+                       centred(row.mac ? to_string(*row.mac) : "(" + row.state + ")", 20),
+                       row.interface);
+  }
+  return out;
+}
+
+json to_json(const std::vector<NeighbourRow>& rows) {
+  json all = json::array();
+  for (const NeighbourRow& row : rows) {
+    all.push_back({{"age_s", to_seconds(row.age)},
+                   {"address", to_string(row.address)},
+                   {"state", row.state},
+                   {"static", row.is_static},
+                   {"mac", row.mac ? json(to_string(*row.mac)) : json(nullptr)},
+                   {"interface", row.interface},
+                   {"pending", row.pending}});
+  }
+  return all;
+}
+
+// --- the FIB ---
+
+namespace {
+
+FibRow fib_row(const Stack& stack, const net::Prefix& prefix, const Fib::Entry& entry) {
+  const AdjacencyIndex index = entry.adjacency();
+  const Adjacency& a = stack.adjacencies[index];
+  return {prefix,    to_string(entry.best()), index, describe_adjacency(stack, index),
+          a.packets, a.bytes};
+}
+
+}  // namespace
+
+FibReport fib_report(const Vnet& vnet, Family family) {
+  FibReport report{family, {}};
+  for (const auto& [prefix, entry] : vnet.stack().fib(family).entries()) {
+    report.rows.push_back(fib_row(vnet.stack(), prefix, entry));
+  }
+  return report;
+}
+
+FibReport fib_report(const Vnet& vnet, const IpAddress& address) {
+  FibReport report{address.family, {}};
+  if (const auto* found = vnet.stack().fib(address.family).covering(address)) {
+    report.rows.push_back(fib_row(vnet.stack(), found->first, found->second));
+  }
+  return report;
+}
+
+std::string format(const FibReport& report) {
+  const bool v4 = report.family == Family::V4;
+  std::string out = fmt::format(
+      "{}-VRF:0, fib_index:0, flow hash:[src dst sport dport proto flowlabel ] epoch:0 flags:none "
+      "locks:[adjacency:1, default-route:1, ]\n",
+      v4 ? "ipv4" : "ipv6");
+  for (const FibRow& row : report.rows) {
+    out += fmt::format(
+        "{}\n  unicast-{}-chain\n"
+        "  [@0]: dpo-load-balance: [proto:{} index:{} buckets:1 uRPF:0 to:[{}:{}]]\n"
+        "    [0] [@5]: {}\n",
+        to_string(row.prefix), v4 ? "ip4" : "ip6", v4 ? "ip4" : "ip6", row.adjacency, row.packets,
+        row.bytes, row.forwarding);
+  }
+  return out;
+}
+
+json to_json(const FibReport& report) {
+  json rows = json::array();
+  for (const FibRow& row : report.rows) {
+    rows.push_back({{"prefix", to_string(row.prefix)},
+                    {"source", row.source},
+                    {"adjacency", row.adjacency},
+                    {"forwarding", row.forwarding},
+                    {"packets", row.packets},
+                    {"bytes", row.bytes}});
+  }
+  return rows;
+}
+
+graph::RuntimeReport runtime_report(const Vnet& vnet) {
+  return graph::runtime_report(vnet.graph(), {.out = vnet.stack().tx_packets, .punted = 0});
+}
+
+}  // namespace wh::vnet

@@ -1,0 +1,71 @@
+// A vnet's tables as reports: plain values taken at one instant, the same as text in VPP's columns, and as JSON.
+// What the graph counts (runtime, errors, traces) is in graph/show.h; runtime_report() here adds what left.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/show.h"
+#include "vnet/vnet.h"
+
+namespace wh::vnet {
+
+struct InterfaceRow {
+  std::string name;
+  uint16_t index = 0;
+  bool up = false;
+  uint32_t mtu = 0;
+  std::vector<std::pair<std::string, uint64_t>> counters;  // All of them, by VPP's names.
+};
+std::vector<InterfaceRow> interface_report(const Vnet& vnet);  // By name.
+std::string format(const std::vector<InterfaceRow>& rows);     // `show interface`
+nlohmann::json to_json(const std::vector<InterfaceRow>& rows);
+
+struct AddressRow {
+  std::string name;
+  bool up = false;
+  struct Address {
+    net::Prefix prefix;
+    std::string state;  // "", "tentative", "duplicated"
+  };
+  std::vector<Address> addresses;
+};
+std::vector<AddressRow> address_report(const Vnet& vnet);  // By name.
+std::string format(const std::vector<AddressRow>& rows);   // `show interface address`
+nlohmann::json to_json(const std::vector<AddressRow>& rows);
+
+struct NeighbourRow {
+  Duration age{};  // Since what is known was last heard.
+  net::IpAddress address;
+  std::string state;
+  bool is_static = false;
+  std::optional<net::MacAddress> mac;  // Nothing while it is being asked for.
+  std::string interface;
+  size_t pending = 0;
+};
+std::vector<NeighbourRow> neighbour_report(const Vnet& vnet, net::Family family);
+std::string format(const std::vector<NeighbourRow>& rows);  // `show ip neighbors`
+nlohmann::json to_json(const std::vector<NeighbourRow>& rows);
+
+struct FibRow {
+  net::Prefix prefix;
+  std::string source;
+  AdjacencyIndex adjacency = 0;
+  std::string forwarding;           // What is done with a packet.
+  uint64_t packets = 0, bytes = 0;  // That took this adjacency.
+};
+struct FibReport {
+  net::Family family = net::Family::V4;
+  std::vector<FibRow> rows;  // By prefix.
+};
+FibReport fib_report(const Vnet& vnet, net::Family family);
+// Only the entry that packets to `address` take; no row when there is none.
+FibReport fib_report(const Vnet& vnet, const net::IpAddress& address);
+std::string format(const FibReport& report);  // `show ip fib`
+nlohmann::json to_json(const FibReport& report);
+
+graph::RuntimeReport runtime_report(const Vnet& vnet);
+
+}  // namespace wh::vnet
