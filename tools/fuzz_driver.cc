@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,7 +49,10 @@ void on_abort(int) {
 
 void feed(Input input) {
   g_input = std::move(input);
-  LLVMFuzzerTestOneInput(g_input.data(), g_input.size());
+  // A block of exactly this size, so that a read past the end is one for the sanitizer too.
+  const auto exact = std::make_unique<uint8_t[]>(g_input.size());
+  std::copy(g_input.begin(), g_input.end(), exact.get());
+  LLVMFuzzerTestOneInput(exact.get(), g_input.size());
   ++g_run;
 }
 

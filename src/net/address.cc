@@ -145,7 +145,6 @@ Result<IpAddress> parse_ip(std::string_view text) {
 
 Result<Prefix> parse_prefix(std::string_view text) {
   const size_t slash = text.find('/');
-  Prefix p;
   uint32_t length = 0;
   if (slash != std::string_view::npos) {
     const auto address = parse_ip(text.substr(0, slash));

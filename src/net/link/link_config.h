@@ -20,6 +20,7 @@
 #include <string_view>
 #include <variant>
 
+#include "net/link/fq_codel.h"
 #include "net/link/gilbert_elliott.h"
 #include "net/link/queue.h"
 #include "net/link/reorder.h"
@@ -30,19 +31,9 @@ namespace wh::net {
 enum class Discipline : uint8_t { DropTail, Codel, FqCodel };
 enum class JitterOrder : uint8_t { Keep, Free };
 enum class AckPolicy : uint8_t { All, KeepLast };
-enum class Ecn : uint8_t { Off, On };
 
 // What a buffer holds: a size, a number of packets, or what its link sends in a time.
 using BufferSize = std::variant<Bytes, uint64_t, Duration>;
-
-struct AqmConfig {
-  Duration target = 5ms;       // RFC 8289 section 4.4
-  Duration interval = 100ms;   // RFC 8289 section 4.3
-  Bytes quantum = kFullFrame;  // RFC 8290 section 5.2.4; FQ-CoDel only, as is:
-  uint32_t flows = 1024;       // RFC 8290 section 5.2.6
-  Ecn ecn = Ecn::Off;
-  bool operator==(const AqmConfig&) const = default;
-};
 
 struct DirectionConfig {
   Rate rate = Rate::infinite();
@@ -51,7 +42,7 @@ struct DirectionConfig {
   JitterOrder jitter_order = JitterOrder::Keep;
   BufferSize buffer = uint64_t{1000};
   Discipline queue = Discipline::DropTail;
-  AqmConfig aqm;
+  FqCodelConfig aqm;  // Of CoDel too, as far as it goes.
   Probability loss;
   std::optional<GilbertElliottConfig> ge;
   Probability duplicate;

@@ -4,9 +4,12 @@
 #include "net/link/delay_line.h"
 #include "net/link/drop_tail.h"
 #include "net/link/duplicate.h"
+#include "net/link/keep_last_ack.h"
 #include "net/link/loss.h"
 #include "net/link/rate_transmitter.h"
 #include "net/link/scatter_line.h"
+#include "net/link/slot_transmitter.h"
+#include "net/link/trace_transmitter.h"
 
 namespace wh::net {
 
@@ -84,15 +87,28 @@ PacketSink& LinkDirection::build_wire(Loop& loop, const Random& random, FrameSin
   return *first;
 }
 
-std::unique_ptr<Queue> LinkDirection::make_queue(const Random&) {
-  CHECK(config_.queue == Discipline::DropTail && config_.ack == AckPolicy::All);
+std::unique_ptr<Queue> LinkDirection::make_queue(const Random& random) {
   const QueueLimit limit = queue_limit(config_, config_.buffer_rate());
+  switch (config_.queue) {
+    case Discipline::Codel: return std::make_unique<Codel>(config_.aqm.codel, limit, counters_);
+    case Discipline::FqCodel:
+      return std::make_unique<FqCodel>(config_.aqm, limit, random.fork("fq_codel"), counters_);
+    case Discipline::DropTail: break;
+  }
+  if (config_.ack == AckPolicy::KeepLast) return std::make_unique<KeepLastAck>(limit, counters_);
   return std::make_unique<DropTail>(limit, counters_);
 }
 
 PacketSink& LinkDirection::build_transmitter(Loop& loop, const Random& random, PacketSink& next) {
-  CHECK(config_.trace == nullptr && !config_.slot);
-  transmitter_ = &add<RateTransmitter>(config_.rate, loop, make_queue(random), counters_, next);
+  auto queue = make_queue(random);
+  if (config_.trace != nullptr) {
+    transmitter_ = &add<TraceTransmitter>(config_.trace, loop, std::move(queue), counters_, next);
+  } else if (config_.slot) {
+    transmitter_ =
+        &add<SlotTransmitter>(*config_.slot, config_.rate, loop, std::move(queue), counters_, next);
+  } else {
+    transmitter_ = &add<RateTransmitter>(config_.rate, loop, std::move(queue), counters_, next);
+  }
   return *transmitter_;
 }
 

@@ -64,9 +64,9 @@ Result<void> check_buffer(const DirectionConfig& c) {
 }
 
 Result<void> check_aqm(const DirectionConfig& c) {
-  const AqmConfig usual;
-  AqmConfig shared = usual;  // What the two CoDels have in common.
-  shared.target = c.aqm.target, shared.interval = c.aqm.interval, shared.ecn = c.aqm.ecn;
+  const FqCodelConfig usual;
+  FqCodelConfig shared = usual;  // What the two CoDels have in common.
+  shared.codel = c.aqm.codel;
   if (c.queue == Discipline::DropTail && shared != usual) {
     return fail(
         "target, interval and ecn need an active queue; accepted: with queue=codel or "
@@ -75,8 +75,8 @@ Result<void> check_aqm(const DirectionConfig& c) {
   if (c.queue != Discipline::FqCodel && shared != c.aqm) {
     return fail("quantum and flows need a queue for each flow; accepted: with queue=fq_codel");
   }
-  TRY_VOID(check_within("target", c.aqm.target, 1us, kLongest));
-  TRY_VOID(check_within("interval", c.aqm.interval, c.aqm.target, kLongest));
+  TRY_VOID(check_within("target", c.aqm.codel.target, 1us, kLongest));
+  TRY_VOID(check_within("interval", c.aqm.codel.interval, c.aqm.codel.target, kLongest));
   if (c.aqm.quantum < Bytes(1) || c.aqm.quantum > kLargestQuantum) {
     return fail("quantum={}: out of range; accepted: 1B to {}", c.aqm.quantum, kLargestQuantum);
   }

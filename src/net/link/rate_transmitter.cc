@@ -8,8 +8,8 @@ RateTransmitter::RateTransmitter(Rate rate, Loop& loop, std::unique_ptr<Queue> q
                                  LinkCounters& counters, PacketSink& next)
     : Transmitter(loop, std::move(queue), counters, next),
       rate_(rate),
+      capacity_(rate, loop.now()),
       free_at_(loop.now()),
-      rate_since_(loop.now()),
       finished_(loop, [this] { finish(); }) {
   CHECK(!rate.is_zero());
 }
@@ -62,8 +62,7 @@ void RateTransmitter::set_up(bool up) {
 void RateTransmitter::set_rate(Rate rate) {
   CHECK(!rate.is_zero());
   const Instant now = loop_.now();
-  if (!rate_.is_infinite()) earlier_capacity_ = capacity_bytes();
-  rate_since_ = now;
+  capacity_.change(rate, now);
   if (serving_ == nullptr) {
     rate_ = rate;
     free_at_ = std::max(rounded_up(), now);
@@ -79,12 +78,6 @@ void RateTransmitter::set_rate(Rate rate) {
   fraction_ = 0;
   if (!rate.is_infinite()) advance(left > 0 ? static_cast<Uint128>(left) : 0);
   finished_.arm(rounded_up());
-}
-
-double RateTransmitter::capacity_bytes() const {
-  if (rate_.is_infinite()) return -1;
-  return earlier_capacity_ +
-         static_cast<double>(rate_.bps()) / 8 * to_seconds(loop_.now() - rate_since_);
 }
 
 Tally RateTransmitter::in_service() const {

@@ -13,6 +13,7 @@
 // rate a packet leaves as it comes.
 #pragma once
 
+#include "net/link/capacity.h"
 #include "net/link/transmitter.h"
 
 namespace wh::net {
@@ -30,7 +31,7 @@ class RateTransmitter final : public Transmitter {
   void set_up(bool up) override;
   bool is_up() const override { return up_; }
   void set_rate(Rate rate) override;
-  double capacity_bytes() const override;
+  double capacity_bytes() const override { return capacity_.bytes(loop_.now()); }
   Tally in_service() const override;
   Rate rate() const { return rate_; }
 
@@ -41,13 +42,12 @@ class RateTransmitter final : public Transmitter {
   Instant rounded_up() const { return fraction_ == 0 ? free_at_ : free_at_ + 1ns; }
 
   Rate rate_;
+  Capacity capacity_;
   bool up_ = true;
   PacketPtr serving_;
   Instant served_from_{};
   Instant free_at_;        // When the last packet given to the transmitter has left it:
   uint64_t fraction_ = 0;  // free_at_ + fraction_ / rate_ ns.
-  Instant rate_since_;
-  double earlier_capacity_ = 0;  // Bytes, until rate_since_.
   Timer finished_;
 };
 

@@ -27,7 +27,7 @@ class Transmitter : public PacketSink {
   // Changes the rate from this instant on, for the rest of the packet being sent too. REQUIRES: not
   // zero. Nothing where the rate is not ours to choose (a trace).
   virtual void set_rate(Rate rate) = 0;
-  // Bytes that could have been sent since the beginning; negative when there is no limit.
+  // Bytes that could have been sent since the beginning; time at an infinite rate does not count.
   virtual double capacity_bytes() const = 0;
   // The packet being sent, which is neither in the queue nor on the wire.
   virtual Tally in_service() const = 0;
