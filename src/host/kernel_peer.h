@@ -1,0 +1,85 @@
+// The Linux kernel's TCP as the other end of a connection: a child in a namespace with plain
+// sockets.
+//
+//   auto peer = TRY(KernelPeer::start(space, {.role = PeerRole::Listen, .port = 5001}));
+//   TRY(peer->watch(loop, [&](Result<PeerReport> report) { ... }));
+//
+// It listens for one connection or makes one, sends so many bytes of a pattern that can be checked
+// (core/stream_pattern.h), checks what it receives against another, and ends when both directions
+// have. A pure sink closes when the other side has. Its report is one line of JSON over a pipe,
+// which becomes a PeerReport; an error it met becomes the Error. stop() makes it report at once.
+#pragma once
+
+#include <csignal>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/units.h"
+#include "host/child.h"
+#include "host/netns.h"
+#include "net/address.h"
+
+namespace wh::host {
+
+enum class PeerRole : uint8_t { Listen, Connect };
+
+struct PeerConfig {
+  PeerRole role = PeerRole::Listen;
+  // Listen: which of its own addresses; all, of both versions, when empty. Connect: whose, not
+  // empty.
+  std::optional<net::IpAddress> address = std::nullopt;
+  uint16_t port = 5001;
+  Bytes send{0};            // Then it closes its direction.
+  Duration send_for = 0ns;  // Not 0: closes its direction after this long, too.
+  uint64_t seed = 1;   // Of the stream that the connecting side sends; the other's is one more.
+  bool verify = true;  // Off: what comes is counted and dropped in the kernel, which costs less.
+  // Left to the kernel's defaults where empty, zero or infinite.
+  std::string congestion = "";
+  Bytes send_buffer{0}, receive_buffer{0};
+  uint32_t mss = 0;
+  Rate pace = Rate::infinite();  // SO_MAX_PACING_RATE, payload and headers.
+};
+
+struct PeerReport {
+  Bytes sent{0}, received{0};
+  std::optional<uint64_t> first_wrong_byte;  // Of what was received; nothing when all is as sent.
+  Duration elapsed{};                        // From connected to the end.
+  Duration cpu{};                            // Of the child, user and system.
+  // From TCP_INFO at the end.
+  std::string congestion;
+  Duration rtt{}, min_rtt{};
+  uint32_t cwnd_segments = 0, mss = 0;
+  uint32_t retransmitted_segments = 0;
+  Bytes retransmitted{0};
+  std::string json;  // The line as it came, with more of TCP_INFO.
+
+  bool is_intact() const { return !first_wrong_byte; }
+};
+
+class KernelPeer {
+ public:
+  // A listener is listening when this returns. Errors: an address that is not there, a port in use,
+  // a congestion control that the kernel does not have.
+  static Result<std::unique_ptr<KernelPeer>> start(const Netns& space, PeerConfig config);
+  ~KernelPeer();
+
+  // Calls the action once, when it has reported or failed.
+  Result<void> watch(RealLoop& loop, std::function<void(Result<PeerReport>)> action);
+  // Blocks until it has reported. REQUIRES: not watched.
+  Result<PeerReport> wait();
+  void stop() { child_.kill(SIGTERM); }
+  Child& child() { return child_; }
+
+ private:
+  KernelPeer(Child child, Fd reports) : child_(std::move(child)), reports_(std::move(reports)) {}
+  Result<PeerReport> finish(const std::string& line);
+
+  Child child_;
+  Fd reports_;
+  std::string line_;
+  std::unique_ptr<FdWatch> watch_;
+};
+
+}  // namespace wh::host
