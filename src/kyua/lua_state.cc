@@ -1,0 +1,88 @@
+#include "kyua/lua_state.h"
+
+namespace wh::kyua {
+namespace {
+
+void stop_script(lua_State* state, lua_Debug*) {
+  luaL_error(state, "The script did not end within %d Lua instructions",
+             LuaState::kInstructionLimit);
+}
+
+}  // namespace
+
+LuaState::LuaState(Libraries libraries) : state_(luaL_newstate()) {
+  CHECK(state_ != nullptr);
+  if (libraries == Libraries::None) return;
+  for (const luaL_Reg& library :
+       {luaL_Reg{LUA_GNAME, luaopen_base}, luaL_Reg{LUA_STRLIBNAME, luaopen_string},
+        luaL_Reg{LUA_TABLIBNAME, luaopen_table}}) {
+    luaL_requiref(raw(), library.name, library.func, 1);
+    lua_pop(raw(), 1);
+  }
+}
+
+int LuaState::call(lua_State* state) {
+  bool failed = false;
+  int pushed = 0;
+  {
+    const auto* function = static_cast<const Function*>(lua_touserdata(state, lua_upvalueindex(1)));
+    const Result<int> result = (*function)(state);
+    failed = !result;
+    if (result) {
+      pushed = *result;
+    } else {
+      luaL_where(state, 1);
+      lua_pushlstring(state, result.error().text.data(), result.error().text.size());
+      lua_concat(state, 2);
+    }
+  }
+  return failed ? lua_error(state) : pushed;
+}
+
+void LuaState::bind(std::string_view name, Function function) {
+  functions_.push_back(std::make_unique<Function>(std::move(function)));
+  const size_t dot = name.find('.');
+  if (dot == name.npos) {
+    lua_pushlightuserdata(raw(), functions_.back().get());
+    lua_pushcclosure(raw(), &LuaState::call, 1);
+    lua_setglobal(raw(), std::string(name).c_str());
+    return;
+  }
+  const std::string table(name.substr(0, dot)), field(name.substr(dot + 1));
+  if (lua_getglobal(raw(), table.c_str()) != LUA_TTABLE) {
+    lua_pop(raw(), 1);
+    lua_newtable(raw());
+    lua_pushvalue(raw(), -1);
+    lua_setglobal(raw(), table.c_str());
+  }
+  lua_pushlightuserdata(raw(), functions_.back().get());
+  lua_pushcclosure(raw(), &LuaState::call, 1);
+  lua_setfield(raw(), -2, field.c_str());
+  lua_pop(raw(), 1);
+}
+
+Result<void> LuaState::run(const std::string& text, const std::string& chunk_name) {
+  lua_sethook(raw(), stop_script, LUA_MASKCOUNT, kInstructionLimit);
+  const std::string chunk = "@" + chunk_name;
+  // "t": text only; precompiled chunks can crash the interpreter.
+  int status = luaL_loadbufferx(raw(), text.data(), text.size(), chunk.c_str(), "t");
+  if (status == LUA_OK) status = lua_pcall(raw(), 0, 0, 0);
+  if (status == LUA_OK) return {};
+  const char* message = lua_tostring(raw(), -1);
+  const std::string copy = message != nullptr ? message : "The script threw something not a text";
+  lua_pop(raw(), 1);
+  return fail("{}", copy);
+}
+
+std::optional<std::string> lua_text(lua_State* state, int index) {
+  if (!lua_isstring(state, index)) return std::nullopt;
+  // A copy, because lua_tolstring changes a number in place, which confuses lua_next.
+  lua_pushvalue(state, index);
+  size_t size = 0;
+  const char* text = lua_tolstring(state, -1, &size);
+  std::string copy(text, size);
+  lua_pop(state, 1);
+  return copy;
+}
+
+}  // namespace wh::kyua

@@ -1,0 +1,224 @@
+#include "kyua/protocol/atf.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <set>
+
+namespace wh::kyua {
+namespace {
+
+constexpr std::string_view kHeader = "Content-Type: application/X-atf-tp; version=\"1\"";
+using Kind = AtfResult::Kind;
+
+struct Word {
+  std::string_view text;
+  Kind kind;
+  bool has_reason, may_have_argument;
+};
+constexpr std::array kWords = {
+    Word{"passed", Kind::Passed, false, false},
+    Word{"failed", Kind::Failed, true, false},
+    Word{"skipped", Kind::Skipped, true, false},
+    Word{"broken", Kind::Broken, true, false},
+    Word{"expected_failure", Kind::ExpectedFailure, true, false},
+    Word{"expected_exit", Kind::ExpectedExit, true, true},
+    Word{"expected_signal", Kind::ExpectedSignal, true, true},
+    Word{"expected_death", Kind::ExpectedDeath, true, false},
+    Word{"expected_timeout", Kind::ExpectedTimeout, true, false},
+};
+
+struct Pair {
+  std::string_view name, value;
+};
+
+Result<Pair> parse_property(std::string_view line) {
+  const size_t colon = line.find(": ");
+  if (colon != line.npos && colon > 0) return Pair{line.substr(0, colon), line.substr(colon + 2)};
+  // A property without a value: "descr:" with nothing behind it.
+  if (line.size() > 1 && line.ends_with(':')) return Pair{line.substr(0, line.size() - 1), {}};
+  return fail("Invalid property line '{}'; expecting name: value", line);
+}
+
+Command command(const TestProgram& program, const Variables& variables,
+                std::vector<std::string> rest) {
+  Command made{{program.absolute_path()}, {{"__RUNNING_INSIDE_ATF_RUN", "internal-yes-value"}}};
+  for (const auto& [name, value] : variables) {
+    made.arguments.push_back(fmt::format("-v{}={}", name, value));
+  }
+  for (std::string& argument : rest) made.arguments.push_back(std::move(argument));
+  return made;
+}
+
+TestResult mismatch(std::string_view what, const Ended& ended) {
+  return {Verdict::Broken, fmt::format("{} but {}", what, to_string(ended))};
+}
+
+// A result that must come with the given exit status.
+TestResult demand(const Ended& ended, int code, TestResult result, std::string_view otherwise) {
+  if (ended.signal == 0 && ended.code == code) return result;
+  return mismatch(otherwise, ended);
+}
+
+TestResult judge_expected_exit(const AtfResult& r, const Ended& ended) {
+  if (ended.signal != 0) {
+    return {Verdict::Broken, fmt::format("Expected clean exit but {}", to_string(ended))};
+  }
+  if (!r.argument || *r.argument == ended.code) return {Verdict::ExpectedFailure, r.reason};
+  return {Verdict::Failed, fmt::format("Test case expected to exit with code {} but got code {}",
+                                       *r.argument, ended.code)};
+}
+
+TestResult judge_expected_signal(const AtfResult& r, const Ended& ended) {
+  if (ended.signal == 0) {
+    return {Verdict::Broken, fmt::format("Expected signal but {}", to_string(ended))};
+  }
+  if (!r.argument || *r.argument == ended.signal) return {Verdict::ExpectedFailure, r.reason};
+  return {Verdict::Failed, fmt::format("Test case expected to receive signal {} but got {}",
+                                       *r.argument, ended.signal)};
+}
+
+// Why the program did not start at all, from what isolation.h then prints.
+std::optional<std::string> start_failure(const TestProgram& program, const Ended& ended,
+                                         std::string_view err) {
+  const std::string prefix = fmt::format("Failed to execute {}: ", program.absolute_path());
+  if (ended.signal != SIGABRT || !err.starts_with(prefix)) return std::nullopt;
+  const std::string_view why = trim(err.substr(prefix.size()));
+  if (why == std::strerror(EACCES)) return "Permission denied to run test program";
+  if (why == std::strerror(ENOEXEC)) return "Invalid test program format";
+  if (why == std::strerror(ENOENT)) return "Cannot find test program";
+  return fmt::format("Cannot run test program: {}", why);
+}
+
+}  // namespace
+
+Result<AtfResult> parse_atf_result(std::string_view text) {
+  if (text.empty() || !text.ends_with('\n')) return fail("Empty test result or no new line");
+  text.remove_suffix(1);
+  if (text.find('\n') != text.npos) return fail("Test result of more than one line");
+  const size_t word_end = text.find_first_of(":(");
+  const std::string_view name = text.substr(0, word_end);
+  const auto word =
+      std::find_if(kWords.begin(), kWords.end(), [&](const Word& w) { return w.text == name; });
+  if (word == kWords.end()) return fail("Unknown test result '{}'", text);
+  AtfResult result{word->kind, std::nullopt, ""};
+  std::string_view rest = word_end == text.npos ? "" : text.substr(word_end);
+  if (rest.starts_with('(')) {
+    const size_t close = rest.find(')');
+    const auto number = parse_int(rest.substr(1, close == rest.npos ? 0 : close - 1));
+    if (!word->may_have_argument || !number)
+      return fail("Invalid argument in test result '{}'", text);
+    result.argument = static_cast<int>(*number);
+    rest.remove_prefix(close + 1);
+  }
+  const bool has_reason = rest.starts_with(": ") && rest.size() > 2;
+  if (has_reason != word->has_reason) {
+    return fail("Test result '{}' must {}have a reason", text, word->has_reason ? "" : "not ");
+  }
+  if (has_reason) result.reason = rest.substr(2);
+  return result;
+}
+
+Result<std::vector<TestCase>> parse_atf_list(std::string_view text) {
+  const std::vector<std::string_view> lines = split_lines(text);
+  if (lines.empty() || lines[0] != kHeader || lines.size() < 2 || !lines[1].empty()) {
+    return fail(
+        "Invalid header for test case list; expecting Content-Type for "
+        "application/X-atf-tp version 1, got '{}'",
+        lines.empty() ? "" : lines[0]);
+  }
+  std::vector<TestCase> cases;
+  std::set<std::string> seen;
+  bool is_inside = false;
+  for (size_t i = 2; i < lines.size(); ++i) {
+    if (lines[i].empty()) {
+      is_inside = false;
+      continue;
+    }
+    const Pair pair = TRY(parse_property(lines[i]));
+    if (!is_inside) {
+      if (pair.name != "ident") {
+        return fail("Test case does not start with 'ident' but with '{}'", pair.name);
+      }
+      cases.push_back({std::string(pair.value), {}});
+      seen.clear();
+      is_inside = true;
+    } else if (!seen.insert(std::string(pair.name)).second || pair.name == "ident") {
+      return fail("Duplicate property '{}' in test case '{}'", pair.name, cases.back().name);
+    } else {
+      TRY(cases.back().metadata.set_atf(pair.name, pair.value));
+    }
+  }
+  if (cases.empty()) return fail("No test cases");
+  std::stable_sort(cases.begin(), cases.end(),
+                   [](const TestCase& a, const TestCase& b) { return a.name < b.name; });
+  return cases;
+}
+
+std::optional<Command> AtfProtocol::list_command(const TestProgram& program,
+                                                 const Variables& variables) const {
+  return command(program, variables, {"-l"});
+}
+
+std::vector<TestCase> AtfProtocol::parse_listing(const TestProgram& program, const Ended& ended,
+                                                 std::string_view out, std::string_view err) const {
+  if (ended.has_timed_out) return failed_listing("Test case list timed out");
+  if (const auto reason = start_failure(program, ended, err)) return failed_listing(*reason);
+  if (ended.signal != 0) return failed_listing("Test program received signal");
+  if (ended.code != 0) return failed_listing("Test program did not exit cleanly");
+  if (!err.empty()) return failed_listing("Test case list wrote to stderr");
+  auto cases = parse_atf_list(out);
+  if (!cases) return failed_listing(cases.error().text);
+  return *std::move(cases);
+}
+
+Command AtfProtocol::run_command(const TestProgram& program, std::string_view case_name,
+                                 const Variables& variables, const std::string& result_file) const {
+  return command(program, variables, {"-r" + result_file, std::string(case_name)});
+}
+
+std::optional<Command> AtfProtocol::cleanup_command(const TestProgram& program,
+                                                    std::string_view case_name,
+                                                    const Variables& variables,
+                                                    const std::string& result_file) const {
+  return command(program, variables, {"-r" + result_file, fmt::format("{}:cleanup", case_name)});
+}
+
+TestResult AtfProtocol::judge(const Ended& ended, std::string_view,
+                              const std::optional<std::string>& text) const {
+  const auto parsed = text ? parse_atf_result(*text) : Result<AtfResult>{fail("Premature exit")};
+  if (ended.has_timed_out) {
+    if (parsed && parsed->kind == Kind::ExpectedTimeout) {
+      return {Verdict::ExpectedFailure, parsed->reason};
+    }
+    return {Verdict::Broken, "Test case body timed out"};
+  }
+  if (!parsed) {
+    return {Verdict::Broken,
+            fmt::format("Error: {}. Test case {}", parsed.error().text, to_string(ended))};
+  }
+  const AtfResult& r = *parsed;
+  switch (r.kind) {
+    case Kind::Passed:
+      return demand(ended, 0, {Verdict::Passed}, "Passed test case should have reported success");
+    case Kind::Failed:
+      return demand(ended, 1, {Verdict::Failed, r.reason},
+                    "Failed test case should have reported failure");
+    case Kind::Skipped:
+      return demand(ended, 0, {Verdict::Skipped, r.reason},
+                    "Skipped test case should have reported success");
+    case Kind::Broken: return {Verdict::Broken, r.reason};
+    case Kind::ExpectedFailure:
+      return demand(ended, 0, {Verdict::ExpectedFailure, r.reason},
+                    "Expected failure should have reported success");
+    case Kind::ExpectedExit: return judge_expected_exit(r, ended);
+    case Kind::ExpectedSignal: return judge_expected_signal(r, ended);
+    case Kind::ExpectedDeath: return {Verdict::ExpectedFailure, r.reason};
+    case Kind::ExpectedTimeout: return mismatch("Expected timeout", ended);
+  }
+  UNREACHABLE();
+}
+
+}  // namespace wh::kyua

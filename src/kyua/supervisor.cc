@@ -1,0 +1,126 @@
+#include "kyua/supervisor.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "host/system.h"
+#include "kyua/text.h"
+
+namespace wh::kyua {
+namespace {
+
+constexpr Duration kOutputCheckInterval = 100ms;
+
+Duration to_duration(const timeval& t) {
+  return std::chrono::seconds(t.tv_sec) + std::chrono::microseconds(t.tv_usec);
+}
+
+// Both the group and its leader, which may not have become one yet.
+void kill_group(pid_t leader) {
+  ::kill(-leader, SIGKILL);
+  ::kill(leader, SIGKILL);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Supervisor>> Supervisor::make(int lifeline) {
+  auto loop = TRY(host::RealLoop::make());
+  return std::unique_ptr<Supervisor>(new Supervisor(std::move(loop), lifeline));
+}
+
+bool Supervisor::is_too_loud(const Limits& limits) const {
+  for (const int fd : {limits.out, limits.err}) {
+    struct stat info {};
+    if (fd >= 0 && ::fstat(fd, &info) == 0 && info.st_size > limits.output.count()) return true;
+  }
+  return false;
+}
+
+Result<Ended> Supervisor::wait(pid_t child, const Limits& limits) {
+  const host::Fd process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+  if (!process) return host::os_error("pidfd_open");
+  Ended ended;
+  bool has_ended = false;
+  host::FdWatch life(*loop_, "lifeline", [&] {
+    was_interrupted_ = true;
+    kill_group(child);
+    life.unwatch();
+    return host::Progress::Some;
+  });
+  host::FdWatch end(*loop_, "case", [&] {
+    has_ended = true;
+    loop_->stop();
+    return host::Progress::Some;
+  });
+  Timer late(*loop_, [&] {
+    ended.has_timed_out = true;
+    kill_group(child);
+  });
+  Timer loud(*loop_, [&] {
+    loud.arm(loop_->now() + kOutputCheckInterval);
+    if (!is_too_loud(limits)) return;
+    was_too_loud_ = true;
+    kill_group(child);
+  });
+  TRY(end.watch(process.raw()));
+  if (lifeline_ >= 0) TRY(life.watch(lifeline_));
+  if (limits.time) late.arm(loop_->clock() + *limits.time);
+  if (limits.out >= 0) loud.arm(loop_->clock() + kOutputCheckInterval);
+  while (!has_ended) loop_->run();
+  end.unwatch();
+  life.unwatch();
+  was_too_loud_ = was_too_loud_ || is_too_loud(limits);
+  const Ended status = reap(child);
+  // What stayed in its group ends with it.
+  ::kill(-child, SIGKILL);
+  ended.code = status.code;
+  ended.signal = status.signal;
+  ended.has_core = status.has_core;
+  return ended;
+}
+
+Ended Supervisor::reap(pid_t child) {
+  int status = 0;
+  rusage used{};
+  const pid_t got = host::uninterrupted([&] { return ::wait4(child, &status, 0, &used); });
+  CHECK_EQ(got, child);
+  usage_ = {to_duration(used.ru_utime), to_duration(used.ru_stime),
+            Bytes(int64_t{used.ru_maxrss} * 1024)};
+  Ended ended;
+  if (WIFEXITED(status)) ended.code = WEXITSTATUS(status);
+  if (WIFSIGNALED(status)) {
+    ended.signal = WTERMSIG(status);
+    ended.has_core = WCOREDUMP(status);
+  }
+  return ended;
+}
+
+Result<void> Supervisor::end_stragglers(pid_t keeper) {
+  // A killed process hands us its children in turn, so this goes on until none is left. A fork bomb
+  // that changes its session each time is outrun, because who is killed does not fork.
+  constexpr int kRounds = 10'000;
+  for (int round = 0; round < kRounds; ++round) {
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+    if (keeper < 0 && errno == ECHILD) return {};
+    const std::string children =
+        host::read_file(fmt::format("/proc/self/task/{}/children", ::getpid())).value_or("");
+    bool is_alone = true;
+    for (const std::string& word : split_words(children)) {
+      const auto pid = static_cast<pid_t>(parse_int(word).value_or(-1));
+      if (pid <= 0 || pid == keeper) continue;
+      is_alone = false;
+      kill_group(pid);
+      host::uninterrupted([&] { return ::waitpid(pid, nullptr, 0); });
+    }
+    if (is_alone) return {};
+  }
+  return fail("The test's processes multiply faster than they can be killed");
+}
+
+}  // namespace wh::kyua

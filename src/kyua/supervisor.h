@@ -1,0 +1,56 @@
+// Waits for one process of a case at a time, and sees to it that it ends.
+//
+// A wait is over when the process has ended; when its limit passes, its output grows beyond bounds,
+// or the lifeline breaks, its process group gets SIGKILL, and then it has. stragglers() are what is
+// left of the case afterwards: children that the kernel gave back to this subreaper.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <optional>
+
+#include "core/result.h"
+#include "host/real_loop.h"
+#include "kyua/model.h"
+#include "kyua/protocol/protocol.h"
+
+namespace wh::kyua {
+
+class Supervisor {
+ public:
+  struct Limits {
+    std::optional<Duration> time;
+    Bytes output;
+    int out = -1, err = -1;  // Whose sizes count; -1: none.
+  };
+  // `lifeline`: -1 for none. Errors: no descriptors left.
+  static Result<std::unique_ptr<Supervisor>> make(int lifeline);
+
+  // REQUIRES: a child that leads its process group, or will before it runs a program.
+  Result<Ended> wait(pid_t child, const Limits& limits);
+  // Of the child of the last wait.
+  const Usage& usage() const { return usage_; }
+  bool was_interrupted() const { return was_interrupted_; }
+  bool was_too_loud() const { return was_too_loud_; }
+  // After this the lifeline no longer counts: cleanup routines run to their end.
+  void ignore_lifeline() { lifeline_ = -1; }
+
+  // Kills and reaps every child of this process but `keeper`. Errors: some did not die.
+  static Result<void> end_stragglers(pid_t keeper);
+
+  host::RealLoop& loop() { return *loop_; }
+
+ private:
+  explicit Supervisor(std::unique_ptr<host::RealLoop> loop, int lifeline)
+      : loop_(std::move(loop)), lifeline_(lifeline) {}
+  bool is_too_loud(const Limits& limits) const;
+  Ended reap(pid_t child);
+
+  std::unique_ptr<host::RealLoop> loop_;
+  int lifeline_;
+  Usage usage_;
+  bool was_interrupted_ = false, was_too_loud_ = false;
+};
+
+}  // namespace wh::kyua

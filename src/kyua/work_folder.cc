@@ -1,0 +1,119 @@
+#include "kyua/work_folder.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+
+#include "host/system.h"
+#include "kyua/text.h"
+
+namespace wh::kyua {
+namespace {
+
+struct CloseFolder {
+  void operator()(DIR* folder) const { ::closedir(folder); }
+};
+using Folder = std::unique_ptr<DIR, CloseFolder>;
+
+std::vector<std::string> names_in(DIR* folder) {
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(folder)) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  return names;
+}
+
+// Unmounts whatever is stacked on a path of ours. Errors: it stayed mounted.
+Result<void> unmount(const std::string& path) {
+  // MNT_DETACH: a straggler with an open file there must not keep the folder.
+  while (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
+  }
+  if (errno == EINVAL) return {};  // Not a mount point any more.
+  return host::os_error("unmount {}", path);
+}
+
+Result<bool> is_mount_point(int parent, const std::string& name) {
+  struct statx info {};
+  if (::statx(parent, name.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &info) !=
+      0) {
+    return host::os_error("look at {}", name);
+  }
+  return (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+// Removes `name` in the folder `parent`; `path` is its whole name, for unmounting and messages.
+Result<void> remove_at(int parent, const std::string& name, const std::string& path) {
+  if (TRY(is_mount_point(parent, name))) TRY(unmount(path));
+  if (::unlinkat(parent, name.c_str(), 0) == 0) return {};
+  if (errno != EISDIR && errno != EPERM && errno != ENOTEMPTY)
+    return host::os_error("remove {}", path);
+  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0) return {};
+  if (errno != ENOTEMPTY && errno != EACCES) return host::os_error("remove {}", path);
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  // A folder that its owner may not read or search is made so first.
+  ::fchmodat(parent, name.c_str(), 0700, 0);
+  const int raw = ::openat(parent, name.c_str(), kFlags);
+  if (raw < 0) return host::os_error("open {}", path);
+  const Folder folder(::fdopendir(raw));
+  CHECK(folder != nullptr);
+  for (const std::string& below : names_in(folder.get())) {
+    TRY(remove_at(raw, below, join_path(path, below)));
+  }
+  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0) return host::os_error("remove {}", path);
+  return {};
+}
+
+}  // namespace
+
+Result<void> remove_tree(const std::string& path) {
+  if (::rmdir(path.c_str()) == 0 || errno == ENOENT) return {};
+  const std::string parent = branch_path(path);
+  const host::Fd folder = TRY(host::open_file(parent, O_RDONLY | O_DIRECTORY));
+  return remove_at(folder.raw(), leaf_name(path), path);
+}
+
+Result<WorkFolder> WorkFolder::make(const std::string& temporary,
+                                    const std::optional<User>& owner) {
+  std::string name = join_path(temporary, "kyua." + std::string(6, 'X'));
+  if (::mkdtemp(name.data()) == nullptr) return host::os_error("make a folder {}", name);
+  WorkFolder made(std::move(name));
+  const std::string work = made.work();
+  if (::mkdir(work.c_str(), 0755) != 0 || ::chmod(made.top_.c_str(), 0755) != 0) {
+    return host::os_error("make a folder {}", work);
+  }
+  if (owner && (::chown(work.c_str(), owner->uid, owner->gid) != 0 ||
+                ::chown(made.top_.c_str(), owner->uid, owner->gid) != 0)) {
+    return host::os_error("give {} to {}", made.top_, owner->name);
+  }
+  return made;
+}
+
+std::vector<std::string> WorkFolder::leftovers() const {
+  const Folder folder(::opendir(work().c_str()));
+  if (folder == nullptr) return {};
+  std::vector<std::string> names = names_in(folder.get());
+  std::sort(names.begin(), names.end());
+  if (names.size() > kNamesShown) {
+    const size_t more = names.size() - kNamesShown;
+    names.resize(kNamesShown);
+    names.push_back(fmt::format("and {} more", more));
+  }
+  return names;
+}
+
+Result<void> WorkFolder::remove() {
+  auto emptied = remove_tree(work());
+  ::unlink(result_file().c_str());
+  auto removed = remove_tree(top_);
+  if (!emptied) return emptied;
+  return removed;
+}
+
+}  // namespace wh::kyua
