@@ -84,6 +84,11 @@ class AdjacencyTable {
     a.rewrite_size = static_cast<uint8_t>(rewrite.size());
     std::memcpy(a.rewrite.data(), rewrite.data(), rewrite.size());
   }
+  void set_mtu(uint16_t interface, uint32_t mtu) {
+    for (Adjacency& a : hot_) {
+      if (a.interface == interface && a.kind >= AdjacencyKind::Glean) a.mtu = mtu;
+    }
+  }
   void unresolve(AdjacencyIndex index) {
     hot_[index].kind = AdjacencyKind::Incomplete;
     hot_[index].notice_use = false;

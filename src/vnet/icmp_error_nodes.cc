@@ -1,7 +1,7 @@
 // ip4-icmp-error and ip6-icmp-error: the errors a host or router sends about a packet.
 //
 // The packet comes with a note of what to say (packet_tools.h) and with its reason to be dropped. An error goes out
-// only where the RFCs allow one: never about an ICMP error, a fragment but the first, a packet to many or from
+// only where the RFCs allow one: never about an ICMP error, an IPv4 fragment but the first, a packet to many or from
 // nobody (RFC 1122 section 3.2.2, RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e)), and no more of them in a
 // second than the sysctl says. Whether an error went out or not, the packet ends in error-drop.
 #include "net/checksum.h"
@@ -77,9 +77,10 @@ class Icmp4Error final : public Node {
  private:
   static constexpr uint32_t kMaxSize = 576;  // RFC 1812 section 4.3.2.3.
 
-  static bool allows_error(const Packet& p, const Ip4View& ip) {
-    if (is_link_multicast(p) || ip.destination().is_multicast() || ip.destination().is_broadcast() ||
-        p.adjacency == kLocalMulticast || ip.fragment_offset() != 0) {
+  bool allows_error(const Packet& p, const Ip4View& ip) const {
+    // The FIB knows the broadcast addresses of our links.
+    if (is_link_multicast(p) || ip.destination().is_multicast() || ip.fragment_offset() != 0 ||
+        stack_.fib4.lookup(ip.destination()) == kLocalMulticast) {
       return false;
     }
     const Ip4 from = ip.source();
@@ -90,13 +91,18 @@ class Icmp4Error final : public Node {
     return type == IcmpType::Echo || type == IcmpType::EchoReply;
   }
 
+  int64_t limit() const {
+    const int64_t limit = stack_.settings.icmp_icmplim;
+    return limit == 0 ? RateLimit::kUnlimited : limit;
+  }
+
   uint16_t answer(Batch& batch, const Packet& p) {
     const auto ip = Ip4View::parse_quoted(p.head());
     if (!ip || !allows_error(p, *ip)) return kNotAllowed;
     IpAddress storage;
     const IpAddress* source = source_of(stack_, p, ip->destination(), ip->source(), storage);
     if (source == nullptr) return kNoSource;
-    if (!stack_.icmp_limit.take(stack_.loop.now(), stack_.settings.icmp_icmplim)) return kLimited;
+    if (!stack_.icmp_limit.take(stack_.loop.now(), limit())) return kLimited;
     PacketPtr error = stack_.pool.allocate();
     if (error == nullptr) return kNoBuffers;
 
@@ -160,9 +166,9 @@ class Icmp6Error final : public Node {
     if (ip.source().is_unspecified() || ip.source().is_multicast()) return false;
     Ip6Extensions extensions;
     if (ip.extensions(extensions)) return true;  // A chain that cannot be read hides no ICMP error.
-    if (extensions.has_fragment() && extensions.fragment.offset != 0) return false;
     if (extensions.protocol != net::kProtocolIcmp6) return true;
-    // An ICMPv6 error, or a message too short to say what it is.
+    // What does not show that it is no ICMPv6 error is taken for one.
+    if (extensions.has_fragment() && extensions.fragment.offset != 0) return false;
     return p.head_size() > extensions.offset && p.data()[extensions.offset] >= 128;
   }
 

@@ -54,13 +54,14 @@ class Ip4Local final : public Node {
       if (p.checksum == net::Checksum::Needed) p.checksum = net::Checksum::Verified;
       const uint8_t protocol = ip[9];
       const Arc arc = stack_.ip4_arcs[protocol];
+      if (p.adjacency == kLocalMulticast && arc != kIcmpInput && arc != kUdpLookup) {
+        batch.drop(i, kNoMulticast);
+        continue;
+      }
       if (arc == kIcmpError) {
         batch.blame(i, kUnknownProtocol);
         note_icmp(p, {static_cast<uint8_t>(net::IcmpType::Unreachable),
                       net::kIcmpProtocolUnreachable, 0});
-      } else if (p.adjacency == kLocalMulticast && arc != kIcmpInput && arc != kUdpLookup) {
-        batch.drop(i, kNoMulticast);
-        continue;
       }
       batch.send(i, arc);
     }

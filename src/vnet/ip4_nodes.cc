@@ -38,7 +38,7 @@ class Ip4Input final : public Node {
     for (uint32_t i = 0; i < batch.size(); ++i) {
       Packet& p = batch[i];
       ++stack_.interfaces[p.interface].ip4;
-      if (p.head_size() < Ip4Header::kMaxSize && p.payload_size() != 0) {
+      if (p.head_size() < Ip4Header::kMinSize || p.head_size() < (p.data()[0] & 15u) * 4) {
         pullup_most(p, Ip4Header::kMaxSize);
       }
       const auto ip = Ip4View::parse(p.head(), p.size());

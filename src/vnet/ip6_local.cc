@@ -44,7 +44,9 @@ class Ip6Local final : public Node {
       const auto ip = Ip6View::parse_quoted(p.head());
       const Ip6 source = ip->source();
       if (p.interface != kLocalInterface && source != good_source) {
-        if (stack_.is_local(source)) {
+        // Neighbour discovery alone may speak from an address of ours: that is how duplicates show.
+        const bool is_from_link = ip->hop_limit() == 255 && ip->next_header() == net::kProtocolIcmp6;
+        if (!is_from_link && stack_.is_local(source)) {
           batch.drop(i, kSpoofed);
           continue;
         }

@@ -52,9 +52,7 @@ class Ip6Input final : public Node {
     for (uint32_t i = 0; i < batch.size(); ++i) {
       Packet& p = batch[i];
       ++stack_.interfaces[p.interface].ip6;
-      if (p.head_size() < Ip6Header::kSize && p.payload_size() != 0) {
-        pullup_most(p, Ip6Header::kSize);
-      }
+      pullup_most(p, Ip6Header::kSize);
       const auto ip = Ip6View::parse(p.head(), p.size());
       if (!ip) {
         batch.drop(i, static_cast<uint16_t>(ip.fault()));

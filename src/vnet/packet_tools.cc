@@ -9,14 +9,19 @@ using net::Packet;
 using net::Slice;
 
 std::optional<TransportPlace> find_offloaded(Packet& p, uint32_t ip_at) {
-  pullup_most(p, ip_at + net::Ip4Header::kMaxSize);
-  if (p.head_size() <= ip_at) return std::nullopt;
+  // No more is made contiguous than is needed: payload stays where it is.
+  pullup_most(p, ip_at + net::Ip4Header::kMinSize);
+  if (p.head_size() < ip_at + net::Ip4Header::kMinSize) return std::nullopt;
   TransportPlace place;
   if (p.data()[ip_at] >> 4 == 4) {
+    pullup_most(p, ip_at + (p.data()[ip_at] & 15u) * 4);
     const auto ip = net::Ip4View::parse_quoted(p.head().subspan(ip_at));
     if (!ip || ip->is_fragment()) return std::nullopt;
     place = {ip->protocol(), ip_at + ip->header_size(), ip_at + ip->total_length()};
   } else {
+    pullup_most(p, ip_at + net::Ip6Header::kSize);
+    const bool is_chain = net::Ip6View::is_extension(p.data()[ip_at + 6]);
+    if (is_chain) pullup_most(p, p.size());
     const auto ip = net::Ip6View::parse_quoted(p.head().subspan(ip_at));
     net::Ip6Extensions extensions;
     if (!ip || ip->extensions(extensions) || extensions.has_fragment()) return std::nullopt;

@@ -33,8 +33,8 @@ inline IcmpNote noted_icmp(const net::Packet& packet) {
 
 // Makes the first n bytes contiguous, or as many as the packet has and the head can hold.
 inline void pullup_most(net::Packet& packet, uint32_t n) {
-  n = std::min({n, packet.size(), packet.head_size() + packet.tailroom()});
-  packet.pullup(n);
+  if (n <= packet.head_size()) return;
+  packet.pullup(std::min({n, packet.size(), packet.head_size() + packet.tailroom()}));
 }
 
 // The size of the largest IP packet that will leave for this one: itself, or its largest segment.

@@ -12,9 +12,11 @@ namespace wh::vnet {
 
 class RateLimit {
  public:
-  // Takes a token. False when there is none: the caller drops and counts.
+  static constexpr int64_t kUnlimited = -1;
+
+  // Takes a token. False when there is none: the caller drops and counts. A limit of 0 allows nothing.
   bool take(Instant now, int64_t per_second) {
-    if (per_second <= 0) return false;
+    if (per_second <= 0) return per_second == kUnlimited;
     // Credit is counted in nanoseconds of waiting, so that nothing is lost to rounding.
     const int64_t cost = 1'000'000'000 / per_second;
     constexpr int64_t kFull = 1'000'000'000;

@@ -5,7 +5,9 @@
 
 #include "core/virtual_loop.h"
 #include "net/link/cable.h"
+#include "net/wire/describe.h"
 #include "vnet/stack.h"
+#include "vnet/test_packets.h"
 #include "vnet/vnet.h"
 
 namespace wh::vnet {
@@ -40,7 +42,24 @@ class Listener final : public net::IpProtocol {
   std::vector<net::IpError> errors;
 };
 
+inline uint64_t count(const Vnet& vnet, std::string_view node, std::string_view error) {
+  return vnet.graph().error_count(node, error);
+}
+
 struct World {
+  // Pings to the end and says how it went.
+  PingStatistics ping(Vnet& from, std::string_view to, Ping::Config config = {},
+                      Ping::Actions actions = {}) {
+    config.destination = ip(to);
+    config.interval = 10ms;
+    Ping p(from, config, std::move(actions));
+    const auto started = p.start();
+    EXPECT_TRUE(started) << started.error().text;
+    loop.run_for(5s);
+    EXPECT_TRUE(p.is_done());
+    return p.statistics();
+  }
+
   net::PacketPool pool;
   VirtualLoop loop;
   Random random{1};
@@ -49,6 +68,57 @@ struct World {
 inline net::Interface::Config port(const char* name, uint32_t number) {
   return {.name = name, .mac = net::MacAddress::local(number)};
 }
+
+// One host h (10.0.0.1, 2001:db8::1) on a cable; the test plays the other end, 10.0.0.2 and 2001:db8::2, whose link
+// address the host knows.
+class HostTest : public testing::Test, protected World {
+ protected:
+  HostTest() {
+    MUST(h.sysctl().set("net.inet6.ip6.dad_count", "0"));
+    index = MUST(h.attach(cable.a()));
+    MUST(h.add_address(index, prefix("10.0.0.1/24")));
+    MUST(h.add_address(index, prefix("2001:db8::1/64")));
+    MUST(h.add_neighbour(index, ip("10.0.0.2"), peer_mac()));
+    MUST(h.add_neighbour(index, ip("2001:db8::2"), peer_mac()));
+    cable.a().add_tap(&recorder);
+  }
+  net::MacAddress own_mac() { return cable.a().mac(); }
+  net::MacAddress peer_mac() { return cable.b().mac(); }
+
+  // A frame arrives at h, from the wire.
+  void receive(std::span<const uint8_t> bytes) {
+    net::PacketPtr p = pool.allocate();
+    p->assign(bytes);
+    net::Frame frame;
+    frame.push(std::move(p));
+    cable.a().receive(std::move(frame));
+    loop.run_for(0s);
+  }
+  void receive_ip4(const Octets& packet) {
+    receive(ethernet(own_mac(), peer_mac(), net::EtherType::Ip4, packet));
+  }
+  void receive_ip6(const Octets& packet) {
+    receive(ethernet(own_mac(), peer_mac(), net::EtherType::Ip6, packet));
+  }
+  // What h sent since the last call, in words.
+  std::vector<std::string> sent() {
+    std::vector<std::string> lines;
+    for (const Octets& bytes : recorder.out) {
+      lines.push_back(net::describe_ethernet(bytes, bytes.size()));
+    }
+    recorder.out.clear();
+    return lines;
+  }
+  uint64_t count(std::string_view node, std::string_view error) const {
+    return h.graph().error_count(node, error);
+  }
+  uint64_t drops() const { return h.graph().drops(); }
+
+  Recorder recorder;
+  net::Cable cable{port("eth0", 1), port("peer", 2), loop};
+  Vnet h{{.name = "h"}, loop, pool, random.fork("h")};
+  uint16_t index = 0;
+};
 
 // a (10.0.0.1, 2001:db8::1) --- b (10.0.0.2, 2001:db8::2)
 class PairTest : public testing::Test, protected World {
@@ -60,34 +130,6 @@ class PairTest : public testing::Test, protected World {
     MUST(b.add_address(ib, prefix("10.0.0.2/24")));
     MUST(a.add_address(ia, prefix("2001:db8::1/64")));
     MUST(b.add_address(ib, prefix("2001:db8::2/64")));
-  }
-  ~PairTest() override {
-    // Nothing may be lost: what is not on its way or waiting somewhere has come back.
-    a.register_protocol(net::kProtocolTcp, nullptr);
-    b.register_protocol(net::kProtocolTcp, nullptr);
-  }
-
-  static uint64_t count(const Vnet& vnet, std::string_view node, std::string_view error) {
-    return vnet.graph().error_count(node, error);
-  }
-  // Sends whole pings from a and returns how they went.
-  PingStatistics ping(Vnet& from, std::string_view to, Ping::Config config = {}) {
-    config.destination = ip(to);
-    config.interval = 10ms;
-    Ping p(from, config, {});
-    const auto started = p.start();
-    EXPECT_TRUE(started) << started.error().text;
-    loop.run_for(5s);
-    EXPECT_TRUE(p.is_done());
-    return p.statistics();
-  }
-  // A frame arrives at an interface as if from the wire.
-  void inject(net::Interface& interface, std::span<const uint8_t> bytes) {
-    net::PacketPtr p = pool.allocate();
-    p->assign(bytes);
-    net::Frame frame;
-    frame.push(std::move(p));
-    interface.receive(std::move(frame));
   }
 
   net::Cable cable{port("eth0", 1), port("eth0", 2), loop};

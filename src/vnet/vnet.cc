@@ -117,6 +117,15 @@ Result<void> Vnet::set_up(uint16_t index, bool up) {
   return {};
 }
 
+Result<void> Vnet::set_mtu(uint16_t index, uint32_t mtu) {
+  InterfaceEntry& entry = *TRY(stack_->interfaces.attached(index));
+  // RFC 791 section 3.2 demands 68; IPv6 wants 1280 (RFC 8200 section 5) and cuts or refuses below.
+  if (mtu < 68 || mtu > 65535) return fail("mtu {}; accepted: 68..65535", mtu);
+  entry.device->set_mtu(mtu);
+  stack_->adjacencies.set_mtu(index, mtu);
+  return {};
+}
+
 Result<void> Vnet::add_address(uint16_t index, const Prefix& prefix) {
   InterfaceEntry& entry = *TRY(stack_->interfaces.attached(index));
   TRY(vnet::add_address(*stack_, entry, prefix));
@@ -158,11 +167,7 @@ Result<void> Vnet::add_route(const Prefix& prefix, const IpAddress& next_hop, ui
   if (prefix.address.family != next_hop.family) return fail("{}: two families", what);
   if (is_local(next_hop)) return fail("{}: that is this host", what);
   if (interface == 0) {
-    const auto* covering = stack_->fib(next_hop.family).covering(next_hop);
-    const AdjacencyIndex link =
-        covering == nullptr
-            ? kNoRoute
-            : stack_->fib(next_hop.family).lookup(next_hop);
+    const AdjacencyIndex link = stack_->fib(next_hop.family).lookup(next_hop);
     const Adjacency& a = stack_->adjacencies[link];
     const bool is_neighbour = a.kind == AdjacencyKind::Incomplete || a.kind == AdjacencyKind::Rewrite;
     if (a.kind == AdjacencyKind::Glean ||
@@ -230,11 +235,14 @@ void Vnet::output(Frame frame) {
   Frame v4, v6;
   for (uint32_t i = 0; i < frame.size(); ++i) {
     PacketPtr p = frame.take(i);
-    CHECK(p->head_size() >= 20);  // IpService: a packet begins with its complete IP header.
+    // IpService: a packet begins with its complete IP header.
+    CHECK(p->head_size() >= net::Ip4Header::kMinSize);
+    const bool is_v4 = p->data()[0] >> 4 == 4;
+    CHECK(is_v4 || p->head_size() >= net::Ip6Header::kSize);
     p->interface = kLocalInterface;
     p->trace = 0;
     p->l2_size = p->l3_offset = 0;
-    (p->data()[0] >> 4 == 4 ? v4 : v6).push(std::move(p));
+    (is_v4 ? v4 : v6).push(std::move(p));
   }
   if (!v4.empty()) s.graph.enqueue(s.node.ip4_lookup, std::move(v4));
   if (!v6.empty()) s.graph.enqueue(s.node.ip6_lookup, std::move(v6));

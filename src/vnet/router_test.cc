@@ -1,0 +1,163 @@
+// Three vnets in a row: what a router forwards, lowers, cuts and answers.
+#include "graph/show.h"
+#include "vnet/test_support.h"
+
+namespace wh::vnet {
+namespace {
+
+using net::IpError;
+
+using Router = RouterTest;
+
+TEST_F(Router, forwards_pings_both_ways) {
+  loop.run_for(2s);  // Each host looks for duplicates of its addresses, which the others ignore.
+  const uint64_t before = r.graph().drops();
+  std::vector<uint8_t> ttls;
+  const auto s = ping(a, "10.2.0.2", {}, {.on_answer = [&](const Ping::Answer& answer) {
+                        ttls.push_back(answer.ttl);
+                      }});
+  EXPECT_EQ(s.received, 5u);
+  EXPECT_EQ(ttls, std::vector<uint8_t>(5, 63));
+  EXPECT_EQ(ping(a, "2001:db8:2::2").received, 5u);
+  EXPECT_EQ(ping(b, "10.1.0.2").received, 5u);
+  EXPECT_EQ(r.graph().drops(), before);
+}
+
+TEST_F(Router, answers_when_the_ttl_runs_out) {
+  std::vector<IpError> errors;
+  Ping::Actions keep{.on_error = [&](const IpError& e) { errors.push_back(e); }};
+  EXPECT_EQ(ping(a, "10.2.0.2", {.count = 1, .ttl = 1}, keep).received, 0u);
+  EXPECT_EQ(ping(a, "2001:db8:2::2", {.count = 1, .ttl = 1}, keep).received, 0u);
+  ASSERT_EQ(errors.size(), 2u);
+  EXPECT_EQ(errors[0].kind, IpError::Kind::TimeExceeded);
+  EXPECT_EQ(errors[1].kind, IpError::Kind::TimeExceeded);
+  EXPECT_EQ(count(r, "ip4-rewrite", "ttl_expired"), 1u);
+  EXPECT_EQ(count(r, "ip6-rewrite", "hop_limit"), 1u);
+  // Two hops are enough, and a packet for the router itself needs none to spare.
+  EXPECT_EQ(ping(a, "10.2.0.2", {.count = 1, .ttl = 2}).received, 1u);
+  EXPECT_EQ(ping(a, "10.2.0.1", {.count = 1, .ttl = 1}).received, 1u);
+  EXPECT_EQ(ping(a, "2001:db8:2::1", {.count = 1, .ttl = 1}).received, 1u);
+}
+
+TEST_F(Router, cuts_ip4_for_a_narrower_link_unless_told_not_to) {
+  MUST(r.set_mtu(2, 600));
+  MUST(b.set_mtu(ib, 600));
+  EXPECT_EQ(ping(a, "10.2.0.2", {.size = 1400, .count = 1}).received, 1u);
+  EXPECT_EQ(count(r, "ip4-frag", "fragments"), 3u);
+  std::vector<IpError> errors;
+  Ping::Actions keep{.on_error = [&](const IpError& e) { errors.push_back(e); }};
+  EXPECT_EQ(ping(a, "10.2.0.2", {.size = 1400, .count = 1, .dont_fragment = true}, keep).received, 0u);
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_EQ(errors[0].kind, IpError::Kind::PacketTooBig);
+  EXPECT_EQ(errors[0].mtu, 600u);
+  // 572 + 8 + 20 is the MTU exactly.
+  EXPECT_EQ(ping(a, "10.2.0.2", {.size = 572, .count = 1, .dont_fragment = true}).received, 1u);
+}
+
+TEST_F(Router, never_cuts_ip6_but_says_how_large_a_packet_may_be) {
+  MUST(r.set_mtu(2, 1300));
+  std::vector<IpError> errors;
+  Ping::Actions keep{.on_error = [&](const IpError& e) { errors.push_back(e); }};
+  EXPECT_EQ(ping(a, "2001:db8:2::2", {.size = 1400, .count = 1}, keep).received, 0u);
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_EQ(errors[0].kind, IpError::Kind::PacketTooBig);
+  EXPECT_EQ(errors[0].mtu, 1300u);
+  EXPECT_EQ(ping(a, "2001:db8:2::2", {.size = 1252, .count = 1}).received, 1u);
+}
+
+TEST_F(Router, answers_for_what_it_cannot_reach) {
+  std::vector<IpError> errors;
+  Ping::Actions keep{.on_error = [&](const IpError& e) { errors.push_back(e); }};
+  ping(a, "192.0.2.1", {.count = 1}, keep);
+  ping(a, "2001:db8:9::1", {.count = 1}, keep);
+  ASSERT_EQ(errors.size(), 2u);
+  EXPECT_EQ(errors[0].kind, IpError::Kind::NetUnreachable);
+  EXPECT_EQ(errors[1].kind, IpError::Kind::NetUnreachable);
+  // A host that is not there: told once nobody has answered for it.
+  errors.clear();
+  Ping absent(a, {.destination = ip("10.2.0.77"), .count = 1, .timeout = 20s}, keep);
+  MUST(absent.start());
+  loop.run_for(10s);
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_EQ(errors[0].kind, IpError::Kind::HostUnreachable);
+  EXPECT_EQ(count(r, "ip4-arp", "unresolved"), 1u);
+}
+
+TEST_F(Router, stops_a_routing_loop_at_the_last_hop) {
+  MUST(a.sysctl().set("net.inet.ip.forwarding", "1"));
+  MUST(r.add_route(prefix("203.0.113.0/24"), ip("10.1.0.2")));
+  ping(a, "203.0.113.1", {.count = 1});
+  EXPECT_EQ(count(a, "ip4-rewrite", "ttl_expired") + count(r, "ip4-rewrite", "ttl_expired"), 1u);
+  EXPECT_EQ(pool.in_use(), 0u);
+}
+
+TEST_F(Router, drops_without_a_word_what_a_blackhole_matches) {
+  MUST(r.add_blackhole(prefix("203.0.113.0/24")));
+  ping(a, "203.0.113.1", {.count = 3});
+  EXPECT_EQ(count(r, "ip4-lookup", "never_forwarded"), 3u);
+  EXPECT_EQ(count(r, "ip4-icmp-error", "sent"), 0u);
+  MUST(r.remove_route(prefix("203.0.113.0/24")));
+  EXPECT_FALSE(r.remove_route(prefix("203.0.113.0/24")));
+}
+
+TEST_F(Router, changes_a_route_in_place) {
+  MUST(a.add_route(prefix("10.2.0.0/16"), ip("10.1.0.9")));
+  EXPECT_EQ(ping(a, "10.2.0.2", {.count = 1}).received, 0u);
+  MUST(a.add_route(prefix("10.2.0.0/16"), ip("10.1.0.1")));
+  EXPECT_EQ(a.static_routes().size(), 3u);
+  EXPECT_EQ(ping(a, "10.2.0.2", {.count = 1}).received, 1u);
+}
+
+TEST_F(Router, refuses_a_next_hop_it_cannot_have) {
+  EXPECT_EQ(a.add_route(prefix("9.0.0.0/8"), ip("10.9.0.1")).error().text,
+            "route 9.0.0.0/8 via 10.9.0.1: the next hop is on no connected prefix");
+  EXPECT_EQ(a.add_route(prefix("9.0.0.0/8"), ip("10.1.0.2")).error().text,
+            "route 9.0.0.0/8 via 10.1.0.2: that is this host");
+  EXPECT_FALSE(a.add_route(prefix("9.0.0.0/8"), ip("fe80::1")));
+  EXPECT_FALSE(a.add_route(prefix("9.0.0.0/8"), ip("10.1.0.1"), 77));
+}
+
+TEST_F(Router, says_what_is_known_of_a_way) {
+  const auto route = a.route(ip("10.2.0.2"));
+  ASSERT_TRUE(route);
+  EXPECT_EQ(route->source, ip("10.1.0.2"));
+  EXPECT_EQ(route->mtu, 1500u);
+  EXPECT_EQ(a.route(ip("2001:db8:2::2"))->source, ip("2001:db8:1::2"));
+  EXPECT_EQ(a.route(ip("10.1.0.2"))->source, ip("10.1.0.2"));
+  EXPECT_FALSE(r.route(ip("192.0.2.1")));
+  EXPECT_FALSE(r.route(ip("fe80::1")));  // Two links: which one?
+  EXPECT_EQ(a.route(ip("fe80::1"))->source, net::IpAddress(net::Ip6::link_local(left.a().mac())));
+  EXPECT_TRUE(a.is_local(ip("10.1.0.2")));
+  EXPECT_TRUE(a.is_local(ip("127.0.0.1")));
+  EXPECT_FALSE(a.is_local(ip("10.1.0.1")));
+}
+
+TEST_F(Router, explains_each_packet_in_a_trace) {
+  ping(a, "10.2.0.2", {.count = 1});
+  MUST(r.graph().trace_add("ethernet-input", 1));
+  ping(a, "10.2.0.2", {.count = 1});
+  std::vector<std::string> nodes;
+  for (const auto& record : r.graph().traces().at(0).records) {
+    nodes.push_back(r.graph().nodes()[record.node].node->name());
+  }
+  EXPECT_EQ(nodes, (std::vector<std::string>{"ethernet-input", "ip4-input", "ip4-lookup",
+                                             "ip4-rewrite", "interface-output", "right-tx"}));
+  const std::string text = graph::format_traces(r.graph());
+  EXPECT_NE(text.find("10.1.0.2 > 10.2.0.2: ICMP echo request"), std::string::npos) << text;
+  EXPECT_NE(text.find("ipv4 via 10.2.0.2 right"), std::string::npos) << text;
+}
+
+TEST_F(Router, loses_nothing_when_an_interface_goes) {
+  ping(a, "10.2.0.2", {.count = 1});
+  MUST(r.detach(2));
+  EXPECT_EQ(ping(a, "10.2.0.2", {.count = 2}).received, 0u);
+  EXPECT_EQ(count(r, "ip4-lookup", "no_route"), 2u);
+  EXPECT_FALSE(r.detach(2));
+  EXPECT_FALSE(r.sysctl().contains("net.link.generic.ifdata.right.rx_packets"));
+  const uint16_t again = MUST(r.attach(right.a()));
+  MUST(r.add_address(again, prefix("10.2.0.1/24")));
+  EXPECT_EQ(ping(a, "10.2.0.2", {.count = 2}).received, 2u);
+}
+
+}  // namespace
+}  // namespace wh::vnet
