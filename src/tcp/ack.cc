@@ -1,0 +1,255 @@
+// What an acknowledgment does: retires what it covers, notes what it SACKs, takes round-trip
+// samples, and hands what it learned to recovery.cc.
+#include <algorithm>
+
+#include "tcp/stack.h"
+
+namespace wh::tcp {
+namespace {
+
+constexpr Duration kNone = Duration::zero();
+
+}  // namespace
+
+bool Connection::process_ack(const Segment& s) {
+  if (s.ack > snd_max_ ||
+      (s.ack < snd_una_ && (snd_una_ - s.ack).count() > max_snd_wnd_)) {  // RFC 5961 section 5.2
+    ++stack_.counters().bad_ack;
+    challenge();
+    return false;
+  }
+  AckWork work;
+  work.flight_before = pipe();
+  const SeqNum una_before = snd_una_;
+  if (has_sack_ && s.options.sack_count > 0) process_sacks(s, work);
+  if (s.ack > snd_una_) {
+    advance_una(s, work);
+  } else if (s.ack == snd_una_) {
+    work.is_dupack = note_dupack(s, work);
+  }
+  update_send_window(s);
+  if (work.rtt > kNone) take_rtt(work.rtt);
+  if (snd_una_ > una_before && snd_una_ >= round_end_) {
+    work.is_round_start = true;
+    round_end_ = snd_max_;
+    ecn_reduced_ = false;
+  }
+  if (tlp_outstanding_) settle_tlp(s, work);
+  detect_spurious_timeout(s, work);
+  detect_losses(work);
+  react_to_ecn(s);
+  if (work.newly_acked > 0) {
+    after_growth(s, work);
+    after_our_fin_acked();
+  }
+  if (state_ != State::Closed && state_ != State::TimeWait) stack_.mark(*this);
+  return state_ != State::Closed;
+}
+
+void Connection::advance_una(const Segment& s, AckWork& work) {
+  work.newly_acked = (s.ack - snd_una_).count();
+  uint32_t control = 0;  // SYN and FIN take sequence numbers but no bytes.
+  map_.acknowledge(s.ack, [&](const SendEntry& e, uint32_t bytes) {
+    if (!e.has(SendEntry::kSacked)) note_delivered(e, e.start + SeqLen(bytes), bytes, s, work);
+    if (e.is_retransmitted()) work.acked_retransmitted = true;
+    if (e.has(SendEntry::kSyn)) ++control;
+    if (e.has(SendEntry::kFin) && bytes == e.length()) {
+      ++control;
+      fin_acked_ = true;
+    }
+  });
+  snd_una_ = s.ack;
+  const uint32_t data = work.newly_acked - control;
+  send_.drop_front(data);
+  if (send_.size() == 0) unsent_at_ = send_.front();
+  total_.acknowledged += Bytes(data);
+  // The peer acknowledges up to what it had SACKed and no further: it has thrown that away (RFC
+  // 2018 section 8).
+  if (!map_.empty() && map_.front().has(SendEntry::kSacked)) {
+    ++stack_.counters().reneges;
+    map_.renege();
+  }
+  if (!has_sack_) {
+    work.delivered = std::max(work.delivered, work.newly_acked);
+    work.delivered -= std::min(work.delivered, reno_sacked_);
+  }
+  reno_sacked_ = dupacks_ = 0;
+  timeouts_in_row_ = 0;
+  probes_in_row_ = 0;
+  extend_fast_send(data);
+  first_unanswered_ = now();
+  restart_idle_timer();
+  if (writer_waits_ && can_send_data() &&
+      send_.space() >= std::max<size_t>(mss_, send_.size() / 2)) {
+    writer_waits_ = false;
+    tell(kWritable);
+  }
+}
+
+void Connection::note_delivered(const SendEntry& e, SeqNum end, uint32_t bytes, const Segment& s,
+                                AckWork& work) {
+  work.delivered += bytes;
+  delivered_total_ += bytes;
+  Duration rtt = std::max<Duration>(s.arrival - e.last_sent(), 1us);
+  if (e.is_retransmitted()) {
+    // Karn: which copy is answered only a timestamp can tell.
+    if (!has_timestamps_ || !s.options.timestamps) return;
+    const uint32_t echo = s.options.timestamps->echo;
+    if (echo != timestamp_at(e.last_sent()) || echo == timestamp_at(e.sent[0])) return;
+  }
+  const bool was_reordering = rack_.has_reordering_been_seen();
+  rack_.on_delivered(e, end, s.arrival, rtt_.min());
+  if (!was_reordering && rack_.has_reordering_been_seen()) ++total_.reorderings;
+  if (work.rtt == kNone || rtt < work.rtt) work.rtt = rtt;
+}
+
+void Connection::take_rtt(Duration rtt) {
+  rtt_.sample(rtt, rto_profile());
+  if (observer_ != nullptr) observer_->on_rtt(*this, rtt);
+}
+
+bool Connection::note_dupack(const Segment& s, AckWork& work) {
+  if (work.sacked_new) return true;
+  const bool is_duplicate = s.payload == 0 && !s.has(net::kTcpFin) && !map_.empty() &&
+                            (uint32_t{s.window} << snd_scale_) == snd_wnd_;  // RFC 5681 section 2
+  if (!is_duplicate || has_sack_) return is_duplicate;
+  ++dupacks_;
+  // Each stands for a segment that arrived behind the hole; at least one is missing.
+  const uint32_t room = map_.outstanding() - std::min(map_.outstanding(), mss_);
+  const uint32_t more = std::min(mss_, room - std::min(room, reno_sacked_));
+  reno_sacked_ += more;
+  work.delivered += more;
+  SendEntry& first = map_.front();
+  if (first.dupacks < 255) ++first.dupacks;
+  return true;
+}
+
+void Connection::process_sacks(const Segment& s, AckWork& work) {
+  const auto blocks = s.options.sack_blocks();
+  stack_.counters().sack_blocks_in += blocks.size();
+  size_t first = 0;
+  if (process_dsack(s)) {
+    work.has_dsack = true;
+    first = 1;
+  }
+  std::array<SeqRange, net::TcpOptions::kMaxSackBlocks> seen{};
+  uint8_t count = 0;
+  for (size_t i = first; i < blocks.size(); ++i) {
+    const SeqRange block{blocks[i].begin, blocks[i].end};
+    const bool is_sound = block.begin < block.end && block.end <= snd_max_ && s.ack <= block.begin;
+    if (!is_sound) {
+      ++stack_.counters().bad_sacks;
+      continue;
+    }
+    if (block.end <= snd_una_) continue;
+    seen[count++] = block;
+    // What the last acknowledgment reported too was dealt with then: only look at the news.
+    SeqNum begin = net::later(block.begin, snd_una_), end = block.end;
+    for (uint8_t k = 0; k < seen_sack_count_; ++k) {
+      const SeqRange& old = seen_sacks_[k];
+      if (old.begin <= begin && begin < old.end) begin = net::earlier(old.end, end);
+      if (old.begin < end && end <= old.end) end = net::later(old.begin, begin);
+    }
+    if (begin < end) sack_range(begin, end, s, work);
+  }
+  seen_sacks_ = seen;
+  seen_sack_count_ = count;
+}
+
+bool Connection::process_dsack(const Segment& s) {
+  // RFC 2883 section 4: the first block is below the acknowledgment, or inside the second block.
+  const auto blocks = s.options.sack_blocks();
+  const net::SackBlock& first = blocks[0];
+  if (!(first.begin < first.end)) return false;
+  const bool is_below = first.end <= s.ack;
+  const bool is_inside =
+      blocks.size() > 1 && blocks[1].begin <= first.begin && first.end <= blocks[1].end;
+  if (!is_below && !is_inside) return false;
+  if ((snd_max_ - first.begin).count() > std::max(max_snd_wnd_, 65535u) * 2) return false;
+  ++stack_.counters().dsacks_in;
+  undo_dsacked_ += (first.end - first.begin).count();
+  // A duplicate of our own probe says nothing of reordering.
+  if (!(tlp_outstanding_ && tlp_is_retransmission_ && first.end == tlp_end_)) {
+    rack_.on_dsack(snd_una_, snd_max_);
+  }
+  return true;
+}
+
+void Connection::sack_range(SeqNum begin, SeqNum end, const Segment& s, AckWork& work) {
+  size_t i = map_.index_of(begin);
+  const int64_t limit = stack_.tunables().split_limit;
+  while (i < map_.size() && map_[i].start < end) {
+    const bool is_cut = map_[i].start < begin || end < map_[i].end;
+    if (map_[i].has(SendEntry::kSacked)) {
+      ++i;
+      continue;
+    }
+    if (is_cut && limit > 0 && map_.splits() >= static_cast<uint64_t>(limit)) return;
+    if (map_[i].start < begin) {
+      if (map_.split(i, begin) == nullptr) return;
+      ++i;
+    }
+    if (end < map_[i].end && map_.split(i, end) == nullptr) return;
+    SendEntry& e = map_[i];
+    note_delivered(e, e.end, e.length(), s, work);
+    map_.mark_sacked(e, s.arrival);
+    work.sacked_new = true;
+    ++i;
+  }
+}
+
+void Connection::update_send_window(const Segment& s) {
+  const bool is_newer = snd_wl1_ < s.seq || (snd_wl1_ == s.seq && snd_wl2_ < s.ack);
+  const uint32_t window = uint32_t{s.window} << snd_scale_;
+  const bool is_wider = snd_wl1_ == s.seq && snd_wl2_ == s.ack && window > snd_wnd_;
+  if (!is_newer && !is_wider) return;
+  if (window < snd_wnd_) clear_fast_send();
+  snd_wnd_ = window;
+  snd_wl1_ = s.seq;
+  snd_wl2_ = s.ack;
+  max_snd_wnd_ = std::max(max_snd_wnd_, window);
+}
+
+// Growth of the window and of the send buffer after the cumulative acknowledgment moved.
+void Connection::after_growth(const Segment& s, const AckWork& work) {
+  if (recovery_ != Recovery::Recovery && is_synchronised(state_)) {
+    AckEvent event;
+    event.now = s.arrival;
+    event.acked = Bytes(work.newly_acked);
+    event.flight = Bytes(work.flight_before);
+    event.rtt = work.rtt;
+    event.srtt = rtt_.srtt();
+    event.min_rtt = rtt_.min();
+    event.is_after_timeout = recovery_ == Recovery::Loss;
+    event.is_round_start = work.is_round_start;
+    max_flight_ = std::max(max_flight_, work.flight_before);
+    const bool is_used = window_.in_slow_start() && window_.cwnd.count() < 2 * int64_t{max_flight_};
+    event.is_cwnd_limited = cwnd_limited_ || is_used || event.is_after_timeout;
+    control_->on_ack(window_, event);
+    if (work.is_round_start) max_flight_ = work.flight_before;
+    if (!send_auto_) return;
+  }
+  const int64_t most = stack_.tunables().sendbuf_max;
+  if (send_auto_ && window_.cwnd * 2 > send_.limit() && send_.limit().count() < most) {
+    send_.set_limit(Bytes(std::min(window_.cwnd.count() * 2, most)));
+    if (writer_waits_ && can_send_data()) {
+      writer_waits_ = false;
+      tell(kWritable);
+    }
+  }
+}
+
+void Connection::after_our_fin_acked() {
+  if (!fin_acked_) return;
+  switch (state_) {
+    case State::FinWait1:
+      enter(State::FinWait2);
+      restart_idle_timer();
+      return;
+    case State::Closing: return enter_time_wait();
+    case State::LastAck: return finish(End::Normal);
+    default: return;
+  }
+}
+
+}  // namespace wh::tcp

@@ -1,0 +1,91 @@
+// Congestion control: what an algorithm is told and what it may change.
+//
+// The connection finds losses, runs the recovery episode (PRR) and enforces the window; an
+// algorithm only sets cwnd and ssthresh when told what happened. Each hook gets the state both
+// share. An algorithm keeps its own state in itself, reads no clock and schedules nothing: `now`
+// comes with the event.
+//
+// The life of a window:
+//   on_established -> on_ack* -> on_loss -> (PRR, by the connection) -> on_recovery_end -> ...
+//                             -> on_ecn -> on_ack* ...
+//                             -> on_timeout -> on_ack* ...
+// on_spurious() undoes the last on_loss or on_timeout. Sizes are bytes of payload.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "core/units.h"
+
+namespace wh::tcp {
+
+struct CongestionState {
+  Bytes mss{536};  // Payload bytes of a full segment.
+  Bytes cwnd{0};
+  Bytes ssthresh = Bytes::max();
+  Bytes max_cwnd = Bytes(65535) * (1 << 14);
+  bool is_paced = false;
+
+  bool in_slow_start() const { return cwnd < ssthresh; }
+};
+
+struct AckEvent {
+  Instant now{};
+  Bytes acked{0};   // Newly acknowledged cumulatively.
+  Bytes flight{0};  // In the network when the acknowledgment came.
+  Duration rtt{0};  // This acknowledgment's sample; 0 when it gives none.
+  Duration srtt{0}, min_rtt{0};
+  bool is_cwnd_limited = false;   // The window is what keeps the sender back.
+  bool is_round_start = false;    // The first to cover what was sent in this round.
+  bool is_after_timeout = false;  // Repairing after a retransmission timeout.
+};
+
+struct LossEvent {
+  Instant now{};
+  Bytes flight{0};  // In the network when the loss was found.
+  Bytes rwnd{0};
+};
+
+// RFC 6928 section 2: ten segments, or two when they are large.
+constexpr Bytes initial_window(Bytes mss) {
+  return std::min(mss * 10, std::max(mss * 2, Bytes(14600)));
+}
+
+class CongestionControl {
+ public:
+  virtual ~CongestionControl() = default;
+  virtual std::string_view name() const = 0;
+
+  virtual void on_established(CongestionState& state) { state.cwnd = initial_window(state.mss); }
+  // The cumulative acknowledgment moved, outside a recovery episode.
+  virtual void on_ack(CongestionState& state, const AckEvent& event) = 0;
+  // A loss was found: set ssthresh. The connection then walks cwnd down to it.
+  virtual void on_loss(CongestionState& state, const LossEvent& event) = 0;
+  // The peer echoed a congestion mark, at most once a round trip: set ssthresh and cwnd.
+  virtual void on_ecn(CongestionState& state, const LossEvent& event) {
+    on_loss(state, event);
+    state.cwnd = state.ssthresh;
+  }
+  virtual void on_recovery_end(CongestionState& state, Instant /*now*/) {
+    state.cwnd = std::max(state.ssthresh, state.mss);
+  }
+  // The retransmission timer expired. `is_first` of a row: ssthresh is set only then (RFC 5681
+  // section 3.1).
+  virtual void on_timeout(CongestionState& state, const LossEvent& event, bool is_first) = 0;
+  // Nothing was sent for a retransmission timeout (RFC 5681 section 4.1).
+  virtual void on_idle(CongestionState& state) {
+    state.ssthresh = std::max(state.ssthresh, state.cwnd / 4 * 3);
+    state.cwnd = std::min(state.cwnd, initial_window(state.mss));
+  }
+  // The last reduction answered no loss; the connection has put cwnd and ssthresh back.
+  virtual void on_spurious(CongestionState& /*state*/) {}
+  // The pace the algorithm asks for; nothing when it leaves pacing to others.
+  virtual std::optional<Rate> pacing_rate(const CongestionState& /*state*/) const { return {}; }
+};
+
+using CongestionFactory = std::function<std::unique_ptr<CongestionControl>()>;
+
+}  // namespace wh::tcp

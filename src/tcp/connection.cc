@@ -1,0 +1,389 @@
+#include "tcp/connection.h"
+
+#include <algorithm>
+
+#include "tcp/stack.h"
+
+namespace wh::tcp {
+
+Connection::Connection(TcpStack& stack, const Endpoint& local, const Endpoint& remote,
+                       const net::Route& route)
+    : stack_(stack),
+      send_(Bytes(stack.tunables().sendspace)),
+      map_(stack.entries_, send_),
+      headers_(local, remote),
+      receive_limit_(stack.tunables().recvspace),
+      local_(local),
+      remote_(remote),
+      mtu_(route.mtu),
+      checksum_offload_(route.checksum_offload) {
+  const Tunables& t = stack.tunables();
+  send_auto_ = t.sendbuf_auto != 0;
+  receive_auto_ = t.recvbuf_auto != 0;
+  keepalive_ = t.always_keepalive != 0;
+  timestamp_offset_ = stack.timestamp_offset(local, remote);
+  peer_mss_ = static_cast<uint32_t>(local.address.is_v4() ? t.mssdflt : t.v6mssdflt);
+  auto& limits = pacer_.limits();
+  limits.divisor = static_cast<uint32_t>(t.pacing_divisor);
+  limits.user_max = static_cast<uint32_t>(t.pacing_max_segments);
+  limits.user_min = static_cast<uint32_t>(t.pacing_min_segments);
+  last_heard_ = last_sent_at_ = now();
+}
+
+Connection::~Connection() {
+  CHECK(!is_listed_);
+}
+
+Instant Connection::now() const {
+  return stack_.now();
+}
+
+// --- the life of it ---
+
+void Connection::open_actively(SeqNum iss) {
+  iss_ = snd_una_ = snd_max_ = recover_ = round_end_ = ecn_recover_ = iss;
+  has_timestamps_ = has_sack_ = true;  // Offered; the answer decides.
+  has_ecn_ = stack_.tunables().ecn_enable == 1;
+  update_mss();
+  enter(State::SynSent);
+  idle_due_ = now() + std::chrono::milliseconds(stack_.tunables().keepinit_ms);
+  stack_.mark(*this);
+}
+
+void Connection::open_passively(const Segment& syn, SeqNum iss) {
+  iss_ = snd_una_ = snd_max_ = recover_ = round_end_ = ecn_recover_ = iss;
+  irs_ = syn.seq;
+  rcv_nxt_ = rcv_adv_ = last_ack_sent_ = irs_ + SeqLen(1);
+  negotiate(syn.options);
+  constexpr TcpFlags kAsksForEcn = net::kTcpEce | net::kTcpCwr;
+  has_ecn_ = stack_.tunables().ecn_enable != 0 && syn.flags.has(kAsksForEcn);
+  snd_wnd_ = max_snd_wnd_ = syn.window;  // Never scaled in a SYN (RFC 7323 section 2.2).
+  snd_wl1_ = syn.seq;
+  enter(State::SynReceived);
+  idle_due_ = now() + std::chrono::milliseconds(stack_.tunables().keepinit_ms);
+  stack_.mark(*this);
+}
+
+void Connection::adopt_cookie(const Segment& ack, SeqNum iss, SeqNum irs, uint16_t peer_mss) {
+  iss_ = iss;
+  irs_ = irs;
+  snd_una_ = snd_max_ = recover_ = round_end_ = ecn_recover_ = iss + SeqLen(1);
+  rcv_nxt_ = rcv_adv_ = last_ack_sent_ = irs + SeqLen(1);
+  rcv_adv_ += SeqLen(65535);
+  net::TcpOptions options;  // A cookie remembers the segment size only.
+  options.mss = peer_mss;
+  negotiate(options);
+  snd_wnd_ = max_snd_wnd_ = ack.window;
+  snd_wl1_ = ack.seq;
+  snd_wl2_ = ack.ack;
+  become_established();
+}
+
+void Connection::negotiate(const net::TcpOptions& options) {
+  const Tunables& t = stack_.tunables();
+  if (options.mss) peer_mss_ = *options.mss;
+  has_sack_ = t.sack_enable != 0 && options.sack_permitted;
+  has_timestamps_ = t.rfc1323 != 0 && options.timestamps.has_value();
+  if (has_timestamps_) {
+    ts_recent_ = options.timestamps->value;
+    ts_recent_at_ = now();
+  }
+  has_scaling_ = t.rfc1323 != 0 && options.window_scale.has_value();
+  if (has_scaling_) {
+    constexpr uint8_t kMostScale = 14;  // RFC 7323 section 2.3
+    snd_scale_ = std::min(*options.window_scale, kMostScale);
+    rcv_scale_ = stack_.receive_scale();
+  } else {
+    snd_scale_ = rcv_scale_ = 0;
+  }
+  update_mss();
+}
+
+void Connection::update_mss() {
+  const uint32_t largest = mtu_ - headers_.ip_size() - 20;
+  const auto least = static_cast<uint32_t>(stack_.tunables().minmss);
+  mss_ = std::min(std::max(peer_mss_, least), largest) - option_bytes();
+  window_.mss = Bytes(mss_);
+}
+
+void Connection::become_established() {
+  enter(State::Established);
+  ++stack_.counters().established;
+  control_->on_established(window_);
+  if (syn_was_lost_) window_.cwnd = window_.mss;  // RFC 6928 section 2
+  timeouts_in_row_ = 0;
+  window_.max_cwnd = Bytes(int64_t{65535} << snd_scale_);
+  unsent_at_ = send_.front();
+  restart_idle_timer();
+  tell(kConnected | kWritable);
+  if (listener_ != nullptr) listener_->on_established(*this);
+  if (shut_down_) enter(State::FinWait1);
+}
+
+void Connection::enter(State state) {
+  state_ = state;
+}
+
+// Bytes of data in the sendmap: what is outstanding, without SYN and FIN.
+uint32_t Connection::sent_data() const {
+  const uint32_t control =
+      (is_handshaking() && !map_.empty() ? 1u : 0u) + (fin_is_outstanding() ? 1u : 0u);
+  return map_.outstanding() - control;
+}
+
+void Connection::enter_time_wait() {
+  enter(State::TimeWait);
+  stop_timers();
+  map_.clear();
+  send_.clear();
+  receive_.clear_islands();
+  snd_una_ = snd_max_;
+  clear_fast_send();
+  idle_due_ = now() + 2 * std::chrono::milliseconds(stack_.tunables().msl_ms);
+  end_ = End::Normal;
+  tell(kEnded);
+  stack_.mark(*this);
+}
+
+void Connection::finish(End end) {
+  if (state_ == State::Closed) return;
+  enter(State::Closed);
+  if (end_ == End::None) end_ = end;
+  ++stack_.counters().closed;
+  stop_timers();
+  map_.clear();
+  send_.clear();
+  receive_.clear_islands();
+  snd_una_ = snd_max_;
+  reno_sacked_ = 0;
+  clear_fast_send();
+  ack_now_ = ack_delayed_ = false;
+  if (is_listed_) stack_.remove(*this);
+  if (listener_ != nullptr) {
+    listener_->forget(*this);
+    is_released_ = true;
+  }
+  tell(kEnded | kReadable | kWritable);
+  if (is_released_) stack_.bury(*this);
+}
+
+void Connection::tell(uint8_t readiness) {
+  if (observer_ == nullptr) return;
+  told_ |= readiness;
+  if (!in_batch_.is_linked()) stack_.batch_.push_back(*this);
+}
+
+// RFC 5927: an error counts only when it quotes what is outstanding now.
+void Connection::on_ip_error(const net::IpError& error, SeqNum quoted) {
+  Counters& counters = stack_.counters();
+  if (map_.empty() || quoted < snd_una_ || quoted >= snd_max_) return void(++counters.icmp_ignored);
+  switch (error.kind) {
+    case net::IpError::Kind::PacketTooBig: return lower_mtu(error.mtu);
+    case net::IpError::Kind::PortUnreachable:
+    case net::IpError::Kind::ProtocolUnreachable:
+    case net::IpError::Kind::AdminProhibited:
+      if (state_ == State::SynSent) finish(End::Refused);
+      return;
+    default: return;  // Soft: the timers decide (RFC 1122 section 4.2.3.9).
+  }
+}
+
+// RFC 1191 and RFC 8201: segments get smaller, and what is outstanding and too long is sent again
+// at once.
+void Connection::lower_mtu(uint32_t mtu) {
+  const uint32_t least = local_.address.is_v4() ? 296 : 1280;
+  if (mtu == 0) mtu = mtu_ > 1492 ? 1492 : mtu_ > 1006 ? 1006 : 576;  // RFC 1191 section 7.1
+  if (stack_.tunables().path_mtu_discovery == 0 || mtu >= mtu_)
+    return void(++stack_.counters().icmp_ignored);
+  mtu_ = std::max(mtu, least);
+  ++stack_.counters().pmtu_changes;
+  update_mss();
+  window_.cwnd = std::max(window_.cwnd, window_.mss);
+  clear_fast_send();
+  if (!is_handshaking()) map_.mark_all_lost();
+  stack_.mark(*this);
+}
+
+// --- verbs ---
+
+template <class What>
+Result<size_t> Connection::write(const What& what, size_t size) {
+  if (!can_send_data()) return fail_with(std::errc::not_connected, to_string(state_));
+  TcpStack::Batch batch(stack_);
+  const bool was_idle = send_.size() == 0;
+  const size_t taken = send_.append(what);
+  if (taken < size) writer_waits_ = true;
+  if (was_idle && taken > 0) unsent_at_ = send_.front();
+  if (taken > 0 && !is_handshaking()) {
+    // RFC 5681 section 4.1: after an idle time the window says nothing of the path.
+    if (map_.empty() && now() - last_sent_at_ > rto()) control_->on_idle(window_);
+    stack_.mark(*this);
+  }
+  return taken;
+}
+
+Result<size_t> Connection::send(std::span<const uint8_t> bytes) {
+  return write(bytes, bytes.size());
+}
+Result<size_t> Connection::send(const net::Slice& slice) {
+  return write(slice, slice.size);
+}
+
+size_t Connection::recv(std::span<uint8_t> out) {
+  const size_t n = receive_.read(out);
+  after_read();
+  return n;
+}
+
+net::Slice Connection::recv_slice(size_t most) {
+  net::Slice slice = receive_.read_slice(most);
+  after_read();
+  return slice;
+}
+
+size_t Connection::discard(size_t most) {
+  const size_t n = receive_.discard(most);
+  after_read();
+  return n;
+}
+
+void Connection::after_read() {
+  if (!can_receive(state_) || !needs_window_update()) return;
+  TcpStack::Batch batch(stack_);
+  stack_.mark(*this);
+}
+
+void Connection::shutdown_send() {
+  if (shut_down_ || state_ == State::Closed) return;
+  TcpStack::Batch batch(stack_);
+  if (state_ == State::SynSent) return finish(End::Aborted);
+  shut_down_ = true;
+  clear_fast_send();
+  if (state_ == State::Established) enter(State::FinWait1);
+  if (state_ == State::CloseWait) enter(State::LastAck);
+  stack_.mark(*this);
+}
+
+void Connection::close() {
+  CHECK(!is_released_);
+  TcpStack::Batch batch(stack_);
+  is_released_ = true;
+  observer_ = nullptr;
+  told_ = 0;
+  receive_.discard(receive_.readable());
+  if (state_ == State::Closed) return stack_.bury(*this);
+  shutdown_send();
+  if (state_ == State::FinWait2) restart_idle_timer();
+}
+
+void Connection::abort() {
+  CHECK(!is_released_);
+  TcpStack::Batch batch(stack_);
+  is_released_ = true;
+  observer_ = nullptr;
+  told_ = 0;
+  if (state_ == State::Closed) return stack_.bury(*this);
+  if (is_synchronised(state_) && state_ != State::TimeWait) send_reset();
+  if (state_ == State::SynReceived) send_reset();
+  finish(End::Aborted);
+}
+
+// --- settings ---
+
+void Connection::set_nodelay(bool on) {
+  nodelay_ = on;
+  TcpStack::Batch batch(stack_);
+  if (on) stack_.mark(*this);
+}
+
+void Connection::set_cork(bool on) {
+  cork_ = on;
+  TcpStack::Batch batch(stack_);
+  if (!on) stack_.mark(*this);
+}
+
+void Connection::set_keepalive(bool on) {
+  keepalive_ = on;
+  if (state_ == State::Established || state_ == State::CloseWait) restart_idle_timer();
+}
+
+void Connection::set_send_buffer(Bytes limit) {
+  send_auto_ = false;
+  send_.set_limit(std::max(limit, Bytes(1)));
+}
+
+void Connection::set_receive_buffer(Bytes limit) {
+  receive_auto_ = false;
+  receive_limit_ = std::max(limit, Bytes(1));
+}
+
+Result<void> Connection::set_congestion(std::string_view name) {
+  auto made = TRY(stack_.make_congestion(name));
+  control_ = std::move(made);
+  return {};
+}
+
+void Connection::set_pace_rate(Rate rate) {
+  TcpStack::Batch batch(stack_);
+  pacer_.set_rate(rate);
+  window_.is_paced = pacer_.is_on();
+  clear_fast_send();
+  if (!is_handshaking()) stack_.mark(*this);
+}
+
+// --- queries ---
+
+Info Connection::info() const {
+  Info i = total_;
+  i.state = state_;
+  i.recovery = recovery_;
+  i.congestion_control = control_ != nullptr ? control_->name() : "";
+  i.srtt = rtt_.srtt();
+  i.rtt_variance = rtt_.variance();
+  i.latest_rtt = rtt_.latest();
+  i.min_rtt = rtt_.min();
+  i.rto = rto();
+  i.rtt_samples = rtt_.samples();
+  i.mss = window_.mss;
+  i.cwnd = window_.cwnd;
+  i.ssthresh = window_.ssthresh;
+  i.send_window = Bytes(snd_wnd_);
+  i.receive_window = Bytes((rcv_adv_ - rcv_nxt_).count());
+  i.pipe = Bytes(pipe());
+  i.outstanding = Bytes(map_.outstanding());
+  i.sacked = Bytes(map_.sacked());
+  i.lost = Bytes(map_.lost());
+  i.unsent = Bytes(static_cast<int64_t>(unsent()));
+  i.pace = pacer_.rate();
+  i.burst = pacer_.is_on() ? pacer_.burst(window_.mss) : Bytes(0);
+  i.agg_delayed = pacer_.account().agg_delayed();
+  i.agg_early = pacer_.account().agg_early();
+  i.sendmap_entries = static_cast<uint32_t>(map_.size());
+  i.timestamps = has_timestamps_;
+  i.sack = has_sack_;
+  i.ecn = has_ecn_;
+  i.send_scale = snd_scale_;
+  i.receive_scale = rcv_scale_;
+  return i;
+}
+
+void Connection::check_invariants() const {
+  map_.check_invariants(snd_una_, snd_max_);
+  receive_.check_invariants(rcv_nxt_);
+  CHECK(send_.size() >= sent_data());
+  if (state_ == State::Closed) {
+    CHECK(map_.empty() && send_.size() == 0 && !receive_.has_islands());
+    CHECK(!in_hpts() && next_timer() == kNever && !is_listed_);
+    return;
+  }
+  CHECK(is_listed_);
+  if (is_synchronised(state_)) CHECK_GE(window_.cwnd, window_.mss);
+  CHECK(rcv_nxt_ <= rcv_adv_ + SeqLen(1));
+  // Whatever is due is on the wheel, and no later.
+  if (next_timer() != kNever && !wants_output_) CHECK(in_hpts());
+  if (!map_.empty() && state_ != State::TimeWait && !wants_output_) {
+    CHECK(recovery_timer_ != TimerKind::None || pacer_.is_pacing());
+  }
+}
+
+}  // namespace wh::tcp

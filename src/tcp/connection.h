@@ -1,0 +1,355 @@
+// One TCP connection: the control block, and what an application and the stack may do with it.
+//
+//        send() ---> SendBuffer ---> SendMap ---------> segments --->        output.cc,
+//        segment_out.cc
+//                                     | RACK, PRR            ^               recovery.cc
+//                        acks ---> congestion control     the gate: pacing   timers.cc
+//        recv() <--- ReceiveBuffer <------------------- segments <---        input.cc, ack.cc
+//
+// Nothing is sent from where something changes: input, timers and the application's verbs mark the
+// connection, and when the stack's batch ends output is considered once (stack.h). While a pacing
+// delay runs output does nothing. All timers go through the wheel: one entry, for the pacing delay
+// or else for the nearest timer.
+//
+// Ownership: connections belong to their stack. close() and abort() give the connection up: the
+// pointer is not to be used after them (the stack keeps it while the peer needs it). Until then it
+// stays valid, also when the connection has ended. Threads: belongs to its stack's loop. Invariants
+// (check_invariants): the sendmap tiles [snd_una, snd_max); cwnd is at least one segment; what was
+// sent and not acknowledged is in the buffer; a closed connection holds no data and no timer.
+#pragma once
+
+#include <array>
+#include <memory>
+
+#include "core/intrusive_list.h"
+#include "core/result.h"
+#include "net/ip_service.h"
+#include "pacing/hpts.h"
+#include "tcp/congestion/congestion.h"
+#include "tcp/pacer.h"
+#include "tcp/receive_buffer.h"
+#include "tcp/recovery/prr.h"
+#include "tcp/recovery/rack.h"
+#include "tcp/rtt.h"
+#include "tcp/segment.h"
+#include "tcp/send_buffer.h"
+#include "tcp/sendmap.h"
+#include "tcp/types.h"
+
+namespace wh::tcp {
+
+class Connection final : private pacing::HptsClient {
+ public:
+  // Made by a stack: TcpStack::connect() or a Listener.
+  Connection(TcpStack& stack, const Endpoint& local, const Endpoint& remote,
+             const net::Route& route);
+  ~Connection() override;
+
+  // --- verbs ---
+  // Takes as many bytes as there is room for, which may be none; kWritable tells when to go on.
+  // Errors: not_connected when the connection has ended or was shut down, with the reason.
+  Result<size_t> send(std::span<const uint8_t> bytes);
+  // The same by reference: the chunk must not change until acknowledged.
+  Result<size_t> send(const net::Slice& slice);
+  // Takes up to out.size() bytes; 0 when none are there. at_end() tells an end of stream from a
+  // pause.
+  size_t recv(std::span<uint8_t> out);
+  net::Slice recv_slice(size_t most);  // Without copying; empty when none are there.
+  size_t discard(size_t most);         // As recv(), for who does not want to look.
+  void shutdown_send();                // FIN after what was written. Nothing when done before.
+  void close();  // Gives the connection up; what was written is still delivered.
+  void abort();  // Gives the connection up with a RST.
+
+  // --- settings; as FreeBSD's socket options of these names ---
+  void set_observer(ConnectionObserver* observer) { observer_ = observer; }
+  ConnectionObserver* observer() const { return observer_; }
+  void set_nodelay(bool on);             // TCP_NODELAY
+  void set_cork(bool on);                // TCP_NOPUSH: only full segments
+  void set_keepalive(bool on);           // SO_KEEPALIVE
+  void set_send_buffer(Bytes limit);     // SO_SNDBUF; ends its automatic growth
+  void set_receive_buffer(Bytes limit);  // SO_RCVBUF
+  Result<void> set_congestion(
+      std::string_view name);  // TCP_CONGESTION. Errors: unknown, with the known ones.
+  void set_user_timeout(Duration timeout) { user_timeout_ = timeout; }  // RFC 5482; 0: none
+  // TCP_RACK_PACE_RATE_*: Ethernet frame bytes a second; Rate::infinite() paces no more. REQUIRES:
+  // above zero.
+  void set_pace_rate(Rate rate);
+  pacing::BurstLimits& burst_limits() { return pacer_.limits(); }
+
+  // --- queries ---
+  State state() const { return state_; }
+  End end() const { return end_; }
+  bool at_end() const { return fin_received_ && receive_.readable() == 0; }
+  size_t readable() const { return receive_.readable(); }
+  size_t writable() const { return can_send_data() ? send_.space() : 0; }
+  size_t unacknowledged() const { return send_.size(); }  // Written and not yet acknowledged.
+  const Endpoint& local() const { return local_; }
+  const Endpoint& remote() const { return remote_; }
+  Info info() const;
+  TcpStack& stack() { return stack_; }
+  const SendMap& sendmap() const { return map_; }
+  const Pacer& pacer() const { return pacer_; }
+  const CongestionState& congestion() const { return window_; }
+  void set_flow(uint32_t mark) { flow_ = mark; }  // Noted on its packets (Packet::flow).
+  void* user = nullptr;                           // The application's own.
+
+  // Fails a CHECK when an invariant does not hold. For tests and simulations, after any event.
+  void check_invariants() const;
+
+ private:
+  friend class TcpStack;
+  friend class Listener;
+  friend struct ConnectionTestPeer;
+
+  enum class TimerKind : uint8_t { None, Retransmit, TailLossProbe, Reorder, Persist, Memory };
+  struct Burst {
+    int64_t allowance;  // Payload bytes that may still leave.
+    int64_t wire = 0;   // Frame bytes that left.
+    uint32_t segments = 0;
+  };
+  struct AckWork {  // What an acknowledgment turned out to do.
+    uint32_t newly_acked = 0, delivered = 0;
+    uint32_t flight_before = 0;
+    Duration rtt{0};  // Lowest sample; 0 for none.
+    bool has_dsack = false, sacked_new = false, is_round_start = false, is_dupack = false;
+    bool acked_retransmitted = false;
+  };
+
+  // connection.cc: the life of it.
+  void open_actively(SeqNum iss);
+  void open_passively(const Segment& syn, SeqNum iss);
+  void adopt_cookie(const Segment& ack, SeqNum iss, SeqNum irs, uint16_t peer_mss);
+  void become_established();
+  void enter(State state);
+  void on_ip_error(const net::IpError& error, SeqNum quoted);
+  void lower_mtu(uint32_t mtu);
+  void finish(End end);  // To CLOSED: frees everything, tells the application.
+  void enter_time_wait();
+  void negotiate(const net::TcpOptions& options);
+  void update_mss();
+  bool can_send_data() const {
+    return (state_ == State::Established || state_ == State::CloseWait ||
+            state_ == State::SynSent || state_ == State::SynReceived) &&
+           !shut_down_;
+  }
+  void tell(uint8_t readiness);
+  template <class What>
+  Result<size_t> write(const What& what, size_t size);
+  void after_read();
+  uint32_t sent_data() const;
+  size_t unsent() const { return send_.size() - sent_data(); }
+  bool fin_is_outstanding() const { return fin_sent_ && !fin_acked_ && !map_.empty(); }
+  bool is_handshaking() const { return state_ == State::SynSent || state_ == State::SynReceived; }
+
+  // input.cc: what a segment does.
+  void input(const Segment& s);
+  void input_syn_sent(const Segment& s);
+  bool check_timestamps(const Segment& s);
+  bool check_reset_and_syn(const Segment& s);
+  void input_synchronised(Segment s);
+  bool trim(Segment& s);
+  void take_payload(const Segment& s);
+  void acknowledge_soon(bool at_once);
+  void note_dsack(const SeqRange& range);
+  uint32_t receive_window_at_open() const;
+  void take_fin(SeqNum at);
+  void process_fin();
+  void update_ts_recent(const Segment& s);
+  void grow_receive_buffer(const Segment& s, uint32_t bytes);
+  void challenge();
+  void note_ecn(const Segment& s);
+
+  // ack.cc: what an acknowledgment does.
+  bool process_ack(const Segment& s);  // False: the segment goes no further.
+  void advance_una(const Segment& s, AckWork& work);
+  void process_sacks(const Segment& s, AckWork& work);
+  bool process_dsack(const Segment& s);
+  void sack_range(SeqNum begin, SeqNum end, const Segment& s, AckWork& work);
+  void note_delivered(const SendEntry& e, SeqNum end, uint32_t bytes, const Segment& s,
+                      AckWork& work);
+  void update_send_window(const Segment& s);
+  bool note_dupack(const Segment& s, AckWork& work);
+  void after_growth(const Segment& s, const AckWork& work);
+  void take_rtt(Duration rtt);
+  void after_our_fin_acked();
+
+  // recovery.cc: losses and what is done about them.
+  void detect_losses(const AckWork& work);
+  void look_for_losses(Instant now);
+  void mark_lost_without_sack(const AckWork& work);
+  void enter_recovery(uint32_t flight_before);
+  void run_recovery(const AckWork& work, bool found_loss);
+  void leave_recovery();
+  void remember_for_undo();
+  void undo_reduction();
+  void undo_if_all_duplicate();
+  void on_timeout();
+  void detect_spurious_timeout(const Segment& s, const AckWork& work);
+  void settle_tlp(const Segment& s, const AckWork& work);
+  void react_to_ecn(const Segment& s);
+  Rack::Situation rack_situation() const;
+  uint32_t pipe() const;
+
+  // output.cc: what may leave, decided once a batch.
+  void output();
+  bool open_gate(Instant now);
+  bool send_retransmission(Burst& burst);
+  bool send_new(Burst& burst);
+  void send_probe(Burst& burst);
+  bool send_handshake();
+  uint32_t sendable_now() const;
+  bool may_send_small(uint32_t length, uint32_t available) const;
+  bool needs_window_update() const;
+  void finish_output(Instant now, const Burst& burst);
+  int64_t burst_allowance() const;
+
+  // fast_output.cc
+  bool send_fast(Burst& burst);
+  void set_up_fast_send(const Burst& burst);
+  void extend_fast_send(uint32_t acked);
+  void clear_fast_send() { fast_left_ = 0; }
+
+  // segment_out.cc: building segments.
+  bool send_data(SeqNum seq, uint32_t length, SendBuffer::Position& at, TcpFlags flags,
+                 bool is_retransmission, Burst& burst);
+  bool note_new_data(SeqNum seq, uint32_t length, const SendBuffer::Position& at, TcpFlags flags);
+  net::PacketPtr make_segment(HeaderTemplate::Fields fields);
+  void dispatch(net::PacketPtr packet);
+  bool retransmit(SendEntry& e, uint32_t most, bool is_probe, Burst& burst);
+  bool send_control(SeqNum seq, TcpFlags flags);
+  void send_ack() { send_control(snd_max_, net::kTcpAck); }
+  void send_reset();
+  net::TcpOptions options_now() const;
+  uint16_t advertise(bool is_syn);
+  uint32_t receive_window() const;
+  bool send_syn();
+  uint32_t option_bytes() const;
+  uint32_t timestamp_at(Instant when) const;
+  uint32_t timestamp_now() const;
+  TcpFlags ecn_flags(bool is_new_data);
+  void after_sending(TcpFlags flags);
+
+  // timers.cc
+  void hpts_output(Duration delayed_by) override;
+  void run_timers(Instant now);
+  void arm_timers(Instant now);
+  void choose_recovery_timer(Instant now);
+  Duration rto() const;
+  Duration persist_interval() const;
+  void on_recovery_timer(TimerKind kind);
+  void on_idle_timer();
+  void restart_idle_timer();
+  void stop_timers();
+  Instant next_timer() const;
+  Instant now() const;
+  RtoProfile rto_profile() const;
+
+  // --- touched by every segment, kept together ---
+  TcpStack& stack_;
+  State state_ = State::Closed;
+  Recovery recovery_ = Recovery::Open;
+  bool wants_output_ = false;  // On the stack's list of connections to consider.
+  bool ack_now_ = false;       // An acknowledgment is owed at once,
+  bool ack_delayed_ = false;   // or may wait for delack_due_.
+  bool has_timestamps_ = false, has_sack_ = false, has_ecn_ = false, has_scaling_ = false;
+  uint8_t snd_scale_ = 0, rcv_scale_ = 0;
+  uint8_t told_ = 0;          // Readiness to report when the batch ends.
+  SeqNum snd_una_, snd_max_;  // What is outstanding; snd_max is also the next to send.
+  uint32_t snd_wnd_ = 0;
+  SeqNum snd_wl1_, snd_wl2_;
+  SeqNum rcv_nxt_, rcv_adv_;  // Next expected; right edge of the window offered.
+  SeqNum last_ack_sent_;
+  uint32_t ts_recent_ = 0;
+  uint32_t unacked_segments_ = 0;  // Received since the last acknowledgment left.
+  uint32_t mss_ = 536;             // Payload of a full segment, options taken off.
+  uint32_t fast_left_ = 0;         // Fast send block: bytes it may still send.
+  CongestionState window_;
+  SendBuffer::Position unsent_at_;  // Where the byte snd_max is.
+  Pacer pacer_;
+  TimerKind recovery_timer_ = TimerKind::None;
+  Instant recovery_due_ = kNever;
+  Instant delack_due_ = kNever;
+  Instant rack_due_ = kNever;   // When RACK wants to look again.
+  Instant idle_due_ = kNever;   // Keepalive, FIN-WAIT-2, TIME-WAIT: the state says which.
+  Instant wheel_due_ = kNever;  // When the wheel was asked to call; it may be earlier than needed.
+
+  SendBuffer send_;
+  SendMap map_;
+  ReceiveBuffer receive_;
+  RttEstimator rtt_;
+  Rack rack_;
+  Prr prr_;
+  std::unique_ptr<CongestionControl> control_;
+  HeaderTemplate headers_;
+
+  // --- sending, per round trip or rarer ---
+  SeqNum iss_, irs_;
+  SeqNum recover_;  // Recovery ends when this is acknowledged.
+  SeqNum round_end_;
+  uint32_t max_snd_wnd_ = 0;
+  uint32_t max_flight_ = 0;  // Largest in this round.
+  uint32_t dupacks_ = 0;     // In a row.
+  uint32_t reno_sacked_ = 0;  // Bytes that dupacks of a peer without SACK stand for.
+  bool cwnd_limited_ = false;
+  uint8_t timeouts_in_row_ = 0;
+  uint8_t probes_in_row_ = 0;  // Tail loss probes without an answer.
+  bool probe_due_ = false;
+  bool window_probe_due_ = false;
+  bool keepalive_due_ = false;
+  bool tlp_outstanding_ = false, tlp_is_retransmission_ = false;
+  SeqNum tlp_end_;
+  Instant first_unanswered_ = kNever;  // For the user timeout.
+  Instant last_sent_at_{};
+  Bytes undo_cwnd_{0}, undo_ssthresh_{0};
+  bool undo_possible_ = false;
+  uint32_t undo_timestamp_ = 0;  // Our clock when the first retransmission of the episode left.
+  uint32_t undo_retransmitted_ = 0, undo_dsacked_ = 0;
+  std::array<SeqRange, net::TcpOptions::kMaxSackBlocks>
+      seen_sacks_{};  // Of the last acknowledgment.
+  uint8_t seen_sack_count_ = 0;
+  bool shut_down_ = false;  // FIN is queued behind the data.
+  bool fin_sent_ = false, fin_acked_ = false;
+  bool sending_fast_ = false;
+  bool syn_was_lost_ = false;
+  bool nodelay_ = false, cork_ = false, keepalive_ = true;
+  bool writer_waits_ = false;  // send() took less than it was given.
+  bool send_cwr_ = false;
+  SeqNum ecn_recover_;
+  bool ecn_reduced_ = false;
+
+  // --- receiving, rarer ---
+  bool fin_received_ = false;  // In order.
+  bool has_fin_at_ = false;
+  SeqNum fin_at_;         // Sequence number of a FIN that came out of order.
+  bool echo_ce_ = false;  // ECE until CWR (RFC 3168 section 6.1.3).
+  bool has_dsack_ = false;
+  SeqRange dsack_{};  // To report in the next acknowledgment.
+  Instant ts_recent_at_{};
+  Bytes receive_limit_{65536};
+  bool receive_auto_ = true, send_auto_ = true;
+  uint32_t tune_timestamp_ = 0, tune_bytes_ = 0, tune_previous_ = 0;
+
+  // --- identity and life ---
+  Endpoint local_, remote_;
+  uint32_t mtu_;
+  uint32_t peer_mss_ = 536;
+  uint32_t timestamp_offset_ = 0;
+  bool checksum_offload_;
+  bool is_released_ = false;  // The application gave it up.
+  bool is_listed_ = false;    // In the stack's table.
+  bool is_waiting_ = false;   // For accept().
+  End end_ = End::None;
+  ConnectionObserver* observer_ = nullptr;
+  Listener* listener_ = nullptr;  // While in its backlog.
+  uint8_t keepalive_probes_ = 0;
+  Instant last_heard_{};
+  Duration user_timeout_{0};
+  uint32_t flow_ = 0;
+  uint64_t delivered_total_ = 0;
+  Info total_;  // The counting members only.
+
+  Connection* next_in_bucket_ = nullptr;
+  ListLink in_batch_, in_backlog_, in_all_;
+};
+
+}  // namespace wh::tcp

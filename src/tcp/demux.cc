@@ -1,0 +1,259 @@
+// Segments to connections: reading and checking them, the table of four-tuples, listeners, and what
+// is answered on behalf of nobody.
+#include <algorithm>
+
+#include "net/checksum.h"
+#include "net/wire/ip4.h"
+#include "net/wire/ip6.h"
+#include "tcp/stack.h"
+
+namespace wh::tcp {
+namespace {
+
+uint64_t mix(uint64_t a, uint64_t b) {
+  const Uint128 product = Uint128(a) * b;
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+}
+
+}  // namespace
+
+void TcpStack::input(net::Frame frame) {
+  Batch batch(*this);
+  for (uint32_t i = 0; i < frame.size(); ++i) {
+    if (i + 1 < frame.size()) __builtin_prefetch(frame[i + 1].data());
+    ++counters_.segments_in;
+    Segment s;
+    if (read_segment(frame[i], s)) deliver(s);
+  }
+}
+
+bool TcpStack::read_segment(net::Packet& packet, Segment& s) {
+  const auto bad = [](uint64_t& counter) { return ++counter, false; };
+  const uint32_t l4 = packet.l4_offset;
+  if (packet.size() < l4) return bad(counters_.bad_header);
+  const uint32_t most = l4 + net::TcpHeader::kMaxSize;
+  if (packet.head_size() < most && packet.payload_size() > 0) {
+    packet.pullup(std::min(packet.size(), most));  // The header may have been cut across chunks.
+  }
+  if (packet.head_size() < l4) return bad(counters_.bad_header);
+  const auto tcp = net::TcpView::parse(packet.head().subspan(l4), packet.size() - l4);
+  if (!tcp) return bad(counters_.bad_header);
+  const bool was_here = packet.checksum == net::Checksum::Needed;  // Never left the process.
+  if (!was_here && !net::verify_transport(packet, net::kProtocolTcp))
+    return bad(counters_.bad_checksum);
+
+  const uint8_t* ip = packet.data();
+  if (ip[0] >> 4 == 4) {
+    s.source.address = net::Ip4{net::load32(ip + 12)};
+    s.destination.address = net::Ip4{net::load32(ip + 16)};
+    if (s.source.address.v4().is_broadcast()) return bad(counters_.bad_address);
+    if (s.destination.address.v4().is_broadcast()) return bad(counters_.bad_address);
+  } else {
+    net::Ip6 from, to;
+    std::memcpy(from.bytes.data(), ip + 8, 16);
+    std::memcpy(to.bytes.data(), ip + 24, 16);
+    s.source.address = from;
+    s.destination.address = to;
+  }
+  if (s.source.address.is_multicast() || s.destination.address.is_multicast() ||
+      s.source.address.is_unspecified()) {
+    return bad(counters_.bad_address);
+  }
+  s.source.port = tcp->source_port();
+  s.destination.port = tcp->destination_port();
+  s.seq = tcp->seq();
+  s.ack = tcp->ack();
+  s.flags = tcp->flags();
+  s.window = tcp->window();
+  s.ecn = packet.ecn;
+  s.payload = tcp->payload_size();
+  s.payload_at = packet.size() - s.payload;
+  s.arrival = packet.arrival > Instant{} ? std::min(packet.arrival, now()) : now();
+  if (const auto timestamps = tcp->sole_timestamps()) {
+    s.options.timestamps = timestamps;
+  } else if (tcp->header_size() > net::TcpHeader::kMinSize) {
+    s.options = tcp->options();
+    if (s.options.malformed) ++counters_.bad_options;
+  }
+  s.packet = &packet;
+  return true;
+}
+
+void TcpStack::deliver(const Segment& s) {
+  if (tunables_.drop_synfin != 0 && s.has(net::kTcpSyn | net::kTcpFin)) {
+    ++counters_.bad_flags;
+    return;
+  }
+  Connection* c = find(s.destination, s.source);
+  if (c != nullptr && c->state() == State::TimeWait && s.has(net::kTcpSyn) &&
+      !s.has(net::kTcpAck) && !s.has(net::kTcpRst) && s.seq > c->rcv_nxt_) {
+    // A new incarnation may take the place of one in TIME-WAIT (RFC 9293 section 3.10.7.4, fourth).
+    c->finish(End::Normal);
+    c = nullptr;
+  }
+  if (c != nullptr) return c->input(s);
+  Listener* listener = find_listener(s.destination);
+  if (listener == nullptr) {
+    ++counters_.no_connection;
+    if (tunables_.blackhole == 0) answer_with_reset(s);
+    return;
+  }
+  if (s.has(net::kTcpRst)) return;
+  if (s.has(net::kTcpAck)) return answer_cookie(*listener, s);
+  if (!s.has(net::kTcpSyn) || s.has(net::kTcpFin)) {
+    ++counters_.bad_flags;
+    return;
+  }
+  answer_syn(*listener, s);
+}
+
+void TcpStack::answer_syn(Listener& listener, const Segment& s) {
+  const auto route = ip_.route(s.source.address);
+  if (!route) return;
+  const bool is_full = connection_count_ >= static_cast<size_t>(tunables_.max_connections);
+  if (listener.has_room() && !is_full) {
+    auto made = make(s.destination, s.source, *route, listener.config().congestion);
+    Connection* c = made.release();
+    add(*c);
+    listener.add_half_open(*c);
+    if (listener.config().on_create) listener.config().on_create(*c);
+    return c->open_passively(s, initial_sequence(s.destination, s.source));
+  }
+  if (tunables_.syncookies == 0) {
+    ++counters_.listen_overflows;
+    return;
+  }
+  ++counters_.cookies_sent;
+  const uint16_t peer_mss = s.options.mss.value_or(static_cast<uint16_t>(tunables_.mssdflt));
+  HeaderTemplate::Fields fields;
+  fields.seq = cookies_.bake(s.destination, s.source, s.seq, peer_mss, now());
+  fields.ack = s.seq + SeqLen(1);
+  fields.flags = net::kTcpSyn | net::kTcpAck;
+  fields.window = 65535;
+  net::TcpOptions options;
+  const uint32_t headers = s.source.address.is_v4() ? 40 : 60;
+  options.mss = static_cast<uint16_t>(std::min(route->mtu - headers, 65535u));
+  send_stray(s.destination, s.source, fields, options);
+}
+
+// An ACK to a listener: the third step of a handshake that only a cookie remembers, or nothing of
+// ours.
+void TcpStack::answer_cookie(Listener& listener, const Segment& s) {
+  const SeqNum iss = s.ack - SeqLen(1), irs = s.seq - SeqLen(1);
+  const bool may_be =
+      tunables_.syncookies != 0 && !s.has(net::kTcpSyn) && counters_.cookies_sent > 0;
+  const auto peer_mss =
+      may_be ? cookies_.check(s.destination, s.source, irs, iss, now()) : std::nullopt;
+  const auto route = peer_mss ? ip_.route(s.source.address) : std::nullopt;
+  if (!route) {
+    if (may_be) ++counters_.cookies_refused;
+    ++counters_.no_connection;
+    return answer_with_reset(s);
+  }
+  if (listener.waiting() >= listener.config().backlog ||
+      connection_count_ >= static_cast<size_t>(tunables_.max_connections)) {
+    ++counters_.accept_overflows;  // Not refused: the peer will send again.
+    return;
+  }
+  ++counters_.cookies_accepted;
+  Connection* c = make(s.destination, s.source, *route, listener.config().congestion).release();
+  add(*c);
+  c->listener_ = &listener;
+  if (listener.config().on_create) listener.config().on_create(*c);
+  c->adopt_cookie(s, iss, irs, *peer_mss);
+  c->input(s);
+}
+
+// RFC 9293 section 3.10.7.1.
+void TcpStack::answer_with_reset(const Segment& s) {
+  if (s.has(net::kTcpRst)) return;
+  HeaderTemplate::Fields fields;
+  if (s.has(net::kTcpAck)) {
+    fields.seq = s.ack;
+    fields.flags = net::kTcpRst;
+  } else {
+    fields.ack = s.end();
+    fields.flags = net::kTcpRst | net::kTcpAck;
+  }
+  ++counters_.resets_out;
+  send_stray(s.destination, s.source, fields, {});
+}
+
+void TcpStack::send_stray(const Endpoint& local, const Endpoint& remote,
+                          const HeaderTemplate::Fields& fields, const net::TcpOptions& options) {
+  net::PacketPtr out = packet();
+  if (out == nullptr) return;
+  HeaderTemplate::Fields all = fields;
+  all.options = options.size();
+  uint8_t* at = HeaderTemplate(local, remote).write(*out, all);
+  options.emit({at, all.options});
+  net::complete_checksum(*out, 0);
+  send(std::move(out));
+}
+
+// --- the table ---
+
+size_t TcpStack::bucket_of(const Endpoint& local, const Endpoint& remote) const {
+  uint64_t a, b, c;
+  std::memcpy(&a, remote.address.bits.bytes.data(), 8);
+  std::memcpy(&b, remote.address.bits.bytes.data() + 8, 8);
+  std::memcpy(&c, local.address.bits.bytes.data(), 8);
+  const uint64_t ports = uint64_t{local.port} << 16 | remote.port;
+  const uint64_t h = mix(a ^ key_.low, b ^ key_.high ^ ports);
+  return static_cast<size_t>(mix(h ^ c, key_.low | 1)) & (buckets_.size() - 1);
+}
+
+Connection* TcpStack::find(const Endpoint& local, const Endpoint& remote) {
+  Connection* c = last_found_;
+  if (c != nullptr && c->remote_ == remote && c->local_ == local) return c;
+  for (c = buckets_[bucket_of(local, remote)]; c != nullptr; c = c->next_in_bucket_) {
+    if (c->remote_ == remote && c->local_ == local) return last_found_ = c;
+  }
+  return nullptr;
+}
+
+Listener* TcpStack::find_listener(const Endpoint& local) const {
+  auto at = listeners_.find(local);
+  if (at != listeners_.end()) return at->second.get();
+  net::IpAddress any;
+  any.family = local.address.family;
+  at = listeners_.find(Endpoint{any, local.port});
+  return at == listeners_.end() ? nullptr : at->second.get();
+}
+
+void TcpStack::add(Connection& c) {
+  if (connection_count_ >= buckets_.size()) grow_table();
+  Connection*& bucket = buckets_[bucket_of(c.local_, c.remote_)];
+  c.next_in_bucket_ = bucket;
+  bucket = &c;
+  c.is_listed_ = true;
+  all_.push_back(c);
+  ++connection_count_;
+}
+
+void TcpStack::remove(Connection& c) {
+  Connection** link = &buckets_[bucket_of(c.local_, c.remote_)];
+  while (*link != &c) link = &(*link)->next_in_bucket_;
+  *link = c.next_in_bucket_;
+  c.is_listed_ = false;
+  c.in_all_.unlink();
+  ended_.push_back(c);
+  --connection_count_;
+  if (last_found_ == &c) last_found_ = nullptr;
+}
+
+void TcpStack::grow_table() {
+  std::vector<Connection*> old = std::exchange(buckets_, {});
+  buckets_.resize(old.size() * 2);
+  for (Connection* c : old) {
+    while (c != nullptr) {
+      Connection* next = c->next_in_bucket_;
+      Connection*& bucket = buckets_[bucket_of(c->local_, c->remote_)];
+      c->next_in_bucket_ = bucket;
+      bucket = c;
+      c = next;
+    }
+  }
+}
+
+}  // namespace wh::tcp

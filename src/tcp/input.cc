@@ -1,0 +1,315 @@
+// What a segment does to a connection, in the order of RFC 9293 section 3.10.7: timestamps, RST and
+// SYN, the window, the acknowledgment, the payload, FIN. Hostile segments meet RFC 5961's rules: a
+// RST or SYN that is not exactly right is answered by a challenge ACK.
+#include <algorithm>
+
+#include "tcp/stack.h"
+
+namespace wh::tcp {
+namespace {
+
+constexpr Duration kPawsIdle = std::chrono::hours(24 * 24);  // RFC 7323 section 5.5
+
+bool is_older(uint32_t a, uint32_t b) {
+  return static_cast<int32_t>(a - b) < 0;
+}
+
+}  // namespace
+
+void Connection::input(const Segment& s) {
+  ++total_.segments_received;
+  last_heard_ = s.arrival;
+  if (state_ == State::SynSent) return input_syn_sent(s);
+  input_synchronised(s);
+}
+
+// RFC 9293 section 3.10.7.3.
+void Connection::input_syn_sent(const Segment& s) {
+  const bool has_ack = s.has(net::kTcpAck);
+  const bool is_good_ack = has_ack && s.ack > iss_ && s.ack <= snd_max_;
+  if (has_ack && !is_good_ack) {
+    ++stack_.counters().bad_ack;
+    if (!s.has(net::kTcpRst)) stack_.answer_with_reset(s);
+    return;
+  }
+  if (s.has(net::kTcpRst)) {
+    if (!is_good_ack) return void(++stack_.counters().unacceptable_rst);
+    ++stack_.counters().resets_in;
+    return finish(End::Refused);
+  }
+  if (!s.has(net::kTcpSyn)) return void(++stack_.counters().bad_flags);
+  irs_ = s.seq;
+  rcv_nxt_ = irs_ + SeqLen(1);
+  rcv_adv_ =
+      net::later(rcv_nxt_, rcv_nxt_ + SeqLen(std::min<uint32_t>(receive_window_at_open(), 65535)));
+  last_ack_sent_ = rcv_nxt_;
+  negotiate(s.options);
+  snd_wnd_ = max_snd_wnd_ = s.window;
+  snd_wl1_ = s.seq;
+  snd_wl2_ = s.ack;
+  has_ecn_ = has_ecn_ && s.has(net::kTcpEce) && !s.has(net::kTcpCwr) && has_ack;
+  if (!has_ack) {  // Simultaneous open (RFC 9293 figure 8): answer with SYN-ACK.
+    enter(State::SynReceived);
+    map_.mark_lost(map_.front());
+    return stack_.mark(*this);
+  }
+  AckWork work;
+  advance_una(s, work);
+  if (work.rtt > Duration::zero()) take_rtt(work.rtt);
+  ack_now_ = true;
+  become_established();
+  Segment rest = s;  // Data or FIN behind the SYN (RFC 9293 section 3.10.7.3, fifth).
+  rest.seq += SeqLen(1);
+  if (rest.payload > 0 && trim(rest)) take_payload(rest);
+  if (rest.has(net::kTcpFin) && state_ != State::Closed) take_fin(rest.seq + SeqLen(rest.payload));
+  if (state_ != State::Closed) stack_.mark(*this);
+}
+
+uint32_t Connection::receive_window_at_open() const {
+  return static_cast<uint32_t>(std::min<int64_t>(receive_limit_.count(), 65535));
+}
+
+void Connection::input_synchronised(Segment s) {
+  if (state_ == State::SynReceived && s.has(net::kTcpSyn) && s.seq == irs_ &&
+      !s.has(net::kTcpRst)) {
+    if (!s.has(net::kTcpAck)) {  // The peer's SYN again: our answer was lost.
+      if (!map_.empty() && map_.oldest() != nullptr) map_.mark_lost(map_.front());
+      return stack_.mark(*this);
+    }
+    s.seq += SeqLen(1);  // The other half of a simultaneous open.
+    s.flags.bits &= static_cast<uint16_t>(~net::kTcpSyn.bits);
+  }
+  if (!check_timestamps(s) || !check_reset_and_syn(s)) return;
+  const Segment original = s;
+  if (!trim(s)) return;
+  if (!s.has(net::kTcpAck)) return void(++stack_.counters().bad_flags);
+  update_ts_recent(original);
+  note_ecn(s);
+  if (state_ == State::SynReceived) {
+    if (s.ack <= snd_una_ || s.ack > snd_max_) {  // RFC 9293 section 3.10.7.4
+      ++stack_.counters().bad_ack;
+      return stack_.answer_with_reset(s);
+    }
+    become_established();
+    if (state_ == State::Closed) return;
+    snd_wl1_ =
+        s.seq - SeqLen(1);  // The window of this segment counts: it is the first that is scaled.
+  }
+  if (state_ == State::TimeWait) {
+    if (s.has(net::kTcpFin) || original.has(net::kTcpFin)) {
+      idle_due_ = now() + 2 * std::chrono::milliseconds(stack_.tunables().msl_ms);
+      ack_now_ = true;
+    }
+    return stack_.mark(*this);
+  }
+  if (!process_ack(s)) return;
+  if (s.payload > 0 && state_ != State::TimeWait) take_payload(s);
+  if (s.has(net::kTcpFin) && can_receive(state_)) take_fin(s.seq + SeqLen(s.payload));
+}
+
+// Protection against wrapped sequence numbers (RFC 7323 section 5). False: the segment is dropped.
+bool Connection::check_timestamps(const Segment& s) {
+  if (!has_timestamps_ || s.has(net::kTcpRst)) return true;
+  if (!s.options.timestamps) {
+    ++stack_.counters().missing_timestamp;
+    return false;
+  }
+  if (!is_older(s.options.timestamps->value, ts_recent_)) return true;
+  if (now() - ts_recent_at_ > kPawsIdle) return true;
+  ++stack_.counters().paws_drops;
+  if (s.payload > 0 || s.has(net::kTcpFin)) note_dsack({s.seq, s.end()});
+  ack_now_ = true;
+  stack_.mark(*this);
+  return false;
+}
+
+void Connection::update_ts_recent(const Segment& s) {
+  if (!has_timestamps_ || !s.options.timestamps) return;
+  // RFC 7323 section 4.3: only a segment that covers what was last acknowledged moves the echo.
+  if (s.seq > last_ack_sent_) return;
+  if (is_older(s.options.timestamps->value, ts_recent_) && now() - ts_recent_at_ <= kPawsIdle)
+    return;
+  ts_recent_ = s.options.timestamps->value;
+  ts_recent_at_ = now();
+}
+
+// RFC 5961 sections 3.2 and 4.2. False: the segment goes no further.
+bool Connection::check_reset_and_syn(const Segment& s) {
+  if (s.has(net::kTcpRst)) {
+    const bool is_exact = s.seq == rcv_nxt_ || s.seq == last_ack_sent_;
+    const bool is_in_window = s.seq.is_in(last_ack_sent_, (rcv_adv_ - last_ack_sent_) + SeqLen(1));
+    if (is_exact || (is_in_window && stack_.tunables().insecure_rst != 0)) {
+      ++stack_.counters().resets_in;
+      finish(state_ == State::TimeWait ? End::Normal : End::Reset);
+    } else if (is_in_window) {
+      challenge();
+    } else {
+      ++stack_.counters().unacceptable_rst;
+    }
+    return false;
+  }
+  if (!s.has(net::kTcpSyn)) return true;
+  challenge();
+  return false;
+}
+
+void Connection::challenge() {
+  if (!stack_.may_challenge(now())) {
+    ++stack_.counters().challenge_acks_limited;
+    return;
+  }
+  ++stack_.counters().challenge_acks;
+  ack_now_ = true;
+  stack_.mark(*this);
+}
+
+// Cuts the segment to the window. False: nothing of it is acceptable (RFC 9293 section 3.10.7.4,
+// first).
+bool Connection::trim(Segment& s) {
+  Counters& counters = stack_.counters();
+  constexpr auto kNoFin = static_cast<uint16_t>(~net::kTcpFin.bits);
+  if (s.seq < rcv_nxt_) {
+    const uint32_t old = (rcv_nxt_ - s.seq).count();
+    if (old >=
+        (s.end() - s.seq).count()) {  // All of it came before; its acknowledgment still counts.
+      if (s.payload > 0) {
+        counters.duplicate_bytes += s.payload;
+        note_dsack({s.seq, s.seq + SeqLen(s.payload)});
+      }
+      ack_now_ = true;
+      stack_.mark(*this);
+      s.seq = rcv_nxt_;
+      s.payload = 0;
+      s.flags.bits &= kNoFin;
+      return true;
+    }
+    note_dsack({s.seq, rcv_nxt_});
+    counters.duplicate_bytes += old;
+    const uint32_t cut = std::min(old, s.payload);
+    s.payload_at += cut;
+    s.payload -= cut;
+    s.seq = rcv_nxt_;
+    ack_now_ = true;
+  }
+  if (s.end() <= rcv_adv_) return true;
+  const uint32_t length = (s.end() - s.seq).count();
+  const uint32_t beyond = (s.end() - rcv_adv_).count();
+  ack_now_ = true;
+  stack_.mark(*this);
+  if (beyond < length) {
+    counters.trimmed_bytes += beyond;
+    if (s.has(net::kTcpFin)) s.flags.bits &= kNoFin;
+    s.payload = std::min(s.payload, length - beyond);
+    return true;
+  }
+  if (s.seq != rcv_nxt_) {
+    ++counters.out_of_window;
+    return false;
+  }
+  // A probe of a closed window: its payload is not for us, its acknowledgment is.
+  counters.trimmed_bytes += s.payload;
+  s.payload = 0;
+  s.flags.bits &= kNoFin;
+  return true;
+}
+
+void Connection::note_dsack(const SeqRange& range) {
+  if (!has_sack_ || has_dsack_) return;
+  has_dsack_ = true;
+  dsack_ = range;
+}
+
+void Connection::note_ecn(const Segment& s) {
+  if (!has_ecn_) return;
+  if (s.has(net::kTcpCwr)) echo_ce_ = false;
+  constexpr uint8_t kCongestionExperienced = 3;
+  if (s.ecn == kCongestionExperienced) {
+    ++stack_.counters().ecn_ce_in;
+    if (!echo_ce_) ack_now_ = true;
+    echo_ce_ = true;
+  }
+}
+
+void Connection::take_payload(const Segment& s) {
+  Counters& counters = stack_.counters();
+  if (!can_receive(state_)) return;
+  if (is_released_) {  // Nobody is left to read it (RFC 9293 section 3.10.4, CLOSE).
+    ++counters.after_close;
+    send_reset();
+    return finish(End::Aborted);
+  }
+  const bool filled_a_hole = receive_.has_islands();
+  const auto islands = static_cast<size_t>(stack_.tunables().reass_maxqueuelen);
+  const auto got = receive_.insert(rcv_nxt_, s.seq, *s.packet, s.payload_at, s.payload, islands);
+  counters.duplicate_bytes += got.duplicate;
+  if (got.is_refused) ++counters.reassembly_full;
+  if (got.duplicate >= s.payload) note_dsack({s.seq, s.seq + SeqLen(s.payload)});
+  stack_.mark(*this);
+  if (got.advance == 0) {
+    ++counters.out_of_order;
+    ack_now_ = true;  // RFC 5681 section 4.2
+    return;
+  }
+  rcv_nxt_ += SeqLen(got.advance);
+  rcv_adv_ = net::later(rcv_adv_, rcv_nxt_);
+  total_.received += Bytes(got.advance);
+  tell(kReadable);
+  if (receive_auto_) grow_receive_buffer(s, got.advance);
+  acknowledge_soon(filled_a_hole || s.payload > mss_ + option_bytes());
+  if (has_fin_at_ && rcv_nxt_ == fin_at_) process_fin();
+}
+
+// Every second segment at once, a single one after delacktime (RFC 1122 section 4.2.3.2).
+void Connection::acknowledge_soon(bool at_once) {
+  const Tunables& t = stack_.tunables();
+  if (at_once || ack_delayed_ || ++unacked_segments_ >= 2 || t.delayed_ack == 0) {
+    ack_now_ = true;
+    return;
+  }
+  ack_delayed_ = true;
+  delack_due_ = now() + std::chrono::milliseconds(t.delacktime_ms);
+}
+
+// Twice what came in a round trip, measured by the echo of our own timestamps, and more while that
+// still grows.
+void Connection::grow_receive_buffer(const Segment& s, uint32_t bytes) {
+  tune_bytes_ += bytes;
+  const int64_t most = stack_.tunables().recvbuf_max;
+  if (receive_limit_.count() >= most || !s.options.timestamps) return;
+  if (is_older(s.options.timestamps->echo, tune_timestamp_)) return;
+  int64_t wanted = 2 * int64_t{tune_bytes_} + 16 * int64_t{mss_};
+  if (tune_bytes_ > tune_previous_) wanted += 2 * int64_t{tune_bytes_ - tune_previous_};
+  receive_limit_ = std::max(receive_limit_, Bytes(std::min(wanted, most)));
+  tune_previous_ = tune_bytes_;
+  tune_bytes_ = 0;
+  tune_timestamp_ = timestamp_now() + 1;
+}
+
+void Connection::take_fin(SeqNum at) {
+  if (at == rcv_nxt_) return process_fin();
+  if (at < rcv_nxt_ || has_fin_at_) return;
+  has_fin_at_ = true;
+  fin_at_ = at;
+  ack_now_ = true;
+  stack_.mark(*this);
+}
+
+void Connection::process_fin() {
+  if (fin_received_) return;
+  fin_received_ = true;
+  has_fin_at_ = false;
+  rcv_nxt_ += SeqLen(1);
+  rcv_adv_ = net::later(rcv_adv_, rcv_nxt_);
+  receive_.clear_islands();
+  ack_now_ = true;
+  tell(kReadable | kPeerClosed);
+  stack_.mark(*this);
+  switch (state_) {
+    case State::Established: enter(State::CloseWait); return;
+    case State::FinWait1: enter(State::Closing); return;
+    case State::FinWait2: return enter_time_wait();
+    default: return;
+  }
+}
+
+}  // namespace wh::tcp

@@ -1,0 +1,180 @@
+// What may leave, decided once for each batch of events.
+//
+// The gate first: while a pacing delay runs nothing leaves, not even an acknowledgment. Behind it,
+// in this order: a tail loss probe, what is lost, new data; then, if none of these carried it, an
+// acknowledgment that is owed. A paced connection sends one burst and starts the next delay.
+#include <algorithm>
+
+#include "tcp/stack.h"
+
+namespace wh::tcp {
+
+void Connection::output() {
+  wants_output_ = false;
+  if (state_ == State::Closed) return;
+  const Instant now = this->now();
+  if (!open_gate(now)) return arm_timers(now);
+  Burst burst{burst_allowance()};
+  if (is_handshaking()) {
+    send_handshake();
+  } else {
+    if (probe_due_) send_probe(burst);
+    if (fast_left_ == 0 || !send_fast(burst)) {
+      while (burst.allowance > 0 && (send_retransmission(burst) || send_new(burst))) {
+      }
+      if (burst.wire > 0) set_up_fast_send(burst);
+    }
+    if (std::exchange(window_probe_due_, false)) {
+      ++stack_.counters().window_probes;
+      send_control(snd_una_ - SeqLen(1),
+                   net::kTcpAck);  // Answered because it is out of the window.
+    }
+    if (std::exchange(keepalive_due_, false)) {
+      ++stack_.counters().keepalive_probes;
+      send_control(snd_una_ - SeqLen(1), net::kTcpAck);
+    }
+    if (ack_now_ || needs_window_update()) send_ack();
+  }
+  finish_output(now, burst);
+}
+
+// FreeBSD's tcp_output gate for a paced connection: expired, or not established yet, or closed to
+// all.
+bool Connection::open_gate(Instant now) {
+  if (!pacer_.is_on()) return true;
+  if (pacer_.must_wait(now) && !is_handshaking()) {
+    ++stack_.counters().inpace;
+    return false;
+  }
+  pacer_.begin_output(now);
+  return true;
+}
+
+int64_t Connection::burst_allowance() const {
+  return pacer_.is_on() ? pacer_.burst(window_.mss).count() : INT64_MAX;
+}
+
+void Connection::finish_output(Instant now, const Burst& burst) {
+  if (pacer_.is_on()) {
+    if (burst.wire > 0) {
+      pacer_.sent(now, Bytes(burst.wire));
+    } else {
+      pacer_.forgive();
+    }
+  }
+  if (burst.wire > 0) last_sent_at_ = now;
+  // The window was what stopped us: there was more to send and the peer had room for it.
+  if (is_synchronised(state_)) {
+    const bool has_more = unsent() > 0 && snd_wnd_ > map_.outstanding();
+    const bool is_full = int64_t{pipe()} + mss_ > window_.cwnd.count();
+    if (has_more && is_full) {
+      cwnd_limited_ = true;
+    } else if (burst.wire > 0) {
+      cwnd_limited_ = false;
+    }
+  }
+  arm_timers(now);
+}
+
+bool Connection::send_handshake() {
+  if (!map_.empty() && !map_.front().has(SendEntry::kLost)) {
+    if (ack_now_) send_ack();
+    return false;
+  }
+  return send_syn();
+}
+
+// What may be sent of new data at once, windows permitting; ignores bursts and small-segment rules.
+uint32_t Connection::sendable_now() const {
+  const uint32_t out = map_.outstanding();
+  const uint32_t peer_room = snd_wnd_ > out ? snd_wnd_ - out : 0;
+  return std::min<uint32_t>(peer_room,
+                            static_cast<uint32_t>(std::min<size_t>(unsent(), UINT32_MAX)));
+}
+
+bool Connection::send_retransmission(Burst& burst) {
+  if (map_.lost() == 0) return false;
+  const int64_t in_flight = pipe();
+  if (in_flight >= window_.cwnd.count()) return false;
+  SendEntry* e = map_.first_lost();
+  const auto most = static_cast<uint32_t>(std::min<int64_t>(mss_, burst.allowance));
+  const bool is_fast = stack_.tunables().fast_resend != 0 && !e->has(SendEntry::kFin);
+  if (!retransmit(*e, most, false, burst)) return false;
+  ++(is_fast ? stack_.counters().fto_rsm_send : stack_.counters().nfto_resend);
+  return true;
+}
+
+// Nagle (RFC 9293 section 3.7.4) and the sender's side of silly window avoidance (RFC 9293
+// section 3.8.6.2.1).
+bool Connection::may_send_small(uint32_t length, uint32_t available) const {
+  if (length >= mss_) return true;
+  if (max_snd_wnd_ > 0 && length >= max_snd_wnd_ / 2) return true;
+  if (length < available) return false;  // More is there: wait for room for a full segment.
+  if (shut_down_) return true;
+  if (cork_) return false;
+  return nodelay_ || map_.empty();
+}
+
+bool Connection::send_new(Burst& burst) {
+  const bool fin_is_due = shut_down_ && !fin_sent_;
+  const size_t waiting = unsent();
+  if (waiting == 0 && !fin_is_due) return false;
+  if (recovery_ == Recovery::Loss && map_.lost() > 0) return false;
+  const int64_t flight = pipe(), room = window_.cwnd.count() - flight;
+  uint32_t length =
+      std::min({sendable_now(), mss_,
+                static_cast<uint32_t>(std::min<int64_t>(burst.allowance, UINT32_MAX))});
+  if (room < length) {
+    // A recovery episode counts in segments: any room admits one (RFC 9937).
+    const bool may_exceed = recovery_ == Recovery::Recovery && room > 0;
+    if (!may_exceed) length = room > 0 ? static_cast<uint32_t>(room) : 0;
+  }
+  const bool takes_all = length == waiting;
+  const bool with_fin = fin_is_due && takes_all;
+  if (length == 0 && !with_fin) return false;
+  if (length > 0 && !may_send_small(length, static_cast<uint32_t>(waiting))) return false;
+  TcpFlags flags = net::kTcpAck;
+  if (takes_all && length > 0) flags |= net::kTcpPsh;
+  if (with_fin) flags |= net::kTcpFin;
+  return send_data(snd_max_, length, unsent_at_, flags, false, burst);
+}
+
+// Tail loss probe (RFC 8985 section 7.3): new data when there is some, else the last segment again.
+// It may exceed the congestion window by one segment.
+void Connection::send_probe(Burst& burst) {
+  probe_due_ = false;
+  if (map_.empty()) return;
+  const uint32_t fresh = std::min(sendable_now(), mss_);
+  bool is_retransmission = false, was_sent = false;
+  if (fresh >= mss_ || (fresh > 0 && fresh == unsent())) {
+    was_sent = send_data(snd_max_, fresh, unsent_at_, net::kTcpAck | net::kTcpPsh, false, burst);
+  } else {
+    size_t i = map_.size();
+    while (i > 0 && map_[i - 1].has(SendEntry::kSacked | SendEntry::kLost)) --i;
+    if (i == 0) return;
+    SendEntry* e = &map_[i - 1];
+    const uint32_t tail = mss_ + (e->has(SendEntry::kFin) ? 1 : 0);
+    if (e->length() > tail) e = map_.split(i - 1, e->end - SeqLen(tail));
+    if (e == nullptr) return;
+    is_retransmission = true;
+    was_sent = retransmit(*e, mss_, true, burst);
+  }
+  if (!was_sent) return;
+  ++stack_.counters().tlp_probes;
+  ++total_.tlp_probes;
+  ++probes_in_row_;
+  tlp_outstanding_ = true;
+  tlp_is_retransmission_ = is_retransmission;
+  tlp_end_ = snd_max_;
+}
+
+bool Connection::needs_window_update() const {
+  if (!can_receive(state_)) return false;
+  const SeqNum edge = rcv_nxt_ + SeqLen(receive_window());
+  if (edge <= rcv_adv_) return false;
+  const uint32_t gain = (edge - rcv_adv_).count();
+  const auto half = static_cast<uint32_t>(std::min<int64_t>(receive_limit_.count() / 2, INT32_MAX));
+  return gain >= half || (gain >= 2 * mss_ && (rcv_adv_ - rcv_nxt_).count() < half / 2);
+}
+
+}  // namespace wh::tcp

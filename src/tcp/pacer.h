@@ -1,0 +1,53 @@
+// A connection's pace: the rate asked for, how large a burst it makes, and whether one may leave
+// now.
+//
+// A paced connection sends a burst, then nothing at all until the burst's time on the wire at the
+// pace rate has passed. The wheel calls it back then, or somewhat later; how late (or, rarely,
+// early) it came enters the next delay, so that the rate over many bursts is the one asked for. The
+// arithmetic is pacing's (pacing/pace.h, pacing/pace_account.h); the wheel entry is the
+// connection's.
+//
+// A rate counts Ethernet frames without preamble and check sequence: payload + TCP + IP headers
+// + 14.
+#pragma once
+
+#include "core/units.h"
+#include "pacing/pace.h"
+#include "pacing/pace_account.h"
+
+namespace wh::tcp {
+
+class Pacer {
+ public:
+  bool is_on() const { return !rate_.is_infinite(); }
+  Rate rate() const { return rate_; }
+  // Rate::infinite() turns pacing off. REQUIRES: above zero.
+  void set_rate(Rate rate) {
+    CHECK(!rate.is_zero());
+    rate_ = rate;
+    if (!is_on()) account_.reset();
+  }
+  pacing::BurstLimits& limits() { return limits_; }
+  const pacing::BurstLimits& limits() const { return limits_; }
+  // Payload bytes of a burst at the current rate. REQUIRES: is_on().
+  Bytes burst(Bytes mss) const { return pacing::pace_len(rate_, mss, limits_); }
+
+  bool must_wait(Instant now) const { return account_.must_wait(now); }
+  bool is_pacing() const { return account_.is_pacing(); }
+  Instant due() const { return account_.last_output_to(); }
+  void begin_output(Instant now) { account_.note_output(now); }
+  // A burst of so many bytes of frames left: the next delay begins.
+  void sent(Instant now, Bytes wire) {
+    account_.start(now, rate_.transfer_time(wire), pacing::PaceAccount::Policy{});
+  }
+  // Nothing was sent, or a timer expired: what was owed is forgiven.
+  void forgive() { account_.reset(); }
+  const pacing::PaceAccount& account() const { return account_; }
+
+ private:
+  Rate rate_ = Rate::infinite();
+  pacing::PaceAccount account_;
+  pacing::BurstLimits limits_;
+};
+
+}  // namespace wh::tcp

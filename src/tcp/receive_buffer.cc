@@ -1,0 +1,241 @@
+#include "tcp/receive_buffer.h"
+
+#include <algorithm>
+
+namespace wh::tcp {
+
+void SliceQueue::copy(std::span<const uint8_t> bytes) {
+  size_ += bytes.size();
+  while (!bytes.empty()) {
+    uint32_t room = 0;
+    if (owns_tail_ && !slices_.empty()) {
+      const net::Slice& tail = slices_.back();
+      room = tail.chunk->capacity() - tail.offset - tail.size;
+    }
+    if (room == 0) {
+      slices_.push_back({net::ChunkRef::make(kLeastChunk), 0, 0});
+      owns_tail_ = true;
+      room = kLeastChunk;
+    }
+    net::Slice& tail = slices_.back();
+    const size_t n = std::min<size_t>(bytes.size(), room);
+    std::memcpy(tail.chunk->bytes() + tail.offset + tail.size, bytes.data(), n);
+    tail.size += static_cast<uint32_t>(n);
+    bytes = bytes.subspan(n);
+  }
+}
+
+void SliceQueue::append(const net::Packet& packet, uint32_t from, uint32_t n) {
+  const uint32_t in_head = packet.head_size();
+  if (from < in_head) {
+    const uint32_t here = std::min(n, in_head - from);
+    copy(packet.head().subspan(from, here));
+    from += here;
+    n -= here;
+  }
+  uint32_t begin = in_head;
+  for (const net::Slice& s : packet.slices) {
+    if (n == 0) return;
+    if (from < begin + s.size) {
+      const uint32_t here = std::min(n, begin + s.size - from);
+      slices_.push_back(s.sub(from - begin, here));
+      owns_tail_ = false;
+      size_ += here;
+      from += here;
+      n -= here;
+    }
+    begin += s.size;
+  }
+  CHECK_EQ(n, 0u);
+}
+
+void SliceQueue::append(SliceQueue&& other) {
+  size_ += std::exchange(other.size_, 0);
+  if (!other.slices_.empty()) owns_tail_ = false;
+  while (!other.slices_.empty()) slices_.push_back(other.slices_.pop_front());
+  other.clear();
+}
+
+net::Slice SliceQueue::read_slice(size_t most) {
+  if (size_ == 0 || most == 0) return {};
+  net::Slice& first = slices_.front();
+  const auto n = static_cast<uint32_t>(std::min<size_t>(most, first.size));
+  net::Slice taken = first.sub(0, n);
+  drop_front(n);
+  return taken;
+}
+
+void SliceQueue::drop_front(size_t n) {
+  CHECK(n <= size_);
+  size_ -= n;
+  while (n > 0) {
+    net::Slice& first = slices_.front();
+    if (n < first.size) {
+      first.offset += static_cast<uint32_t>(n);
+      first.size -= static_cast<uint32_t>(n);
+      return;
+    }
+    n -= first.size;
+    slices_.pop_front();
+  }
+  if (size_ == 0 && slices_.empty()) owns_tail_ = false;
+}
+
+size_t SliceQueue::read(std::span<uint8_t> out) {
+  size_t done = 0;
+  while (done < out.size() && size_ > 0) {
+    const net::Slice& first = slices_.front();
+    const size_t n = std::min<size_t>(out.size() - done, first.size);
+    std::memcpy(out.data() + done, first.data(), n);
+    drop_front(n);
+    done += n;
+  }
+  return done;
+}
+
+void SliceQueue::clear() {
+  slices_.clear();
+  size_ = 0;
+  owns_tail_ = false;
+}
+
+size_t ReceiveBuffer::discard(size_t most) {
+  const size_t n = std::min(most, ready_.size());
+  ready_.drop_front(n);
+  return n;
+}
+
+ReceiveBuffer::Insertion ReceiveBuffer::insert_ready(SeqNum rcv_nxt, const net::Packet& packet,
+                                                     uint32_t from, uint32_t n) {
+  ready_.append(packet, from, n);
+  SeqNum next = rcv_nxt + SeqLen(n);
+  uint32_t duplicate = 0;
+  size_t joined = 0;
+  for (Island& island : islands_) {
+    if (next < island.begin) break;
+    ++joined;
+    island_bytes_ -= island.bytes.size();
+    const uint32_t overlap = (next - island.begin).count();
+    const uint32_t length = (island.end - island.begin).count();
+    duplicate += std::min(overlap, length);
+    if (overlap >= length) continue;
+    island.bytes.drop_front(overlap);
+    ready_.append(std::move(island.bytes));
+    next = island.end;
+  }
+  if (joined > 0) {
+    islands_.erase(islands_.begin(), islands_.begin() + static_cast<std::ptrdiff_t>(joined));
+    size_t kept = 0;
+    for (size_t i = 0; i < recent_count_; ++i) {
+      if (recent_[i].begin > next) recent_[kept++] = recent_[i];
+    }
+    recent_count_ = kept;
+  }
+  return {.advance = (next - rcv_nxt).count(), .duplicate = duplicate};
+}
+
+ReceiveBuffer::Insertion ReceiveBuffer::insert(SeqNum rcv_nxt, SeqNum seq,
+                                               const net::Packet& packet, uint32_t from, uint32_t n,
+                                               size_t max_islands) {
+  CHECK(n > 0 && rcv_nxt <= seq);
+  if (seq == rcv_nxt) return insert_ready(rcv_nxt, packet, from, n);
+  const SeqNum end = seq + SeqLen(n);
+  Insertion result;
+  // The first island that this segment touches or lies before; usually the last one, or none.
+  size_t at = islands_.size();
+  while (at > 0 && seq <= islands_[at - 1].end) --at;
+  SeqNum next = seq;
+  while (next < end) {
+    const bool has_island = at < islands_.size();
+    if (!has_island || next < islands_[at].begin) {
+      if (!has_island || end < islands_[at].begin) {  // A hole on both sides.
+        if (islands_.size() >= max_islands) {
+          result.is_refused = true;
+          return result;
+        }
+      }
+      const SeqNum stop = has_island ? net::earlier(end, islands_[at].begin) : end;
+      Island fresh{next, stop, {}};
+      fresh.bytes.append(packet, from + (next - seq).count(), (stop - next).count());
+      island_bytes_ += fresh.bytes.size();
+      if (has_island && stop == islands_[at].begin) {
+        fresh.bytes.append(std::move(islands_[at].bytes));
+        fresh.end = islands_[at].end;
+        islands_[at] = std::move(fresh);
+      } else {
+        islands_.insert(islands_.begin() + static_cast<std::ptrdiff_t>(at), std::move(fresh));
+      }
+      next = stop;
+      continue;
+    }
+    Island& island = islands_[at];
+    if (next < island.end) {
+      const SeqNum known = net::earlier(end, island.end);
+      result.duplicate += (known - next).count();
+      next = known;
+    }
+    if (next == end) break;
+    const bool has_next = at + 1 < islands_.size();
+    const SeqNum stop = has_next ? net::earlier(end, islands_[at + 1].begin) : end;
+    const uint32_t here = (stop - next).count();
+    island.bytes.append(packet, from + (next - seq).count(), here);
+    island_bytes_ += here;
+    island.end = next = stop;
+    if (has_next && stop == islands_[at + 1].begin) {
+      island.bytes.append(std::move(islands_[at + 1].bytes));
+      island.end = islands_[at + 1].end;
+      islands_.erase(islands_.begin() + static_cast<std::ptrdiff_t>(at) + 1);
+    }
+  }
+  if (at < islands_.size()) note_change({islands_[at].begin, islands_[at].end});
+  return result;
+}
+
+void ReceiveBuffer::note_change(const SeqRange& range) {
+  std::array<SeqRange, kMaxSackBlocks> updated{};
+  size_t count = 0;
+  updated[count++] = range;
+  for (size_t i = 0; i < recent_count_ && count < kMaxSackBlocks; ++i) {
+    const bool is_inside = recent_[i].begin >= range.begin && recent_[i].end <= range.end;
+    if (!is_inside) updated[count++] = recent_[i];
+  }
+  recent_ = updated;
+  recent_count_ = count;
+}
+
+size_t ReceiveBuffer::sack_blocks(std::span<SeqRange> out) const {
+  const size_t n = std::min(out.size(), recent_count_);
+  std::copy_n(recent_.begin(), n, out.begin());
+  return n;
+}
+
+void ReceiveBuffer::clear_islands() {
+  islands_.clear();
+  island_bytes_ = 0;
+  recent_count_ = 0;
+}
+
+void ReceiveBuffer::clear() {
+  ready_.clear();
+  clear_islands();
+}
+
+void ReceiveBuffer::check_invariants(SeqNum rcv_nxt) const {
+  SeqNum at = rcv_nxt;
+  size_t bytes = 0;
+  for (const Island& island : islands_) {
+    CHECK(at < island.begin && island.begin < island.end);
+    CHECK_EQ(island.bytes.size(), size_t{(island.end - island.begin).count()});
+    bytes += island.bytes.size();
+    at = island.end;
+  }
+  CHECK_EQ(bytes, island_bytes_);
+  for (size_t i = 0; i < recent_count_; ++i) {
+    const auto holds = [&](const Island& x) {
+      return x.begin <= recent_[i].begin && recent_[i].end <= x.end;
+    };
+    CHECK(std::any_of(islands_.begin(), islands_.end(), holds));
+  }
+}
+
+}  // namespace wh::tcp

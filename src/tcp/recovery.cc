@@ -1,0 +1,162 @@
+// Losses and what is done about them: RACK and duplicate acknowledgments find them, PRR paces the
+// repair, the congestion control sets the target, and what turns out to have been no loss is
+// undone.
+#include <algorithm>
+
+#include "tcp/stack.h"
+
+namespace wh::tcp {
+
+uint32_t Connection::pipe() const {
+  return map_.pipe() - std::min(map_.pipe(), reno_sacked_);
+}
+
+Rack::Situation Connection::rack_situation() const {
+  const Tunables& t = stack_.tunables();
+  Rack::Situation s;
+  s.rule = static_cast<Rack::Rule>(t.loss_rule);
+  s.in_recovery = recovery_ != Recovery::Open;
+  s.sacked = Bytes(map_.sacked());
+  s.mss = window_.mss;
+  s.rto_max = rto_profile().max;
+  return s;
+}
+
+void Connection::detect_losses(const AckWork& work) {
+  const uint32_t lost_before = map_.lost();
+  if (!has_sack_) mark_lost_without_sack(work);
+  const Rack::Detection found = rack_.detect(map_, rtt_, now(), rack_situation());
+  rack_due_ = found.look_again;
+  const bool found_loss = found.newly_lost > 0 || map_.lost() > lost_before;
+  if (found_loss) {
+    clear_fast_send();
+    if (recovery_ == Recovery::Open) enter_recovery(work.flight_before);
+  }
+  if (recovery_ == Recovery::Open) return;
+  if (recovery_ == Recovery::Recovery && work.has_dsack) undo_if_all_duplicate();
+  if (recovery_ != Recovery::Open && snd_una_ >= recover_ && snd_una_ != iss_)
+    return leave_recovery();
+  if (recovery_ == Recovery::Recovery) run_recovery(work, found_loss);
+}
+
+// The reordering timer: the same without an acknowledgment.
+void Connection::look_for_losses(Instant now) {
+  const uint32_t flight = pipe();
+  const Rack::Detection found = rack_.detect(map_, rtt_, now, rack_situation());
+  rack_due_ = found.look_again;
+  if (found.newly_lost == 0) return;
+  if (recovery_ == Recovery::Open) enter_recovery(flight);
+  if (recovery_ == Recovery::Recovery) run_recovery(AckWork{}, true);
+}
+
+void Connection::mark_lost_without_sack(const AckWork& work) {
+  if (map_.empty()) return;
+  // NewReno (RFC 6582 section 3.2): three duplicates begin recovery; a partial acknowledgment in it
+  // shows the next hole.
+  const bool is_third = recovery_ == Recovery::Open && dupacks_ >= Rack::kDupThresh;
+  const bool is_partial =
+      recovery_ == Recovery::Recovery && work.newly_acked > 0 && snd_una_ < recover_;
+  if (!is_third && !is_partial) return;
+  SendEntry& first = map_.front();
+  if (first.has(SendEntry::kLost)) return;
+  if (first.length() > mss_ && map_.split(0, first.start + SeqLen(mss_)) == nullptr) return;
+  map_.mark_lost(map_.front());
+}
+
+void Connection::remember_for_undo() {
+  undo_cwnd_ = window_.cwnd;
+  undo_ssthresh_ = window_.ssthresh;
+  undo_possible_ = true;
+  undo_retransmitted_ = undo_dsacked_ = 0;
+}
+
+void Connection::enter_recovery(uint32_t flight_before) {
+  ++stack_.counters().recoveries;
+  ++total_.recoveries;
+  recovery_ = Recovery::Recovery;
+  recover_ = snd_max_;
+  remember_for_undo();
+  prr_.start(Bytes(std::max(flight_before, mss_)));
+  control_->on_loss(window_, {now(), Bytes(flight_before), Bytes(snd_wnd_)});
+}
+
+void Connection::run_recovery(const AckWork& work, bool found_loss) {
+  Prr::Delivery d;
+  d.delivered = Bytes(work.delivered);
+  d.pipe = Bytes(pipe());
+  d.ssthresh = window_.ssthresh;
+  d.mss = window_.mss;
+  d.is_safe = work.newly_acked > 0 && !found_loss;
+  const auto variant = stack_.tunables().prr == 0 ? Prr::Variant::FreeBsd : Prr::Variant::Rfc9937;
+  window_.cwnd = std::max(d.pipe + prr_.on_delivery(d, variant), window_.mss);
+}
+
+void Connection::leave_recovery() {
+  if (recovery_ == Recovery::Recovery) {
+    control_->on_recovery_end(window_, now());
+    rack_.on_recovery_end();
+  }
+  recovery_ = Recovery::Open;
+  undo_possible_ = false;
+}
+
+void Connection::undo_reduction() {
+  window_.cwnd = std::max(window_.cwnd, undo_cwnd_);
+  window_.ssthresh = undo_ssthresh_;
+  undo_possible_ = false;
+  recovery_ = Recovery::Open;
+  map_.unmark_all_lost();
+  control_->on_spurious(window_);
+}
+
+// All that was sent again in this episode has been reported as a duplicate: nothing was lost (RFC
+// 3708).
+void Connection::undo_if_all_duplicate() {
+  if (!undo_possible_ || undo_retransmitted_ == 0 || undo_dsacked_ < undo_retransmitted_) return;
+  ++stack_.counters().false_recoveries;
+  undo_reduction();
+}
+
+// Eifel (RFC 3522): the first acknowledgment after a timeout echoes a clock from before the
+// retransmission.
+void Connection::detect_spurious_timeout(const Segment& s, const AckWork& work) {
+  if (recovery_ != Recovery::Loss || !undo_possible_ || work.newly_acked == 0) return;
+  if (has_timestamps_ && s.options.timestamps && work.acked_retransmitted) {
+    const auto age = static_cast<int32_t>(s.options.timestamps->echo - undo_timestamp_);
+    if (age < 0) {
+      ++stack_.counters().spurious_timeouts;
+      undo_reduction();
+    }
+  }
+  undo_possible_ = false;
+}
+
+// RFC 8985 section 7.4.
+void Connection::settle_tlp(const Segment& s, const AckWork& work) {
+  if (s.ack < tlp_end_) return;
+  const bool is_bare_dupack = s.ack == tlp_end_ && work.is_dupack && s.options.sack_count == 0;
+  if (!tlp_is_retransmission_ || work.has_dsack || is_bare_dupack) {
+    tlp_outstanding_ = false;  // The probe was new data, or both copies arrived.
+    return;
+  }
+  if (s.ack == tlp_end_) return;  // A duplicate may yet come.
+  tlp_outstanding_ = false;
+  ++stack_.counters().tlp_losses;
+  if (recovery_ != Recovery::Open) return;
+  control_->on_loss(window_, {now(), Bytes(pipe()), Bytes(snd_wnd_)});
+  control_->on_recovery_end(window_, now());
+}
+
+void Connection::react_to_ecn(const Segment& s) {
+  if (!has_ecn_ || !s.has(net::kTcpEce) || s.has(net::kTcpSyn)) return;
+  ++stack_.counters().ecn_echoes_in;
+  // Once a window of data, and not on top of a loss (RFC 3168 section 6.1.2).
+  if (snd_una_ <= ecn_recover_ || recovery_ != Recovery::Open) return;
+  ecn_recover_ = snd_max_;
+  send_cwr_ = true;
+  ++stack_.counters().ecn_reductions;
+  control_->on_ecn(window_, {now(), Bytes(pipe()), Bytes(snd_wnd_)});
+  clear_fast_send();
+}
+
+}  // namespace wh::tcp

@@ -1,0 +1,87 @@
+#include "tcp/recovery/rack.h"
+
+#include <algorithm>
+
+namespace wh::tcp {
+
+void Rack::on_delivered(const SendEntry& e, SeqNum end, Instant now, Duration min_rtt) {
+  // Step 3: it was sent once, and something behind it was delivered before it.
+  if (has_fack_ && end <= fack_ && !e.is_retransmitted() && !e.has(SendEntry::kWasSacked)) {
+    reordering_seen_ = true;
+    reordered_at_ = now;
+  }
+  if (!has_fack_ || end > fack_) {
+    fack_ = end;
+    has_fack_ = true;
+  }
+  // Step 2: an answer to a retransmission that came too soon is an answer to an earlier copy.
+  const Duration rtt = std::max<Duration>(now - e.last_sent(), 1ns);
+  if (e.is_retransmitted() && rtt < min_rtt) return;
+  const bool is_later =
+      !has_sample_ || e.last_sent() > xmit_ts_ || (e.last_sent() == xmit_ts_ && end > end_seq_);
+  if (!is_later) return;
+  has_sample_ = true;
+  xmit_ts_ = e.last_sent();
+  end_seq_ = end;
+  rtt_ = rtt;
+}
+
+void Rack::on_dsack(SeqNum snd_una, SeqNum round_end) {
+  if (in_dsack_round_ && snd_una < dsack_round_end_) return;
+  in_dsack_round_ = true;
+  dsack_round_end_ = round_end;
+  ++dsack_rounds_;
+  dsack_persist_ = kDsackPersist;
+}
+
+void Rack::on_recovery_end() {
+  if (dsack_persist_ > 0 && --dsack_persist_ == 0) dsack_rounds_ = 0;
+}
+
+Duration Rack::threshold(const RttEstimator& rtt, Instant now, const Situation& s) const {
+  const Duration base = rtt_ > Duration::zero() ? rtt_ : rtt.has_sample() ? rtt.srtt() : 1s;
+  if (s.rule == Rule::Rfc8985) {
+    const bool is_certain = s.in_recovery || s.sacked >= s.mss * kDupThresh;
+    if (!reordering_seen_ && is_certain) return base;
+    const Duration quarter = rtt.min() / 4;
+    return base + std::min(quarter * (dsack_rounds_ + 1), rtt.srtt());
+  }
+  const bool is_live = is_reordering_live(now);
+  Duration threshold = s.rule == Rule::FreeBsd ? base + base / 4
+                       : is_live               ? base + kPacketDelay + base / 4
+                                               : base + kPacketDelay;
+  if (is_live) threshold += base / 4 * dsack_rounds_;
+  return std::min({threshold, base * 2, s.rto_max});
+}
+
+Rack::Detection Rack::detect(SendMap& map, const RttEstimator& rtt, Instant now,
+                             const Situation& s) const {
+  Detection found;
+  const Duration limit = threshold(rtt, now, s);
+  for (SendEntry* e = map.oldest(); e != nullptr;) {
+    if (!e->has(SendEntry::kSackPassed) && e->dupacks < kDupThresh) break;
+    const Instant due = e->last_sent() + limit;
+    if (due > now) {
+      found.look_again = std::max(due, now + kLeastTimeout);
+      break;
+    }
+    SendEntry* next = map.next_in_time(*e);
+    found.newly_lost += e->length();
+    map.mark_lost(*e);
+    e = next;
+  }
+  return found;
+}
+
+Duration Rack::tlp_timeout(const RttEstimator& rtt, Duration rto, const Tail& tail) const {
+  const Duration base = rtt.has_sample() ? std::max(rtt.srtt(), rtt_) : 1s;
+  Duration wait = base * 2;
+  if (tail.is_alone) {
+    wait = std::max(wait, base + base / 2 + 40ms);
+  } else {
+    wait += tail.gap;
+  }
+  return std::clamp(wait, kLeastTlp, std::max(kLeastTlp, rto));
+}
+
+}  // namespace wh::tcp

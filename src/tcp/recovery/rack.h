@@ -1,0 +1,90 @@
+// RACK: a segment is lost when one sent sufficiently later was delivered (RFC 8985 section 6.2).
+//
+// The state is about the most recently *sent* segment known to be delivered. detect() walks the
+// sendmap in order of transmission; what was passed by a SACK and is older than the threshold is
+// marked lost, and the first that is not old enough says when to look again.
+//
+// Three thresholds, by `Rule`:
+//   FreeBsd  rtt + rtt/4, plus rtt/4 for each round of duplicate SACKs while reordering is live, at
+//   most 2 rtt PacketDelay  rtt + 1 ms, plus rtt/4 while reordering is live; duplicate SACKs as
+//   above Rfc8985  rtt + reo_wnd; reo_wnd is 0 until reordering was seen, once three segments are
+//   SACKed or in recovery
+//
+// The tail loss probe's timer is here too, since it shares the state: tlp_timeout().
+#pragma once
+
+#include <cstdint>
+
+#include "core/units.h"
+#include "tcp/rtt.h"
+#include "tcp/sendmap.h"
+
+namespace wh::tcp {
+
+class Rack {
+ public:
+  enum class Rule : uint8_t { FreeBsd, PacketDelay, Rfc8985 };
+  static constexpr unsigned kDupThresh = 3;
+  static constexpr unsigned kDsackPersist = 16;   // Recoveries for which a wider window lasts.
+  static constexpr Duration kReorderFade = 60s;   // net.inet.tcp.rack.tlp.reorder_fade
+  static constexpr Duration kLeastTimeout = 1ms;  // net.inet.tcp.rack.timers.minto
+  static constexpr Duration kPacketDelay = 1ms;   // net.inet.tcp.rack.tlp.pktdelay
+  static constexpr Duration kLeastTlp = 10ms;     // net.inet.tcp.rack.tlp.tlpminto
+
+  struct Situation {
+    Rule rule = Rule::FreeBsd;
+    bool in_recovery = false;  // Recovery or Loss.
+    Bytes sacked{0}, mss{1};
+    Duration rto_max = 4s;
+  };
+  struct Detection {
+    uint32_t newly_lost = 0;  // Bytes.
+    Instant look_again = kNever;
+  };
+
+  // A transmission of `e` ending at `end` was acknowledged or SACKed.
+  void on_delivered(const SendEntry& e, SeqNum end, Instant now, Duration min_rtt);
+  // A duplicate SACK came. `round_end` is snd_max: one step a round trip.
+  void on_dsack(SeqNum snd_una, SeqNum round_end);
+  void on_recovery_end();
+
+  // How long after its last transmission an entry that was passed is given up.
+  Duration threshold(const RttEstimator& rtt, Instant now, const Situation& s) const;
+  Detection detect(SendMap& map, const RttEstimator& rtt, Instant now, const Situation& s) const;
+
+  bool is_reordering_live(Instant now) const {
+    return reordering_seen_ && now - reordered_at_ <= kReorderFade;
+  }
+  bool has_reordering_been_seen() const { return reordering_seen_; }
+  Duration rtt() const { return rtt_; }
+  uint32_t dsack_rounds() const { return dsack_rounds_; }
+  // For tests of the arithmetic.
+  void set_rtt(Duration rtt) { rtt_ = rtt; }
+  void set_reordering(Instant at) { reordering_seen_ = true, reordered_at_ = at; }
+
+  // How long after the last transmission to probe the tail (RFC 8985 section 7.2; FreeBSD's
+  // method 2.1). `gap` is the time between the last two entries' transmissions when the last holds
+  // at most one segment and has a predecessor; `is_alone` says that one segment is all that is
+  // outstanding.
+  struct Tail {
+    bool is_alone = false;
+    Duration gap{0};
+  };
+  Duration tlp_timeout(const RttEstimator& rtt, Duration rto, const Tail& tail) const;
+
+ private:
+  Duration rtt_{0};    // Of the most recently sent delivered segment.
+  Instant xmit_ts_{};  // When it was sent,
+  SeqNum end_seq_;     // and where it ends.
+  SeqNum fack_;        // The highest point that was delivered.
+  bool has_sample_ = false;
+  bool has_fack_ = false;
+  bool reordering_seen_ = false;
+  Instant reordered_at_{};
+  uint32_t dsack_rounds_ = 0;  // "num_dsack"; reo_wnd_mult is one more.
+  uint32_t dsack_persist_ = 0;
+  bool in_dsack_round_ = false;
+  SeqNum dsack_round_end_;
+};
+
+}  // namespace wh::tcp

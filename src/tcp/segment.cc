@@ -1,0 +1,81 @@
+#include "tcp/segment.h"
+
+#include <cstring>
+
+#include "net/ip_service.h"
+#include "net/wire/wire.h"
+
+namespace wh::tcp {
+namespace {
+
+constexpr uint8_t kTtl = 64;
+
+// One's complement sum of 16-bit words in host order.
+constexpr uint16_t folded(uint64_t sum) {
+  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<uint16_t>(sum);
+}
+
+uint64_t sum_words(const uint8_t* at, size_t bytes) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < bytes; i += 2) sum += net::load16(at + i);
+  return sum;
+}
+
+}  // namespace
+
+HeaderTemplate::HeaderTemplate(const Endpoint& local, const Endpoint& remote) {
+  CHECK(local.address.family == remote.address.family);
+  uint8_t* ip = bytes_.data();
+  if (local.address.is_v4()) {
+    ip[0] = 0x45;
+    net::store16(ip + 6, 0x4000);  // Do not fragment.
+    ip[8] = kTtl;
+    ip[9] = net::kProtocolTcp;
+    net::store32(ip + 12, local.address.v4().value);
+    net::store32(ip + 16, remote.address.v4().value);
+    ip_size_ = 20;
+    ip_sum_ = static_cast<uint32_t>(sum_words(ip, 20));
+    pseudo_sum_ = sum_words(ip + 12, 8);
+  } else {
+    ip[0] = 0x60;
+    ip[6] = net::kProtocolTcp;
+    ip[7] = kTtl;
+    std::memcpy(ip + 8, local.address.v6().bytes.data(), 16);
+    std::memcpy(ip + 24, remote.address.v6().bytes.data(), 16);
+    ip_size_ = 40;
+    pseudo_sum_ = sum_words(ip + 8, 32);
+  }
+  pseudo_sum_ += net::kProtocolTcp;
+  net::store16(ip + ip_size_, local.port);
+  net::store16(ip + ip_size_ + 2, remote.port);
+}
+
+uint8_t* HeaderTemplate::write(net::Packet& packet, const Fields& f) const {
+  const uint32_t tcp_length = 20 + f.options + f.payload;
+  uint8_t* ip = packet.append(ip_size_ + 20 + f.options);
+  std::memcpy(ip, bytes_.data(), ip_size_ + 20);
+  if (ip_size_ == 20) {
+    const auto total = static_cast<uint16_t>(ip_size_ + tcp_length);
+    ip[1] = f.tos;
+    net::store16(ip + 2, total);
+    const uint16_t sum = folded(uint64_t{ip_sum_} + f.tos + total);
+    net::store16(ip + 10, static_cast<uint16_t>(~sum));
+  } else {
+    net::store16(ip, static_cast<uint16_t>(0x6000 | f.tos << 4));
+    net::store16(ip + 4, static_cast<uint16_t>(tcp_length));
+  }
+  uint8_t* tcp = ip + ip_size_;
+  net::store32(tcp + 4, f.seq.value());
+  net::store32(tcp + 8, f.ack.value());
+  net::store16(tcp + 12, static_cast<uint16_t>((5 + f.options / 4) << 12 | f.flags.bits));
+  net::store16(tcp + 14, f.window);
+  net::store16(tcp + 16, folded(pseudo_sum_ + tcp_length));
+  net::store16(tcp + 18, 0);
+  packet.checksum = net::Checksum::Needed;
+  packet.l3_offset = 0;
+  packet.l4_offset = static_cast<uint16_t>(ip_size_);
+  return tcp + 20;
+}
+
+}  // namespace wh::tcp

@@ -1,0 +1,241 @@
+// Building segments: header from the template, options, and payload by reference.
+#include <algorithm>
+
+#include "net/checksum.h"
+#include "tcp/stack.h"
+
+namespace wh::tcp {
+namespace {
+
+constexpr uint32_t kTimestampBytes = 12;
+constexpr uint32_t kNopNopTimestamps = 0x0101080a;
+constexpr uint8_t kEct0 = 2;
+
+}  // namespace
+
+uint32_t Connection::timestamp_at(Instant when) const {
+  return timestamp_offset_ + static_cast<uint32_t>(when.time_since_epoch() / 1ms);
+}
+uint32_t Connection::timestamp_now() const {
+  return timestamp_at(now());
+}
+
+uint32_t Connection::option_bytes() const {
+  return has_timestamps_ ? kTimestampBytes : 0;
+}
+
+// The window to offer (RFC 9293 section 3.8.6): what the buffer has room for, nothing rather than a
+// silly little, and never less than was offered before.
+uint32_t Connection::receive_window() const {
+  const auto limit = static_cast<uint32_t>(std::min<int64_t>(receive_limit_.count(), INT32_MAX));
+  const auto held = static_cast<uint32_t>(std::min<size_t>(receive_.readable(), limit));
+  uint32_t room = limit - held;
+  if (room < std::min(limit / 4, mss_)) room = 0;
+  const uint32_t offered = rcv_adv_ > rcv_nxt_ ? (rcv_adv_ - rcv_nxt_).count() : 0;
+  return std::max(std::min(room, uint32_t{65535} << rcv_scale_), offered);
+}
+
+// The window field for a segment that leaves now; moves rcv_adv.
+uint16_t Connection::advertise(bool is_syn) {
+  const uint8_t scale = is_syn ? 0 : rcv_scale_;
+  const auto field = static_cast<uint16_t>(std::min<uint32_t>(receive_window() >> scale, 65535));
+  rcv_adv_ = net::later(rcv_adv_, rcv_nxt_ + SeqLen(uint32_t{field} << scale));
+  return field;
+}
+
+TcpFlags Connection::ecn_flags(bool is_new_data) {
+  TcpFlags flags;
+  if (!has_ecn_) return flags;
+  if (echo_ce_) flags |= net::kTcpEce;
+  if (is_new_data && std::exchange(send_cwr_, false)) flags |= net::kTcpCwr;
+  return flags;
+}
+
+// Options of any segment but a SYN: timestamps, and SACK blocks when something lies behind a hole.
+net::TcpOptions Connection::options_now() const {
+  net::TcpOptions o;
+  if (has_timestamps_) o.timestamps = net::TcpTimestamps{timestamp_now(), ts_recent_};
+  if (!has_sack_ || !(has_dsack_ || receive_.has_islands())) return o;
+  uint32_t room = net::sack_room(has_timestamps_);
+  if (has_dsack_) {
+    o.add_sack({dsack_.begin, dsack_.end});
+    --room;
+  }
+  std::array<SeqRange, ReceiveBuffer::kMaxSackBlocks> blocks;
+  const size_t count = receive_.sack_blocks(std::span(blocks).first(room));
+  for (size_t i = 0; i < count; ++i) o.add_sack({blocks[i].begin, blocks[i].end});
+  return o;
+}
+
+void Connection::after_sending(TcpFlags flags) {
+  ++total_.segments_sent;
+  if (!flags.has(net::kTcpAck)) return;
+  if (has_dsack_) {
+    ++stack_.counters().dsacks_out;
+    has_dsack_ = false;
+  }
+  last_ack_sent_ = rcv_nxt_;
+  ack_now_ = ack_delayed_ = false;
+  delack_due_ = kNever;
+  unacked_segments_ = 0;
+}
+
+net::PacketPtr Connection::make_segment(HeaderTemplate::Fields fields) {
+  net::PacketPtr packet = stack_.packet();
+  if (packet == nullptr) return nullptr;
+  const bool has_sacks = has_sack_ && (has_dsack_ || receive_.has_islands());
+  fields.ack = rcv_nxt_;
+  fields.window = advertise(false);
+  if (!has_sacks) {
+    fields.options = option_bytes();
+    uint8_t* at = headers_.write(*packet, fields);
+    if (has_timestamps_) {
+      net::store32(at, kNopNopTimestamps);
+      net::store32(at + 4, timestamp_now());
+      net::store32(at + 8, ts_recent_);
+    }
+  } else {
+    const net::TcpOptions options = options_now();
+    fields.options = options.size();
+    uint8_t* at = headers_.write(*packet, fields);
+    options.emit({at, fields.options});
+  }
+  packet->flow = flow_;
+  return packet;
+}
+
+void Connection::dispatch(net::PacketPtr packet) {
+  if (!checksum_offload_) net::complete_checksum(*packet, 0);
+  stack_.send(std::move(packet));
+}
+
+// Sends [seq, seq + length) and, with FIN among the flags, the FIN behind it. New data also enters
+// the sendmap. False when there is no packet or no sendmap entry: nothing was sent and nothing
+// changed.
+bool Connection::send_data(SeqNum seq, uint32_t length, SendBuffer::Position& at, TcpFlags flags,
+                           bool is_retransmission, Burst& burst) {
+  HeaderTemplate::Fields fields;
+  fields.seq = seq;
+  fields.flags = flags | ecn_flags(!is_retransmission);
+  fields.payload = length;
+  if (has_ecn_ && !is_retransmission && length > 0) fields.tos = kEct0;
+  net::PacketPtr packet = make_segment(fields);
+  if (packet == nullptr) return false;
+  if (!is_retransmission && !note_new_data(seq, length, at, flags)) return false;
+  if (length > 0) send_.attach(*packet, at, length);
+  const uint32_t frame = packet->size() + 14;
+  burst.wire += frame;
+  burst.allowance -= length;
+  ++burst.segments;
+  if (recovery_ == Recovery::Recovery) prr_.on_sent(Bytes(length));
+  Counters& counters = stack_.counters();
+  ++counters.data_segments_out;
+  counters.data_bytes_out += length;
+  total_.sent += Bytes(length);
+  if (is_retransmission) {
+    ++counters.retransmitted_segments;
+    counters.retransmitted_bytes += length;
+    total_.retransmitted += Bytes(length);
+    undo_retransmitted_ += length;
+  }
+  dispatch(std::move(packet));
+  after_sending(fields.flags);
+  return true;
+}
+
+// Enters new data into the sendmap and moves snd_max. False when the pool of entries is empty.
+bool Connection::note_new_data(SeqNum seq, uint32_t length, const SendBuffer::Position& at,
+                               TcpFlags flags) {
+  uint16_t marks = sending_fast_ ? SendEntry::kFastPath : 0;
+  if (flags.has(net::kTcpFin)) marks |= SendEntry::kFin;
+  if (flags.has(net::kTcpPsh)) marks |= SendEntry::kPush;
+  const uint32_t taken = length + (flags.has(net::kTcpFin) ? 1u : 0u);
+  if (map_.empty()) first_unanswered_ = now();
+  if (!map_.append(seq, taken, send_.advance(at, 0), marks, now(), delivered_total_)) {
+    ++stack_.counters().no_packet;
+    return false;
+  }
+  snd_max_ += SeqLen(taken);
+  if (flags.has(net::kTcpFin)) fin_sent_ = true;
+  return true;
+}
+
+// Sends at most `most` bytes from the front of an entry again, cutting off the rest of it.
+bool Connection::retransmit(SendEntry& e, uint32_t most, bool is_probe, Burst& burst) {
+  const uint32_t data = e.data_length();
+  const uint32_t length = std::min(data, most);
+  if (length < data && map_.split(map_.index_of(e), e.start + SeqLen(length)) == nullptr)
+    return false;
+  TcpFlags flags = net::kTcpAck;
+  if (e.has(SendEntry::kFin)) flags |= net::kTcpFin;
+  if (e.has(SendEntry::kPush)) flags |= net::kTcpPsh;
+  SendBuffer::Position at = e.data;
+  if (!send_data(e.start, length, at, flags, true, burst)) return false;
+  map_.mark_retransmitted(e, now(), delivered_total_, is_probe);
+  return true;
+}
+
+bool Connection::send_control(SeqNum seq, TcpFlags flags) {
+  HeaderTemplate::Fields fields;
+  fields.seq = seq;
+  fields.flags = flags | ecn_flags(false);
+  net::PacketPtr packet = make_segment(fields);
+  if (packet == nullptr) return false;
+  ++stack_.counters().acks_out;
+  dispatch(std::move(packet));
+  after_sending(fields.flags);
+  return true;
+}
+
+void Connection::send_reset() {
+  HeaderTemplate::Fields fields;
+  fields.seq = snd_max_;
+  fields.flags = net::kTcpRst | net::kTcpAck;
+  net::PacketPtr packet = make_segment(fields);
+  if (packet == nullptr) return;
+  ++stack_.counters().resets_out;
+  dispatch(std::move(packet));
+  after_sending(fields.flags);
+}
+
+// SYN or SYN-ACK: the offers, in FreeBSD's order (mss, window scale, SACK, timestamps).
+bool Connection::send_syn() {
+  const Tunables& t = stack_.tunables();
+  const bool is_answer = state_ == State::SynReceived;
+  net::TcpOptions o;
+  o.mss = static_cast<uint16_t>(std::min(mtu_ - headers_.ip_size() - 20, 65535u));
+  const bool offers = t.rfc1323 != 0;
+  if (is_answer ? has_scaling_ : offers) {
+    o.window_scale = is_answer ? rcv_scale_ : stack_.receive_scale();
+  }
+  o.sack_permitted = is_answer ? has_sack_ : t.sack_enable != 0;
+  if (is_answer ? has_timestamps_ : offers) {
+    o.timestamps = net::TcpTimestamps{timestamp_now(), is_answer ? ts_recent_ : 0};
+  }
+  HeaderTemplate::Fields fields;
+  fields.seq = iss_;
+  fields.flags = net::kTcpSyn;
+  if (is_answer) fields.flags |= net::kTcpAck;
+  if (has_ecn_) fields.flags |= is_answer ? net::kTcpEce : net::kTcpEce | net::kTcpCwr;
+  fields.ack = is_answer ? rcv_nxt_ : SeqNum(0);
+  fields.window = advertise(true);
+  fields.options = o.size();
+  net::PacketPtr packet = stack_.packet();
+  if (packet == nullptr) return false;
+  if (map_.empty()) {
+    if (!map_.append(iss_, 1, send_.front(), SendEntry::kSyn, now(), 0)) return false;
+    snd_max_ = iss_ + SeqLen(1);
+    first_unanswered_ = now();
+  } else {
+    map_.mark_retransmitted(map_.front(), now(), 0, false);
+    syn_was_lost_ = true;
+    ++stack_.counters().retransmitted_segments;
+  }
+  o.emit({headers_.write(*packet, fields), fields.options});
+  packet->flow = flow_;
+  dispatch(std::move(packet));
+  after_sending(fields.flags);
+  return true;
+}
+
+}  // namespace wh::tcp

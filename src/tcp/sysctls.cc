@@ -1,0 +1,190 @@
+// The names, units, bounds and descriptions of the stack's tunables and counters.
+#include "tcp/tunables.h"
+
+namespace wh::tcp {
+namespace {
+
+struct Tunable {
+  const char* name;  // Below net.inet.tcp.
+  int64_t Tunables::*member;
+  const char* unit;
+  int64_t min, max;
+  const char* description;
+};
+
+constexpr int64_t kDay = 86'400'000, kGiB = int64_t{1} << 30;
+
+constexpr Tunable kTunables[] = {
+    {"rfc1323", &Tunables::rfc1323, "bool", 0, 1, "offer window scaling and timestamps (RFC 7323)"},
+    {"sack.enable", &Tunables::sack_enable, "bool", 0, 1,
+     "offer selective acknowledgments (RFC 2018)"},
+    {"ecn.enable", &Tunables::ecn_enable, "", 0, 2,
+     "ECN (RFC 3168): 0 off, 1 ask and agree, 2 agree only"},
+    {"mssdflt", &Tunables::mssdflt, "bytes", 216, 65495,
+     "segment size of an IPv4 peer that names none"},
+    {"v6mssdflt", &Tunables::v6mssdflt, "bytes", 216, 65475,
+     "segment size of an IPv6 peer that names none"},
+    {"minmss", &Tunables::minmss, "bytes", 64, 1460, "least segment size accepted from a peer"},
+    {"msl", &Tunables::msl_ms, "ms", 1, kDay,
+     "maximum segment lifetime; TIME-WAIT lasts twice that"},
+    {"delacktime", &Tunables::delacktime_ms, "ms", 1, 500,
+     "time before a single segment is acknowledged"},
+    {"delayed_ack", &Tunables::delayed_ack, "bool", 0, 1,
+     "delay acknowledgments (RFC 1122 4.2.3.2)"},
+    {"sendspace", &Tunables::sendspace, "bytes", 1, kGiB, "initial send buffer"},
+    {"recvspace", &Tunables::recvspace, "bytes", 1, kGiB, "initial receive buffer"},
+    {"sendbuf_max", &Tunables::sendbuf_max, "bytes", 1, kGiB, "largest automatic send buffer"},
+    {"recvbuf_max", &Tunables::recvbuf_max, "bytes", 1, kGiB,
+     "largest automatic receive buffer; sets the window scale"},
+    {"sendbuf_auto", &Tunables::sendbuf_auto, "bool", 0, 1, "let the send buffer grow with cwnd"},
+    {"recvbuf_auto", &Tunables::recvbuf_auto, "bool", 0, 1,
+     "let the receive buffer grow with the rate"},
+    {"keepinit", &Tunables::keepinit_ms, "ms", 1, kDay, "time to establish a connection"},
+    {"keepidle", &Tunables::keepidle_ms, "ms", 1, kDay, "idle time before keepalive probes"},
+    {"keepintvl", &Tunables::keepintvl_ms, "ms", 1, kDay, "time between keepalive probes"},
+    {"keepcnt", &Tunables::keepcnt, "", 1, 100, "keepalive probes before a connection is dropped"},
+    {"always_keepalive", &Tunables::always_keepalive, "bool", 0, 1, "probe every idle connection"},
+    {"finwait2_timeout", &Tunables::finwait2_timeout_ms, "ms", 1, kDay,
+     "time in FIN-WAIT-2 after the application has closed"},
+    {"reass.maxqueuelen", &Tunables::reass_maxqueuelen, "", 1, 10000,
+     "islands of out-of-order data a connection holds"},
+    {"syncookies", &Tunables::syncookies, "bool", 0, 1,
+     "answer with cookies when a backlog is full"},
+    {"blackhole", &Tunables::blackhole, "bool", 0, 1, "do not answer segments to closed ports"},
+    {"drop_synfin", &Tunables::drop_synfin, "bool", 0, 1, "drop segments with SYN and FIN"},
+    {"insecure_rst", &Tunables::insecure_rst, "bool", 0, 1, "accept a RST anywhere in the window"},
+    {"ack_war_cnt", &Tunables::challenge_ack_limit, "1/s", 0, 1'000'000,
+     "challenge ACKs a second, all connections together (RFC 5961)"},
+    {"abc_l_var", &Tunables::abc_l_var, "segments", 1, 100,
+     "slow start's growth an acknowledgment (RFC 3465)"},
+    {"path_mtu_discovery", &Tunables::path_mtu_discovery, "bool", 0, 1, "heed ICMP packet too big"},
+    {"maxtcpcb", &Tunables::max_connections, "", 1, 100'000'000, "connections this stack may have"},
+    {"portrange.first", &Tunables::port_first, "", 1, 65535, "first port chosen for connect"},
+    {"portrange.last", &Tunables::port_last, "", 1, 65535, "last port chosen for connect"},
+    {"cc.newreno.beta", &Tunables::newreno_beta, "%", 1, 100, "cwnd kept at a loss"},
+    {"cc.newreno.beta_ecn", &Tunables::newreno_beta_ecn, "%", 1, 100,
+     "cwnd kept at a mark (RFC 8511)"},
+    {"rack.timers.minrto", &Tunables::timers_minrto_ms, "ms", 1, 60000,
+     "least retransmission timeout"},
+    {"rack.timers.maxrto", &Tunables::timers_maxrto_ms, "ms", 1, kDay,
+     "largest retransmission timeout"},
+    {"rack.timers.slop", &Tunables::timers_slop_ms, "ms", 0, 60000,
+     "added to the retransmission timeout"},
+    {"rack.timers.rfc6298", &Tunables::rfc6298, "bool", 0, 1, "RFC 6298's timer values instead"},
+    {"rack.timers.persmin", &Tunables::timers_persmin_ms, "ms", 1, kDay, "least persist interval"},
+    {"rack.timers.persmax", &Tunables::timers_persmax_ms, "ms", 1, kDay,
+     "largest persist interval"},
+    {"rack.misc.loss_rule", &Tunables::loss_rule, "", 0, 2,
+     "RACK's threshold: 0 rtt/4, 1 packet delay, 2 RFC 8985"},
+    {"rack.misc.prr", &Tunables::prr, "", 0, 1,
+     "proportional rate reduction: 0 FreeBSD's, 1 RFC 9937"},
+    {"rack.tlp.limit", &Tunables::tlp_limit, "", 0, 2, "tail loss probes in a row"},
+    {"rack.pacing.divisor", &Tunables::pacing_divisor, "", 50, 100000,
+     "a burst is this part of a second"},
+    {"rack.pacing.pace_max_seg", &Tunables::pacing_max_segments, "segments", 1, 63,
+     "largest paced burst"},
+    {"rack.pacing.min_burst", &Tunables::pacing_min_segments, "segments", 0, 63,
+     "least paced burst"},
+    {"rack.features.rfo", &Tunables::fast_send, "bool", 0, 1, "the fast transmit path"},
+    {"rack.features.rsmrfo", &Tunables::fast_resend, "bool", 0, 1, "the fast retransmit path"},
+    {"rack.sack_attack.split_limit", &Tunables::split_limit, "", 0, kGiB,
+     "sendmap splits that SACKs may cause on a connection; 0 for no limit"},
+};
+
+struct Counter {
+  const char* name;  // Below net.inet.tcp.stats.
+  uint64_t Counters::*member;
+  const char* description;
+};
+
+#define WH_COUNTER(name, text) \
+  { #name, &Counters::name, text }
+constexpr Counter kCounters[] = {
+    WH_COUNTER(segments_in, "segments received"),
+    WH_COUNTER(segments_out, "segments sent"),
+    WH_COUNTER(bad_checksum, "dropped: wrong checksum"),
+    WH_COUNTER(bad_header, "dropped: too short or an impossible header length"),
+    WH_COUNTER(bad_address, "dropped: to or from a group, a broadcast or nobody"),
+    WH_COUNTER(bad_options, "an option of impossible length; the segment was used"),
+    WH_COUNTER(no_connection, "to a port where nobody listens"),
+    WH_COUNTER(bad_flags, "dropped: flags without a meaning here"),
+    WH_COUNTER(missing_timestamp, "dropped: timestamps were agreed on and it has none"),
+    WH_COUNTER(paws_drops, "dropped: its timestamp is old"),
+    WH_COUNTER(out_of_window, "dropped: nothing of it is in the window"),
+    WH_COUNTER(trimmed_bytes, "bytes cut off beyond the window"),
+    WH_COUNTER(after_close, "data for an application that has closed"),
+    WH_COUNTER(reassembly_full, "dropped: too many islands of out-of-order data"),
+    WH_COUNTER(out_of_order, "segments that left a hole"),
+    WH_COUNTER(duplicate_bytes, "bytes received again"),
+    WH_COUNTER(bad_ack, "acknowledgments of what was never sent or is too old"),
+    WH_COUNTER(unacceptable_rst, "dropped: RST outside the window"),
+    WH_COUNTER(challenge_acks, "challenge ACKs sent"),
+    WH_COUNTER(challenge_acks_limited, "challenge ACKs not sent: too many this second"),
+    WH_COUNTER(connects, "active opens"),
+    WH_COUNTER(accepts, "connections accepted by applications"),
+    WH_COUNTER(established, "connections established"),
+    WH_COUNTER(closed, "connections closed"),
+    WH_COUNTER(resets_in, "connections reset by the peer"),
+    WH_COUNTER(resets_out, "RST sent"),
+    WH_COUNTER(listen_overflows, "dropped: SYN to a full backlog"),
+    WH_COUNTER(accept_overflows, "dropped: the accept queue is full"),
+    WH_COUNTER(connection_limit, "connects refused: too many connections"),
+    WH_COUNTER(cookies_sent, "SYNs answered with a cookie"),
+    WH_COUNTER(cookies_accepted, "connections made from a cookie"),
+    WH_COUNTER(cookies_refused, "ACKs to a listener without a valid cookie"),
+    WH_COUNTER(dropped_by_timeout, "connections given up after timeouts"),
+    WH_COUNTER(dropped_by_keepalive, "connections given up after keepalive probes"),
+    WH_COUNTER(data_segments_out, "segments with data or FIN sent"),
+    WH_COUNTER(data_bytes_out, "payload bytes sent"),
+    WH_COUNTER(retransmitted_segments, "segments sent again"),
+    WH_COUNTER(retransmitted_bytes, "payload bytes sent again"),
+    WH_COUNTER(acks_out, "segments without data sent"),
+    WH_COUNTER(delayed_acks, "acknowledgments that the timer sent"),
+    WH_COUNTER(window_probes, "probes of a closed window"),
+    WH_COUNTER(keepalive_probes, "keepalive probes"),
+    WH_COUNTER(timeouts, "retransmission timeouts"),
+    WH_COUNTER(spurious_timeouts, "retransmission timeouts undone"),
+    WH_COUNTER(tlp_probes, "tail loss probes"),
+    WH_COUNTER(tlp_losses, "losses that a tail loss probe repaired"),
+    WH_COUNTER(recoveries, "fast recoveries"),
+    WH_COUNTER(false_recoveries, "fast recoveries undone"),
+    WH_COUNTER(dsacks_in, "duplicate SACKs received"),
+    WH_COUNTER(dsacks_out, "duplicate SACKs sent"),
+    WH_COUNTER(sack_blocks_in, "SACK blocks received"),
+    WH_COUNTER(bad_sacks, "SACK blocks that make no sense"),
+    WH_COUNTER(reneges, "peers that threw away what they had SACKed"),
+    WH_COUNTER(ecn_ce_in, "segments received with a congestion mark"),
+    WH_COUNTER(ecn_echoes_in, "segments received with ECE"),
+    WH_COUNTER(ecn_reductions, "window reductions for a mark"),
+    WH_COUNTER(pmtu_changes, "path MTU lowered by ICMP"),
+    WH_COUNTER(icmp_errors, "ICMP errors received"),
+    WH_COUNTER(icmp_ignored, "ICMP errors that match no connection"),
+    WH_COUNTER(no_packet, "could not send: no packet or no sendmap entry"),
+    WH_COUNTER(inpace, "output asked for while a pacing delay ran"),
+    WH_COUNTER(fto_send, "bursts by the fast transmit path"),
+    WH_COUNTER(nfto_send, "bursts by the full path"),
+    WH_COUNTER(fto_rsm_send, "retransmissions straight from the sendmap"),
+    WH_COUNTER(nfto_resend, "retransmissions by the full path"),
+    WH_COUNTER(rfo_extended, "fast send blocks made longer by an acknowledgment"),
+};
+#undef WH_COUNTER
+
+}  // namespace
+
+void add_sysctls(SysctlTree& tree, Tunables& tunables, Counters& counters) {
+  for (const Tunable& t : kTunables) {
+    tree.add_int(std::string("net.inet.tcp.") + t.name, &(tunables.*t.member),
+                 {.description = t.description, .unit = t.unit, .min = t.min, .max = t.max});
+  }
+  for (const Counter& c : kCounters) {
+    tree.add_counter(std::string("net.inet.tcp.stats.") + c.name, &(counters.*c.member),
+                     c.description);
+  }
+}
+
+void remove_sysctls(SysctlTree& tree) {
+  for (const Tunable& t : kTunables) tree.remove(std::string("net.inet.tcp.") + t.name);
+  for (const Counter& c : kCounters) tree.remove(std::string("net.inet.tcp.stats.") + c.name);
+}
+
+}  // namespace wh::tcp

@@ -1,0 +1,227 @@
+// A connection's timers. Deadlines are members; the wheel holds one entry for the earliest.
+//
+// The entry is lazy: an entry for an earlier time than needed is left where it is, and when it
+// fires too early it is simply placed again. So acknowledgments, which move the retransmission
+// deadline on, cost no wheel operation.
+#include <algorithm>
+
+#include "tcp/stack.h"
+
+namespace wh::tcp {
+namespace {
+
+constexpr unsigned kMostTimeouts =
+    12;  // In a row, before the connection is given up (FreeBSD's TCP_MAXRXTSHIFT).
+constexpr unsigned kTimeoutsToForgetRtt = 3;
+
+Duration ms(int64_t n) {
+  return std::chrono::milliseconds(n);
+}
+
+}  // namespace
+
+RtoProfile Connection::rto_profile() const {
+  const Tunables& t = stack_.tunables();
+  if (t.rfc6298 != 0) return RtoProfile::rfc();
+  return {.initial = 1s,
+          .min = ms(t.timers_minrto_ms),
+          .max = ms(t.timers_maxrto_ms),
+          .slop = ms(t.timers_slop_ms),
+          .variance_gain_shift = 3};
+}
+
+Duration Connection::rto() const {
+  return rtt_.rto(rto_profile(), timeouts_in_row_);
+}
+
+Duration Connection::persist_interval() const {
+  const Tunables& t = stack_.tunables();
+  const int64_t factor = int64_t{1} << std::min<unsigned>(timeouts_in_row_, 9);
+  const Duration value = (rtt_.srtt() + 4 * rtt_.variance()) * factor + ms(t.timers_slop_ms);
+  return std::clamp(value, ms(t.timers_persmin_ms), ms(t.timers_persmax_ms));
+}
+
+Instant Connection::next_timer() const {
+  return std::min({recovery_due_, delack_due_, idle_due_});
+}
+
+void Connection::stop_timers() {
+  recovery_timer_ = TimerKind::None;
+  recovery_due_ = delack_due_ = idle_due_ = rack_due_ = wheel_due_ = kNever;
+  pacer_.forgive();
+  pacing::Hpts::remove(*this);
+}
+
+void Connection::hpts_output(Duration) {
+  TcpStack::Batch batch(stack_);
+  take_hpts_calls();
+  wheel_due_ = kNever;
+  run_timers(now());
+  if (state_ != State::Closed) stack_.mark(*this);
+}
+
+void Connection::run_timers(Instant now) {
+  if (delack_due_ <= now) {
+    delack_due_ = kNever;
+    ack_now_ = true;
+    ++stack_.counters().delayed_acks;
+  }
+  if (recovery_due_ <= now) {
+    recovery_due_ = kNever;
+    on_recovery_timer(std::exchange(recovery_timer_, TimerKind::None));
+  }
+  if (state_ != State::Closed && idle_due_ <= now) {
+    idle_due_ = kNever;
+    on_idle_timer();
+  }
+}
+
+void Connection::on_recovery_timer(TimerKind kind) {
+  clear_fast_send();
+  switch (kind) {
+    case TimerKind::None:
+    case TimerKind::Memory: return;
+    case TimerKind::Retransmit: return on_timeout();
+    case TimerKind::TailLossProbe: probe_due_ = true; return;
+    case TimerKind::Reorder: return look_for_losses(now());
+    case TimerKind::Persist:
+      if (timeouts_in_row_ < kMostTimeouts) {
+        ++timeouts_in_row_;
+      } else if (now() - last_heard_ >= ms(stack_.tunables().keepidle_ms)) {
+        ++stack_.counters().dropped_by_timeout;
+        send_reset();
+        return finish(End::TimedOut);
+      }
+      window_probe_due_ = true;
+      return;
+  }
+}
+
+void Connection::on_timeout() {
+  Counters& counters = stack_.counters();
+  ++counters.timeouts;
+  ++total_.timeouts;
+  const bool is_first = timeouts_in_row_ == 0;
+  const bool is_hopeless =
+      ++timeouts_in_row_ > kMostTimeouts ||
+      (user_timeout_ > Duration::zero() && now() - first_unanswered_ >= user_timeout_);
+  if (is_hopeless) {
+    ++counters.dropped_by_timeout;
+    if (is_synchronised(state_)) send_reset();
+    return finish(End::TimedOut);
+  }
+  if (!is_handshaking()) {
+    if (is_first) {
+      remember_for_undo();
+      undo_timestamp_ = timestamp_now();
+    }
+    const LossEvent event{now(), Bytes(pipe()), Bytes(snd_wnd_)};
+    control_->on_timeout(window_, event, is_first && recovery_ != Recovery::Loss);
+    recovery_ = Recovery::Loss;
+    recover_ = snd_max_;
+  }
+  if (timeouts_in_row_ > kTimeoutsToForgetRtt) rtt_.forget();
+  map_.time_out();
+  reno_sacked_ = dupacks_ = 0;
+  rack_due_ = kNever;
+  tlp_outstanding_ = probe_due_ = false;
+  if (!pacer_.must_wait(now())) pacer_.forgive();
+}
+
+void Connection::restart_idle_timer() {
+  const Tunables& t = stack_.tunables();
+  keepalive_probes_ = 0;
+  switch (state_) {
+    case State::Established:
+    case State::CloseWait: idle_due_ = keepalive_ ? now() + ms(t.keepidle_ms) : kNever; return;
+    case State::FinWait2:
+      idle_due_ = is_released_ ? now() + ms(t.finwait2_timeout_ms) : kNever;
+      return;
+    default: idle_due_ = kNever; return;
+  }
+}
+
+void Connection::on_idle_timer() {
+  const Tunables& t = stack_.tunables();
+  switch (state_) {
+    case State::SynSent:
+    case State::SynReceived: ++stack_.counters().dropped_by_timeout; return finish(End::TimedOut);
+    case State::TimeWait:
+    case State::FinWait2: return finish(End::Normal);
+    case State::Established:
+    case State::CloseWait: break;
+    default: return;
+  }
+  const Duration idle = now() - last_heard_;
+  if (keepalive_probes_ == 0 && idle < ms(t.keepidle_ms)) {
+    idle_due_ = last_heard_ + ms(t.keepidle_ms);
+    return;
+  }
+  if (keepalive_probes_ > 0 && idle < ms(t.keepintvl_ms)) return restart_idle_timer();
+  if (!map_.empty()) {  // The retransmission timer looks after it (RFC 1122 section 4.2.3.6).
+    idle_due_ = now() + ms(t.keepidle_ms);
+    return;
+  }
+  if (keepalive_probes_ >= t.keepcnt) {
+    ++stack_.counters().dropped_by_keepalive;
+    send_reset();
+    return finish(End::TimedOut);
+  }
+  ++keepalive_probes_;
+  keepalive_due_ = true;
+  idle_due_ = now() + ms(t.keepintvl_ms);
+}
+
+void Connection::choose_recovery_timer(Instant now) {
+  const auto set = [&](TimerKind kind, Instant due) {
+    recovery_timer_ = kind;
+    recovery_due_ = due;
+  };
+  if (map_.empty()) {
+    if (unsent() == 0 || sendable_now() > 0 || is_handshaking()) {
+      // Data that waits for Nagle or for a larger burst needs no timer; a closed window does.
+      if (recovery_timer_ == TimerKind::Persist) timeouts_in_row_ = 0;
+      return set(TimerKind::None, kNever);
+    }
+    if (recovery_timer_ != TimerKind::Persist) set(TimerKind::Persist, now + persist_interval());
+    return;
+  }
+  SendEntry* oldest = map_.oldest();
+  if (oldest == nullptr) {
+    // All that is not SACKed is lost and could not be sent again just now: no packet, no entry, no
+    // turn.
+    if (map_.lost() > 0) return set(TimerKind::Memory, now + Rack::kLeastTimeout);
+    return set(TimerKind::Retransmit, now + rto());
+  }
+  const Instant rto_due = std::max(oldest->last_sent() + rto(), now + Rack::kLeastTimeout);
+  if (is_handshaking()) return set(TimerKind::Retransmit, rto_due);
+  if (rack_due_ < rto_due) return set(TimerKind::Reorder, rack_due_);
+  const bool may_probe = has_sack_ && recovery_ == Recovery::Open && timeouts_in_row_ == 0 &&
+                         probes_in_row_ < stack_.tunables().tlp_limit;
+  if (may_probe) {
+    SendEntry* newest = map_.newest();
+    SendEntry* previous = map_.previous_in_time(*newest);
+    Rack::Tail tail;
+    tail.is_alone = map_.outstanding() <= mss_;
+    if (previous != nullptr && newest->length() <= mss_) {
+      tail.gap = newest->last_sent() - previous->last_sent();
+    }
+    const Instant due = newest->last_sent() + rack_.tlp_timeout(rtt_, rto(), tail);
+    if (due < rto_due)
+      return set(TimerKind::TailLossProbe, std::max(due, now + Rack::kLeastTimeout));
+  }
+  set(TimerKind::Retransmit, rto_due);
+}
+
+void Connection::arm_timers(Instant now) {
+  if (state_ == State::Closed) return;
+  choose_recovery_timer(now);
+  // While a pacing delay runs nothing else may send, so nothing else needs the wheel.
+  const Instant due = pacer_.must_wait(now) ? pacer_.due() : next_timer();
+  if (due == kNever || (in_hpts() && wheel_due_ <= due)) return;
+  pacing::Hpts::remove(*this);
+  wheel_due_ = due;
+  stack_.wheel().insert(*this, due - stack_.ip_.loop().clock());
+}
+
+}  // namespace wh::tcp
