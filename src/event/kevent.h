@@ -1,9 +1,11 @@
-// What programs and drivers see of kqueue: struct kevent, struct knote, knote lists, filter operations.
+// What programs and drivers see of kqueue: struct kevent, struct knote, knote lists, filter
+// operations.
 //
-// Plain C, under FreeBSD's names and with FreeBSD's values, because driver files are C and include it (as
-// <sys/event.h>). A program speaks `struct kevent`. A driver is handed a `struct knote`, sets its kn_fop and
-// kn_hook, and puts it on a `struct knlist` of its own; when something changes it calls KNOTE_LOCKED on the
-// list, which asks f_event of every knote there and queues those that say 1.
+// Plain C, under FreeBSD's names and with FreeBSD's values, because driver files are C and include
+// it (as <sys/event.h>). A program speaks `struct kevent`. A driver is handed a `struct knote`,
+// sets its kn_fop and kn_hook, and puts it on a `struct knlist` of its own; when something changes
+// it calls KNOTE_LOCKED on the list, which asks f_event of every knote there and queues those that
+// say 1.
 //
 // The list's lock is the driver's: kn_data, kn_fflags and kn_flags are touched only under it.
 // Source: kqueue(2), kqueue(9).
@@ -74,8 +76,8 @@ struct kevent {
 struct knote;
 
 struct filterops {
-  int f_isfd;                        // 1: ident is a descriptor.
-  int (*f_attach)(struct knote* kn); // Unused for devices: their kqfilter method attaches.
+  int f_isfd;                         // 1: ident is a descriptor.
+  int (*f_attach)(struct knote* kn);  // Unused for devices: their kqfilter method attaches.
   void (*f_detach)(struct knote* kn);
   int (*f_event)(struct knote* kn, long hint);  // 1: report it. Called with the list's lock held.
 };
@@ -94,7 +96,8 @@ struct knlist {
 struct knote {
   uintptr_t kn_id;
   short kn_filter;
-  unsigned short kn_flags;  // EV_ONESHOT, CLEAR, DISPATCH as registered; EV_EOF, EV_ERROR by the filter.
+  unsigned short
+      kn_flags;  // EV_ONESHOT, CLEAR, DISPATCH as registered; EV_EOF, EV_ERROR by the filter.
   unsigned int kn_fflags;
   int64_t kn_data;
   void* kn_udata;

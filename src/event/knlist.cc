@@ -16,7 +16,9 @@ void unlink(::knlist& list, ::knote& kn) {
   kn.kn_knlist = nullptr;
 }
 
-::knlist* to_lock(::knlist& list, ListLock lock) { return lock == ListLock::Take ? &list : nullptr; }
+::knlist* to_lock(::knlist& list, ListLock lock) {
+  return lock == ListLock::Take ? &list : nullptr;
+}
 
 }  // namespace
 
@@ -47,11 +49,15 @@ void list_event(::knlist& list, long hint, ListLock lock) {
   }
 }
 
-// The list's lock is held while a knote is taken off, but not while waiting for one in flux: whoever works on
-// it wants that lock.
+// The list's lock is held while a knote is taken off, but not while waiting for one in flux:
+// whoever works on it wants that lock.
 void list_clear(::knlist& list, ListLock lock) {
-  const auto take = [&] { if (list.kl_lock != nullptr) list.kl_lock(list.kl_lockarg); };
-  const auto leave = [&] { if (list.kl_unlock != nullptr) list.kl_unlock(list.kl_lockarg); };
+  const auto take = [&] {
+    if (list.kl_lock != nullptr) list.kl_lock(list.kl_lockarg);
+  };
+  const auto leave = [&] {
+    if (list.kl_unlock != nullptr) list.kl_unlock(list.kl_lockarg);
+  };
   if (lock == ListLock::Take) take();
   while (list.kl_first != nullptr) {
     Note& note = static_cast<Note&>(*list.kl_first);

@@ -9,15 +9,24 @@ constexpr unsigned kTimerUnits = NOTE_SECONDS | NOTE_MSECONDS | NOTE_USECONDS | 
 constexpr unsigned short kActions = EV_ADD | EV_DELETE | EV_ENABLE | EV_DISABLE | EV_RECEIPT;
 
 void detach_nothing(::knote*) {}
-int is_due(::knote* kn, long) { return kn->kn_data != 0; }
-int is_triggered(::knote* kn, long) { return kn->kn_hookid != 0; }
-int is_gone(::knote*, long) { return 1; }
+int is_due(::knote* kn, long) {
+  return kn->kn_data != 0;
+}
+int is_triggered(::knote* kn, long) {
+  return kn->kn_hookid != 0;
+}
+int is_gone(::knote*, long) {
+  return 1;
+}
 
 constexpr ::filterops kTimerOps = {0, nullptr, detach_nothing, is_due};
 constexpr ::filterops kUserOps = {0, nullptr, detach_nothing, is_triggered};
-constexpr ::filterops kGoneOps = {1, nullptr, detach_nothing, is_gone};  // What was watched is no more.
+constexpr ::filterops kGoneOps = {1, nullptr, detach_nothing,
+                                  is_gone};  // What was watched is no more.
 
-bool is_descriptor(short filter) { return filter == EVFILT_READ || filter == EVFILT_WRITE; }
+bool is_descriptor(short filter) {
+  return filter == EVFILT_READ || filter == EVFILT_WRITE;
+}
 
 ::kevent describe(const ::knote& kn) {
   return {kn.kn_id, kn.kn_filter, kn.kn_flags, kn.kn_fflags, kn.kn_data, kn.kn_udata};
@@ -39,7 +48,8 @@ struct Kqueue::TimerPlan {
 std::optional<Kqueue::TimerPlan> Kqueue::plan_timer(unsigned fflags, int64_t data, unsigned flags) {
   int64_t scale = 0;
   switch (fflags & kTimerUnits) {
-    case 0: case NOTE_MSECONDS: scale = 1'000'000; break;
+    case 0:
+    case NOTE_MSECONDS: scale = 1'000'000; break;
     case NOTE_SECONDS: scale = 1'000'000'000; break;
     case NOTE_USECONDS: scale = 1'000; break;
     case NOTE_NSECONDS: scale = 1; break;
@@ -63,8 +73,8 @@ struct Kqueue::Lock {
   Kqueue& queue;
 };
 
-// Runs a filter's function on a knote: in flux, so that it stays, and without the queue's lock, which comes
-// after the list's.
+// Runs a filter's function on a knote: in flux, so that it stays, and without the queue's lock,
+// which comes after the list's.
 template <class F>
 void Kqueue::without_lock(Note& note, F&& function) {
   ++note.in_flux;
@@ -175,8 +185,7 @@ int Kqueue::add(const ::kevent& request) {
 
 int Kqueue::attach(Note& note) {
   if (note.kn_filter == EVFILT_TIMER) {
-    const std::optional<TimerPlan> plan =
-        plan_timer(note.kn_sfflags, note.kn_sdata, note.kn_flags);
+    const std::optional<TimerPlan> plan = plan_timer(note.kn_sfflags, note.kn_sdata, note.kn_flags);
     if (!plan) return EINVAL;
     note.kn_fop = &kTimerOps;
     note.kn_flags |= EV_CLEAR;
@@ -185,8 +194,8 @@ int Kqueue::attach(Note& note) {
   }
   if (note.kn_filter == EVFILT_USER) {
     note.kn_fop = &kUserOps;
-    const ::kevent request = {note.kn_id, note.kn_filter,  note.kn_flags, note.kn_sfflags,
-                              note.kn_sdata, note.kn_udata};
+    const ::kevent request = {note.kn_id,      note.kn_filter, note.kn_flags,
+                              note.kn_sfflags, note.kn_sdata,  note.kn_udata};
     note.kn_sfflags = 0;
     touch_user(note, request);
     return 0;
@@ -324,8 +333,8 @@ void Kqueue::touch_user(Note& note, const ::kevent& request) {
 
 // ---- Delivery.
 
-// One pass over the active list: each knote there is asked once. `skipped` says that some could not be, because
-// another call is working on them.
+// One pass over the active list: each knote there is asked once. `skipped` says that some could not
+// be, because another call is working on them.
 size_t Kqueue::scan(std::span<::kevent> events, bool& skipped) {
   size_t filled = 0;
   for (size_t left = active_count_; left != 0 && filled < events.size(); --left) {

@@ -1,20 +1,22 @@
-// kqueue(2) and kevent(2): a program's list of things to be told about, and the queue of what has happened.
+// kqueue(2) and kevent(2): a program's list of things to be told about, and the queue of what has
+// happened.
 //
 //   kevent(changes) --> knotes by (ident, filter)          +--> active list --> kevent(events)
 //                        |  READ, WRITE: on the thing's knlist --'
 //                        |  TIMER: by deadline in timers_ -------'
 //                        |  USER: NOTE_TRIGGER ------------------'
 //
-// Model: a knote is active when its filter last said so, and is then asked again when it is about to be
-// delivered: what is reported is the state at that moment, not at the event's. After delivery it stays active
-// (level), is reset (EV_CLEAR), disabled (EV_DISPATCH) or deleted (EV_ONESHOT).
+// Model: a knote is active when its filter last said so, and is then asked again when it is about
+// to be delivered: what is reported is the state at that moment, not at the event's. After delivery
+// it stays active (level), is reset (EV_CLEAR), disabled (EV_DISPATCH) or deleted (EV_ONESHOT).
 //
-// A timer needs no callout: the queue looks at the time when it is asked, and waits no longer than the next
-// deadline. Programs on a loop use set_ready_hook() and next_deadline() instead of waiting.
+// A timer needs no callout: the queue looks at the time when it is asked, and waits no longer than
+// the next deadline. Programs on a loop use set_ready_hook() and next_deadline() instead of
+// waiting.
 //
-// Threads: safe to call from any thread that the Monitor serialises. The monitor's lock is not held while a
-// filter's function runs; a knote that such a call works on is `in flux`, and others wait for it.
-// Left out: signal, process and vnode filters.
+// Threads: safe to call from any thread that the Monitor serialises. The monitor's lock is not held
+// while a filter's function runs; a knote that such a call works on is `in flux`, and others wait
+// for it. Left out: signal, process and vnode filters.
 #pragma once
 
 #include <functional>
@@ -36,11 +38,11 @@ class Kqueue;
 // A knote with what the queue keeps about it. Every ::knote that a filter sees is one of these.
 struct Note : ::knote {
   Kqueue* queue = nullptr;
-  ListLink on_active;        // Its filter said yes; delivery will ask again.
+  ListLink on_active;  // Its filter said yes; delivery will ask again.
   bool is_disabled = false;
-  uint32_t in_flux = 0;      // Calls that work on it without the lock.
-  Instant due = kNever;      // TIMER.
-  Duration period{};         // TIMER; zero when it fires once.
+  uint32_t in_flux = 0;  // Calls that work on it without the lock.
+  Instant due = kNever;  // TIMER.
+  Duration period{};     // TIMER; zero when it fires once.
 };
 
 struct KqueueCounters {
@@ -60,17 +62,17 @@ class Kqueue {
   Kqueue(const Kqueue&) = delete;
   Kqueue& operator=(const Kqueue&) = delete;
 
-  // Applies `changes`, then fills `events` and returns how many; waits for the first until `timeout` (nullopt:
-  // for ever; zero: not at all). A change that fails, or carries EV_RECEIPT, takes a place in `events` with
-  // EV_ERROR and an errno in data. Errors: that of a failed change when `events` is full or empty;
-  // interrupted. Changes made before the error stay made.
+  // Applies `changes`, then fills `events` and returns how many; waits for the first until
+  // `timeout` (nullopt: for ever; zero: not at all). A change that fails, or carries EV_RECEIPT,
+  // takes a place in `events` with EV_ERROR and an errno in data. Errors: that of a failed change
+  // when `events` is full or empty; interrupted. Changes made before the error stay made.
   Result<size_t> kevent(std::span<const ::kevent> changes, std::span<::kevent> events,
                         std::optional<Duration> timeout);
 
   // close(2): deletes every knote on the descriptor `ident`.
   void descriptor_closed(uintptr_t ident);
-  // Detaches every knote whose filter functions lie in [begin, end): code about to be unmapped. They are
-  // delivered once more with EV_EOF. Returns how many there were.
+  // Detaches every knote whose filter functions lie in [begin, end): code about to be unmapped.
+  // They are delivered once more with EV_EOF. Returns how many there were.
   size_t detach_code(const void* begin, const void* end);
 
   // Called with the lock held when the queue stops being empty.

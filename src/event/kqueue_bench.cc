@@ -1,4 +1,5 @@
-// Figures of kqueue: registering and firing must stay linear to 100,000 knotes, under 1 us an event.
+// Figures of kqueue: registering and firing must stay linear to 100,000 knotes, under 1 us an
+// event.
 #include <benchmark/benchmark.h>
 
 #include <vector>
@@ -33,7 +34,9 @@ class Table : public Descriptors {
   std::vector<std::shared_ptr<Byte>> things;
 };
 
-::kevent add(uintptr_t fd) { return {fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, nullptr}; }
+::kevent add(uintptr_t fd) {
+  return {fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, nullptr};
+}
 
 void BM_KqueueRegister(benchmark::State& state) {
   VirtualLoop loop;

@@ -1,7 +1,7 @@
 // A lock and a place to wait, given to a room that has neither threads nor a clock.
 //
-// Whoever owns the threads (or fibers, or nothing but a loop) implements it. A waiter may wake for no reason;
-// it looks again.
+// Whoever owns the threads (or fibers, or nothing but a loop) implements it. A waiter may wake for
+// no reason; it looks again.
 #pragma once
 
 #include "core/loop.h"
@@ -16,14 +16,15 @@ class Monitor {
   virtual ~Monitor() = default;
   virtual void lock() = 0;
   virtual void unlock() = 0;
-  // Lets go of the lock, waits for notify_all() or `deadline` (kNever: for ever), takes the lock again.
-  // With Signals::Caught a signal ends the wait. REQUIRES: the lock is held, once.
+  // Lets go of the lock, waits for notify_all() or `deadline` (kNever: for ever), takes the lock
+  // again. With Signals::Caught a signal ends the wait. REQUIRES: the lock is held, once.
   virtual Wake wait(Instant deadline, Signals signals) = 0;
   virtual void notify_all() = 0;  // REQUIRES: the lock is held.
   virtual Instant now() = 0;
 };
 
-// For what lives on one loop: no lock is needed, and waiting is impossible, so a wait has always timed out.
+// For what lives on one loop: no lock is needed, and waiting is impossible, so a wait has always
+// timed out.
 class LoopMonitor final : public Monitor {
  public:
   explicit LoopMonitor(Loop& loop) : loop_(loop) {}

@@ -10,8 +10,8 @@ namespace wh::event {
 class Selectable {
  public:
   virtual ~Selectable() = default;
-  // Attaches `kn` to the filter named in kn_filter: sets kn_fop, and puts it on a list whose owner calls
-  // note_list_event(). Returns 0 or an errno (EINVAL: no such filter here).
+  // Attaches `kn` to the filter named in kn_filter: sets kn_fop, and puts it on a list whose owner
+  // calls note_list_event(). Returns 0 or an errno (EINVAL: no such filter here).
   virtual int kqfilter(::knote& kn) = 0;
 };
 

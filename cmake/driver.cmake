@@ -1,0 +1,18 @@
+# wh_driver(NAME FILES...): a character device driver, built to NAME.so where `kldload NAME` finds it.
+#
+# Drivers are FreeBSD's C, so they are compiled as FreeBSD's kernel is: without the warnings about signedness
+# that the house's own code obeys. -fexceptions lets a panic unwind through them.
+set(WH_DRIVER_DIR ${CMAKE_BINARY_DIR}/lib/wheelhouse/dev)
+add_custom_target(drivers)
+function(wh_driver name)
+  add_library(driver_${name} MODULE ${ARGN})
+  target_include_directories(driver_${name} SYSTEM PRIVATE ${CMAKE_SOURCE_DIR}/include/freebsd)
+  target_include_directories(driver_${name} PRIVATE ${CMAKE_SOURCE_DIR}/src)
+  target_compile_definitions(driver_${name} PRIVATE WH_DRIVER)
+  target_compile_options(driver_${name} PRIVATE -fexceptions -fvisibility=hidden
+                         -Wno-sign-compare -Wno-unused-parameter -Wno-conversion
+                         -Wno-sign-conversion -Wno-shadow -Wno-pedantic)
+  set_target_properties(driver_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
+                        LIBRARY_OUTPUT_DIRECTORY ${WH_DRIVER_DIR})
+  add_dependencies(drivers driver_${name})
+endfunction()

@@ -1,0 +1,472 @@
+// Several echo devices, echo0 and echo1: the same driver, a softc each.
+//
+// After "Character Device Driver Tutorial", part 2, listings 1 to 10, and part 1, "Per-Instance Data".
+#include <sys/param.h>
+#include <sys/conf.h>
+#include <sys/event.h>
+#include <sys/fcntl.h>
+#include <sys/filio.h>
+#include <sys/ioccom.h>
+#include <sys/kernel.h>
+#include <sys/lock.h>
+#include <sys/malloc.h>
+#include <sys/module.h>
+#include <sys/poll.h>
+#include <sys/selinfo.h>
+#include <sys/sx.h>
+#include <sys/systm.h>
+#include <sys/uio.h>
+
+#include "echodev.h"
+
+MALLOC_DEFINE(M_ECHODEV, "echodev", "Buffers for echo device");
+
+#define ECHO_INSTANCES 2
+
+struct echodev_softc {
+    struct cdev *dev;
+    char *buf;
+    size_t len;
+    size_t valid;
+    struct sx lock;
+    struct selinfo rsel;
+    struct selinfo wsel;
+    u_int writers;
+    bool dying;
+};
+
+static void echo_kqread_detach(struct knote *kn);
+static int echo_kqread_event(struct knote *kn, long hint);
+static void echo_kqwrite_detach(struct knote *kn);
+static int echo_kqwrite_event(struct knote *kn, long hint);
+
+static struct filterops echo_read_filterops = {
+    .f_isfd = 1,
+    .f_detach = echo_kqread_detach,
+    .f_event = echo_kqread_event
+};
+
+static struct filterops echo_write_filterops = {
+    .f_isfd = 1,
+    .f_detach = echo_kqwrite_detach,
+    .f_event = echo_kqwrite_event
+};
+
+static int
+echo_open(struct cdev *dev, int fflag, int devtype, struct thread *td)
+{
+    struct echodev_softc *sc = dev->si_drv1;
+
+    if ((fflag & FWRITE) != 0) {
+        /* Increase the number of writers. */
+        sx_xlock(&sc->lock);
+        if (sc->writers == UINT_MAX) {
+            sx_xunlock(&sc->lock);
+            return (EBUSY);
+        }
+        sc->writers++;
+        sx_xunlock(&sc->lock);
+    }
+    return (0);
+}
+
+static int
+echo_close(struct cdev *dev, int fflag, int devtype, struct thread *td)
+{
+    struct echodev_softc *sc = dev->si_drv1;
+
+    if ((fflag & FWRITE) != 0) {
+        sx_xlock(&sc->lock);
+        sc->writers--;
+        if (sc->writers == 0) {
+            /* Wakeup any waiting readers. */
+            wakeup(sc);
+            selwakeup(&sc->rsel);
+            KNOTE_LOCKED(&sc->rsel.si_note, 0);
+        }
+        sx_xunlock(&sc->lock);
+    }
+    return (0);
+}
+
+static int
+echo_read(struct cdev *dev, struct uio *uio, int ioflag)
+{
+    struct echodev_softc *sc = dev->si_drv1;
+    size_t todo;
+    int error;
+
+    if (uio->uio_resid == 0)
+        return (0);
+
+    sx_xlock(&sc->lock);
+
+    /* Wait for bytes to read. */
+    while (sc->valid == 0 && sc->writers != 0) {
+        if (sc->dying)
+            error = ENXIO;
+        else if (ioflag & O_NONBLOCK)
+            error = EWOULDBLOCK;
+        else
+            error = sx_sleep(sc, &sc->lock, PCATCH, "echord", 0);
+        if (error != 0) {
+            sx_xunlock(&sc->lock);
+            return (error);
+        }
+    }
+
+    todo = MIN(uio->uio_resid, sc->valid);
+    error = uiomove(sc->buf, todo, uio);
+    if (error == 0) {
+        /* Wakeup any waiting writers. */
+        if (sc->valid == sc->len)
+            wakeup(sc);
+
+        sc->valid -= todo;
+        memmove(sc->buf, sc->buf + todo, sc->valid);
+        selwakeup(&sc->wsel);
+        KNOTE_LOCKED(&sc->wsel.si_note, 0);
+    }
+    sx_xunlock(&sc->lock);
+    return (error);
+}
+
+static int
+echo_write(struct cdev *dev, struct uio *uio, int ioflag)
+{
+    struct echodev_softc *sc = dev->si_drv1;
+    size_t todo;
+    int error;
+
+    error = 0;
+    sx_xlock(&sc->lock);
+    while (uio->uio_resid != 0) {
+
+        /* Wait for space to write. */
+        while (sc->valid == sc->len) {
+            if (sc->dying)
+                error = ENXIO;
+            else if (ioflag & O_NONBLOCK)
+                error = EWOULDBLOCK;
+            else
+                error = sx_sleep(sc, &sc->lock, PCATCH, "echowr", 0);
+            if (error != 0) {
+                sx_xunlock(&sc->lock);
+                return (error);
+            }
+        }
+
+        todo = MIN(uio->uio_resid, sc->len - sc->valid);
+        error = uiomove(sc->buf + sc->valid, todo, uio);
+        if (error != 0)
+            break;
+
+        /* Wakeup any waiting readers. */
+        if (sc->valid == 0)
+            wakeup(sc);
+
+        sc->valid += todo;
+        selwakeup(&sc->rsel);
+        KNOTE_LOCKED(&sc->rsel.si_note, 0);
+    }
+    sx_xunlock(&sc->lock);
+    return (error);
+}
+
+static int
+echo_ioctl(struct cdev *dev, u_long cmd, caddr_t data, int fflag,
+    struct thread *td)
+{
+    struct echodev_softc *sc = dev->si_drv1;
+    int error;
+
+    switch (cmd) {
+    case ECHODEV_GBUFSIZE:
+        sx_slock(&sc->lock);
+        *(size_t *)data = sc->len;
+        sx_sunlock(&sc->lock);
+        error = 0;
+        break;
+    case ECHODEV_SBUFSIZE:
+    {
+        size_t new_len;
+
+        if ((fflag & FWRITE) == 0) {
+            error = EPERM;
+            break;
+        }
+
+        error = 0;
+        new_len = *(size_t *)data;
+        sx_xlock(&sc->lock);
+        if (new_len == sc->len) {
+            /* Nothing to do. */
+        } else if (new_len < sc->len) {
+            /* Data that would not fit is not thrown away. */
+            if (new_len < sc->valid)
+                error = EBUSY;
+            else
+                sc->len = new_len;
+        } else {
+            sc->buf = reallocf(sc->buf, new_len, M_ECHODEV,
+                M_WAITOK | M_ZERO);
+            sc->len = new_len;
+
+            /* Wakeup any waiting writers. */
+            wakeup(sc);
+            selwakeup(&sc->wsel);
+            KNOTE_LOCKED(&sc->wsel.si_note, 0);
+        }
+        sx_xunlock(&sc->lock);
+        break;
+    }
+    case ECHODEV_CLEAR:
+        if ((fflag & FWRITE) == 0) {
+            error = EPERM;
+            break;
+        }
+
+        sx_xlock(&sc->lock);
+        memset(sc->buf, 0, sc->len);
+
+        /* Wakeup any waiting writers. */
+        if (sc->valid == sc->len)
+            wakeup(sc);
+
+        sc->valid = 0;
+        selwakeup(&sc->wsel);
+        KNOTE_LOCKED(&sc->wsel.si_note, 0);
+        sx_xunlock(&sc->lock);
+        error = 0;
+        break;
+    case FIONBIO:
+        /* O_NONBLOCK is supported. */
+        error = 0;
+        break;
+    case FIOASYNC:
+        /* O_ASYNC is not supported. */
+        if (*(int *)data != 0)
+            error = EINVAL;
+        else
+            error = 0;
+        break;
+    case FIONREAD:
+        sx_slock(&sc->lock);
+        *(int *)data = MIN(INT_MAX, sc->valid);
+        sx_sunlock(&sc->lock);
+        error = 0;
+        break;
+    case FIONWRITE:
+        sx_slock(&sc->lock);
+        *(int *)data = MIN(INT_MAX, sc->len - sc->valid);
+        sx_sunlock(&sc->lock);
+        error = 0;
+        break;
+    default:
+        error = ENOTTY;
+        break;
+    }
+    return (error);
+}
+
+static int
+echo_poll(struct cdev *dev, int events, struct thread *td)
+{
+    struct echodev_softc *sc = dev->si_drv1;
+    int revents;
+
+    revents = 0;
+    sx_slock(&sc->lock);
+    if (sc->valid != 0 || sc->writers == 0)
+        revents |= events & (POLLIN | POLLRDNORM);
+    if (sc->valid < sc->len)
+        revents |= events & (POLLOUT | POLLWRNORM);
+    if (revents == 0) {
+        if ((events & (POLLIN | POLLRDNORM)) != 0)
+            selrecord(td, &sc->rsel);
+        if ((events & (POLLOUT | POLLWRNORM)) != 0)
+            selrecord(td, &sc->wsel);
+    }
+    sx_sunlock(&sc->lock);
+    return (revents);
+}
+
+static void
+echo_kqread_detach(struct knote *kn)
+{
+    struct echodev_softc *sc = kn->kn_hook;
+
+    knlist_remove(&sc->rsel.si_note, kn, 0);
+}
+
+static int
+echo_kqread_event(struct knote *kn, long hint)
+{
+    struct echodev_softc *sc = kn->kn_hook;
+
+    kn->kn_data = sc->valid;
+    if (sc->writers == 0) {
+        kn->kn_flags |= EV_EOF;
+        return (1);
+    }
+    kn->kn_flags &= ~EV_EOF;
+    return (kn->kn_data > 0);
+}
+
+static void
+echo_kqwrite_detach(struct knote *kn)
+{
+    struct echodev_softc *sc = kn->kn_hook;
+
+    knlist_remove(&sc->wsel.si_note, kn, 0);
+}
+
+static int
+echo_kqwrite_event(struct knote *kn, long hint)
+{
+    struct echodev_softc *sc = kn->kn_hook;
+
+    kn->kn_data = sc->len - sc->valid;
+    return (kn->kn_data > 0);
+}
+
+static int
+echo_kqfilter(struct cdev *dev, struct knote *kn)
+{
+    struct echodev_softc *sc = dev->si_drv1;
+
+    switch (kn->kn_filter) {
+    case EVFILT_READ:
+        kn->kn_fop = &echo_read_filterops;
+        kn->kn_hook = sc;
+        knlist_add(&sc->rsel.si_note, kn, 0);
+        return (0);
+    case EVFILT_WRITE:
+        kn->kn_fop = &echo_write_filterops;
+        kn->kn_hook = sc;
+        knlist_add(&sc->wsel.si_note, kn, 0);
+        return (0);
+    default:
+        return (EINVAL);
+    }
+}
+
+static void
+echo_knl_lock(void *arg)
+{
+    sx_xlock((struct sx *)arg);
+}
+
+static void
+echo_knl_unlock(void *arg)
+{
+    sx_xunlock((struct sx *)arg);
+}
+
+static void
+echo_knl_assert_lock(void *arg, int what)
+{
+    if (what == LA_LOCKED)
+        sx_assert((struct sx *)arg, SA_XLOCKED);
+    else
+        sx_assert((struct sx *)arg, SA_UNLOCKED);
+}
+
+static struct cdevsw echo_cdevsw = {
+    .d_version = D_VERSION,
+    .d_flags = D_TRACKCLOSE,
+    .d_open = echo_open,
+    .d_close = echo_close,
+    .d_read = echo_read,
+    .d_write = echo_write,
+    .d_ioctl = echo_ioctl,
+    .d_poll = echo_poll,
+    .d_kqfilter = echo_kqfilter,
+    .d_name = "echo"
+};
+
+static int
+echodev_create(struct echodev_softc **scp, size_t len, int unit)
+{
+    struct make_dev_args args;
+    struct echodev_softc *sc;
+    int error;
+
+    sc = malloc(sizeof(*sc), M_ECHODEV, M_WAITOK | M_ZERO);
+    sx_init(&sc->lock, "echo");
+    sc->buf = malloc(len, M_ECHODEV, M_WAITOK | M_ZERO);
+    sc->len = len;
+    knlist_init(&sc->rsel.si_note, &sc->lock, echo_knl_lock,
+        echo_knl_unlock, echo_knl_assert_lock);
+    knlist_init(&sc->wsel.si_note, &sc->lock, echo_knl_lock,
+        echo_knl_unlock, echo_knl_assert_lock);
+    make_dev_args_init(&args);
+    args.mda_flags = MAKEDEV_WAITOK | MAKEDEV_CHECKNAME;
+    args.mda_devsw = &echo_cdevsw;
+    args.mda_uid = UID_ROOT;
+    args.mda_gid = GID_WHEEL;
+    args.mda_mode = 0600;
+    args.mda_unit = unit;
+    args.mda_si_drv1 = sc;
+    error = make_dev_s(&args, &sc->dev, "echo%d", unit);
+    if (error != 0) {
+        knlist_destroy(&sc->rsel.si_note);
+        knlist_destroy(&sc->wsel.si_note);
+        free(sc->buf, M_ECHODEV);
+        sx_destroy(&sc->lock);
+        free(sc, M_ECHODEV);
+    } else
+        *scp = sc;
+    return (error);
+}
+
+static void
+echodev_destroy(struct echodev_softc *sc)
+{
+    if (sc->dev != NULL) {
+        /* Force any sleeping threads to exit the driver. */
+        sx_xlock(&sc->lock);
+        sc->dying = true;
+        wakeup(sc);
+        sx_xunlock(&sc->lock);
+
+        destroy_dev(sc->dev);
+    }
+    knlist_clear(&sc->rsel.si_note, 0);
+    knlist_clear(&sc->wsel.si_note, 0);
+    seldrain(&sc->rsel);
+    seldrain(&sc->wsel);
+    knlist_destroy(&sc->rsel.si_note);
+    knlist_destroy(&sc->wsel.si_note);
+    free(sc->buf, M_ECHODEV);
+    sx_destroy(&sc->lock);
+    free(sc, M_ECHODEV);
+}
+
+static int
+echodev_modevent(module_t mod, int type, void *data)
+{
+    static struct echodev_softc *echo_softc[ECHO_INSTANCES];
+    int error, unit;
+
+    switch (type) {
+    case MOD_LOAD:
+        for (unit = 0; unit < ECHO_INSTANCES; unit++) {
+            error = echodev_create(&echo_softc[unit], 64, unit);
+            if (error != 0) {
+                while (unit-- > 0)
+                    echodev_destroy(echo_softc[unit]);
+                return (error);
+            }
+        }
+        return (0);
+    case MOD_UNLOAD:
+        for (unit = 0; unit < ECHO_INSTANCES; unit++)
+            echodev_destroy(echo_softc[unit]);
+        return (0);
+    default:
+        return (EOPNOTSUPP);
+    }
+}
+
+DEV_MODULE(echodev, echodev_modevent, NULL);

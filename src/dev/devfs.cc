@@ -1,0 +1,176 @@
+#include "dev/devfs.h"
+
+#include <cerrno>
+
+#include "dev/kernel.h"
+
+namespace wh::dev {
+
+// FreeBSD's rules: leading and doubled slashes vanish; "." and ".." and an empty name are refused.
+int Devfs::check_name(std::string_view name, std::string& clean) const {
+  clean.clear();
+  while (!name.empty()) {
+    const size_t slash = std::min(name.find('/'), name.size());
+    const std::string_view part = name.substr(0, slash);
+    name.remove_prefix(std::min(slash + 1, name.size()));
+    if (part.empty()) continue;
+    if (part == "." || part == "..") return EINVAL;
+    if (!clean.empty()) clean += '/';
+    clean += part;
+  }
+  if (clean.empty()) return EINVAL;
+  return clean.size() > SPECNAMELEN ? ENAMETOOLONG : 0;
+}
+
+// Puts a device under a name that is neither taken, nor a directory, nor below a device.
+int Devfs::insert(std::string_view name, std::shared_ptr<Device> device, bool gracefully) {
+  const MachineLock guard(kernel_.machine());
+  const std::string as_directory = std::string(name) + "/";
+  const auto below = names_.lower_bound(as_directory);
+  bool taken =
+      names_.contains(name) || (below != names_.end() && below->first.starts_with(as_directory));
+  for (size_t at = name.find('/'); at != std::string_view::npos; at = name.find('/', at + 1)) {
+    taken = taken || names_.contains(name.substr(0, at));
+  }
+  if (taken) {
+    if (!gracefully) {
+      kernel_.reports().blame(Misdeed::NameExists,
+                              fmt::format("make_dev_s {} without MAKEDEV_CHECKNAME", name));
+    }
+    return EEXIST;
+  }
+  if (names_.size() >= kMaxDevices) return ENOMEM;
+  if (device->inode == 0) device->inode = next_inode_++;
+  names_.emplace(std::string(name), std::move(device));
+  return 0;
+}
+
+int Devfs::make(const ::make_dev_args& args, const std::string& name, ::cdev** out) {
+  *out = nullptr;
+  if (args.mda_devsw == nullptr) return ENXIO;
+  if (args.mda_devsw->d_version != D_VERSION) return EINVAL;
+  std::string clean;
+  if (const int error = check_name(name, clean); error != 0) return error;
+  auto device = std::make_shared<Device>(kernel_, args, clean);
+  // A driver may be called before make_dev_s returns; it finds its si_drv1 set.
+  *out = device.get();
+  const int error = insert(clean, std::move(device), (args.mda_flags & MAKEDEV_CHECKNAME) != 0);
+  if (error != 0) *out = nullptr;
+  return error;
+}
+
+int Devfs::make_alias(::cdev& target, const std::string& name, ::cdev** out) {
+  *out = nullptr;
+  std::string clean;
+  if (const int error = check_name(name, clean); error != 0) return error;
+  const std::shared_ptr<Device> device = find(target.si_name);
+  if (device == nullptr) return ENXIO;
+  if (const int error = insert(clean, device, true); error != 0) return error;
+  auto alias = std::make_unique<::cdev>(target);
+  *alias->si_name = '\0';
+  clean.copy(alias->si_name, SPECNAMELEN);
+  alias->si_name[clean.size()] = '\0';
+  *out = alias.get();
+  const MachineLock guard(kernel_.machine());
+  aliases_.emplace(*out, std::move(alias));
+  return 0;
+}
+
+void Devfs::destroy(::cdev& dev) {
+  kernel_.machine().point();
+  ::thread& td = kernel_.machine().current();
+  kernel_.machine().lock();
+  if (const auto alias = aliases_.find(&dev); alias != aliases_.end()) {
+    names_.erase(alias->second->si_name);
+    aliases_.erase(alias);
+    kernel_.machine().unlock();
+    return;
+  }
+  std::shared_ptr<Device> device;
+  for (auto it = names_.begin(); it != names_.end();) {
+    if (it->second.get() == &dev) {
+      device = it->second;
+      it = names_.erase(it);
+    } else {
+      ++it;
+    }
+  }
+  kernel_.machine().unlock();
+  if (device == nullptr) {
+    kernel_.reports().blame(Misdeed::DoubleDestroy, "destroy_dev of a device that is gone");
+    return;
+  }
+  if (td.device == device.get()) {
+    kernel_.reports().blame(
+        Misdeed::DoubleDestroy,
+        fmt::format("destroy_dev of {} from its own {}, which would wait for itself; scheduled",
+                    device->name(), td.method.load()));
+    kernel_.machine().lock();
+    names_.emplace(device->name(), device);
+    kernel_.machine().unlock();
+    schedule_destroy(dev, nullptr);
+    return;
+  }
+  device->state_.fetch_or(Device::kGone);
+  if (device->devsw_->d_purge != nullptr && device->threads_inside() != 0) {
+    device->devsw_->d_purge(device.get());
+  }
+  kernel_.machine().lock();
+  while (device->threads_inside() != 0) {
+    kernel_.sleepq().enqueue(td, &device->state_, "devdrn");
+    kernel_.sleepq().wait(td, kNever, false);
+  }
+  kernel_.machine().unlock();
+  kernel_.device_gone(*device);
+}
+
+void Devfs::schedule_destroy(::cdev& dev, std::function<void()> done) {
+  {
+    const MachineLock guard(kernel_.machine());
+    ++scheduled_;
+  }
+  kernel_.machine().spawn("devdtr", [this, &dev, done = std::move(done)] {
+    destroy(dev);
+    if (done) done();
+    const MachineLock guard(kernel_.machine());
+    if (--scheduled_ == 0) kernel_.sleepq().wakeup(&scheduled_);
+  });
+}
+
+void Devfs::drain() {
+  ::thread& td = kernel_.machine().current();
+  const MachineLock guard(kernel_.machine());
+  while (scheduled_ != 0) {
+    kernel_.sleepq().enqueue(td, &scheduled_, "devdtr");
+    kernel_.sleepq().wait(td, kNever, false);
+  }
+}
+
+std::shared_ptr<Device> Devfs::find(std::string_view name) const {
+  const MachineLock guard(kernel_.machine());
+  const auto it = names_.find(name);
+  return it == names_.end() ? nullptr : it->second;
+}
+
+std::vector<std::shared_ptr<Device>> Devfs::devices() const {
+  const MachineLock guard(kernel_.machine());
+  std::vector<std::shared_ptr<Device>> all;
+  for (const auto& [name, device] : names_) all.push_back(device);
+  return all;
+}
+
+std::vector<std::string> Devfs::list(std::string_view directory) const {
+  const MachineLock guard(kernel_.machine());
+  std::vector<std::string> out;
+  const std::string prefix = directory.empty() ? "" : std::string(directory) + "/";
+  for (auto it = names_.lower_bound(prefix); it != names_.end() && it->first.starts_with(prefix);
+       ++it) {
+    const std::string_view rest = std::string_view(it->first).substr(prefix.size());
+    const size_t slash = rest.find('/');
+    std::string name(rest.substr(0, slash == std::string_view::npos ? slash : slash + 1));
+    if (out.empty() || out.back() != name) out.push_back(std::move(name));
+  }
+  return out;
+}
+
+}  // namespace wh::dev

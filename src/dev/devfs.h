@@ -1,0 +1,50 @@
+// devfs(5): the names of devices, and their making and destroying.
+//
+// Names may contain '/', which makes directories; those exist while something is below them. Names
+// are bounded by SPECNAMELEN, their number by kMaxDevices.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dev/device.h"
+
+namespace wh::dev {
+
+class Devfs {
+ public:
+  static constexpr size_t kMaxDevices = 65536;
+
+  explicit Devfs(Kernel& kernel) : kernel_(kernel) {}
+
+  // make_dev_s(9). Returns 0, or EINVAL (name), ENAMETOOLONG, EEXIST, ENOMEM, ENXIO (no driver).
+  int make(const ::make_dev_args& args, const std::string& name, ::cdev** out);
+  int make_alias(::cdev& target, const std::string& name, ::cdev** out);
+  // destroy_dev(9): waits until no thread is inside the driver through this device.
+  void destroy(::cdev& dev);
+  // destroy_dev_sched(9): the same on another thread; `done` runs after it.
+  void schedule_destroy(::cdev& dev, std::function<void()> done);
+  // Waits until every scheduled destruction is done.
+  void drain();
+
+  // Null when there is none.
+  std::shared_ptr<Device> find(std::string_view name) const;
+  std::vector<std::shared_ptr<Device>> devices() const;
+  // Names directly below `directory` ("" for the root); those that are directories end in '/'.
+  std::vector<std::string> list(std::string_view directory) const;
+
+ private:
+  int check_name(std::string_view name, std::string& clean) const;
+  int insert(std::string_view name, std::shared_ptr<Device> device, bool check_only_names);
+
+  Kernel& kernel_;
+  std::map<std::string, std::shared_ptr<Device>, std::less<>> names_;
+  std::map<::cdev*, std::unique_ptr<::cdev>> aliases_;
+  uint64_t next_inode_ = 2;
+  size_t scheduled_ = 0;
+};
+
+}  // namespace wh::dev

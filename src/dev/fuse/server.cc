@@ -1,0 +1,205 @@
+#define FUSE_USE_VERSION 312
+#include "dev/fuse/server.h"
+
+#include <fuse3/fuse_lowlevel.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include "dev/fuse/control.h"
+#include "dev/fuse/operations.h"
+
+namespace wh::dev {
+
+Server::Server(Kernel& kernel, ThreadMachine& machine, MessageLog& log, std::string directory)
+    : kernel_(kernel),
+      machine_(machine),
+      log_(log),
+      directory_(std::move(directory)),
+      process_(kernel) {}
+
+Server::~Server() {
+  handles_.clear();
+  if (session_ != nullptr) ::fuse_session_destroy(session_);
+}
+
+Result<void> Server::mount() {
+  if (::access("/dev/fuse", R_OK | W_OK) != 0) {
+    return fail_with(static_cast<std::errc>(errno),
+                     "open /dev/fuse (without it, use the in-process interface)");
+  }
+  struct stat st {};
+  if (::stat(directory_.c_str(), &st) != 0) {
+    return fail_with(static_cast<std::errc>(errno), "mount on " + directory_);
+  }
+  if (!S_ISDIR(st.st_mode)) return fail("mount on {}: not a directory", directory_);
+  // Modes and owners are checked by Linux; as root, everybody may come in, as in /dev.
+  const std::string options = ::geteuid() == 0
+                                  ? "fsname=devfs,subtype=wh,default_permissions,allow_other"
+                                  : "fsname=devfs,subtype=wh,default_permissions";
+  std::string program = "wh", flag = "-o", value = options;
+  char* argv[] = {program.data(), flag.data(), value.data()};
+  ::fuse_args args = FUSE_ARGS_INIT(3, argv);
+  session_ = ::fuse_session_new(&args, &kOperations, sizeof kOperations, this);
+  ::fuse_opt_free_args(&args);
+  if (session_ == nullptr) return fail("mount on {}: libfuse refused the options", directory_);
+  if (::fuse_session_mount(session_, directory_.c_str()) != 0) {
+    ::fuse_session_destroy(session_);
+    session_ = nullptr;
+    return fail("mount on {}: refused (see above; as a user, fusermount3 must be installed)",
+                directory_);
+  }
+  return {};
+}
+
+void Server::serve() {
+  ::fuse_loop_config* config = ::fuse_loop_cfg_create();
+  ::fuse_loop_cfg_set_clone_fd(config, 0);
+  ::fuse_loop_cfg_set_max_threads(config, kMaxBusy + 24);
+  ::fuse_loop_cfg_set_idle_threads(config, 16);
+  ::fuse_session_loop_mt(session_, config);
+  ::fuse_loop_cfg_destroy(config);
+}
+
+void Server::unmount() {
+  ::fuse_session_unmount(session_);
+}
+
+// The unloading is a thread's own work: a driver that never returns must not take us with it.
+std::vector<std::string> Server::stop(Duration grace) {
+  auto is_unloaded = std::make_shared<std::atomic<bool>>(false);
+  std::thread([this, is_unloaded] {
+    kernel_.modules().unload_all();
+    *is_unloaded = true;
+  }).detach();
+  const Instant end = machine_.now() + grace;
+  const Instant polite = machine_.now() + grace / 2;
+  std::vector<std::string> inside;
+  for (;;) {
+    inside.clear();
+    const bool interrupts = machine_.now() >= polite;
+    machine_.each_thread([&](::thread& td) {
+      if (interrupts) kernel_.sleepq().interrupt(td);
+      const char* method = td.method.load();
+      const Device* device = td.device.load();
+      const char* wmesg = td.wmesg.load();
+      if (method == nullptr) return;
+      inside.push_back(fmt::format(
+          "{}{}{}, {}", method, device != nullptr ? " of " : "",
+          device != nullptr ? device->name() : "",
+          wmesg != nullptr ? fmt::format("asleep on \"{}\"", wmesg) : std::string("running")));
+    });
+    if (*is_unloaded) return {};
+    if (machine_.now() >= end) break;
+    std::this_thread::sleep_for(10ms);
+  }
+  if (inside.empty()) inside.push_back("a module's MOD_UNLOAD");
+  return inside;
+}
+
+// ---- Names. An inode number is given to a path when it is first looked up, and stays.
+
+std::string Server::path_of(uint64_t inode) {
+  const std::lock_guard guard(mutex_);
+  const auto it = paths_.find(inode);
+  return it == paths_.end() ? std::string() : it->second;
+}
+
+uint64_t Server::inode_of(const std::string& path) {
+  const std::lock_guard guard(mutex_);
+  const auto [it, is_new] = inodes_.try_emplace(path, next_inode_);
+  if (is_new) paths_.emplace(next_inode_++, path);
+  return it->second;
+}
+
+// What ls(1) shows of a path; false when there is nothing.
+bool Server::attributes(const std::string& path, uint64_t inode, struct stat& st) {
+  st = {};
+  st.st_ino = inode;
+  st.st_nlink = 1;
+  st.st_blksize = 4096;
+  const auto device = inode > 2 ? kernel_.devfs().find(path) : nullptr;
+  if (device != nullptr) {
+    st.st_mode = S_IFREG | device->mode;
+    st.st_uid = device->uid;
+    st.st_gid = device->gid;
+    const auto age = machine_.now() - device->created;
+    const auto made = std::chrono::system_clock::now() - age;
+    st.st_mtim.tv_sec = std::chrono::system_clock::to_time_t(
+        std::chrono::time_point_cast<std::chrono::seconds>(made));
+    st.st_atim = st.st_ctim = st.st_mtim;
+    return true;
+  }
+  st.st_uid = ::geteuid();
+  st.st_gid = ::getegid();
+  if (inode == 2) {
+    st.st_mode = S_IFREG | 0666;
+    return true;
+  }
+  if (inode != 1 && kernel_.devfs().list(path).empty()) return false;
+  st.st_mode = S_IFDIR | 0755;
+  st.st_nlink = 2;
+  return true;
+}
+
+// ---- The control file.
+
+std::string Server::command(const std::string& line, uint32_t uid, int& code) {
+  const size_t space = std::min(line.find(' '), line.size());
+  const std::string verb = line.substr(0, space);
+  const std::string rest = space < line.size() ? line.substr(space + 1) : "";
+  code = 0;
+  if (verb == "kldstat") return kernel_.modules().kldstat();
+  if (verb == "has-module") {
+    code = kernel_.modules().has_module(rest) ? 0 : ENOENT;
+    return "";
+  }
+  if (verb == "dmesg") return log_.text();
+  if (verb == "vmstat") return kernel_.memory().vmstat();
+  if (verb == "ls") return list_devices(kernel_);
+  if (uid != 0 && uid != ::geteuid()) {
+    code = EPERM;
+    return fmt::format("{}: only root and the user who mounted it may", verb);
+  }
+  if (verb == "kldload" || verb == "kldunload") {
+    const auto done = verb == "kldload" ? kernel_.modules().load(rest).map([](int) {})
+                                        : kernel_.modules().unload(rest);
+    if (done) return "";
+    code = static_cast<int>(done.error().code);
+    return done.error().text;
+  }
+  if (verb == "umount") {
+    ::kill(::getpid(), SIGTERM);  // The main thread waits for it.
+    return "";
+  }
+  code = EINVAL;
+  return fmt::format("{}: no such command", verb);
+}
+
+bool Server::may_watch(uint64_t descriptor, uint32_t uid) {
+  const std::lock_guard guard(mutex_);
+  const auto it = handles_.find(descriptor);
+  return it != handles_.end() && (uid == 0 || it->second.uid == uid);
+}
+
+std::string list_devices(Kernel& kernel) {
+  std::string out;
+  for (const auto& device : kernel.devfs().devices()) {
+    std::string mode = "c";
+    for (int bit = 8; bit >= 0; --bit) {
+      mode += ((device->mode >> bit) & 1) != 0 ? "xwr"[bit % 3] : '-';
+    }
+    const auto owner = [](uint32_t id, const char* zero) {
+      return id == 0 ? std::string(zero) : std::to_string(id);
+    };
+    out += fmt::format("{} 1 {} {} {:#x} {}\n", mode, owner(device->uid, "root"),
+                       owner(device->gid, "wheel"), device->inode, device->name());
+  }
+  return out;
+}
+
+}  // namespace wh::dev

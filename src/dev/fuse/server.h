@@ -1,0 +1,81 @@
+// devfs on a mount point: every request of the host's kernel becomes a system call of one Process.
+//
+//   cat /mnt/echo --> Linux VFS --> FUSE_READ --> a worker thread --> Process::read --> driver
+//
+// A device is a regular file to Linux, read and written directly (no page cache), so offsets, short
+// reads and EOF are the driver's. A worker that sleeps in a driver stays occupied; kMaxBusy of them
+// may, the next request is refused with EAGAIN and counted. FUSE_INTERRUPT becomes the thread's
+// signal, poll(2)'s wait a Selector. O_NONBLOCK set by fcntl shows in the next request and is then
+// put to the driver.
+//
+// stop(): drivers are unloaded (theirs is to wake their sleepers), then sleepers are interrupted,
+// then whoever still has not returned is named and left behind.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "dev/fuse/message_log.h"
+#include "dev/fuse/thread_machine.h"
+#include "dev/kernel.h"
+#include "dev/process.h"
+
+struct fuse_session;
+
+namespace wh::dev {
+
+class Server {
+ public:
+  static constexpr uint32_t kMaxBusy = 1000;  // Requests inside drivers at one time.
+
+  // `log` is what the kernel's console writes to.
+  Server(Kernel& kernel, ThreadMachine& machine, MessageLog& log, std::string directory);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Errors say what is missing: /dev/fuse, fusermount3, the directory.
+  Result<void> mount();
+  // Serves until somebody unmounts. Call it once, on a thread of its own.
+  void serve();
+  // Ends the drivers. Returns what never came back ("d_read of echo, asleep on ..."); empty when
+  // all did.
+  std::vector<std::string> stop(Duration grace);
+  void unmount();
+
+  uint64_t refused_busy() const { return refused_busy_.load(); }
+
+ private:
+  friend struct Operations;
+  class Request;
+  class Watch;
+  struct Handle {
+    std::shared_ptr<Watch> watch;  // Shared with polls in progress.
+    uint32_t uid;
+  };
+
+  std::string path_of(uint64_t inode);
+  uint64_t inode_of(const std::string& path);
+  bool attributes(const std::string& path, uint64_t inode, struct stat& st);
+  std::string command(const std::string& line, uint32_t uid, int& code);
+  bool may_watch(uint64_t descriptor, uint32_t uid);
+
+  Kernel& kernel_;
+  ThreadMachine& machine_;
+  MessageLog& log_;
+  const std::string directory_;
+  Process process_;
+  ::fuse_session* session_ = nullptr;
+  std::atomic<uint32_t> busy_{0};
+  std::atomic<uint64_t> refused_busy_{0};
+
+  std::mutex mutex_;  // Of what follows.
+  std::map<std::string, uint64_t> inodes_;
+  std::map<uint64_t, std::string> paths_;
+  uint64_t next_inode_ = 3;             // 1 is the root, 2 the control file.
+  std::map<uint64_t, Handle> handles_;  // By descriptor.
+};
+
+}  // namespace wh::dev

@@ -1,0 +1,90 @@
+#include "dev/fuse/thread_machine.h"
+
+namespace wh::dev {
+
+struct ThreadMachine::Record {
+  ::thread td;
+  std::condition_variable wake;
+  bool is_unparked = false;
+};
+
+namespace {
+
+// The calling thread's place in the machine it last called; a machine's id is never used again.
+struct Cached {
+  uint64_t machine = 0;
+  ::thread* td = nullptr;
+};
+thread_local Cached cached;
+std::atomic<uint64_t> next_machine{1};
+
+}  // namespace
+
+ThreadMachine::ThreadMachine() : id_(next_machine.fetch_add(1)) {}
+
+ThreadMachine::~ThreadMachine() {
+  for (std::thread& t : spawned_) t.join();
+}
+
+::thread& ThreadMachine::current() {
+  if (__builtin_expect(cached.machine == id_, 1)) return *cached.td;
+  Record& record = enlist();
+  cached = {id_, &record.td};
+  return record.td;
+}
+
+ThreadMachine::Record& ThreadMachine::enlist() {
+  const std::lock_guard guard(roster_);
+  std::unique_ptr<Record>& record = records_[std::this_thread::get_id()];
+  if (record == nullptr) {
+    record = std::make_unique<Record>();
+    record->td.tid = next_tid_++;
+    record->td.name = fmt::format("thread {}", record->td.tid);
+  }
+  return *record;
+}
+
+Instant ThreadMachine::now() {
+  return Instant(
+      std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
+}
+
+void ThreadMachine::park(::thread& td, Instant deadline) {
+  // Sound: every thread of this machine is the member of a Record, and its first.
+  static_assert(offsetof(Record, td) == 0);
+  auto& record = reinterpret_cast<Record&>(td);
+  std::unique_lock held(mutex_, std::adopt_lock);
+  const auto woken = [&] { return record.is_unparked; };
+  if (deadline == kNever) {
+    record.wake.wait(held, woken);
+  } else {
+    const std::chrono::steady_clock::time_point until(
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+            deadline.time_since_epoch()));
+    record.wake.wait_until(held, until, woken);
+  }
+  record.is_unparked = false;
+  held.release();
+}
+
+void ThreadMachine::unpark(::thread& td) {
+  auto& record = reinterpret_cast<Record&>(td);  // Sound: see park().
+  record.is_unparked = true;
+  record.wake.notify_one();
+}
+
+void ThreadMachine::spawn(std::string name, std::function<void()> body) {
+  const std::lock_guard guard(roster_);
+  spawned_.emplace_back([this, name = std::move(name), body = std::move(body)] {
+    current().name = name;
+    body();
+  });
+}
+
+void ThreadMachine::each_thread(const std::function<void(::thread&)>& see) {
+  const std::lock_guard roster(roster_);
+  const std::lock_guard guard(mutex_);
+  for (const auto& [id, record] : records_) see(record->td);
+}
+
+}  // namespace wh::dev

@@ -1,0 +1,46 @@
+// A kernel's machine on the host's threads and clock.
+//
+// Any host thread that calls in becomes one of the kernel's, and stays so until the machine goes. A
+// sleep is a wait on a condition variable of the thread's own; nothing spins.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "dev/machine.h"
+
+namespace wh::dev {
+
+class ThreadMachine final : public Machine {
+ public:
+  ThreadMachine();
+  ~ThreadMachine() override;  // Waits for spawned threads. REQUIRES: no other thread is inside.
+
+  ::thread& current() override;
+  Instant now() override;
+  void lock() override { mutex_.lock(); }
+  void unlock() override { mutex_.unlock(); }
+  void park(::thread& td, Instant deadline) override;
+  void unpark(::thread& td) override;
+  void spawn(std::string name, std::function<void()> body) override;
+
+  // Calls `see` for every thread the machine knows, with its lock held.
+  void each_thread(const std::function<void(::thread&)>& see);
+
+ private:
+  struct Record;
+  Record& enlist();
+
+  const uint64_t id_;  // Unlike every other machine's in this process.
+  std::mutex mutex_;
+  std::mutex roster_;
+  std::map<std::thread::id, std::unique_ptr<Record>> records_;
+  std::vector<std::thread> spawned_;
+  int next_tid_ = 100001;
+};
+
+}  // namespace wh::dev

@@ -1,0 +1,116 @@
+#include "dev/kernel.h"
+
+#include "dev/file.h"
+#include "dev/kpi_table.h"
+
+namespace wh::dev {
+
+void KernelMonitor::lock() {
+  kernel_.machine().lock();
+}
+void KernelMonitor::unlock() {
+  kernel_.machine().unlock();
+}
+Instant KernelMonitor::now() {
+  return kernel_.machine().now();
+}
+void KernelMonitor::notify_all() {
+  kernel_.sleepq().wakeup(this);
+}
+
+event::Monitor::Wake KernelMonitor::wait(Instant deadline, Signals signals) {
+  ::thread& td = kernel_.machine().current();
+  kernel_.sleepq().enqueue(td, this, "kqread");
+  switch (kernel_.sleepq().wait(td, deadline, signals == Signals::Caught)) {
+    case SleepQueues::Wake::Woken: return Wake::Notified;
+    case SleepQueues::Wake::TimedOut: return Wake::TimedOut;
+    case SleepQueues::Wake::Interrupted: return Wake::Interrupted;
+  }
+  UNREACHABLE();
+}
+
+struct Kernel::Table {
+  KpiTable kpi;
+};
+
+Kernel::Kernel(Machine& machine, ModuleLoader& loader, Config config)
+    : machine_(machine),
+      reports_(std::move(config.console)),
+      sleepq_(machine),
+      locks_(machine, sleepq_, reports_),
+      memory_(machine, reports_, config.memory),
+      selects_(machine),
+      devfs_(*this),
+      random_(config.seed),
+      table_(std::make_unique<Table>(Table{KpiTable(*this)})),
+      modules_(*this, loader) {
+  locks_.init(knlist_lock_, "knlist", 0);
+}
+
+Kernel::~Kernel() {
+  modules_.unload_all();
+  CHECK(queues_.empty() && files_.empty());
+}
+
+const ::wh_kernel& Kernel::table() const {
+  return table_->kpi;
+}
+
+uint64_t Kernel::random() {
+  const MachineLock guard(machine_);
+  return random_.next();
+}
+
+void Kernel::set_injection(Injection* injection) {
+  injection_ = injection;
+  memory_.set_injection(injection);
+}
+
+void Kernel::interrupt(::thread& td) {
+  const MachineLock guard(machine_);
+  sleepq_.interrupt(td);
+}
+
+void Kernel::file_opened(File& file) {
+  const MachineLock guard(machine_);
+  ++file.device().open_count;
+  files_.insert(&file);
+}
+
+bool Kernel::file_closed(File& file) {
+  const MachineLock guard(machine_);
+  files_.erase(&file);
+  return --file.device().open_count == 0;
+}
+
+// Per-open data goes with the device, while the driver's destructors still exist.
+void Kernel::device_gone(Device& device) {
+  std::vector<std::shared_ptr<File>> open;
+  machine_.lock();
+  for (File* file : files_) {
+    if (&file->device() == &device) open.push_back(file->shared_from_this());
+  }
+  machine_.unlock();
+  for (const auto& file : open) file->drop_private();
+}
+
+void Kernel::add_queue(event::Kqueue& queue) {
+  const MachineLock guard(machine_);
+  queues_.insert(&queue);
+}
+
+void Kernel::remove_queue(event::Kqueue& queue) {
+  const MachineLock guard(machine_);
+  queues_.erase(&queue);
+}
+
+size_t Kernel::detach_knotes(const void* begin, const void* end) {
+  machine_.lock();
+  const std::vector<event::Kqueue*> queues(queues_.begin(), queues_.end());
+  machine_.unlock();
+  size_t n = 0;
+  for (event::Kqueue* queue : queues) n += queue->detach_code(begin, end);
+  return n;
+}
+
+}  // namespace wh::dev

@@ -1,0 +1,104 @@
+// A kernel for character device drivers: the parts, put together, and the table drivers call it
+// through.
+//
+//     Process (open, read, ioctl, poll, kevent)          Modules (kldload, kldunload)
+//        |                                                   |
+//      File ---- Device ---- cdevsw of a driver <--- shared object, through ModuleLoader
+//        |                        | wh_kernel: make_dev_s, uiomove, malloc, sx_sleep, selwakeup,
+//        KNOTE, ...
+//      Kqueue, Selects, Devfs, Memory, Locks, SleepQueues, Reports
+//        +---------------------- Machine: threads or fibers, one lock, the time
+//
+// Several kernels can live in one process. Threads: any thread of the machine.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+
+#include "core/random.h"
+#include "dev/devfs.h"
+#include "dev/injection.h"
+#include "dev/locks.h"
+#include "dev/memory.h"
+#include "dev/module.h"
+#include "dev/reports.h"
+#include "dev/select.h"
+#include "dev/sleepq.h"
+#include "event/kqueue.h"
+
+namespace wh::dev {
+
+class File;
+
+// The lock and the sleep of a kqueue: the kernel's.
+class KernelMonitor final : public event::Monitor {
+ public:
+  explicit KernelMonitor(Kernel& kernel) : kernel_(kernel) {}
+  void lock() override;
+  void unlock() override;
+  Wake wait(Instant deadline, Signals signals) override;
+  void notify_all() override;
+  Instant now() override;
+
+ private:
+  Kernel& kernel_;
+};
+
+class Kernel {
+ public:
+  struct Config {
+    size_t memory = size_t{256} << 20;                     // Bytes that drivers may allocate.
+    uint64_t seed = 1;                                     // Of arc4random().
+    std::function<void(const std::string&)> console = {};  // What drivers print, and reports.
+  };
+  Kernel(Machine& machine, ModuleLoader& loader, Config config);
+  ~Kernel();  // Unloads every driver. REQUIRES: no thread inside a driver, no process left.
+  Kernel(const Kernel&) = delete;
+  Kernel& operator=(const Kernel&) = delete;
+
+  Machine& machine() { return machine_; }
+  SleepQueues& sleepq() { return sleepq_; }
+  Locks& locks() { return locks_; }
+  Memory& memory() { return memory_; }
+  Selects& selects() { return selects_; }
+  Devfs& devfs() { return devfs_; }
+  Modules& modules() { return modules_; }
+  Reports& reports() { return reports_; }
+  const ::wh_kernel& table() const;
+  uint64_t random();
+
+  // Null for none. REQUIRES: outlives its use.
+  void set_injection(Injection* injection);
+  Injection* injection() { return injection_; }
+  ::wh_lock& knlist_lock() { return knlist_lock_; }  // Of lists that have none of their own.
+
+  void interrupt(::thread& td);  // A signal: ends its sleep, if it catches them.
+
+  // For this room's parts.
+  void file_opened(File& file);
+  bool file_closed(File& file);  // Was it the last of its device?
+  void device_gone(Device& device);
+  void add_queue(event::Kqueue& queue);
+  void remove_queue(event::Kqueue& queue);
+  size_t detach_knotes(const void* begin, const void* end);
+
+ private:
+  struct Table;
+  Machine& machine_;
+  Injection* injection_ = nullptr;
+  Reports reports_;
+  SleepQueues sleepq_;
+  Locks locks_;
+  Memory memory_;
+  Selects selects_;
+  Devfs devfs_;
+  Random random_;
+  ::wh_lock knlist_lock_{};
+  std::set<File*> files_;  // Open; under the machine's lock.
+  std::set<event::Kqueue*> queues_;
+  std::unique_ptr<Table> table_;
+  Modules modules_;
+};
+
+}  // namespace wh::dev

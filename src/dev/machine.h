@@ -1,0 +1,105 @@
+// What runs the kernel: threads of some kind, a lock, a way to wait, and the time.
+//
+// This room has no thread and no clock of its own. FiberMachine (dev/fiber_machine.h) runs
+// everything on one thread in virtual time, switching where a seed says; ThreadMachine
+// (dev/fuse/thread_machine.h) uses the host's threads. A driver cannot tell which.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/intrusive_list.h"
+#include "core/loop.h"
+#include "dev/kpi.h"
+
+namespace wh::dev {
+
+class Device;
+class File;
+class Selector;
+
+struct Credentials {
+  uint32_t uid = 0, gid = 0;
+  std::vector<uint32_t> groups = {};
+};
+
+enum class Hold : uint8_t { Shared, Exclusive };
+
+}  // namespace wh::dev
+
+// A thread as the kernel and its drivers know it (`td`). Aligned so that a lock word can carry
+// flags below it.
+struct alignas(64) thread {
+  static constexpr size_t kMaxHeld = 16;
+  struct Held {
+    ::wh_lock* lock;
+    wh::dev::Hold how;
+  };
+
+  int tid = 0;
+  std::string name;
+  wh::dev::Credentials credentials;
+
+  // What it is doing: which method of which device, for whom. Set by Device::call.
+  // Anyone may read them, to say who does not return.
+  std::atomic<const char*> method{nullptr};
+  std::atomic<wh::dev::Device*> device{nullptr};
+  wh::dev::File* file = nullptr;
+  wh::dev::Selector* selector = nullptr;  // Who wants to hear of readiness, during d_poll.
+
+  Held held[kMaxHeld] = {};  // Locks, oldest first.
+  size_t held_count = 0;
+
+  // Sleep; under the machine's lock, except that anyone may read wmesg.
+  wh::ListLink on_sleepq;
+  const void* wchan = nullptr;
+  std::atomic<const char*> wmesg{nullptr};
+  bool is_woken = false;
+  bool catches_signals = false;
+  bool wants_shared = false;
+  std::atomic<bool> has_signal{false};
+  uint32_t refused_sleeps = 0;  // Sleeps ended at once by a signal, in one call.
+};
+
+namespace wh::dev {
+
+class Machine {
+ public:
+  virtual ~Machine() = default;
+  virtual ::thread& current() = 0;
+  virtual Instant now() = 0;
+
+  // The kernel's one short lock: sleep queues, devfs, select, kqueue. Never held in driver code.
+  virtual void lock() = 0;
+  virtual void unlock() = 0;
+  // Waits, with the lock let go, until unpark(td) or `deadline`. REQUIRES: the lock is held; td is
+  // current().
+  virtual void park(::thread& td, Instant deadline) = 0;
+  virtual void unpark(::thread& td) = 0;  // REQUIRES: the lock is held.
+
+  // Runs `body` on a thread of its own.
+  virtual void spawn(std::string name, std::function<void()> body) = 0;
+  // A place where another thread may come in between. Real threads need none.
+  virtual void point() {}
+};
+
+class MachineLock {
+ public:
+  explicit MachineLock(Machine& machine) : machine_(machine) { machine_.lock(); }
+  ~MachineLock() { machine_.unlock(); }
+  MachineLock(const MachineLock&) = delete;
+  MachineLock& operator=(const MachineLock&) = delete;
+
+ private:
+  Machine& machine_;
+};
+
+// Thrown through a driver's method to end it: a panic, or a request that FreeBSD would never return
+// from. The caller of the method reports it and returns `code`.
+struct DriverAbort {
+  int code;
+};
+
+}  // namespace wh::dev

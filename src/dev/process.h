@@ -1,0 +1,80 @@
+// The system calls of one process: descriptors, and what can be done with them.
+//
+//   Process shell(kernel, {.uid = 0});
+//   const int fd = shell.open("echo", O_RDWR).value();
+//   shell.write(fd, bytes("foo\n"));
+//
+// In-process programs (tests, a lab) use it as they would use the kernel's; the FUSE server is one
+// too, each of its open files a descriptor. Calls are made by threads of the kernel's machine,
+// several at a time if need be.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "dev/file.h"
+#include "event/kqueue.h"
+
+namespace wh::dev {
+
+class Process final : public event::Descriptors {
+ public:
+  struct Limits {
+    size_t descriptors = 65536;
+    size_t knotes = size_t{1} << 20;  // Per queue.
+  };
+  explicit Process(Kernel& kernel) : Process(kernel, Limits{}) {}
+  Process(Kernel& kernel, Limits limits);
+  ~Process() override;  // Closes what is open.
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  // The path is below devfs ("echo", "pts/0"); a leading /dev/ is allowed. Errors: ENOENT, EMFILE,
+  // File::open's.
+  Sys<int> open(std::string_view path, int oflags);
+  Sys<void> close(int fd);
+  Sys<size_t> read(int fd, std::span<std::byte> buffer, int64_t offset = File::kOwnOffset);
+  Sys<size_t> write(int fd, std::span<const std::byte> buffer, int64_t offset = File::kOwnOffset);
+  Sys<int> ioctl(int fd, uint32_t cmd, void* argument);
+  Sys<void> set_status_flags(int fd, int oflags);
+  // poll(2): how many of `fds` have revents; waits until `timeout` (nullopt: for ever). Errors:
+  // EINTR.
+  Sys<size_t> poll(std::span<::pollfd> fds, std::optional<Duration> timeout);
+  Sys<std::vector<std::byte*>> map(int fd, int64_t offset, size_t length, int prot);
+
+  Sys<int> kqueue();
+  Sys<size_t> kevent(int kq, std::span<const ::kevent> changes, std::span<::kevent> events,
+                     std::optional<Duration> timeout);
+
+  // Null when it is no open device.
+  std::shared_ptr<File> file(int fd) const;
+  std::shared_ptr<event::Selectable> selectable(uintptr_t ident) override;
+  size_t descriptors() const;
+
+ private:
+  struct Queue;
+  struct Entry {
+    std::shared_ptr<File> file;  // One or the other. Shared with calls in progress.
+    std::shared_ptr<Queue> queue;
+  };
+  Sys<int> install(Entry entry);
+  std::vector<std::shared_ptr<Queue>> queues() const;
+
+  Kernel& kernel_;
+  const Limits limits_;
+  std::map<int, Entry> table_;  // Under the machine's lock.
+};
+
+// Bytes of a text, and back.
+inline std::span<const std::byte> bytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+inline std::string text(std::span<const std::byte> data) {
+  return {reinterpret_cast<const char*>(data.data()), data.size()};
+}
+
+}  // namespace wh::dev
