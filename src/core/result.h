@@ -78,3 +78,10 @@ T take_value(Result<T>&& result) {
     ::wh::take_value(std::move(name));                                                     \
   })
 #define MUST(...) WH_MUST_(WH_CONCAT(wh_must_, __COUNTER__), __VA_ARGS__)
+// MUST for a Result<void>, as a statement.
+#define MUST_VOID(...)                                                                       \
+  do {                                                                                       \
+    auto wh_must = (__VA_ARGS__);                                                            \
+    if (!wh_must.has_value())                                                                \
+      ::wh::check_failed(__FILE__, __LINE__, "MUST(" #__VA_ARGS__ ")", wh_must.error().text); \
+  } while (false)

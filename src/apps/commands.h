@@ -1,0 +1,14 @@
+// The main function of each subcommand. argv[0] is the subcommand's name. Each returns the exit
+// status.
+#pragma once
+
+namespace wh::apps {
+
+constexpr int kYes = 0;    // The job ran.
+constexpr int kNo = 1;     // The job ran and the answer is no.
+constexpr int kUsage = 2;  // Asked wrongly, or the machine cannot.
+
+int pace_main(int argc, char** argv);
+int sysctl_main(int argc, char** argv);
+
+}  // namespace wh::apps

@@ -1,0 +1,82 @@
+// wh, the one program. A subcommand is one row of the table below; a link to wh with an article's
+// own name (vppctl, echoctl, kyua, ...) runs the row of that name.
+//
+// Exit status: 0; 1, the job ran and the answer is no; 2, it was asked wrongly or the machine
+// cannot.
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <string_view>
+#include <vector>
+
+#include "apps/commands.h"
+#include "core/sysctl.h"
+
+namespace {
+
+struct Command {
+  std::string_view name;
+  int (*main)(int argc, char** argv);
+  std::string_view does;
+};
+
+constexpr std::array kCommands = {
+    Command{"pace", wh::apps::pace_main,
+            "run flows over a path and show what congestion control and pacing do"},
+    Command{"sysctl", wh::apps::sysctl_main, "list and explain the tunables of a network stack"},
+};
+
+const Command* find(std::string_view name) {
+  for (const Command& command : kCommands) {
+    if (command.name == name) return &command;
+  }
+  return nullptr;
+}
+
+int usage(std::FILE* to) {
+  fmt::print(to, "usage: wh COMMAND [OPTIONS]\n\n");
+  for (const Command& command : kCommands)
+    fmt::print(to, "  {:<10} {}\n", command.name, command.does);
+  fmt::print(to,
+             "\n`wh COMMAND --help` shows its options and an example. `wh --version` prints {}.\n",
+             WH_VERSION);
+  return to == stdout ? 0 : 2;
+}
+
+int unknown(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Command& command : kCommands) names.emplace_back(command.name);
+  const std::string near = wh::nearest(name, names);
+  fmt::print(stderr, "wh: unknown command '{}'; accepted: {}{}\n", name, fmt::join(names, ", "),
+             near.empty() ? "" : fmt::format(" (did you mean {}?)", near));
+  return 2;
+}
+
+int dispatch(int argc, char** argv) {
+  std::string_view self = argc > 0 ? argv[0] : "wh";
+  self = self.substr(self.rfind('/') + 1);
+  if (const Command* command = find(self)) return command->main(argc, argv);
+  if (argc < 2) return usage(stderr);
+  const std::string_view word = argv[1];
+  if (word == "--help" || word == "-h" || word == "help") return usage(stdout);
+  if (word == "--version") {
+    fmt::print("wh {}\n", WH_VERSION);
+    return 0;
+  }
+  if (const Command* command = find(word)) return command->main(argc - 1, argv + 1);
+  return unknown(word);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return dispatch(argc, argv);
+  } catch (const std::exception& e) {
+    // Only a library throws here (memory, formatting); our own failures are values.
+    fmt::print(stderr, "wh: {}\n", e.what());
+    return 2;
+  }
+}

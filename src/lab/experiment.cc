@@ -1,0 +1,198 @@
+#include "lab/experiment.h"
+
+#include <algorithm>
+
+#include "core/virtual_loop.h"
+#include "host/system.h"
+
+namespace wh::lab {
+namespace {
+
+// "cubic 12Mbps" of a flow without a name.
+std::string name_of(const FlowSpec& flow) {
+  if (!flow.name.empty()) return flow.name;
+  return flow.rate ? fmt::format("{} {}", flow.cc, to_string(*flow.rate)) : flow.cc;
+}
+
+net::IpAddress address_on(size_t link, uint8_t host, uint8_t ip) {
+  if (ip == 4) return net::Ip4::of(10, 0, static_cast<uint8_t>(link), host);
+  return net::Ip6{{0xfd, 0, 0, 0, 0, 0, 0, static_cast<uint8_t>(link), 0, 0, 0, 0, 0, 0, 0, host}};
+}
+
+// Each connection between two hosts has ports of its own: so many clients share a server's port.
+constexpr uint16_t kFirstServerPort = 5001, kFirstClientPort = 10000;
+constexpr uint32_t kClientPorts = 50000;
+
+}  // namespace
+
+Experiment::Experiment(LabSpec spec, std::unique_ptr<Loop> loop)
+    : spec_(std::move(spec)),
+      loop_(std::move(loop)),
+      random_(spec_.seed),
+      warmup_end_(*loop_, [this] { end_warmup(); }),
+      started_(loop_->now()),
+      measured_from_(loop_->now()) {}
+
+Experiment::~Experiment() = default;
+
+Result<std::unique_ptr<Experiment>> Experiment::make(const LabSpec& spec, const Options& options) {
+  std::unique_ptr<Experiment> e(new Experiment(spec, std::make_unique<VirtualLoop>()));
+  TRY_VOID(e->build_hosts());
+  for (size_t i = 0; i < spec.links.size(); ++i) TRY_VOID(e->build_link(i, spec.links[i]));
+  TRY_VOID(e->build_flows());
+  if (!options.pcap.empty()) TRY_VOID(e->open_capture(options.pcap));
+  e->warmup_end_.arm(e->started_ + spec.warmup);
+  return e;
+}
+
+Result<void> Experiment::build_hosts() {
+  for (const HostSpec& host : spec_.hosts) {
+    auto built = std::make_unique<Host>(*loop_, pool_, host.name, random_.fork(host.name));
+    for (const std::string& assignment : spec_.sysctls)
+      TRY_VOID(built->sysctl().assign(assignment));
+    hosts_.emplace(host.name, std::move(built));
+  }
+  return {};
+}
+
+Result<void> Experiment::build_link(size_t index, const LinkSpec& spec) {
+  net::LinkConfig config = spec.config;
+  TRY_VOID(net::load_traces(config, [](const std::string& path) { return host::read_file(path); }));
+  const auto number = static_cast<uint32_t>(index * 2 + 1);
+  auto end = [&](const std::string& host, uint32_t n) {
+    return net::Interface::Config{.name = fmt::format("{}-{}", spec.name, host),
+                                  .mac = net::MacAddress::local(n),
+                                  .checksum_offload = true};
+  };
+  BuiltLink built{
+      .name = spec.name,
+      .link = std::make_unique<net::Link>(config, end(spec.from, number), end(spec.to, number + 1),
+                                          *loop_, pool_, random_.fork(spec.name))};
+  const std::string* names[] = {&spec.from, &spec.to};
+  net::Interface* ports[] = {&built.link->a(), &built.link->b()};
+  for (uint8_t side = 0; side < 2; ++side) {
+    vnet::Vnet& vnet = hosts_.at(*names[side])->vnet();
+    const uint16_t port = TRY(vnet.attach(*ports[side]));
+    const auto n = static_cast<uint8_t>(side + 1);
+    TRY_VOID(vnet.add_address(port, {address_on(index, n, 4), 24}));
+    TRY_VOID(vnet.add_address(port, {address_on(index, n, 6), 64}));
+  }
+  links_.push_back(std::move(built));
+  return {};
+}
+
+Result<void> Experiment::build_flows() {
+  uint32_t number = 0;
+  for (const FlowSpec& flow : spec_.flows) {
+    const auto on = std::find_if(spec_.links.begin(), spec_.links.end(), [&](const LinkSpec& l) {
+      return (l.from == flow.from && l.to == flow.to) || (l.from == flow.to && l.to == flow.from);
+    });
+    const auto link = static_cast<size_t>(on - spec_.links.begin());
+    const uint8_t side = on->from == flow.from ? 1 : 2;
+    for (uint32_t i = 0; i < flow.count; ++i, ++number) {
+      const std::string name =
+          flow.count == 1 ? name_of(flow) : fmt::format("{}-{}", name_of(flow), i + 1);
+      const Flow::Place place{
+          .from = *hosts_.at(flow.from),
+          .to = *hosts_.at(flow.to),
+          .from_address = address_on(link, side, flow.ip),
+          .to_address = address_on(link, static_cast<uint8_t>(3 - side), flow.ip),
+          .from_port = static_cast<uint16_t>(kFirstClientPort + number % kClientPorts),
+          .to_port = static_cast<uint16_t>(kFirstServerPort + number / kClientPorts)};
+      flows_.push_back(std::make_unique<Flow>(flow, name, place, *loop_, random_));
+      TRY_VOID(listen(place));
+    }
+  }
+  return {};
+}
+
+// Flows are numbered by their ports, which tells a listener whose connection has come.
+Result<void> Experiment::listen(const Flow::Place& place) {
+  const tcp::Endpoint local{place.to_address, place.to_port};
+  tcp::Listener*& listener = listeners_[{&place.to, local}];
+  if (listener != nullptr) return {};
+  listener = TRY(place.to.tcp().listen(
+      {.local = local, .backlog = kMaxConnections, .on_ready = [this, &listener] {
+         while (tcp::Connection* connection = listener->accept()) {
+           const uint32_t server = connection->local().port - uint32_t{kFirstServerPort};
+           const uint32_t client = connection->remote().port - uint32_t{kFirstClientPort};
+           flows_.at(server * kClientPorts + client)->accept(*connection);
+         }
+       }}));
+  return {};
+}
+
+Result<void> Experiment::open_capture(const std::string& path) {
+  capture_ = TRY(net::Capture::open(path));
+  links_.front().link->a().add_tap(capture_.get());
+  return {};
+}
+
+void Experiment::run(const std::function<void(Duration)>& progress) {
+  const Instant end = started_ + spec_.duration;
+  const Duration slice = std::max<Duration>(spec_.duration / 500, 1ms);
+  auto all_done = [&] {
+    return std::all_of(flows_.begin(), flows_.end(), [](const auto& f) { return f->is_done(); });
+  };
+  while (stopping_ == 0 && loop_->now() < end && !all_done()) {
+    loop_->run_until(std::min(end, loop_->now() + slice));
+    progress(loop_->now() - started_);
+  }
+}
+
+void Experiment::end_warmup() {
+  measured_from_ = loop_->now();
+  for (auto& flow : flows_) flow->begin_measuring();
+  for (BuiltLink& built : links_) {
+    built.forward_before = built.link->forward().counters();
+    built.reverse_before = built.link->reverse().counters();
+  }
+}
+
+LinkReport Experiment::report_of(const std::string& name, const net::LinkDirection& direction,
+                                 const net::LinkCounters& before) const {
+  const net::LinkCounters& now = direction.counters();
+  const Duration time = loop_->now() - measured_from_;
+  LinkReport report{.name = name, .rate = direction.config().buffer_rate()};
+  if (!report.rate.is_infinite() && time > 0s) {
+    const auto sent = static_cast<double>(now.transmitted.bytes - before.transmitted.bytes) * 8;
+    report.utilization = sent / (static_cast<double>(report.rate.bps()) * to_seconds(time));
+  }
+  report.queue = now.queue_ns.since(before.queue_ns);
+  for (size_t i = 0; i < net::kDropReasons; ++i) {
+    const uint64_t drops = now.dropped[i].packets - before.dropped[i].packets;
+    if (drops != 0) report.drops.emplace(to_string(static_cast<net::DropReason>(i)), drops);
+  }
+  return report;
+}
+
+Report Experiment::report() const {
+  Report report{.seed = spec_.seed,
+                .duration = loop_->now() - started_,
+                .warmup = spec_.warmup,
+                .interrupted = stopping_ != 0,
+                .lab = print_lab(spec_)};
+  for (const auto& flow : flows_) report.flows.push_back(flow->report());
+  for (const BuiltLink& built : links_) {
+    report.links.push_back(report_of(built.name, built.link->forward(), built.forward_before));
+    report.links.push_back(
+        report_of(built.name + ".rev", built.link->reverse(), built.reverse_before));
+  }
+  return report;
+}
+
+Result<void> Experiment::finish() {
+  if (capture_ == nullptr) return {};
+  links_.front().link->a().remove_tap(capture_.get());
+  return capture_->close();
+}
+
+void Experiment::check_invariants() {
+  for (auto& [name, host] : hosts_) host->tcp().check_invariants();
+  for (BuiltLink& built : links_) {
+    const auto conserved = built.link->check_conservation();
+    if (!conserved) check_failed(__FILE__, __LINE__, "conservation", conserved.error().text);
+  }
+}
+
+}  // namespace wh::lab

@@ -1,0 +1,88 @@
+// An experiment: a lab built from its specification, run, and reported.
+//
+//   auto experiment = TRY(Experiment::make(spec, {}));
+//   experiment->run([](Duration done) { ... });
+//   fmt::print("{}", to_table(experiment->report()));
+//
+// In virtual time, unless a host is the kernel's. Each link is a network of its own: link n joins
+// its hosts as 10.0.n.1 and 10.0.n.2, fd00:0:0:n::1 and ::2; flow k of the file connects to port
+// 5001 + k and up. report() may be asked at any time; it measures from the warm-up's end to now.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lab/flow.h"
+#include "lab/host.h"
+#include "lab/report.h"
+#include "lab/spec.h"
+#include "net/capture.h"
+#include "net/link/link.h"
+
+namespace wh::lab {
+
+class Experiment {
+ public:
+  struct Options {
+    std::string pcap;  // Capture what passes the first link's `from` interface; "" for no capture.
+  };
+  // Errors: a trace that cannot be read, a bad sysctl, no permission for what a kernel host needs.
+  static Result<std::unique_ptr<Experiment>> make(const LabSpec& spec, const Options& options);
+  ~Experiment();
+
+  // Until the duration is over or stop(). `progress` is called now and then with the time done.
+  void run(const std::function<void(Duration)>& progress);
+  // Ends the run soon. Safe from a signal handler.
+  void stop() {
+    stopping_ = 1;
+    loop_->stop();
+  }
+
+  Report report() const;
+  // Closes the capture. Errors: it could not be written whole.
+  Result<void> finish();
+
+  Loop& loop() { return *loop_; }
+  // For simulations: every connection's and every link's invariants, by CHECK.
+  void check_invariants();
+  const std::vector<std::unique_ptr<Flow>>& flows() const { return flows_; }
+  net::Link& link(size_t i) { return *links_[i].link; }
+  net::PacketPool& pool() { return pool_; }
+
+ private:
+  struct BuiltLink {
+    std::string name;
+    std::unique_ptr<net::Link> link;
+    // As they were when the warm-up ended.
+    net::LinkCounters forward_before, reverse_before;
+  };
+
+  Experiment(LabSpec spec, std::unique_ptr<Loop> loop);
+  Result<void> build_hosts();
+  Result<void> build_link(size_t index, const LinkSpec& spec);
+  Result<void> build_flows();
+  Result<void> listen(const Flow::Place& place);
+  Result<void> open_capture(const std::string& path);
+  void end_warmup();
+  LinkReport report_of(const std::string& name, const net::LinkDirection& direction,
+                       const net::LinkCounters& before) const;
+
+  LabSpec spec_;
+  std::unique_ptr<Loop> loop_;
+  Random random_;
+  net::PacketPool pool_;
+  std::map<std::string, std::unique_ptr<Host>> hosts_;
+  std::vector<BuiltLink> links_;
+  std::vector<std::unique_ptr<Flow>> flows_;
+  std::map<std::pair<Host*, tcp::Endpoint>, tcp::Listener*> listeners_;
+  std::unique_ptr<net::Capture> capture_;
+  Timer warmup_end_;
+  Instant started_;
+  Instant measured_from_;
+  volatile int stopping_ = 0;
+};
+
+}  // namespace wh::lab

@@ -1,0 +1,201 @@
+#include "lab/spec.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/sysctl.h"
+#include "tcp/congestion/builtin.h"
+
+namespace wh::lab {
+namespace {
+
+const std::vector<std::string> kFlowKeys = {"name",  "cc", "rate", "start", "bytes",
+                                            "count", "ip", "from", "to",    "reverse"};
+
+Result<uint64_t> parse_count(std::string_view text, uint64_t low, uint64_t high) {
+  uint64_t n = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, n);
+  if (error != std::errc() || stop != end || n < low || n > high) {
+    return fail("'{}' is not a whole number from {} to {}", text, low, high);
+  }
+  return n;
+}
+
+Result<void> set_cc(FlowSpec& flow, std::string_view value) {
+  const auto known = congestion_controls();
+  if (std::find(known.begin(), known.end(), value) == known.end()) {
+    return fail("unknown congestion control '{}'; accepted: {}", value, fmt::join(known, ", "));
+  }
+  flow.cc = value;
+  return {};
+}
+
+Result<void> set_flow_key(FlowSpec& flow, std::string_view key, std::string_view value) {
+  if (key == "cc") {
+    TRY_VOID(set_cc(flow, value));
+  } else if (key == "rate") {
+    const Rate rate = TRY(parse_rate(value));
+    if (rate < 8_kbps || rate.is_infinite()) {
+      return fail("'{}' cannot be paced; accepted: 8kbps or more, finite", value);
+    }
+    flow.rate = rate;
+  } else if (key == "start") {
+    flow.start = TRY(parse_duration(value));
+    if (flow.start < 0s) return fail("'{}' is before the run begins; accepted: 0s or more", value);
+  } else if (key == "bytes") {
+    flow.bytes = TRY(parse_bytes(value));
+    if (*flow.bytes <= 0_B) return fail("'{}' sends nothing; accepted: 1B or more", value);
+  } else if (key == "count") {
+    flow.count = static_cast<uint32_t>(TRY(parse_count(value, 1, kMaxConnections)));
+  } else if (key == "ip") {
+    if (value != "4" && value != "6")
+      return fail("'{}' is not an IP version; accepted: 4, 6", value);
+    flow.ip = value == "6" ? 6 : 4;
+  } else if (key == "name" || key == "from" || key == "to") {
+    TRY_VOID(check_name(value));
+    (key == "name" ? flow.name : key == "from" ? flow.from : flow.to) = value;
+  } else if (key == "reverse") {
+    if (!value.empty()) return fail("'{}' given to a word that takes no value", value);
+    flow.from = "receiver";
+    flow.to = "sender";
+  } else {
+    const std::string near = nearest(key, kFlowKeys);
+    return fail("unknown key; accepted: {}{}", fmt::join(kFlowKeys, ", "),
+                near.empty() ? "" : fmt::format(" (did you mean {}?)", near));
+  }
+  return {};
+}
+
+bool joins(const LinkSpec& link, std::string_view a, std::string_view b) {
+  return (link.from == a && link.to == b) || (link.from == b && link.to == a);
+}
+
+Result<void> check_hosts(const LabSpec& spec) {
+  for (size_t i = 0; i < spec.hosts.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (spec.hosts[i].name == spec.hosts[j].name) {
+        return fail("two hosts are named '{}'", spec.hosts[i].name);
+      }
+    }
+  }
+  if (std::count_if(spec.hosts.begin(), spec.hosts.end(),
+                    [](const HostSpec& h) { return h.kind == HostKind::Kernel; }) > 1) {
+    return fail("at most one host may be of kind kernel");
+  }
+  return {};
+}
+
+}  // namespace
+
+uint64_t LabSpec::connections() const {
+  uint64_t n = 0;
+  for (const FlowSpec& flow : flows) n += flow.count;
+  return n;
+}
+
+bool LabSpec::is_real() const {
+  return std::any_of(hosts.begin(), hosts.end(),
+                     [](const HostSpec& h) { return h.kind == HostKind::Kernel; });
+}
+
+Result<void> check_name(std::string_view name) {
+  auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view(" ._-+/").find(c) != std::string_view::npos;
+  };
+  if (!name.empty() && std::all_of(name.begin(), name.end(), is_plain)) return {};
+  return fail("'{}' is not a name; accepted: letters, digits, space and ._-+/", name);
+}
+
+std::vector<std::string> congestion_controls() {
+  return {tcp::kBuiltinCongestion.begin(), tcp::kBuiltinCongestion.end()};
+}
+
+Result<FlowSpec> parse_flow(std::string_view text) {
+  FlowSpec flow{.from = "sender", .to = "receiver"};
+  bool first = true;
+  for (std::string_view rest = text; first || !rest.empty(); first = false) {
+    const size_t comma = rest.find(',');
+    const std::string_view word = rest.substr(0, comma);
+    rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
+    const size_t equals = word.find('=');
+    const std::string_view key = word.substr(0, equals);
+    const auto known = congestion_controls();
+    Result<void> set = {};
+    if (equals != std::string_view::npos) {
+      set = set_flow_key(flow, key, word.substr(equals + 1));
+    } else if (first && std::find(known.begin(), known.end(), word) != known.end()) {
+      flow.cc = word;
+    } else {
+      set = set_flow_key(flow, key, "");
+    }
+    if (!set) {
+      return tl::unexpected(std::move(set.error()).within(fmt::format("flow '{}': {}", text, key)));
+    }
+  }
+  return flow;
+}
+
+std::string print_flow(const FlowSpec& flow) {
+  std::string text = "cc=" + flow.cc;
+  if (!flow.name.empty()) text += ",name=" + flow.name;
+  if (flow.rate) text += ",rate=" + to_string(*flow.rate);
+  if (flow.start != 0s) text += ",start=" + to_string(flow.start);
+  if (flow.bytes) text += ",bytes=" + to_string(*flow.bytes);
+  if (flow.count != 1) text += fmt::format(",count={}", flow.count);
+  if (flow.ip != 4) text += ",ip=6";
+  if (flow.from == "receiver") text += ",reverse";
+  return text;
+}
+
+LabSpec pace_lab(net::LinkConfig link, std::vector<FlowSpec> flows) {
+  LabSpec spec;
+  spec.hosts = {{.name = "sender"}, {.name = "receiver"}};
+  spec.links.push_back(
+      {.name = "bottleneck", .from = "sender", .to = "receiver", .config = std::move(link)});
+  spec.flows = std::move(flows);
+  return spec;
+}
+
+Result<void> check_lab(const LabSpec& spec) {
+  TRY_VOID(check_hosts(spec));
+  if (spec.duration <= 0s) {
+    return fail("duration {} is not positive", to_string(spec.duration));
+  }
+  if (spec.warmup < 0s || spec.warmup >= spec.duration) {
+    return fail("warmup {} must be at least 0s and shorter than the duration {}",
+                to_string(spec.warmup), to_string(spec.duration));
+  }
+  auto known = [&](std::string_view name) {
+    return std::any_of(spec.hosts.begin(), spec.hosts.end(),
+                       [&](const HostSpec& h) { return h.name == name; });
+  };
+  if (spec.links.empty()) return fail("there is no link; a lab needs at least one");
+  for (const LinkSpec& link : spec.links) {
+    for (const std::string& end : {link.from, link.to}) {
+      if (!known(end)) return fail("link '{}': there is no host '{}'", link.name, end);
+    }
+    if (link.from == link.to) return fail("link '{}' joins '{}' to itself", link.name, link.to);
+  }
+  if (spec.flows.empty()) return fail("there is no flow; a lab needs at least one");
+  for (const FlowSpec& flow : spec.flows) {
+    const bool joined = std::any_of(spec.links.begin(), spec.links.end(), [&](const LinkSpec& l) {
+      return joins(l, flow.from, flow.to);
+    });
+    if (!joined) {
+      return fail("flow '{}': no link joins '{}' and '{}'", print_flow(flow), flow.from, flow.to);
+    }
+    if (flow.start >= spec.duration) {
+      return fail("flow '{}' starts at {}, when the run of {} is over", print_flow(flow),
+                  to_string(flow.start), to_string(spec.duration));
+    }
+  }
+  if (spec.connections() > kMaxConnections) {
+    return fail("{} connections asked for; one run takes at most {}", spec.connections(),
+                kMaxConnections);
+  }
+  return {};
+}
+
+}  // namespace wh::lab

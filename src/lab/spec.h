@@ -1,0 +1,105 @@
+// What an experiment is, before it runs: hosts, links between them, flows across, for how long,
+// from which seed. Read from flags or from a lab file (TOML), and printed as a lab file.
+//
+//   seed = 1
+//   duration = "30s"
+//   [[host]]
+//   name = "sender"
+//   [[host]]
+//   name = "receiver"          # kind = "kernel": the Linux kernel's own TCP, in a namespace, in
+//   real time
+//   [[link]]
+//   from = "sender"
+//   to = "receiver"
+//   rate = "40Mbps"            # the keys of net/link/link_config.h; those of the way back under
+//   [link.rev] delay = "10ms"
+//   [[flow]]
+//   cc = "newreno"
+//   rate = "12Mbps"            # pace at this rate of Ethernet frames; absent: not paced
+//
+// parse_lab(print_lab(spec)) == spec. Errors name the file, the line, the key, and what would be
+// accepted.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "core/units.h"
+#include "net/link/link_config.h"
+
+namespace wh::lab {
+
+enum class HostKind : uint8_t {
+  Vnet,    // A network stack instance of this process, in virtual time when all hosts are.
+  Kernel,  // The Linux kernel's stack in a network namespace, behind a TAP interface; makes time
+           // real.
+};
+
+struct HostSpec {
+  std::string name;
+  HostKind kind = HostKind::Vnet;
+  bool operator==(const HostSpec&) const = default;
+};
+
+struct LinkSpec {
+  std::string name;
+  std::string from, to;  // Hosts; `from` sends by the forward direction of the configuration.
+  net::LinkConfig config;
+};
+
+struct FlowSpec {
+  std::string name;      // Made of cc and rate when empty; `count` flows get -1, -2, ... behind it.
+  std::string from, to;  // Hosts: data goes this way.
+  std::string cc = "newreno";
+  std::optional<Rate> rate;    // Pace at this rate, counted in Ethernet frames; nothing: unpaced.
+  Duration start{};            // After the beginning of the run.
+  std::optional<Bytes> bytes;  // Stop after so much payload; nothing: until the end.
+  uint32_t count = 1;          // So many alike.
+  uint8_t ip = 4;              // 4 or 6.
+  bool operator==(const FlowSpec&) const = default;
+};
+
+struct LabSpec {
+  uint64_t seed = 1;
+  Duration duration = 30s;
+  Duration warmup{};                 // Not counted: goodput, RTT and queue statistics begin here.
+  std::vector<std::string> sysctls;  // NAME=VALUE, applied to every vnet.
+  std::vector<HostSpec> hosts;
+  std::vector<LinkSpec> links;
+  std::vector<FlowSpec> flows;
+
+  // How many connections all flows make together.
+  uint64_t connections() const;
+  bool is_real() const;  // True when a host is a kernel's.
+};
+
+// The most connections one run takes: their control blocks and buffers are what fills memory.
+constexpr uint64_t kMaxConnections = 200'000;
+
+// "cc=newreno,rate=12Mbps,start=5s,count=3,name=x,bytes=10MB,ip=6,reverse" or the congestion
+// control's bare name first. `reverse` sends from receiver to sender.
+Result<FlowSpec> parse_flow(std::string_view text);
+std::string print_flow(const FlowSpec& flow);
+
+// The lab of `wh pace`'s flags: sender and receiver with one link between them.
+LabSpec pace_lab(net::LinkConfig link, std::vector<FlowSpec> flows);
+
+// A whole lab file. `where` names it in errors.
+Result<LabSpec> parse_lab(std::string_view toml, std::string_view where);
+std::string print_lab(const LabSpec& spec);
+
+// What neither a flag nor a file may ask: flows between hosts without a path, a warm-up as long as
+// the run, more than kMaxConnections. Called by both ways in.
+Result<void> check_lab(const LabSpec& spec);
+
+// Names of hosts, links and flows are printable and plain. Error: it is empty, or has another
+// character.
+Result<void> check_name(std::string_view name);
+
+// The names of congestion controls that `cc` takes.
+std::vector<std::string> congestion_controls();
+
+}  // namespace wh::lab

@@ -1,0 +1,106 @@
+#include "lab/stream.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "tcp/stack.h"
+
+namespace wh::lab {
+
+Pattern::Pattern(Random random) : chunk_(net::ChunkRef::make(kPeriod)) {
+  for (uint32_t i = 0; i < kPeriod; ++i) chunk_->bytes()[i] = static_cast<uint8_t>(random.next());
+}
+
+net::Slice Pattern::at(uint64_t position, uint64_t most) const {
+  CHECK(most > 0);
+  const auto offset = static_cast<uint32_t>(position % kPeriod);
+  return {chunk_, offset, static_cast<uint32_t>(std::min<uint64_t>(most, kPeriod - offset))};
+}
+
+bool Pattern::matches(uint64_t position, std::span<const uint8_t> bytes) const {
+  while (!bytes.empty()) {
+    const net::Slice want = at(position, bytes.size());
+    if (std::memcmp(want.data(), bytes.data(), want.size) != 0) return false;
+    bytes = bytes.subspan(want.size);
+    position += want.size;
+  }
+  return true;
+}
+
+StreamEnd::~StreamEnd() {
+  if (connection_ == nullptr) return;
+  connection_->set_observer(nullptr);
+  connection_->abort();
+}
+
+void StreamEnd::attach(tcp::Connection& connection) {
+  connection_ = &connection;
+  was_attached_ = true;
+  connection.set_observer(this);
+}
+
+tcp::Info StreamEnd::info() const {
+  return connection_ != nullptr ? connection_->info() : last_info_;
+}
+
+void StreamEnd::on_ready(tcp::Connection& connection, uint8_t readiness) {
+  CHECK(&connection == connection_);
+  if ((readiness & tcp::kReadable) != 0) drain();
+  if (connection_ != nullptr && (readiness & (tcp::kConnected | tcp::kWritable)) != 0) fill();
+  if (connection_ == nullptr) return;
+  if ((readiness & tcp::kEnded) != 0 && connection.end() != tcp::End::Normal) {
+    failure_ = fmt::format("the connection ended: {}", tcp::to_string(connection.end()));
+    last_info_ = connection.info();
+    connection_ = nullptr;
+    connection.set_observer(nullptr);
+    connection.close();
+    return;
+  }
+  leave_when_done();
+}
+
+void StreamEnd::fill() {
+  if (plan_.sends == nullptr) {
+    if (plan_.total) connection_->shutdown_send();
+    return;
+  }
+  for (;;) {
+    const uint64_t left = plan_.total ? *plan_.total - written_ : ~uint64_t{0};
+    if (left == 0) {
+      connection_->shutdown_send();
+      return;
+    }
+    const auto taken = connection_->send(plan_.sends->at(written_, left));
+    if (!taken || *taken == 0) return;  // Full, or ended: kWritable or kEnded says how it goes on.
+    written_ += *taken;
+  }
+}
+
+void StreamEnd::drain() {
+  for (;;) {
+    const net::Slice bytes = connection_->recv_slice(~size_t{0});
+    if (bytes.size == 0) break;
+    if (plan_.receives == nullptr || !plan_.receives->matches(received_, bytes.bytes())) {
+      failure_ = fmt::format("wrong bytes arrived at position {} of the stream", received_);
+      tcp::Connection* connection = std::exchange(connection_, nullptr);
+      last_info_ = connection->info();
+      connection->set_observer(nullptr);
+      connection->abort();
+      return;
+    }
+    received_ += bytes.size;
+  }
+  if (on_received) on_received();
+}
+
+void StreamEnd::leave_when_done() {
+  const bool sent_all = plan_.sends == nullptr || (plan_.total && written_ == *plan_.total &&
+                                                   connection_->unacknowledged() == 0);
+  if (!connection_->at_end() || !sent_all) return;
+  tcp::Connection* connection = std::exchange(connection_, nullptr);
+  last_info_ = connection->info();
+  connection->set_observer(nullptr);
+  connection->close();
+}
+
+}  // namespace wh::lab

@@ -1,0 +1,81 @@
+// The two programs of a flow: one writes a pattern into a connection, the other checks it at its
+// end.
+//
+// The byte at position p of a stream is byte p mod 65521 of the flow's pattern, a run of random
+// bytes. The length is a prime, so bytes that arrive at a wrong place do not look right, and every
+// flow has a pattern of its own, so neither do another flow's. The source writes by reference: no
+// byte is copied on the way.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/histogram.h"
+#include "core/random.h"
+#include "net/packet.h"
+#include "tcp/connection.h"
+
+namespace wh::lab {
+
+class Pattern {
+ public:
+  explicit Pattern(Random random);
+  // The bytes at `position` of the stream: at most `most`, at least one. REQUIRES: most > 0.
+  net::Slice at(uint64_t position, uint64_t most) const;
+  bool matches(uint64_t position, std::span<const uint8_t> bytes) const;
+
+ private:
+  static constexpr uint32_t kPeriod = 65521;
+  net::ChunkRef chunk_;
+};
+
+// Which end of a flow this is, and how much it sends.
+struct StreamPlan {
+  const Pattern* sends = nullptr;     // Null: it sends nothing.
+  std::optional<uint64_t> total;      // Bytes to send; nothing: as long as the run lasts.
+  const Pattern* receives = nullptr;  // Null: nothing is expected.
+};
+
+// One end of a connection. It sends what its plan says, then shuts its side down; it checks what
+// comes, and closes when both sides are done.
+class StreamEnd final : public tcp::ConnectionObserver {
+ public:
+  explicit StreamEnd(StreamPlan plan) : plan_(plan) {}
+  ~StreamEnd() override;
+  StreamEnd(const StreamEnd&) = delete;
+  StreamEnd& operator=(const StreamEnd&) = delete;
+
+  void attach(tcp::Connection& connection);  // Becomes its observer.
+  void on_ready(tcp::Connection& connection, uint8_t readiness) override;
+  void on_rtt(tcp::Connection&, Duration rtt) override {
+    rtt_.record(static_cast<uint64_t>(rtt.count()));
+  }
+
+  uint64_t written() const { return written_; }    // Bytes given to the connection.
+  uint64_t received() const { return received_; }  // Bytes taken from it, all right ones.
+  // Everything was sent and acknowledged, and the other side has ended its stream.
+  bool is_done() const { return connection_ == nullptr && failure_.empty() && was_attached_; }
+  const std::string& failure() const {
+    return failure_;
+  }  // Why it ended otherwise; "" when it did not.
+  // The connection's figures now, or when it was last alive.
+  tcp::Info info() const;
+  const Histogram& rtt() const { return rtt_; }
+  std::function<void()> on_received = {};  // After received() has moved.
+
+ private:
+  void fill();
+  void drain();
+  void leave_when_done();
+
+  StreamPlan plan_;
+  tcp::Connection* connection_ = nullptr;
+  bool was_attached_ = false;
+  uint64_t written_ = 0, received_ = 0;
+  tcp::Info last_info_;
+  Histogram rtt_;
+  std::string failure_;
+};
+
+}  // namespace wh::lab

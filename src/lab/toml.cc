@@ -1,0 +1,235 @@
+// Reading and printing lab files. toml++ knows where each value stands, so every error names its
+// line.
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include "lab/spec.h"
+
+namespace wh::lab {
+namespace {
+
+// What is being read, for errors: "lab.toml:12: rate".
+struct Place {
+  std::string_view file;
+  tl::unexpected<Error> bad(const toml::node& node, std::string_view key, std::string text) const {
+    return tl::unexpected(
+        Error{std::errc::invalid_argument,
+              fmt::format("{}:{}: {}: {}", file, node.source().begin.line, key, text)});
+  }
+  tl::unexpected<Error> bad(const toml::node& node, std::string_view key, Error error) const {
+    return bad(node, key, std::move(error.text));
+  }
+};
+
+// A value as the text that the flag of the same name would have had: 1, "10ms", true.
+Result<std::string> value_text(const toml::node& node) {
+  if (const auto* s = node.as_string()) return s->get();
+  if (const auto* i = node.as_integer()) return std::to_string(i->get());
+  if (const auto* f = node.as_floating_point()) return fmt::format("{}", f->get());
+  if (const auto* b = node.as_boolean()) return b->get() ? "true" : "false";
+  return fail("a text or a number is expected here");
+}
+
+Result<std::string> text_of(const Place& place, const toml::node& node, std::string_view key) {
+  auto text = value_text(node);
+  if (!text) return place.bad(node, key, std::move(text.error()));
+  return text;
+}
+
+// Appends ",key=value" for each entry, tables as "prefix.key".
+Result<void> flatten(const Place& place, const toml::table& table, const std::string& prefix,
+                     std::string& out) {
+  for (const auto& [key, node] : table) {
+    const std::string name = prefix + std::string(key.str());
+    if (name == "name" || name == "from" || name == "to") continue;
+    if (const auto* inner = node.as_table()) {
+      TRY_VOID(flatten(place, *inner, name + ".", out));
+      continue;
+    }
+    const std::string value = TRY(text_of(place, node, name));
+    if (!out.empty()) out += ',';
+    out += value == "true" && node.is_boolean() ? name : name + "=" + value;
+  }
+  return {};
+}
+
+Result<HostSpec> read_host(const Place& place, const toml::table& table) {
+  HostSpec host;
+  for (const auto& [key, node] : table) {
+    const std::string value = TRY(text_of(place, node, key.str()));
+    if (key == "name") {
+      if (auto good = check_name(value); !good)
+        return place.bad(node, "name", std::move(good.error()));
+      host.name = value;
+    } else if (key == "kind" && (value == "vnet" || value == "kernel")) {
+      host.kind = value == "kernel" ? HostKind::Kernel : HostKind::Vnet;
+    } else if (key == "kind") {
+      return place.bad(node, "kind", fmt::format("unknown '{}'; accepted: vnet, kernel", value));
+    } else {
+      return place.bad(node, key.str(), "unknown key of a host; accepted: name, kind");
+    }
+  }
+  if (host.name.empty()) return place.bad(table, "host", "it has no name");
+  return host;
+}
+
+Result<LinkSpec> read_link(const Place& place, const toml::table& table, size_t index) {
+  LinkSpec link;
+  std::string config;
+  TRY_VOID(flatten(place, table, "", config));
+  for (const auto& [key, node] : table) {
+    if (key == "name") link.name = TRY(text_of(place, node, "name"));
+    if (key == "from") link.from = TRY(text_of(place, node, "from"));
+    if (key == "to") link.to = TRY(text_of(place, node, "to"));
+  }
+  if (link.from.empty()) return place.bad(table, "link", "it has no from = \"HOST\"");
+  if (link.to.empty()) return place.bad(table, "link", "it has no to = \"HOST\"");
+  if (link.name.empty()) link.name = fmt::format("link{}", index);
+  if (auto good = check_name(link.name); !good)
+    return place.bad(table, "name", std::move(good.error()));
+  auto parsed = net::parse_link_config(config);
+  if (!parsed) return place.bad(table, "link", std::move(parsed.error()));
+  link.config = std::move(*parsed);
+  return link;
+}
+
+Result<FlowSpec> read_flow(const Place& place, const toml::table& table) {
+  std::string text;
+  for (const auto& [key, node] : table) {
+    const std::string value = TRY(text_of(place, node, key.str()));
+    text += fmt::format("{}{}={}", text.empty() ? "" : ",", key.str(), value);
+  }
+  auto flow = parse_flow(text);
+  if (!flow) return place.bad(table, "flow", std::move(flow.error()));
+  return flow;
+}
+
+// Calls read(table) for each table of the array `key`.
+template <class T, class Read>
+Result<std::vector<T>> read_all(const Place& place, const toml::node& node, std::string_view key,
+                                Read read) {
+  const toml::array* array = node.as_array();
+  std::vector<T> all;
+  if (array == nullptr) return place.bad(node, key, fmt::format("write [[{}]]", key));
+  for (const toml::node& element : *array) {
+    const toml::table* table = element.as_table();
+    if (table == nullptr) return place.bad(element, key, fmt::format("write [[{}]]", key));
+    all.push_back(TRY(read(*table)));
+  }
+  return all;
+}
+
+Result<void> read_sysctls(const Place& place, const toml::node& node, const std::string& prefix,
+                          std::vector<std::string>& out) {
+  if (const auto* table = node.as_table()) {
+    for (const auto& [key, value] : *table) {
+      const std::string name =
+          prefix.empty() ? std::string(key.str()) : prefix + "." + std::string(key.str());
+      TRY_VOID(read_sysctls(place, value, name, out));
+    }
+    return {};
+  }
+  out.push_back(prefix + "=" + TRY(text_of(place, node, prefix)));
+  return {};
+}
+
+Result<void> read_key(const Place& place, std::string_view key, const toml::node& node,
+                      LabSpec& spec) {
+  if (key == "seed") {
+    const auto* n = node.as_integer();
+    if (n == nullptr || n->get() < 0) return place.bad(node, key, "a whole number, 0 or more");
+    spec.seed = static_cast<uint64_t>(n->get());
+  } else if (key == "duration" || key == "warmup") {
+    auto d = parse_duration(TRY(text_of(place, node, key)));
+    if (!d) return place.bad(node, key, std::move(d.error()));
+    (key == "duration" ? spec.duration : spec.warmup) = *d;
+  } else if (key == "sysctl") {
+    TRY_VOID(read_sysctls(place, node, "", spec.sysctls));
+  } else if (key == "host") {
+    spec.hosts = TRY(read_all<HostSpec>(place, node, key,
+                                        [&](const toml::table& t) { return read_host(place, t); }));
+  } else if (key == "link") {
+    size_t index = 0;
+    spec.links = TRY(read_all<LinkSpec>(
+        place, node, key, [&](const toml::table& t) { return read_link(place, t, index++); }));
+  } else if (key == "flow") {
+    spec.flows = TRY(read_all<FlowSpec>(place, node, key,
+                                        [&](const toml::table& t) { return read_flow(place, t); }));
+  } else {
+    return place.bad(node, key,
+                     "unknown key; accepted: seed, duration, warmup, sysctl, host, link, flow");
+  }
+  return {};
+}
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+// "key=value,rev.key=value" as lines of TOML; words without a value are true.
+std::string config_lines(std::string_view config) {
+  std::string lines;
+  while (!config.empty()) {
+    const size_t comma = config.find(',');
+    const std::string_view word = config.substr(0, comma);
+    config = comma == std::string_view::npos ? std::string_view{} : config.substr(comma + 1);
+    const size_t equals = word.find('=');
+    lines += equals == std::string_view::npos ? fmt::format("{} = true\n", word)
+                                              : fmt::format("{} = {}\n", word.substr(0, equals),
+                                                            quoted(word.substr(equals + 1)));
+  }
+  return lines;
+}
+
+}  // namespace
+
+Result<LabSpec> parse_lab(std::string_view text, std::string_view where) {
+  const Place place{where};
+  LabSpec spec;
+  try {
+    const toml::table table = toml::parse(text, where);
+    for (const auto& [key, node] : table) TRY_VOID(read_key(place, key.str(), node, spec));
+  } catch (const toml::parse_error& e) {
+    return fail("{}:{}: {}", where, e.source().begin.line, e.description());
+  }
+  if (auto checked = check_lab(spec); !checked) {
+    return tl::unexpected(std::move(checked.error()).within(where));
+  }
+  return spec;
+}
+
+std::string print_lab(const LabSpec& spec) {
+  std::string out =
+      fmt::format("seed = {}\nduration = {}\n", spec.seed, quoted(to_string(spec.duration)));
+  if (spec.warmup != 0s) out += fmt::format("warmup = {}\n", quoted(to_string(spec.warmup)));
+  if (!spec.sysctls.empty()) {
+    out += "\n[sysctl]\n";
+    for (const std::string& s : spec.sysctls) {
+      const size_t at = s.find('=');
+      out += fmt::format("{} = {}\n", s.substr(0, at), quoted(s.substr(at + 1)));
+    }
+  }
+  for (const HostSpec& host : spec.hosts) {
+    out += fmt::format("\n[[host]]\nname = {}\n", quoted(host.name));
+    if (host.kind == HostKind::Kernel) out += "kind = \"kernel\"\n";
+  }
+  for (const LinkSpec& link : spec.links) {
+    out += fmt::format("\n[[link]]\nname = {}\nfrom = {}\nto = {}\n", quoted(link.name),
+                       quoted(link.from), quoted(link.to));
+    out += config_lines(net::to_string(link.config));
+  }
+  for (const FlowSpec& flow : spec.flows) {
+    out += fmt::format("\n[[flow]]\nfrom = {}\nto = {}\n", quoted(flow.from), quoted(flow.to));
+    FlowSpec rest = flow;
+    rest.from = "sender";
+    out += config_lines(print_flow(rest));
+  }
+  return out;
+}
+
+}  // namespace wh::lab

@@ -1,0 +1,11 @@
+// The congestion controls that every stack has, by the names that `cc` and TCP_CONGESTION take.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace wh::tcp {
+
+constexpr std::array<std::string_view, 1> kBuiltinCongestion = {"newreno"};
+
+}  // namespace wh::tcp

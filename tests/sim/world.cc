@@ -1,0 +1,70 @@
+#include "world.h"
+
+#include <cmath>
+
+namespace wh::sim {
+namespace {
+
+// Between low and high, every magnitude alike.
+uint64_t log_uniform(Random& random, double low, double high) {
+  return static_cast<uint64_t>(low * std::pow(high / low, random.uniform()));
+}
+
+std::string percent(Random& random, double most) {
+  return fmt::format("{:.2f}%", 0.01 + random.uniform() * most);
+}
+
+// The faults of one direction as link keys, each after `prefix`.
+std::string faults(Random& random, const std::string& prefix, double most_loss) {
+  std::string text;
+  auto add = [&](const std::string& key, const std::string& value) {
+    text += fmt::format(",{}{}={}", prefix, key, value);
+  };
+  if (random.one_in(2)) add("loss", percent(random, most_loss));
+  if (random.one_in(2)) add("dup", percent(random, 5));
+  if (random.one_in(2)) add("corrupt", percent(random, 2));
+  if (random.one_in(2)) add("reorder", percent(random, 10));
+  if (random.one_in(3)) add("jitter", fmt::format("{}us", random.between(1, 20'000)));
+  if (random.one_in(4)) add("queue", random.one_in(2) ? "codel" : "fq_codel");
+  if (random.one_in(4)) add("slot", fmt::format("{}ms", random.between(1, 20)));
+  return text;
+}
+
+lab::FlowSpec random_flow(Random& random, double rate_bps) {
+  lab::FlowSpec flow{.from = "sender", .to = "receiver"};
+  if (random.one_in(2)) std::swap(flow.from, flow.to);
+  const auto names = lab::congestion_controls();
+  flow.cc = names[random.below(names.size())];
+  flow.ip = random.one_in(2) ? 4 : 6;
+  // At most what the path moves in ten seconds, so that a run stays short.
+  flow.bytes = Bytes(static_cast<int64_t>(
+      log_uniform(random, 1, std::min(2e6, std::max(2000.0, rate_bps / 8 * 10)))));
+  flow.start = Duration(random.below(2'000'000'000));
+  if (random.one_in(2)) {
+    flow.rate = Rate::bits_per_second(
+        std::max<uint64_t>(64'000, log_uniform(random, rate_bps / 8, rate_bps * 2)));
+  }
+  return flow;
+}
+
+}  // namespace
+
+lab::LabSpec random_lab(uint64_t seed) {
+  Random random = Random(seed).fork("world");
+  const auto rate = static_cast<double>(log_uniform(random, 256e3, 1e9));
+  std::string link = fmt::format("rate={}bps,delay={}us,buffer={}p", static_cast<uint64_t>(rate),
+                                 log_uniform(random, 1, 200'000), log_uniform(random, 4, 500));
+  link += faults(random, "", 5);
+  link += faults(random, "rev.", 5);
+  // The modem of the article has one plain queue.
+  if (random.one_in(4) && link.find("rev.queue") == std::string::npos) link += ",rev.ack=keep_last";
+  std::vector<lab::FlowSpec> flows;
+  for (uint64_t n = random.between(1, 6); n > 0; --n) flows.push_back(random_flow(random, rate));
+  // The words above are this program's own; a text that does not parse is a bug here.
+  lab::LabSpec spec = lab::pace_lab(MUST(net::parse_link_config(link)), std::move(flows));
+  spec.seed = seed;
+  spec.duration = 1h;
+  return spec;
+}
+
+}  // namespace wh::sim
