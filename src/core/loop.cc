@@ -6,12 +6,21 @@ namespace wh {
 inline namespace core {
 
 Loop::~Loop() {
+  CHECK(!root_is_firing_);
   for (const Entry& e : heap_) e.timer->heap_index_ = Timer::kNotArmed;
 }
 
 void Loop::arm(Timer& timer, Instant when) {
   timer.deadline_ = when;
-  const Entry e{when, next_sequence_++, &timer};
+  timer.sequence_ = next_sequence_++;
+  const Entry e{when, &timer};
+  if (root_is_firing_ && !timer.is_armed()) {
+    // Most often the timer that fires arms itself again: it takes the place that it had.
+    root_is_firing_ = false;
+    sift_down(0, e);
+    return;
+  }
+  if (root_is_firing_) remove_root();
   if (timer.is_armed()) {
     // The new sequence is the largest, so with an equal or later deadline it can only sink.
     const uint32_t at = timer.heap_index_;
@@ -27,6 +36,7 @@ void Loop::arm(Timer& timer, Instant when) {
 }
 
 void Loop::disarm(Timer& timer) {
+  if (root_is_firing_) remove_root();
   const uint32_t at = timer.heap_index_;
   CHECK(heap_[at].timer == &timer);
   timer.heap_index_ = Timer::kNotArmed;
@@ -42,10 +52,28 @@ void Loop::disarm(Timer& timer) {
 
 void Loop::fire_next() {
   CHECK(!heap_.empty() && heap_[0].when <= now_);
+  if (root_is_firing_) remove_root();  // This is a loop run within an action.
   Timer& timer = *heap_[0].timer;
-  disarm(timer);
+  timer.heap_index_ = Timer::kNotArmed;
+  root_is_firing_ = true;
   ++events_;
   timer.action_();
+  if (root_is_firing_) remove_root();
+}
+
+void Loop::remove_root() {
+  root_is_firing_ = false;
+  const Entry last = heap_.back();
+  heap_.pop_back();
+  if (!heap_.empty()) sift_down(0, last);
+}
+
+Instant Loop::second_deadline() const {
+  Instant earliest = kNever;
+  for (size_t i = 1; i < std::min<size_t>(5, heap_.size()); ++i) {
+    earliest = std::min(earliest, heap_[i].when);
+  }
+  return earliest;
 }
 
 void Loop::sift_up(uint32_t at, Entry e) {

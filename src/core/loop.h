@@ -46,6 +46,7 @@ class Timer {
   Loop& loop_;
   std::function<void()> action_;
   Instant deadline_{};
+  uint64_t sequence_ = 0;  // Of its arming, counted over the loop's life.
   uint32_t heap_index_ = kNotArmed;
 };
 
@@ -70,9 +71,12 @@ class Loop {
   void stop() { stopped_ = 1; }
 
   // Earliest deadline; kNever when no timer is armed.
-  Instant next_deadline() const { return heap_.empty() ? kNever : heap_[0].when; }
+  Instant next_deadline() const {
+    if (root_is_firing_) return second_deadline();
+    return heap_.empty() ? kNever : heap_[0].when;
+  }
   uint64_t events_handled() const { return events_; }
-  size_t timers_armed() const { return heap_.size(); }
+  size_t timers_armed() const { return heap_.size() - (root_is_firing_ ? 1 : 0); }
 
  protected:
   explicit Loop(Instant start) : now_(start) {}
@@ -87,25 +91,30 @@ class Loop {
  private:
   friend class Timer;
   // A 4-ary heap ordered by (when, sequence); each timer knows its place, so disarming is a sift.
+  // An entry is two words, so that it travels in registers and four children share a cache line.
   struct Entry {
     Instant when;
-    uint64_t sequence;
     Timer* timer;
-    bool before(const Entry& o) const {
-      return when != o.when ? when < o.when : sequence < o.sequence;
+    bool before(Entry o) const {
+      return when != o.when ? when < o.when : timer->sequence_ < o.timer->sequence_;
     }
   };
   void arm(Timer& timer, Instant when);
   void disarm(Timer& timer);
-  void place(uint32_t at, const Entry& e) {
+  void place(uint32_t at, Entry e) {
     heap_[at] = e;
     e.timer->heap_index_ = at;
   }
   void sift_up(uint32_t at, Entry e);
   void sift_down(uint32_t at, Entry e);
+  void remove_root();
+  Instant second_deadline() const;
 
   Instant now_;
   std::vector<Entry> heap_;
+  // The timer that fires is no longer armed, but its entry stays at the root, before all others, until its action
+  // arms a timer, which then takes that place, or touches the heap otherwise, or returns.
+  bool root_is_firing_ = false;
   uint64_t next_sequence_ = 0;
   uint64_t events_ = 0;
   volatile int stopped_ = 0;

@@ -95,6 +95,61 @@ TEST(VirtualLoop, an_action_may_disarm_or_destroy_other_timers) {
 
 // The heap against a map ordered by (deadline, order of arming), through random arming and
 // disarming.
+TEST(VirtualLoop, an_action_sees_the_loop_without_its_own_timer) {
+  VirtualLoop loop;
+  Timer later(loop, [] {}), last(loop, [] {});
+  int seen = 0;
+  Timer first(loop, [&] {
+    ++seen;
+    EXPECT_FALSE(first.is_armed());
+    EXPECT_EQ(loop.timers_armed(), 2u);
+    EXPECT_EQ(loop.next_deadline(), VirtualLoop::kEpoch + 2ms);
+    later.disarm();
+    EXPECT_EQ(loop.timers_armed(), 1u);
+    EXPECT_EQ(loop.next_deadline(), VirtualLoop::kEpoch + 3ms);
+    last.disarm();
+    EXPECT_EQ(loop.timers_armed(), 0u);
+    EXPECT_EQ(loop.next_deadline(), kNever);
+  });
+  first.arm(loop.now() + 1ms);
+  later.arm(loop.now() + 2ms);
+  last.arm(loop.now() + 3ms);
+  loop.run();
+  EXPECT_EQ(seen, 1);
+  EXPECT_EQ(loop.events_handled(), 1u);
+}
+
+TEST(VirtualLoop, an_action_that_arms_others_leaves_the_order_right) {
+  VirtualLoop loop;
+  std::vector<int> fired;
+  Timer a(loop, [&] { fired.push_back(1); }), b(loop, [&] { fired.push_back(2); });
+  Timer first(loop, [&] {
+    fired.push_back(0);
+    b.arm(loop.now());          // Behind a, which is due at the same time and was armed before.
+    first.arm(loop.now() - 1s);  // In the past: next.
+    if (fired.size() > 1) first.disarm();
+  });
+  first.arm(loop.now() + 1ms);
+  a.arm(loop.now() + 1ms);
+  loop.run();
+  EXPECT_EQ(fired, (std::vector{0, 0, 1, 2}));
+}
+
+TEST(VirtualLoop, an_action_may_run_the_loop) {
+  VirtualLoop loop;
+  std::vector<int> fired;
+  Timer inner(loop, [&] { fired.push_back(1); }), after(loop, [&] { fired.push_back(2); });
+  Timer outer(loop, [&] {
+    inner.arm(loop.now() + 1ms);
+    loop.run_until(loop.now() + 1ms);
+    fired.push_back(0);
+  });
+  outer.arm(loop.now());
+  after.arm(loop.now() + 5ms);
+  loop.run();
+  EXPECT_EQ(fired, (std::vector{1, 0, 2}));
+}
+
 TEST(VirtualLoop, agrees_with_a_naive_model) {
   const uint64_t seed = 5;
   Random random(seed);
