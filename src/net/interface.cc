@@ -16,20 +16,22 @@ void Interface::transmit(Frame frame) {
     counters_.tx_down += frame.size();
     return;
   }
-  Frame out;
-  for (uint32_t i = 0; i < frame.size(); ++i) {
-    PacketPtr packet = frame.take(i);
+  uint32_t kept = 0;
+  const std::span<Packet*> packets = frame.release();
+  for (Packet* packet : packets) {
     const uint32_t size = packet->size();
     if (size > config_.mtu + kLinkHeader && packet->gso_size == 0) {
       ++counters_.tx_too_big;
+      PacketRelease{}(packet);
       continue;
     }
     ++counters_.tx_packets;
     counters_.tx_bytes += size;
     if (!taps_.empty()) show(*packet, Direction::Out);
-    out.push(std::move(packet));
+    packets[kept++] = packet;
   }
-  if (!out.empty()) send(std::move(out));
+  frame.append(packets.first(kept));
+  if (!frame.empty()) send(std::move(frame));
 }
 
 void Interface::receive(Frame frame) {

@@ -36,8 +36,8 @@ class Cable {
     Way(uint64_t limit, Loop& loop, FrameSink& out)
         : line({.limit = limit}, loop, Random(0), counters, out) {}
     void accept(Frame frame) override {
-      for (uint32_t i = 0; i < frame.size(); ++i) {
-        PacketPtr packet = frame.take(i);
+      for (Packet* p : frame.release()) {
+        PacketPtr packet(p);
         counters.accepted.add(packet->size());
         line.accept(std::move(packet));
       }

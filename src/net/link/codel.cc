@@ -77,11 +77,12 @@ Instant CodelControl::control_law(Instant from, const CodelConfig& config) const
 }
 
 void Codel::enqueue(PacketPtr packet) {
-  if (!limit_.admits(fifo_.held(), packet->size())) {
+  if (!limit_.admits(held_, packet->size())) {
     counters_.drop(DropReason::QueueFull, *packet);
     return;
   }
   fifo_.push(std::move(packet));
+  held_ = fifo_.held();
 }
 
 }  // namespace wh::net

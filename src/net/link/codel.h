@@ -61,10 +61,11 @@ class Codel final : public Queue {
 
   void enqueue(PacketPtr packet) override;
   PacketPtr dequeue(Instant now) override {
-    return control_.dequeue(fifo_, config_, now, counters_);
+    PacketPtr packet = control_.dequeue(fifo_, config_, now, counters_);
+    held_ = fifo_.held();
+    return packet;
   }
   void set_limit(const QueueLimit& limit) override { limit_ = limit; }
-  const Tally& held() const override { return fifo_.held(); }
 
  private:
   CodelConfig config_;

@@ -49,7 +49,7 @@ struct LinkCounters {
   Tally accepted;     // Came in from the sending interface.
   Tally delivered;    // Went out to the receiving one.
   Tally duplicated;   // Copies made.
-  Tally transmitted;  // Left the transmitter, towards the wire.
+  Tally transmitted;  // Given to the wire: their transmission has begun.
   Tally backlog;      // Waiting in the queue now; without the packet on the transmitter.
   Tally peak;         // The most that ever waited: packets and bytes, each by itself.
   std::array<Tally, kDropReasons> dropped;
@@ -83,7 +83,7 @@ void LinkCounters::for_each_counter(Fn fn) const {
   tally("accepted", accepted, "taken from the sending interface");
   tally("delivered", delivered, "handed to the receiving interface");
   tally("duplicated", duplicated, "copies made");
-  tally("transmitted", transmitted, "sent by the transmitter");
+  tally("transmitted", transmitted, "whose transmission has begun");
   tally("backlog", backlog, "waiting in the queue now");
   tally("peak", peak, "most that ever waited in the queue");
   for (size_t i = 0; i < kDropReasons; ++i) {

@@ -15,12 +15,12 @@ DelayLine::DelayLine(DelayConfig config, Loop& loop, Random random, LinkCounters
   CHECK(config.delay >= 0ns && config.jitter >= 0ns);
 }
 
-void DelayLine::accept(PacketPtr packet) {
+void DelayLine::carry(PacketPtr packet, Instant left) {
   if (fifo_.held().packets >= config_.limit) {
     counters_.drop(DropReason::WireFull, *packet);
     return;
   }
-  Instant when = loop_.now() + config_.delay;
+  Instant when = left + config_.delay;
   if (config_.jitter > 0ns) {
     when += Duration(
         static_cast<int64_t>(random_.between(0, static_cast<uint64_t>(config_.jitter.count()))));
@@ -45,7 +45,10 @@ void DelayLine::deliver() {
     if (frame.empty()) break;
     out_.accept(std::move(frame));
   }
-  if (!fifo_.empty()) due_.arm(fifo_.front()->deliver);
+  if (const Packet* next = fifo_.front()) {
+    due_.arm(next->deliver);
+    __builtin_prefetch(next->link);  // It has been out of mind for as long as the delay is.
+  }
 }
 
 }  // namespace wh::net

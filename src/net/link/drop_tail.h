@@ -11,15 +11,19 @@ class DropTail final : public Queue {
   DropTail(QueueLimit limit, LinkCounters& counters) : limit_(limit), counters_(counters) {}
 
   void enqueue(PacketPtr packet) override {
-    if (!limit_.admits(fifo_.held(), packet->size())) {
+    if (!limit_.admits(held_, packet->size())) {
       counters_.drop(DropReason::QueueFull, *packet);
       return;
     }
     fifo_.push(std::move(packet));
+    held_ = fifo_.held();
   }
-  PacketPtr dequeue(Instant) override { return fifo_.pop(); }
+  PacketPtr dequeue(Instant) override {
+    PacketPtr packet = fifo_.pop();
+    held_ = fifo_.held();
+    return packet;
+  }
   void set_limit(const QueueLimit& limit) override { limit_ = limit; }
-  const Tally& held() const override { return fifo_.held(); }
 
  private:
   QueueLimit limit_;

@@ -1,9 +1,10 @@
 // FQ-CoDel: a queue for each flow, served in turn, each under CoDel (RFC 8290).
 //
-//             hash                 new flows:  [ D ]                     one round, at most quantum
-//             bytes ahead,
-//   packet ----------> queue i     old flows:  [ A ] -> [ B ] -> [ C ]   then to the end of the old
-//   ones
+//             hash
+//   packet ----------> queue i     new flows:  [ D ]                     served first,
+//                                  old flows:  [ A ] -> [ B ] -> [ C ]   then these;
+//
+//   a flow that has sent its quantum goes to the end of the old ones.
 //
 // A flow is its addresses, protocol and ports, hashed with a salt; what is not IP is one flow. A
 // queue that becomes busy joins the new flows, which are served before the old ones: a flow that
@@ -38,7 +39,6 @@ class FqCodel final : public Queue {
   void enqueue(PacketPtr packet) override;
   PacketPtr dequeue(Instant now) override;
   void set_limit(const QueueLimit& limit) override { limit_ = limit; }
-  const Tally& held() const override { return held_; }
   // Which queue the packet would join.
   uint32_t flow_of(const Packet& packet) const;
 
@@ -58,7 +58,6 @@ class FqCodel final : public Queue {
   LinkCounters& counters_;
   std::vector<Flow> flows_;
   Turns new_flows_, old_flows_;
-  Tally held_;
 };
 
 }  // namespace wh::net

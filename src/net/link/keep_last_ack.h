@@ -5,25 +5,20 @@
 // bursts: the sender sees one acknowledgment for many segments. RFC 3449 section 5.2.1 calls it ACK
 // filtering.
 //
-//   waiting:  A1  x  y             A2 comes              waiting:  A2  x  y          dropped
-//   (ack_replaced): A1
+//   waiting:  A1  x  y      A2 comes      waiting:  A2  x  y      dropped (ack_replaced): A1
 //
 // The new acknowledgment takes the place of the old one in the queue, so it leaves no later than
 // that would have, and never waits behind packets that came after it. Otherwise the queue is first
 // in, first out, and drop-tail.
 //
 // A gives its place to B when all of this holds; then nothing is lost but the timing:
-//   - both are pure: TCP, not fragments, no payload, ACK set and none of SYN, FIN, RST, PSH and
-//   URG;
-//   - B is of A's flow and the next packet of that flow to come after A, so that none is overtaken;
+//   - both are pure: TCP, no fragments, no payload, ACK set and none of SYN, FIN, RST, PSH, URG;
+//   - B is the next packet of A's flow to come after A, so none of its flow is overtaken;
 //   - B acknowledges more than A. A duplicate, or an older one, is not replaced and replaces
-//   nothing: loss recovery
-//     counts them. B's sequence number is A's;
+//     nothing: loss recovery counts them. B's sequence number is A's;
 //   - neither has options but timestamps alone (RFC 7323 appendix A), both or none: a SACK block is
-//   news of a loss.
-//     B's timestamp is not before A's;
-//   - their ECN flags (ECE, CWR, AE), traffic class and size are equal: a change in them is news
-//   too.
+//     news of a loss. B's timestamp is not before A's;
+//   - their ECN flags (ECE, CWR, AE), traffic class and size are equal: a change is news too.
 // The window may differ: B's is the newer.
 //
 // The modem knows up to kFlows flows at a time by a hash; two that fall together take turns, and
@@ -63,7 +58,6 @@ class KeepLastAck final : public Queue {
   void enqueue(PacketPtr packet) override;
   PacketPtr dequeue(Instant now) override;
   void set_limit(const QueueLimit& limit) override { limit_ = limit; }
-  const Tally& held() const override { return held_; }
 
  private:
   // The last packet seen of a flow, if it was an acknowledgment; it still waits while its place >=
@@ -83,7 +77,6 @@ class KeepLastAck final : public Queue {
   // a power of two.
   std::vector<Packet*> ring_;  // Owned.
   uint64_t head_ = 0, tail_ = 0;
-  Tally held_;
   std::vector<Last> flows_;
 };
 

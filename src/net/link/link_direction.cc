@@ -17,14 +17,14 @@ LinkDirection::LinkDirection(const DirectionConfig& config, Loop& loop, PacketPo
                              const Random& random, FrameSink& out)
     : config_(config) {
   CHECK(config.trace_file.empty() || config.trace != nullptr);
-  PacketSink& wire = build_wire(loop, random, out);
-  PacketSink& transmitter = build_transmitter(loop, random, wire);
-  first_ = &build_impairments(pool, random, transmitter);
+  wire_ = &build_wire(loop, random, out);
+  transmitter_ = &build_transmitter(loop, random, *wire_);
+  first_ = &build_impairments(loop, pool, random, *transmitter_);
 }
 
 void LinkDirection::accept(Frame frame) {
-  for (uint32_t i = 0; i < frame.size(); ++i) {
-    PacketPtr packet = frame.take(i);
+  for (Packet* p : frame.release()) {
+    PacketPtr packet(p);
     counters_.accepted.add(packet->size());
     first_->accept(std::move(packet));
   }
@@ -38,14 +38,13 @@ void LinkDirection::set_rate(Rate rate) {
 }
 
 Tally LinkDirection::in_transit() const {
-  Tally sum = transmitter_->in_service();
-  for (const auto& held : held_after_queue_) sum = sum + held();
-  return sum;
+  const Tally held_back = reorder_ == nullptr ? Tally{} : reorder_->held();
+  return held_back + transmitter_->in_service() + wire_->held();
 }
 
 double LinkDirection::utilization() const {
   const double capacity = transmitter_->capacity_bytes();
-  return capacity <= 0 ? 0 : static_cast<double>(counters_.transmitted.bytes) / capacity;
+  return capacity <= 0 ? 0 : transmitter_->sent_bytes() / capacity;
 }
 
 Result<void> LinkDirection::check_conservation() const {
@@ -68,23 +67,13 @@ Stage& LinkDirection::add(Args&&... args) {
   return added;
 }
 
-PacketSink& LinkDirection::build_wire(Loop& loop, const Random& random, FrameSink& out) {
+Wire& LinkDirection::build_wire(Loop& loop, const Random& random, FrameSink& out) {
   const DelayConfig delay{.delay = config_.delay, .jitter = config_.jitter};
   const Random jitter = random.fork("jitter");
-  PacketSink* first = nullptr;
-  const auto line = [&](auto& stage) {
-    held_after_queue_.emplace_back([&stage] { return stage.held(); });
-    first = &stage;
-  };
   if (config_.jitter > 0ns && config_.jitter_order == JitterOrder::Free) {
-    line(add<ScatterLine>(delay, loop, jitter, counters_, out));
-  } else {
-    line(add<DelayLine>(delay, loop, jitter, counters_, out));
+    return add<ScatterLine>(delay, loop, jitter, counters_, out);
   }
-  if (!config_.reorder.chance.is_zero()) {
-    line(add<Reorder>(config_.reorder, loop, random.fork("reorder"), counters_, *first));
-  }
-  return *first;
+  return add<DelayLine>(delay, loop, jitter, counters_, out);
 }
 
 std::unique_ptr<Queue> LinkDirection::make_queue(const Random& random) {
@@ -99,22 +88,26 @@ std::unique_ptr<Queue> LinkDirection::make_queue(const Random& random) {
   return std::make_unique<DropTail>(limit, counters_);
 }
 
-PacketSink& LinkDirection::build_transmitter(Loop& loop, const Random& random, PacketSink& next) {
+Transmitter& LinkDirection::build_transmitter(Loop& loop, const Random& random, Wire& wire) {
   auto queue = make_queue(random);
   if (config_.trace != nullptr) {
-    transmitter_ = &add<TraceTransmitter>(config_.trace, loop, std::move(queue), counters_, next);
-  } else if (config_.slot) {
-    transmitter_ =
-        &add<SlotTransmitter>(*config_.slot, config_.rate, loop, std::move(queue), counters_, next);
-  } else {
-    transmitter_ = &add<RateTransmitter>(config_.rate, loop, std::move(queue), counters_, next);
+    return add<TraceTransmitter>(config_.trace, loop, std::move(queue), counters_, wire);
   }
-  return *transmitter_;
+  if (config_.slot) {
+    return add<SlotTransmitter>(*config_.slot, config_.rate, loop, std::move(queue), counters_,
+                                wire);
+  }
+  return add<RateTransmitter>(config_.rate, loop, std::move(queue), counters_, wire);
 }
 
-PacketSink& LinkDirection::build_impairments(PacketPool& pool, const Random& random,
+PacketSink& LinkDirection::build_impairments(Loop& loop, PacketPool& pool, const Random& random,
                                              PacketSink& next) {
   PacketSink* first = &next;
+  if (!config_.reorder.chance.is_zero()) {
+    auto& reorder = add<Reorder>(config_.reorder, loop, random.fork("reorder"), counters_, *first);
+    reorder_ = &reorder;
+    first = &reorder;
+  }
   if (!config_.corrupt.is_zero()) {
     first = &add<Corrupt>(config_.corrupt, random.fork("corrupt"), counters_, *first);
   }

@@ -1,10 +1,9 @@
 // One direction of a link: a chain of small stages, each a PacketSink that wraps the next.
 //
-//   accept(frame)                                                                              out
-//      |                                                                                        ^
-//      v                                                                                        |
-//   [ge] -> [loss] -> [duplicate] -> [corrupt] -> queue, transmitter -> [reorder] -> delay line or
-//   scatter line
+//   accept(frame)
+//      |
+//      v
+//   [ge] -> [loss] -> [duplicate] -> [corrupt] -> [reorder] -> queue, transmitter -> wire -> out
 //
 // Stages in brackets exist only when they are asked for. What damages packets comes before the
 // queue, as in dummynet(4) and tc-netem(8): a lost packet takes no capacity, a duplicate takes its
@@ -18,7 +17,6 @@
 // and in bytes (check_conservation).
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -47,7 +45,7 @@ class LinkDirection final : public FrameSink {
   const LinkCounters& counters() const { return counters_; }
   // Waiting in the queue.
   const Tally& queued() const { return transmitter_->queue().held(); }
-  // Past the queue: on the transmitter, held back, or on the wire.
+  // Elsewhere: held back so that others pass, being sent, or on the wire.
   Tally in_transit() const;
   // Bytes transmitted over bytes that could have been, since the beginning; 0 at an infinite rate.
   double utilization() const;
@@ -56,18 +54,20 @@ class LinkDirection final : public FrameSink {
   Result<void> check_conservation() const;
 
  private:
-  PacketSink& build_wire(Loop& loop, const Random& random, FrameSink& out);
-  PacketSink& build_transmitter(Loop& loop, const Random& random, PacketSink& next);
-  PacketSink& build_impairments(PacketPool& pool, const Random& random, PacketSink& next);
+  Wire& build_wire(Loop& loop, const Random& random, FrameSink& out);
+  Transmitter& build_transmitter(Loop& loop, const Random& random, Wire& wire);
+  PacketSink& build_impairments(Loop& loop, PacketPool& pool, const Random& random,
+                                PacketSink& next);
   std::unique_ptr<Queue> make_queue(const Random& random);
   template <class Stage, class... Args>
   Stage& add(Args&&... args);
 
   DirectionConfig config_;
   LinkCounters counters_;
-  std::vector<std::unique_ptr<PacketSink>> stages_;       // Last first.
-  std::vector<std::function<Tally()>> held_after_queue_;  // Of the stages that hold packets.
+  std::vector<std::unique_ptr<PacketSink>> stages_;  // Last first.
+  Wire* wire_ = nullptr;
   Transmitter* transmitter_ = nullptr;
+  const Reorder* reorder_ = nullptr;  // Null when packets keep their order.
   PacketSink* first_ = nullptr;
 };
 

@@ -37,7 +37,11 @@ class Queue {
   virtual PacketPtr dequeue(Instant now) = 0;
   // From now on; what waits already stays.
   virtual void set_limit(const QueueLimit& limit) = 0;
-  virtual const Tally& held() const = 0;
+  // What waits.
+  const Tally& held() const { return held_; }
+
+ protected:
+  Tally held_;
 };
 
 }  // namespace wh::net

@@ -5,32 +5,41 @@
 namespace wh::net {
 
 RateTransmitter::RateTransmitter(Rate rate, Loop& loop, std::unique_ptr<Queue> queue,
-                                 LinkCounters& counters, PacketSink& next)
-    : Transmitter(loop, std::move(queue), counters, next),
+                                 LinkCounters& counters, Wire& wire)
+    : Transmitter(loop, std::move(queue), counters, wire),
       rate_(rate),
       capacity_(rate, loop.now()),
       free_at_(loop.now()),
-      finished_(loop, [this] { finish(); }) {
+      free_(loop, [this] { serve(); }) {
   CHECK(!rate.is_zero());
 }
 
-void RateTransmitter::serve_next() {
-  while ((serving_ = dequeue()) != nullptr) {
-    if (rate_.is_infinite()) {
-      depart(std::move(serving_));
-      continue;
+// Sends what may be sent now, and arms the timer if something is left.
+void RateTransmitter::serve() {
+  while (up_ && queue().held().packets != 0) {
+    if (rounded_up() > loop_.now()) {
+      free_.arm(rounded_up());
+      return;
     }
-    // It starts when its predecessor has left, to the fraction of a nanosecond, but never before it
-    // came.
-    if (serving_->enqueued > free_at_) {
-      free_at_ = serving_->enqueued;
-      fraction_ = 0;
-    }
-    served_from_ = loop_.now();
-    advance(Uint128(serving_->size()) * 8 * 1'000'000'000u);
-    finished_.arm(rounded_up());
-    return;
+    PacketPtr packet = dequeue();
+    if (packet == nullptr) return;
+    send(std::move(packet));
   }
+}
+
+void RateTransmitter::send(PacketPtr packet) {
+  const Instant now = loop_.now();
+  if (rate_.is_infinite()) return depart(std::move(packet), now);
+  // It starts when its predecessor has left, to the fraction of a nanosecond, but never before it
+  // came.
+  if (packet->enqueued > free_at_) {
+    free_at_ = packet->enqueued;
+    fraction_ = 0;
+  }
+  advance(Uint128(packet->size()) * 8 * 1'000'000'000u);
+  const Instant left = rounded_up();
+  counters_.busy_ns += static_cast<uint64_t>((left - now).count());
+  depart(std::move(packet), left);
 }
 
 // Moves the end of transmission by `bit_ns` / rate nanoseconds. The division is one machine
@@ -47,41 +56,28 @@ void RateTransmitter::advance(Uint128 bit_ns) {
   }
 }
 
-void RateTransmitter::finish() {
-  counters_.busy_ns += static_cast<uint64_t>((loop_.now() - served_from_).count());
-  depart(std::move(serving_));
-  if (up_) serve_next();
-}
-
 void RateTransmitter::set_up(bool up) {
-  if (std::exchange(up_, up) || !up || serving_ != nullptr) return;
-  free_at_ = std::max(free_at_, loop_.now());
-  serve_next();
+  if (std::exchange(up_, up) == up) return;
+  if (!up) return free_.disarm();
+  free_at_ = std::max(rounded_up(), loop_.now());
+  fraction_ = 0;
+  serve();
 }
 
 void RateTransmitter::set_rate(Rate rate) {
   CHECK(!rate.is_zero());
-  const Instant now = loop_.now();
-  capacity_.change(rate, now);
-  if (serving_ == nullptr) {
-    rate_ = rate;
-    free_at_ = std::max(rounded_up(), now);
-    fraction_ = 0;
-    return;
-  }
-  // What is left of the packet, in bits times nanoseconds at the old rate, is sent at the new one.
-  // Between the exact end and the event that is due for it nothing is left.
-  const Int128 left =
-      Int128((free_at_ - now).count()) * static_cast<Int128>(rate_.bps()) + fraction_;
-  rate_ = rate;
-  free_at_ = now;
+  capacity_.change(rate, loop_.now());
+  // The packet being sent ends as it would have. A fraction of the old rate means nothing at the
+  // new.
+  free_at_ = std::max(rounded_up(), loop_.now());
   fraction_ = 0;
-  if (!rate.is_infinite()) advance(left > 0 ? static_cast<Uint128>(left) : 0);
-  finished_.arm(rounded_up());
+  rate_ = rate;
 }
 
-Tally RateTransmitter::in_service() const {
-  return serving_ == nullptr ? Tally{} : Tally{1, serving_->size()};
+double RateTransmitter::sent_bytes() const {
+  const auto begun = static_cast<double>(counters_.transmitted.bytes);
+  if (rate_.is_infinite() || free_at_ <= loop_.now()) return begun;
+  return begun - to_seconds(free_at_ - loop_.now()) * static_cast<double>(rate_.bps()) / 8;
 }
 
 }  // namespace wh::net

@@ -6,11 +6,12 @@
 // no rounding error gathers over a busy period: after n bytes of it exactly n * 8 / rate seconds
 // have passed, rounded up once.
 //
-//   40 Mbps, three frames of 1514 bytes at t: they leave at t + 302,800, t + 605,600 and t +
-//   908,400 ns.
+//   40 Mbps, three frames of 1514 bytes at t: they leave at t + 302,800, t + 605,600 and
+//   t + 908,400 ns.
 //
-// A rate counts Ethernet frames without preamble and frame check: Packet::size(). At an infinite
-// rate a packet leaves as it comes.
+// The timer is armed only while something waits: what finds the transmitter free starts at once,
+// and is the wire's from then on. A rate counts Ethernet frames without preamble and frame check:
+// Packet::size(). At an infinite rate a packet leaves as it comes.
 #pragma once
 
 #include "net/link/capacity.h"
@@ -22,33 +23,30 @@ class RateTransmitter final : public Transmitter {
  public:
   // REQUIRES: rate is not zero.
   RateTransmitter(Rate rate, Loop& loop, std::unique_ptr<Queue> queue, LinkCounters& counters,
-                  PacketSink& next);
+                  Wire& wire);
 
   void accept(PacketPtr packet) override {
     enqueue(std::move(packet));
-    if (serving_ == nullptr && up_) serve_next();
+    if (!free_.is_armed()) serve();
   }
   void set_up(bool up) override;
   bool is_up() const override { return up_; }
   void set_rate(Rate rate) override;
   double capacity_bytes() const override { return capacity_.bytes(loop_.now()); }
-  Tally in_service() const override;
-  Rate rate() const { return rate_; }
+  double sent_bytes() const override;
 
  private:
-  void serve_next();
-  void finish();
+  void serve();
+  void send(PacketPtr packet);
   void advance(Uint128 bit_ns);
   Instant rounded_up() const { return fraction_ == 0 ? free_at_ : free_at_ + 1ns; }
 
   Rate rate_;
   Capacity capacity_;
   bool up_ = true;
-  PacketPtr serving_;
-  Instant served_from_{};
   Instant free_at_;        // When the last packet given to the transmitter has left it:
   uint64_t fraction_ = 0;  // free_at_ + fraction_ / rate_ ns.
-  Timer finished_;
+  Timer free_;             // Armed for that time while packets wait.
 };
 
 }  // namespace wh::net

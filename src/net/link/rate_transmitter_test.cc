@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "net/link/delay_line.h"
 #include "net/link/drop_tail.h"
 #include "net/link/link_test_support.h"
 
@@ -15,7 +16,7 @@ class RateTransmitterTest : public ::testing::Test {
  protected:
   std::unique_ptr<RateTransmitter> make(Rate rate, QueueLimit limit = {}) {
     return std::make_unique<RateTransmitter>(
-        rate, loop, std::make_unique<DropTail>(limit, counters), counters, end);
+        rate, loop, std::make_unique<DropTail>(limit, counters), counters, wire);
   }
   void send(RateTransmitter& t, uint32_t size, uint32_t number = 0) {
     t.accept(raw_packet(pool, size, number));
@@ -26,6 +27,7 @@ class RateTransmitterTest : public ::testing::Test {
   PacketPool pool;
   LinkCounters counters;
   Recorder end{loop};
+  DelayLine wire{{}, loop, Random(0), counters, end};  // Without delay.
 };
 
 TEST_F(RateTransmitterTest, sends_back_to_back_in_size_over_rate) {
@@ -79,8 +81,9 @@ TEST_F(RateTransmitterTest, full_link_delivers_exactly_its_rate) {
     VirtualLoop own;
     Recorder sink(own);
     LinkCounters c;
+    DelayLine line({}, own, Random(0), c, sink);
     RateTransmitter t(Rate::bits_per_second(bps), own, std::make_unique<DropTail>(QueueLimit{}, c),
-                      c, sink);
+                      c, line);
     int64_t bits = 0;
     for (uint32_t i = 0; i < 5000; ++i) {
       const uint32_t size = 60 + (i * 977) % 1455;
@@ -134,32 +137,34 @@ TEST_F(RateTransmitterTest, queue_limit_in_packets) {
 TEST_F(RateTransmitterTest, infinite_rate_sends_as_it_comes) {
   auto t = make(Rate::infinite(), {.packets = 1});
   for (uint32_t i = 0; i < 5; ++i) send(*t, 1514, i);
+  loop.run();
   EXPECT_EQ(end.times(), (Times{0, 0, 0, 0, 0}));
   EXPECT_EQ(t->capacity_bytes(), 0);
 }
 
-TEST_F(RateTransmitterTest, new_rate_applies_to_the_rest_of_the_packet) {
+TEST_F(RateTransmitterTest, new_rate_applies_from_the_next_packet_on) {
   auto t = make(1_Mbps);
   send(*t, 1000, 0);  // 8 ms at 1 Mbps.
   send(*t, 1000, 1);
-  run_to(4ms);  // Half of it is sent;
-  t->set_rate(4_Mbps);
-  loop.run();  // the other half takes 1 ms, the next packet 2 ms.
-  EXPECT_EQ(end.times(), (Times{5'000'000, 7'000'000}));
-  EXPECT_DOUBLE_EQ(t->capacity_bytes(), 500 + 1500);
+  run_to(4ms);
+  EXPECT_DOUBLE_EQ(t->sent_bytes(), 500);
+  t->set_rate(4_Mbps);  // 2 ms.
+  loop.run();
+  EXPECT_EQ(end.times(), (Times{8'000'000, 10'000'000}));
+  EXPECT_DOUBLE_EQ(t->capacity_bytes(), 500 + 3000);
 }
 
-TEST_F(RateTransmitterTest, infinite_rate_finishes_at_once_and_finite_again_starts_now) {
+TEST_F(RateTransmitterTest, infinite_rate_empties_the_queue_and_finite_again_starts_now) {
   auto t = make(1_Mbps);
   for (uint32_t i = 0; i < 3; ++i) send(*t, 1000, i);
   run_to(4ms);
   t->set_rate(Rate::infinite());
-  run_to(5ms);
-  EXPECT_EQ(end.times(), (Times{4'000'000, 4'000'000, 4'000'000}));
+  run_to(9ms);
+  EXPECT_EQ(end.times(), (Times{8'000'000, 8'000'000, 8'000'000}));
   t->set_rate(8_Mbps);
   send(*t, 1000, 3);
   loop.run();
-  EXPECT_EQ(end.times().back(), 6'000'000);
+  EXPECT_EQ(end.times().back(), 10'000'000);
 }
 
 TEST_F(RateTransmitterTest, down_finishes_the_packet_and_holds_the_queue) {

@@ -24,13 +24,13 @@ bool ScatterLine::is_later(const Entry& a, const Entry& b) {
   return at != bt ? at > bt : a.arrival > b.arrival;
 }
 
-void ScatterLine::accept(PacketPtr packet) {
+void ScatterLine::carry(PacketPtr packet, Instant left) {
   if (held_.packets >= config_.limit) {
     counters_.drop(DropReason::WireFull, *packet);
     return;
   }
   const auto extra = random_.between(0, static_cast<uint64_t>(config_.jitter.count()));
-  packet->deliver = loop_.now() + config_.delay + Duration(static_cast<int64_t>(extra));
+  packet->deliver = left + config_.delay + Duration(static_cast<int64_t>(extra));
   held_.add(packet->size());
   heap_.push_back({arrivals_++, packet.release()});
   std::push_heap(heap_.begin(), heap_.end(), is_later);

@@ -11,15 +11,16 @@
 
 namespace wh::net {
 
-class ScatterLine final : public PacketSink {
+class ScatterLine final : public Wire {
  public:
   // REQUIRES: delay and jitter are not negative.
   ScatterLine(DelayConfig config, Loop& loop, Random random, LinkCounters& counters,
               FrameSink& out);
   ~ScatterLine() override;
 
-  void accept(PacketPtr packet) override;
-  const Tally& held() const { return held_; }
+  void accept(PacketPtr packet) override { carry(std::move(packet), loop_.now()); }
+  void carry(PacketPtr packet, Instant left) override;
+  const Tally& held() const override { return held_; }
 
  private:
   struct Entry {

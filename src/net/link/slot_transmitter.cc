@@ -5,9 +5,8 @@
 namespace wh::net {
 
 SlotTransmitter::SlotTransmitter(Duration period, Rate rate, Loop& loop,
-                                 std::unique_ptr<Queue> queue, LinkCounters& counters,
-                                 PacketSink& next)
-    : Transmitter(loop, std::move(queue), counters, next),
+                                 std::unique_ptr<Queue> queue, LinkCounters& counters, Wire& wire)
+    : Transmitter(loop, std::move(queue), counters, wire),
       period_(period),
       rate_(rate),
       capacity_(rate, loop.now()),
@@ -35,7 +34,7 @@ void SlotTransmitter::release() {
     PacketPtr packet = dequeue();
     if (packet == nullptr) break;
     if (!rate_.is_infinite()) credit_ -= Int128(packet->size()) * 8 * 1'000'000'000;
-    depart(std::move(packet));
+    depart(std::move(packet), loop_.now());
   }
   ran_empty_ = queue().held().packets == 0;
   arm();

@@ -2,9 +2,8 @@
 //
 // Slots are every `period` from the link's beginning on. What was queued before a slot leaves at
 // it, all at one instant, so the far end receives it as one frame: acknowledgments that were spread
-// out arrive as a burst
-// ("Pacing in the FreeBSD TCP Stack", FreeBSD Journal, September 2024). A packet that comes at the
-// very instant of a slot waits for the next one.
+// out arrive as a burst ("Pacing in the FreeBSD TCP Stack", FreeBSD Journal, September 2024). A
+// packet that comes at the very instant of a slot waits for the next one.
 //
 //   arrivals   a  b   c        d             e f
 //   slots    |---------|---------|---------|---------|
@@ -24,14 +23,13 @@ class SlotTransmitter final : public Transmitter {
  public:
   // REQUIRES: period above zero, rate not zero.
   SlotTransmitter(Duration period, Rate rate, Loop& loop, std::unique_ptr<Queue> queue,
-                  LinkCounters& counters, PacketSink& next);
+                  LinkCounters& counters, Wire& wire);
 
   void accept(PacketPtr packet) override;
   void set_up(bool up) override;
   bool is_up() const override { return up_; }
   void set_rate(Rate rate) override;
   double capacity_bytes() const override { return capacity_.bytes(loop_.now()); }
-  Tally in_service() const override { return {}; }
 
  private:
   void release();

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "net/link/delay_line.h"
 #include "net/link/drop_tail.h"
 #include "net/link/link.h"
 #include "net/link/link_test_support.h"
@@ -19,7 +20,7 @@ class SlotTransmitterTest : public ::testing::Test {
   std::unique_ptr<SlotTransmitter> make(Duration period, Rate rate = Rate::infinite(),
                                         QueueLimit limit = {}) {
     return std::make_unique<SlotTransmitter>(
-        period, rate, loop, std::make_unique<DropTail>(limit, counters), counters, end);
+        period, rate, loop, std::make_unique<DropTail>(limit, counters), counters, wire);
   }
   void send(SlotTransmitter& t, uint32_t size, uint32_t number = 0) {
     t.accept(raw_packet(pool, size, number));
@@ -30,6 +31,7 @@ class SlotTransmitterTest : public ::testing::Test {
   PacketPool pool;
   LinkCounters counters;
   Recorder end{loop};
+  DelayLine wire{{}, loop, Random(0), counters, end};  // Without delay.
 };
 
 TEST_F(SlotTransmitterTest, holds_everything_until_its_slot) {

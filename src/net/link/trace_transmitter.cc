@@ -5,9 +5,8 @@
 namespace wh::net {
 
 TraceTransmitter::TraceTransmitter(std::shared_ptr<const Trace> trace, Loop& loop,
-                                   std::unique_ptr<Queue> queue, LinkCounters& counters,
-                                   PacketSink& next)
-    : Transmitter(loop, std::move(queue), counters, next),
+                                   std::unique_ptr<Queue> queue, LinkCounters& counters, Wire& wire)
+    : Transmitter(loop, std::move(queue), counters, wire),
       trace_(std::move(trace)),
       origin_(loop.now()),
       period_start_(loop.now()),
@@ -59,7 +58,7 @@ void TraceTransmitter::use_one() {
     const uint32_t sent = std::min(left, remaining_);
     left -= sent;
     remaining_ -= sent;
-    if (remaining_ == 0) depart(std::move(serving_));
+    if (remaining_ == 0) depart(std::move(serving_), loop_.now());
   }
 }
 
@@ -75,6 +74,11 @@ void TraceTransmitter::set_up(bool up) {
 double TraceTransmitter::capacity_bytes() const {
   return static_cast<double>(trace_->count_until(loop_.now() - origin_)) *
          static_cast<double>(Trace::kOpportunity.count());
+}
+
+double TraceTransmitter::sent_bytes() const {
+  const uint32_t part = serving_ == nullptr ? 0 : serving_->size() - remaining_;
+  return static_cast<double>(counters_.transmitted.bytes + part);
 }
 
 Tally TraceTransmitter::in_service() const {

@@ -19,13 +19,14 @@ class TraceTransmitter final : public Transmitter {
  public:
   // `trace` is shared with the configuration that it came from.
   TraceTransmitter(std::shared_ptr<const Trace> trace, Loop& loop, std::unique_ptr<Queue> queue,
-                   LinkCounters& counters, PacketSink& next);
+                   LinkCounters& counters, Wire& wire);
 
   void accept(PacketPtr packet) override;
   void set_up(bool up) override;
   bool is_up() const override { return up_; }
   void set_rate(Rate) override {}
   double capacity_bytes() const override;
+  double sent_bytes() const override;
   Tally in_service() const override;
 
  private:

@@ -14,23 +14,27 @@
 
 #include "core/loop.h"
 #include "net/link/queue.h"
+#include "net/link/wire.h"
 
 namespace wh::net {
 
 class Transmitter : public PacketSink {
  public:
-  Transmitter(Loop& loop, std::unique_ptr<Queue> queue, LinkCounters& counters, PacketSink& next)
-      : loop_(loop), queue_(std::move(queue)), counters_(counters), next_(next) {}
+  Transmitter(Loop& loop, std::unique_ptr<Queue> queue, LinkCounters& counters, Wire& wire)
+      : loop_(loop), queue_(std::move(queue)), counters_(counters), wire_(wire) {}
 
   virtual void set_up(bool up) = 0;
   virtual bool is_up() const = 0;
-  // Changes the rate from this instant on, for the rest of the packet being sent too. REQUIRES: not
-  // zero. Nothing where the rate is not ours to choose (a trace).
+  // Changes the rate for every packet whose transmission has not begun. REQUIRES: not zero. Nothing
+  // where the rate is not ours to choose (a trace).
   virtual void set_rate(Rate rate) = 0;
   // Bytes that could have been sent since the beginning; time at an infinite rate does not count.
   virtual double capacity_bytes() const = 0;
-  // The packet being sent, which is neither in the queue nor on the wire.
-  virtual Tally in_service() const = 0;
+  // Bytes sent until now: of a packet that is being sent, the part that has left.
+  virtual double sent_bytes() const { return static_cast<double>(counters_.transmitted.bytes); }
+  // A packet of which only a part could be sent yet, and which is neither in the queue nor on the
+  // wire.
+  virtual Tally in_service() const { return {}; }
 
   Queue& queue() { return *queue_; }
   const Queue& queue() const { return *queue_; }
@@ -51,9 +55,10 @@ class Transmitter : public PacketSink {
     }
     return packet;
   }
-  void depart(PacketPtr packet) {
+  // Sends a packet that will have left at `when`.
+  void depart(PacketPtr packet, Instant when) {
     counters_.transmitted.add(packet->size());
-    next_.accept(std::move(packet));
+    wire_.carry(std::move(packet), when);
   }
 
   Loop& loop_;
@@ -67,7 +72,7 @@ class Transmitter : public PacketSink {
   LinkCounters& counters_;
 
  private:
-  PacketSink& next_;
+  Wire& wire_;
 };
 
 }  // namespace wh::net
