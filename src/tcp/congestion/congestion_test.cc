@@ -1,0 +1,142 @@
+#include <gtest/gtest.h>
+
+#include "tcp/congestion/cubic.h"
+#include "tcp/congestion/newreno.h"
+
+namespace wh::tcp {
+namespace {
+
+constexpr Bytes kMss(1000);
+constexpr Instant kT0 = Instant(1000s);
+
+CongestionState state_of(int64_t cwnd_segments, Bytes ssthresh = Bytes::max()) {
+  return {.mss = kMss, .cwnd = kMss * cwnd_segments, .ssthresh = ssthresh};
+}
+
+AckEvent ack_of(Bytes acked, Instant now = kT0) {
+  return {.now = now, .acked = acked, .srtt = 100ms, .is_cwnd_limited = true};
+}
+
+TEST(InitialWindow, is_that_of_rfc_6928_E94) {
+  EXPECT_EQ(initial_window(Bytes(1460)), Bytes(14600));
+  EXPECT_EQ(initial_window(Bytes(1448)), Bytes(14480));
+  EXPECT_EQ(initial_window(Bytes(9000)), Bytes(18000));
+}
+
+TEST(NewReno, halves_at_a_loss_and_falls_to_one_segment_at_a_timeout_E89) {
+  NewReno cc;
+  CongestionState s = state_of(20);
+  const LossEvent event{kT0, kMss * 20, Bytes(1 << 20)};
+  cc.on_loss(s, event);
+  EXPECT_EQ(s.ssthresh, kMss * 10);
+  s = state_of(20);
+  cc.on_timeout(s, event, true);
+  EXPECT_EQ(s.ssthresh, kMss * 10);
+  EXPECT_EQ(s.cwnd, kMss);
+}
+
+TEST(NewReno, never_goes_below_two_segments) {
+  NewReno cc;
+  CongestionState s = state_of(3);
+  cc.on_loss(s, {kT0, kMss * 3, Bytes(1 << 20)});
+  EXPECT_EQ(s.ssthresh, kMss * 2);
+}
+
+TEST(NewReno, grows_by_what_is_acknowledged_then_by_a_segment_a_window) {
+  NewReno cc;
+  CongestionState s = state_of(10);
+  cc.on_ack(s, ack_of(kMss * 2));
+  EXPECT_EQ(s.cwnd, kMss * 12);
+  cc.on_ack(s, ack_of(kMss * 8));  // A stretched acknowledgment counts for two segments.
+  EXPECT_EQ(s.cwnd, kMss * 14);
+  s = state_of(10, kMss * 10);
+  for (int i = 0; i < 9; ++i) cc.on_ack(s, ack_of(kMss));
+  EXPECT_EQ(s.cwnd, kMss * 10);
+  cc.on_ack(s, ack_of(kMss));
+  EXPECT_EQ(s.cwnd, kMss * 11);
+}
+
+TEST(NewReno, does_not_grow_a_window_that_is_not_used) {
+  NewReno cc;
+  CongestionState s = state_of(10);
+  AckEvent event = ack_of(kMss);
+  event.is_cwnd_limited = false;
+  cc.on_ack(s, event);
+  EXPECT_EQ(s.cwnd, kMss * 10);
+}
+
+TEST(Cubic, follows_the_curve_after_a_loss_at_a_hundred_segments_E90) {
+  Cubic cc;
+  CongestionState s = state_of(100, kMss * 50);
+  cc.on_loss(s, {kT0, kMss * 100, Bytes(1 << 20)});
+  EXPECT_EQ(s.ssthresh, kMss * 70);
+  cc.on_recovery_end(s, kT0);
+  EXPECT_EQ(s.cwnd, kMss * 70);
+  cc.on_ack(s, ack_of(kMss));  // The epoch begins.
+  EXPECT_NEAR(cc.k(), 4.217, 0.001);
+  EXPECT_NEAR(cc.window_at(0s), 70, 0.01);
+  EXPECT_NEAR(cc.window_at(1s), 86.68, 0.01);
+  EXPECT_NEAR(cc.window_at(2s), 95.64, 0.01);
+  EXPECT_NEAR(cc.window_at(Duration(static_cast<int64_t>(2 * cc.k() * 1e9))), 130, 0.01);
+}
+
+TEST(Cubic, gives_way_when_it_loses_ground_E91) {
+  Cubic cc;
+  CongestionState s = state_of(100, kMss * 50);
+  cc.on_loss(s, {kT0, kMss * 100, Bytes(1 << 20)});
+  s.cwnd = kMss * 80;
+  cc.on_loss(s, {kT0, kMss * 80, Bytes(1 << 20)});
+  EXPECT_NEAR(cc.w_max(), 68, 1e-9);
+}
+
+TEST(Cubic, climbs_to_where_it_lost_in_k_seconds) {
+  Cubic cc;
+  CongestionState s = state_of(100, kMss * 50);
+  cc.on_loss(s, {kT0, kMss * 100, Bytes(1 << 20)});
+  cc.on_recovery_end(s, kT0);
+  Instant now = kT0;
+  while (now < kT0 + 4217ms) {  // One window's acknowledgments each 100 ms.
+    const int64_t n = s.cwnd / kMss;
+    for (int64_t i = 0; i < n; ++i) cc.on_ack(s, ack_of(kMss, now + 100ms * i / n));
+    now += 100ms;
+  }
+  EXPECT_NEAR(static_cast<double>(s.cwnd / kMss), 100, 2);
+}
+
+TEST(HyStart, turns_conservative_at_the_threshold_E93) {
+  EXPECT_EQ(HyStart::threshold(64ms), Duration(8ms));
+  EXPECT_EQ(HyStart::threshold(20ms), Duration(4ms));
+  EXPECT_EQ(HyStart::threshold(200ms), Duration(16ms));
+  const Duration edge = 72ms;
+  for (const Duration second : {Duration(edge - 1ns), edge}) {
+    HyStart h;
+    for (uint32_t i = 0; i < HyStart::kSamples; ++i) h.on_ack(64ms, i == 0);
+    for (uint32_t i = 0; i < HyStart::kSamples; ++i) {
+      EXPECT_FALSE(h.is_conservative());
+      h.on_ack(second, i == 0);
+    }
+    EXPECT_EQ(h.is_conservative(), second == edge);
+  }
+}
+
+TEST(HyStart, ends_slow_start_after_five_conservative_rounds_or_goes_back) {
+  HyStart h;
+  const auto round = [&](Duration rtt) {
+    bool is_over = false;
+    for (uint32_t i = 0; i < HyStart::kSamples; ++i) is_over |= h.on_ack(rtt, i == 0);
+    return is_over;
+  };
+  round(64ms);
+  round(80ms);
+  ASSERT_TRUE(h.is_conservative());
+  round(70ms);
+  EXPECT_FALSE(h.is_conservative());
+  round(90ms);
+  ASSERT_TRUE(h.is_conservative());
+  EXPECT_EQ(h.growth(kMss * 8, kMss, false), kMss * 2);
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(round(95ms));
+  EXPECT_TRUE(round(95ms));
+}
+
+}  // namespace
+}  // namespace wh::tcp
