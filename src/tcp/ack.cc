@@ -69,11 +69,8 @@ void Connection::advance_una(const Segment& s, AckWork& work) {
     ++stack_.counters().reneges;
     map_.renege();
   }
-  if (!has_sack_) {
-    work.delivered = std::max(work.delivered, work.newly_acked);
-    work.delivered -= std::min(work.delivered, reno_sacked_);
-  }
-  reno_sacked_ = dupacks_ = 0;
+  if (!has_sack_) discount_dupacks(work);
+  dupacks_ = 0;
   timeouts_in_row_ = 0;
   probes_in_row_ = 0;
   extend_fast_send(data);
@@ -84,6 +81,15 @@ void Connection::advance_una(const Segment& s, AckWork& work) {
     writer_waits_ = false;
     tell(kWritable);
   }
+}
+
+// All but one of the segments acknowledged arrived before, each announced by a duplicate
+// acknowledgment.
+void Connection::discount_dupacks(AckWork& work) {
+  const uint32_t others = work.newly_acked - std::min(work.newly_acked, mss_);
+  const uint32_t known = std::min(reno_sacked_, others);
+  work.delivered = work.newly_acked - known;
+  reno_sacked_ = recovery_ == Recovery::Open ? 0 : reno_sacked_ - known;
 }
 
 void Connection::note_delivered(const SendEntry& e, SeqNum end, uint32_t bytes, const Segment& s,

@@ -16,7 +16,8 @@ Connection::Connection(TcpStack& stack, const Endpoint& local, const Endpoint& r
       local_(local),
       remote_(remote),
       mtu_(route.mtu),
-      checksum_offload_(route.checksum_offload) {
+      checksum_offload_(route.checksum_offload),
+      max_gso_(route.checksum_offload ? route.max_gso : 0) {
   const Tunables& t = stack.tunables();
   send_auto_ = t.sendbuf_auto != 0;
   receive_auto_ = t.recvbuf_auto != 0;
@@ -117,7 +118,7 @@ void Connection::become_established() {
   restart_idle_timer();
   tell(kConnected | kWritable);
   if (listener_ != nullptr) listener_->on_established(*this);
-  if (shut_down_) enter(State::FinWait1);
+  if (shut_down_) enter(State::FinWait1);  // It was shut down during the handshake.
 }
 
 void Connection::enter(State state) {
@@ -256,7 +257,6 @@ void Connection::after_read() {
 void Connection::shutdown_send() {
   if (shut_down_ || state_ == State::Closed) return;
   TcpStack::Batch batch(stack_);
-  if (state_ == State::SynSent) return finish(End::Aborted);
   shut_down_ = true;
   clear_fast_send();
   if (state_ == State::Established) enter(State::FinWait1);
@@ -272,8 +272,12 @@ void Connection::close() {
   told_ = 0;
   receive_.discard(receive_.readable());
   if (state_ == State::Closed) return stack_.bury(*this);
+  if (state_ == State::SynSent) return finish(End::Aborted);  // RFC 9293 section 3.10.4
   shutdown_send();
-  if (state_ == State::FinWait2) restart_idle_timer();
+  if (state_ == State::FinWait2) {
+    restart_idle_timer();
+    stack_.mark(*this);
+  }
 }
 
 void Connection::abort() {
@@ -304,7 +308,10 @@ void Connection::set_cork(bool on) {
 
 void Connection::set_keepalive(bool on) {
   keepalive_ = on;
-  if (state_ == State::Established || state_ == State::CloseWait) restart_idle_timer();
+  if (state_ != State::Established && state_ != State::CloseWait) return;
+  TcpStack::Batch batch(stack_);
+  restart_idle_timer();
+  stack_.mark(*this);
 }
 
 void Connection::set_send_buffer(Bytes limit) {

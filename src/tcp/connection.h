@@ -169,6 +169,7 @@ class Connection final : private pacing::HptsClient {
                       AckWork& work);
   void update_send_window(const Segment& s);
   bool note_dupack(const Segment& s, AckWork& work);
+  void discount_dupacks(AckWork& work);
   void after_growth(const Segment& s, const AckWork& work);
   void take_rtt(Duration rtt);
   void after_our_fin_acked();
@@ -198,6 +199,7 @@ class Connection final : private pacing::HptsClient {
   void send_probe(Burst& burst);
   bool send_handshake();
   uint32_t sendable_now() const;
+  uint32_t largest_send() const;
   bool may_send_small(uint32_t length, uint32_t available) const;
   bool needs_window_update() const;
   void finish_output(Instant now, const Burst& burst);
@@ -287,14 +289,15 @@ class Connection final : private pacing::HptsClient {
   SeqNum recover_;  // Recovery ends when this is acknowledged.
   SeqNum round_end_;
   uint32_t max_snd_wnd_ = 0;
-  uint32_t max_flight_ = 0;  // Largest in this round.
-  uint32_t dupacks_ = 0;     // In a row.
+  uint32_t max_flight_ = 0;   // Largest in this round.
+  uint32_t dupacks_ = 0;      // In a row.
   uint32_t reno_sacked_ = 0;  // Bytes that dupacks of a peer without SACK stand for.
   bool cwnd_limited_ = false;
   uint8_t timeouts_in_row_ = 0;
   uint8_t probes_in_row_ = 0;  // Tail loss probes without an answer.
   bool probe_due_ = false;
   bool window_probe_due_ = false;
+  bool send_small_ = false;  // Once, whatever the rules against small segments say.
   bool keepalive_due_ = false;
   bool tlp_outstanding_ = false, tlp_is_retransmission_ = false;
   SeqNum tlp_end_;
@@ -335,6 +338,7 @@ class Connection final : private pacing::HptsClient {
   uint32_t peer_mss_ = 536;
   uint32_t timestamp_offset_ = 0;
   bool checksum_offload_;
+  uint32_t max_gso_;          // 0: the interface cuts nothing.
   bool is_released_ = false;  // The application gave it up.
   bool is_listed_ = false;    // In the stack's table.
   bool is_waiting_ = false;   // For accept().

@@ -166,6 +166,26 @@ TEST(Data, fills_a_link) {
   w.check();
 }
 
+TEST(Data, leaves_the_cutting_to_an_interface_that_can) {
+  TestWorld w;
+  w.client.ip.max_gso = 65535;
+  uint64_t cut = 0;
+  w.up.tap = [&](Instant, const net::Packet& p, const net::TcpView& t) {
+    if (t.payload_size() <= 1448) return;
+    ++cut;
+    EXPECT_EQ(p.gso_size, 1448);
+    EXPECT_EQ(t.payload_size() % 1448, 0u);
+  };
+  TestApp one, two;
+  w.establish();
+  one.attach(*w.a, 1'000'000, true);
+  two.attach(*w.b, 0, true);
+  w.run(10s);
+  EXPECT_EQ(two.received, 1'000'000u);
+  EXPECT_TRUE(two.intact);
+  EXPECT_GT(cut, 10u);
+}
+
 TEST(Data, paces_at_exactly_the_rate) {
   TestWorld w;
   w.up.config.delay = w.down.config.delay = 10ms;

@@ -30,7 +30,8 @@ bool Connection::send_fast(Burst& burst) {
     return false;
   }
   while (fast_left_ >= mss_ && burst.allowance > 0) {
-    const auto length = static_cast<uint32_t>(std::min<int64_t>(mss_, burst.allowance));
+    const uint32_t most = std::min(largest_send(), fast_left_ - fast_left_ % mss_);
+    const auto length = static_cast<uint32_t>(std::min<int64_t>(most, burst.allowance));
     const TcpFlags flags = length == unsent() ? net::kTcpAck | net::kTcpPsh : net::kTcpAck;
     sending_fast_ = true;
     const bool was_sent = send_data(snd_max_, length, unsent_at_, flags, false, burst);

@@ -24,6 +24,7 @@ void Connection::output() {
       }
       if (burst.wire > 0) set_up_fast_send(burst);
     }
+    send_small_ = false;
     if (std::exchange(window_probe_due_, false)) {
       ++stack_.counters().window_probes;
       send_control(snd_una_ - SeqLen(1),
@@ -51,7 +52,9 @@ bool Connection::open_gate(Instant now) {
 }
 
 int64_t Connection::burst_allowance() const {
-  return pacer_.is_on() ? pacer_.burst(window_.mss).count() : INT64_MAX;
+  if (!pacer_.is_on()) return INT64_MAX;
+  const Bytes mss = window_.mss;  // Whole segments: the limit of 64 KiB need not be.
+  return std::max(mss * (pacer_.burst(mss) / mss), mss).count();
 }
 
 void Connection::finish_output(Instant now, const Burst& burst) {
@@ -104,10 +107,17 @@ bool Connection::send_retransmission(Burst& burst) {
   return true;
 }
 
+// Payload of the largest packet: one segment, or as many as the interface cuts itself.
+uint32_t Connection::largest_send() const {
+  constexpr uint32_t kMostPayload = 65535 - 120;  // Of an IP packet with all headers.
+  const uint32_t most = std::min(max_gso_, kMostPayload);
+  return most < 2 * mss_ ? mss_ : most - most % mss_;
+}
+
 // Nagle (RFC 9293 section 3.7.4) and the sender's side of silly window avoidance (RFC 9293
 // section 3.8.6.2.1).
 bool Connection::may_send_small(uint32_t length, uint32_t available) const {
-  if (length >= mss_) return true;
+  if (length >= mss_ || send_small_) return true;
   if (max_snd_wnd_ > 0 && length >= max_snd_wnd_ / 2) return true;
   if (length < available) return false;  // More is there: wait for room for a full segment.
   if (shut_down_) return true;
@@ -120,15 +130,16 @@ bool Connection::send_new(Burst& burst) {
   const size_t waiting = unsent();
   if (waiting == 0 && !fin_is_due) return false;
   if (recovery_ == Recovery::Loss && map_.lost() > 0) return false;
-  const int64_t flight = pipe(), room = window_.cwnd.count() - flight;
-  uint32_t length =
-      std::min({sendable_now(), mss_,
-                static_cast<uint32_t>(std::min<int64_t>(burst.allowance, UINT32_MAX))});
+  const int64_t room = window_.cwnd.count() - int64_t{pipe()};
+  const auto most = static_cast<uint32_t>(std::min<int64_t>(burst.allowance, largest_send()));
+  uint32_t length = std::min(sendable_now(), most);
   if (room < length) {
     // A recovery episode counts in segments: any room admits one (RFC 9937).
     const bool may_exceed = recovery_ == Recovery::Recovery && room > 0;
-    if (!may_exceed) length = room > 0 ? static_cast<uint32_t>(room) : 0;
+    length = static_cast<uint32_t>(std::max<int64_t>(room, 0));
+    if (may_exceed) length = std::min(std::max(length, mss_), sendable_now());
   }
+  if (length > mss_) length -= length % mss_;  // The interface cuts it into full segments.
   const bool takes_all = length == waiting;
   const bool with_fin = fin_is_due && takes_all;
   if (length == 0 && !with_fin) return false;

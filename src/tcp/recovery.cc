@@ -98,6 +98,7 @@ void Connection::leave_recovery() {
   }
   recovery_ = Recovery::Open;
   undo_possible_ = false;
+  reno_sacked_ = 0;
 }
 
 void Connection::undo_reduction() {

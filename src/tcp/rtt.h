@@ -33,7 +33,8 @@ class RttEstimator {
     CHECK(rtt.count() > 0);
     latest_ = rtt;
     min_ = samples_ == 0 ? rtt : std::min(min_, rtt);
-    if (samples_++ == 0 || srtt_ == Duration::zero()) {
+    if (samples_++ == 0 || is_stale_) {
+      is_stale_ = false;
       srtt_ = rtt;
       variance_ = rtt / 2;
       return;
@@ -43,8 +44,8 @@ class RttEstimator {
     srtt_ = srtt_ - srtt_ / 8 + rtt / 8;
     variance_ = variance_ - variance_ / gain + delta / gain;
   }
-  // After many timeouts the old value is worth nothing (RFC 6298 section 5.7); the minimum is kept.
-  void forget() { srtt_ = variance_ = Duration::zero(); }
+  // After many timeouts the old value is worth nothing: it serves until a sample replaces it.
+  void forget() { is_stale_ = true; }
 
   // The retransmission timeout after `backoffs` expiries in a row (RFC 6298 section 5.5).
   Duration rto(const RtoProfile& profile, unsigned backoffs) const {
@@ -65,6 +66,7 @@ class RttEstimator {
  private:
   Duration srtt_{0}, variance_{0}, latest_{0}, min_{0};
   uint64_t samples_ = 0;
+  bool is_stale_ = false;
 };
 
 }  // namespace wh::tcp

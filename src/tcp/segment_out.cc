@@ -123,13 +123,14 @@ bool Connection::send_data(SeqNum seq, uint32_t length, SendBuffer::Position& at
   if (packet == nullptr) return false;
   if (!is_retransmission && !note_new_data(seq, length, at, flags)) return false;
   if (length > 0) send_.attach(*packet, at, length);
-  const uint32_t frame = packet->size() + 14;
-  burst.wire += frame;
+  const uint32_t segments = length <= mss_ ? 1 : (length + mss_ - 1) / mss_;
+  if (segments > 1) packet->gso_size = static_cast<uint16_t>(mss_);
+  burst.wire += length + int64_t{segments} * (packet->size() - length + 14);
   burst.allowance -= length;
-  ++burst.segments;
+  burst.segments += segments;
   if (recovery_ == Recovery::Recovery) prr_.on_sent(Bytes(length));
   Counters& counters = stack_.counters();
-  ++counters.data_segments_out;
+  counters.data_segments_out += segments;
   counters.data_bytes_out += length;
   total_.sent += Bytes(length);
   if (is_retransmission) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "tcp/congestion/cubic.h"
 #include "tcp/congestion/newreno.h"
 
 namespace wh::tcp {
@@ -31,6 +32,15 @@ TcpStack::TcpStack(net::IpService& ip, pacing::Hpts& wheel)
     config.abc_l = static_cast<uint32_t>(tunables_.abc_l_var);
     return std::make_unique<NewReno>(config);
   });
+  add_congestion("cubic", [this] { return std::make_unique<Cubic>(tunables_.hystart != 0); });
+  ip_.sysctl().add_text("net.inet.tcp.cc.algorithm",
+                        {.description = "congestion control of new connections",
+                         .get = [this] { return tunables_.cc_algorithm; },
+                         .set = [this](std::string_view name) -> Result<void> {
+                           TRY(make_congestion(name));
+                           tunables_.cc_algorithm = name;
+                           return {};
+                         }});
   ip_.register_protocol(net::kProtocolTcp, this);
 }
 
@@ -45,6 +55,7 @@ TcpStack::~TcpStack() {
   while (Connection* c = all_.pop_front()) destroy(c);
   while (Connection* c = ended_.pop_front()) destroy(c);
   remove_sysctls(ip_.sysctl());
+  ip_.sysctl().remove("net.inet.tcp.cc.algorithm");
 }
 
 Result<Connection*> TcpStack::connect(const Endpoint& remote, const ConnectOptions& options) {
@@ -189,11 +200,11 @@ void TcpStack::settle() {
   } while (!batch_.empty() || !buried_.empty() || !out_.empty());
 }
 
+// Only here do segments leave: IP may deliver to this very stack before output() returns.
 void TcpStack::flush() {
-  while (!out_.empty()) {
-    net::Frame frame = std::move(out_);
-    ip_.output(std::move(frame));
-  }
+  std::swap(out_, flushing_);
+  for (net::Frame& frame : flushing_) ip_.output(std::move(frame));
+  flushing_.clear();
 }
 
 net::PacketPtr TcpStack::packet() {
@@ -204,8 +215,8 @@ net::PacketPtr TcpStack::packet() {
 
 void TcpStack::send(net::PacketPtr packet) {
   ++counters_.segments_out;
-  if (out_.full()) flush();
-  out_.push(std::move(packet));
+  if (out_.empty() || out_.back().full()) out_.emplace_back();
+  out_.back().push(std::move(packet));
 }
 
 // RFC 5961 section 7: so many challenges a second, for all connections together.

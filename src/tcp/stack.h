@@ -132,7 +132,7 @@ class TcpStack final : public net::IpProtocol {
   CookieJar cookies_;
   std::map<std::string, CongestionFactory, std::less<>> congestion_;
   int depth_ = 0;
-  net::Frame out_;
+  std::vector<net::Frame> out_, flushing_;  // Built in this batch; on their way to IP.
 
   std::vector<Connection*> buckets_;
   Connection* last_found_ = nullptr;

@@ -64,6 +64,8 @@ constexpr Tunable kTunables[] = {
     {"cc.newreno.beta", &Tunables::newreno_beta, "%", 1, 100, "cwnd kept at a loss"},
     {"cc.newreno.beta_ecn", &Tunables::newreno_beta_ecn, "%", 1, 100,
      "cwnd kept at a mark (RFC 8511)"},
+    {"cc.hystartplusplus.enable", &Tunables::hystart, "bool", 0, 1,
+     "HyStart++ in CUBIC (RFC 9406)"},
     {"rack.timers.minrto", &Tunables::timers_minrto_ms, "ms", 1, 60000,
      "least retransmission timeout"},
     {"rack.timers.maxrto", &Tunables::timers_maxrto_ms, "ms", 1, kDay,

@@ -132,6 +132,7 @@ class TestIp final : public net::IpService {
     r.source = to.is_v4() ? net::IpAddress(v4()) : net::IpAddress(v6());
     r.mtu = mtu;
     r.checksum_offload = checksum_offload;
+    r.max_gso = max_gso;
     return r;
   }
   bool is_local(const net::IpAddress& a) const override { return a == v4() || a == v6(); }
@@ -156,6 +157,7 @@ class TestIp final : public net::IpService {
   TestWire* out = nullptr;
   uint32_t mtu = 1500;
   bool checksum_offload = true;
+  uint32_t max_gso = 0;
   bool is_reachable = true;
 
  private:

@@ -22,7 +22,7 @@ Duration ms(int64_t n) {
 
 RtoProfile Connection::rto_profile() const {
   const Tunables& t = stack_.tunables();
-  if (t.rfc6298 != 0) return RtoProfile::rfc();
+  if (t.rfc6298 != 0 || is_handshaking()) return RtoProfile::rfc();  // SYNs back off to a minute.
   return {.initial = 1s,
           .min = ms(t.timers_minrto_ms),
           .max = ms(t.timers_maxrto_ms),
@@ -92,7 +92,8 @@ void Connection::on_recovery_timer(TimerKind kind) {
         send_reset();
         return finish(End::TimedOut);
       }
-      window_probe_due_ = true;
+      // A window smaller than a segment is used after all (RFC 9293 section 3.8.6.2.1).
+      (sendable_now() > 0 ? send_small_ : window_probe_due_) = true;
       return;
   }
 }
@@ -157,7 +158,11 @@ void Connection::on_idle_timer() {
     idle_due_ = last_heard_ + ms(t.keepidle_ms);
     return;
   }
-  if (keepalive_probes_ > 0 && idle < ms(t.keepintvl_ms)) return restart_idle_timer();
+  if (keepalive_probes_ > 0 && idle < ms(t.keepintvl_ms)) {  // The last probe was answered.
+    keepalive_probes_ = 0;
+    idle_due_ = last_heard_ + ms(t.keepidle_ms);
+    return;
+  }
   if (!map_.empty()) {  // The retransmission timer looks after it (RFC 1122 section 4.2.3.6).
     idle_due_ = now() + ms(t.keepidle_ms);
     return;
@@ -178,8 +183,9 @@ void Connection::choose_recovery_timer(Instant now) {
     recovery_due_ = due;
   };
   if (map_.empty()) {
-    if (unsent() == 0 || sendable_now() > 0 || is_handshaking()) {
-      // Data that waits for Nagle or for a larger burst needs no timer; a closed window does.
+    const bool is_window_shut =
+        !is_handshaking() && sendable_now() < std::min<size_t>(unsent(), mss_);
+    if (!is_window_shut) {  // What waits for Nagle or a cork needs no timer.
       if (recovery_timer_ == TimerKind::Persist) timeouts_in_row_ = 0;
       return set(TimerKind::None, kNever);
     }

@@ -42,6 +42,7 @@ struct Tunables {
   int64_t port_first = 10000, port_last = 65535;  // net.inet.ip.portrange.*
   std::string cc_algorithm = "newreno";
   int64_t newreno_beta = 50, newreno_beta_ecn = 80;
+  int64_t hystart = 1;  // HyStart++ in CUBIC's first slow start.
 
   // net.inet.tcp.rack.*
   int64_t timers_minrto_ms = 30, timers_maxrto_ms = 4000, timers_slop_ms = 200;

@@ -46,4 +46,18 @@ std::string_view to_string(Recovery r) {
   UNREACHABLE();
 }
 
+std::string to_string(const Info& i) {
+  const std::string ssthresh =
+      i.ssthresh == Bytes::max() ? "-" : std::to_string(i.ssthresh.count());
+  return fmt::format(
+      "{} {} {} cwnd {} ssthresh {} pipe {} out {} sacked {} lost {} unsent {} snd_wnd {} rcv_wnd "
+      "{} "
+      "mss {} srtt {} rto {} pace {} sent {} rexmit {} acked {} received {} timeouts {} entries {}",
+      to_string(i.state), to_string(i.recovery), i.congestion_control, i.cwnd.count(), ssthresh,
+      i.pipe.count(), i.outstanding.count(), i.sacked.count(), i.lost.count(), i.unsent.count(),
+      i.send_window.count(), i.receive_window.count(), i.mss.count(), wh::to_string(i.srtt),
+      wh::to_string(i.rto), wh::to_string(i.pace), i.sent.count(), i.retransmitted.count(),
+      i.acknowledged.count(), i.received.count(), i.timeouts, i.sendmap_entries);
+}
+
 }  // namespace wh::tcp

@@ -99,4 +99,7 @@ struct Info {
   uint8_t send_scale = 0, receive_scale = 0;
 };
 
+// "ESTABLISHED open cwnd 14480 ssthresh - pipe 2896 ...": one line for logs and test failures.
+std::string to_string(const Info& info);
+
 }  // namespace wh::tcp

@@ -1,0 +1,179 @@
+#include <gtest/gtest.h>
+
+#include "core/random.h"
+#include "tcp/test_world.h"
+
+namespace wh::tcp {
+namespace {
+
+std::vector<uint8_t> bytes_of(const net::Packet& p, uint32_t from) {
+  std::vector<uint8_t> out(p.size() - from);
+  p.copy_out(from, out);
+  return out;
+}
+
+TEST(SendBuffer, takes_what_fits_and_no_more) {
+  SendBuffer b{Bytes(10)};
+  EXPECT_EQ(b.append(pattern(0, 8)), 8u);
+  EXPECT_EQ(b.append(pattern(8, 8)), 2u);
+  EXPECT_EQ(b.space(), 0u);
+  b.drop_front(3);
+  EXPECT_EQ(b.space(), 3u);
+}
+
+TEST(SendBuffer, refers_to_its_chunks_and_copies_nothing) {
+  net::PacketPool pool;
+  SendBuffer b{Bytes(100'000)};
+  b.append(pattern(0, 5000));
+  SendBuffer::Position at = b.front();
+  auto first = pool.allocate(), again = pool.allocate();
+  b.attach(*first, at, 1448);
+  SendBuffer::Position start = b.front();
+  b.attach(*again, start, 1448);
+  EXPECT_EQ(first->slices[0].data(), again->slices[0].data());
+  EXPECT_EQ(bytes_of(*first, 0), pattern(0, 1448));
+  EXPECT_EQ(b.gathers(), 0u);
+}
+
+TEST(SendBuffer, positions_stay_good_through_writes_and_acknowledgments) {
+  constexpr uint64_t kSeed = 3;
+  SCOPED_TRACE("replay: ./x test tcp -k SendBuffer, seed " + std::to_string(kSeed));
+  Random r(kSeed);
+  net::PacketPool pool;
+  SendBuffer b{Bytes(50'000)};
+  uint64_t written = 0, acked = 0, sent = 0;
+  SendBuffer::Position cursor = b.front();
+  const net::ChunkRef shared = net::ChunkRef::copy_of(pattern(0, 65536));
+  for (int step = 0; step < 20'000; ++step) {
+    const uint64_t n = r.between(1, r.one_in(4) ? 9000 : 40);
+    if (r.one_in(3)) {
+      written += b.append(pattern(written, n));
+    } else if (r.one_in(3) && written % 65536 + n <= 65536 && written < 65536) {
+      written += b.append({shared, static_cast<uint32_t>(written), static_cast<uint32_t>(n)});
+    } else if (r.one_in(2) && sent < written) {
+      const uint64_t size = std::min(n, written - sent);
+      auto packet = pool.allocate();
+      const SendBuffer::Position from = b.advance(b.front(), sent - acked);
+      SendBuffer::Position copy = from;
+      b.attach(*packet, copy, size);
+      ASSERT_EQ(bytes_of(*packet, 0), pattern(sent, size));
+      auto second = pool.allocate();
+      b.attach(*second, cursor, size);
+      ASSERT_EQ(bytes_of(*second, 0), pattern(sent, size));
+      sent += size;
+    } else if (acked < sent) {
+      const uint64_t size = std::min(n, sent - acked);
+      b.drop_front(size);
+      acked += size;
+    }
+    ASSERT_EQ(b.size(), written - acked);
+  }
+  EXPECT_GT(b.gathers(), 0u);
+}
+
+class ReceiveBufferTest : public ::testing::Test {
+ protected:
+  ReceiveBuffer::Insertion insert(uint64_t at, uint32_t n, size_t islands = 100) {
+    auto packet = pool.allocate();
+    const auto bytes = pattern(at, n);
+    packet->assign(bytes);
+    const auto got =
+        b.insert(next(), iss + SeqLen(static_cast<uint32_t>(at)), *packet, 0, n, islands);
+    advanced += got.advance;
+    b.check_invariants(next());
+    return got;
+  }
+  SeqNum next() const { return iss + SeqLen(static_cast<uint32_t>(advanced)); }
+  void expect_ready(size_t n) {
+    std::vector<uint8_t> out(n + 1);
+    ASSERT_EQ(b.read(out), n);
+    out.resize(n);
+    EXPECT_EQ(out, pattern(read, n));
+    read += n;
+  }
+  const SeqNum iss{0xfffffe00u};
+  net::PacketPool pool;
+  ReceiveBuffer b;
+  uint64_t advanced = 0, read = 0;
+};
+
+TEST_F(ReceiveBufferTest, holds_an_island_until_its_hole_fills) {
+  EXPECT_EQ(insert(1000, 500).advance, 0u);
+  EXPECT_EQ(b.readable(), 0u);
+  EXPECT_EQ(insert(0, 1000).advance, 1500u);
+  EXPECT_FALSE(b.has_islands());
+  expect_ready(1500);
+}
+
+TEST_F(ReceiveBufferTest, reports_the_island_that_changed_last_first) {
+  insert(1000, 100);
+  insert(2000, 100);
+  insert(3000, 100);
+  insert(2100, 100);
+  std::array<SeqRange, 4> blocks;
+  ASSERT_EQ(b.sack_blocks(blocks), 3u);
+  EXPECT_EQ(blocks[0], (SeqRange{iss + SeqLen(2000), iss + SeqLen(2200)}));
+  EXPECT_EQ(blocks[1], (SeqRange{iss + SeqLen(3000), iss + SeqLen(3100)}));
+  EXPECT_EQ(blocks[2], (SeqRange{iss + SeqLen(1000), iss + SeqLen(1100)}));
+}
+
+TEST_F(ReceiveBufferTest, joins_islands_that_a_segment_bridges_and_keeps_what_came_first) {
+  insert(1000, 100);
+  insert(1200, 100);
+  const auto got = insert(900, 600);
+  EXPECT_EQ(got.duplicate, 200u);
+  EXPECT_EQ(b.islands(), 1u);
+  insert(0, 900);
+  expect_ready(1500);
+}
+
+TEST_F(ReceiveBufferTest, refuses_one_island_too_many) {
+  EXPECT_FALSE(insert(100, 10, 2).is_refused);
+  EXPECT_FALSE(insert(200, 10, 2).is_refused);
+  EXPECT_TRUE(insert(300, 10, 2).is_refused);
+  EXPECT_FALSE(insert(110, 10, 2).is_refused);
+}
+
+TEST_F(ReceiveBufferTest, agrees_with_a_plain_model_through_random_segments) {
+  constexpr uint64_t kSeed = 9;
+  SCOPED_TRACE("replay: ./x test tcp -k ReceiveBufferTest, seed " + std::to_string(kSeed));
+  Random r(kSeed);
+  std::vector<bool> has(200'000, false);
+  for (int step = 0; step < 3000; ++step) {
+    const uint64_t at = advanced + (r.one_in(3) ? 0 : r.below(5000));
+    const auto n = static_cast<uint32_t>(r.between(1, r.one_in(2) ? 60 : 1500));
+    if (at + n > has.size()) break;
+    insert(at, n, 1'000'000);
+    for (uint64_t i = at; i < at + n; ++i) has[i] = true;
+    uint64_t expected = advanced;
+    while (expected < has.size() && has[expected]) ++expected;
+    ASSERT_EQ(advanced, expected);
+    expect_ready(advanced - read);
+  }
+}
+
+TEST(Ring, inserts_and_erases_anywhere) {
+  constexpr uint64_t kSeed = 2;
+  SCOPED_TRACE("replay: ./x test tcp -k Ring, seed " + std::to_string(kSeed));
+  Random r(kSeed);
+  Ring<int> ring;
+  std::vector<int> model;
+  for (int step = 0; step < 5000; ++step) {
+    const size_t i = r.below(model.size() + 1);
+    if (r.below(5) < 3) {
+      ring.insert(i, step);
+      model.insert(model.begin() + static_cast<std::ptrdiff_t>(i), step);
+    } else if (!model.empty() && r.one_in(2)) {
+      ring.pop_front();
+      model.erase(model.begin());
+    } else if (i < model.size()) {
+      ring.erase(i);
+      model.erase(model.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    ASSERT_EQ(ring.size(), model.size());
+    for (size_t k = 0; k < model.size(); ++k) ASSERT_EQ(ring[k], model[k]);
+  }
+}
+
+}  // namespace
+}  // namespace wh::tcp
