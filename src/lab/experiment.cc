@@ -36,7 +36,13 @@ Experiment::Experiment(LabSpec spec, std::unique_ptr<Loop> loop)
 Experiment::~Experiment() = default;
 
 Result<std::unique_ptr<Experiment>> Experiment::make(const LabSpec& spec, const Options& options) {
-  std::unique_ptr<Experiment> e(new Experiment(spec, std::make_unique<VirtualLoop>()));
+  std::unique_ptr<Loop> loop;
+  if (spec.is_real()) {
+    loop = TRY(host::RealLoop::make());
+  } else {
+    loop = std::make_unique<VirtualLoop>();
+  }
+  std::unique_ptr<Experiment> e(new Experiment(spec, std::move(loop)));
   TRY_VOID(e->build_hosts());
   for (size_t i = 0; i < spec.links.size(); ++i) TRY_VOID(e->build_link(i, spec.links[i]));
   TRY_VOID(e->build_flows());
@@ -47,6 +53,10 @@ Result<std::unique_ptr<Experiment>> Experiment::make(const LabSpec& spec, const 
 
 Result<void> Experiment::build_hosts() {
   for (const HostSpec& host : spec_.hosts) {
+    if (host.kind == HostKind::Kernel) {
+      kernels_.emplace(host.name, TRY(KernelHost::make(real_loop(), pool_)));
+      continue;
+    }
     auto built = std::make_unique<Host>(*loop_, pool_, host.name, random_.fork(host.name));
     for (const std::string& assignment : spec_.sysctls)
       TRY_VOID(built->sysctl().assign(assignment));
@@ -71,11 +81,16 @@ Result<void> Experiment::build_link(size_t index, const LinkSpec& spec) {
   const std::string* names[] = {&spec.from, &spec.to};
   net::Interface* ports[] = {&built.link->a(), &built.link->b()};
   for (uint8_t side = 0; side < 2; ++side) {
+    const auto n = static_cast<uint8_t>(side + 1);
+    const std::vector<net::Prefix> addresses = {{address_on(index, n, 4), 24},
+                                                {address_on(index, n, 6), 64}};
+    if (const auto kernel = kernels_.find(*names[side]); kernel != kernels_.end()) {
+      TRY_VOID(kernel->second->join(*ports[side], addresses));
+      continue;
+    }
     vnet::Vnet& vnet = hosts_.at(*names[side])->vnet();
     const uint16_t port = TRY(vnet.attach(*ports[side]));
-    const auto n = static_cast<uint8_t>(side + 1);
-    TRY_VOID(vnet.add_address(port, {address_on(index, n, 4), 24}));
-    TRY_VOID(vnet.add_address(port, {address_on(index, n, 6), 64}));
+    for (const net::Prefix& address : addresses) TRY_VOID(vnet.add_address(port, address));
   }
   links_.push_back(std::move(built));
   return {};
@@ -84,42 +99,77 @@ Result<void> Experiment::build_link(size_t index, const LinkSpec& spec) {
 Result<void> Experiment::build_flows() {
   uint32_t number = 0;
   for (const FlowSpec& flow : spec_.flows) {
-    const auto on = std::find_if(spec_.links.begin(), spec_.links.end(), [&](const LinkSpec& l) {
-      return (l.from == flow.from && l.to == flow.to) || (l.from == flow.to && l.to == flow.from);
-    });
-    const auto link = static_cast<size_t>(on - spec_.links.begin());
-    const uint8_t side = on->from == flow.from ? 1 : 2;
     for (uint32_t i = 0; i < flow.count; ++i, ++number) {
-      const std::string name =
+      std::string name =
           flow.count == 1 ? name_of(flow) : fmt::format("{}-{}", name_of(flow), i + 1);
-      const Flow::Place place{
-          .from = *hosts_.at(flow.from),
-          .to = *hosts_.at(flow.to),
-          .from_address = address_on(link, side, flow.ip),
-          .to_address = address_on(link, static_cast<uint8_t>(3 - side), flow.ip),
-          .from_port = static_cast<uint16_t>(kFirstClientPort + number % kClientPorts),
-          .to_port = static_cast<uint16_t>(kFirstServerPort + number / kClientPorts)};
-      flows_.push_back(std::make_unique<Flow>(flow, name, place, *loop_, random_));
-      TRY_VOID(listen(place));
+      flows_.push_back(TRY(make_flow(flow, number, std::move(name))));
     }
   }
   return {};
 }
 
-// Flows are numbered by their ports, which tells a listener whose connection has come.
-Result<void> Experiment::listen(const Flow::Place& place) {
-  const tcp::Endpoint local{place.to_address, place.to_port};
-  tcp::Listener*& listener = listeners_[{&place.to, local}];
+Result<std::unique_ptr<Flow>> Experiment::make_flow(const FlowSpec& flow, uint32_t number,
+                                                    std::string name) {
+  const auto on = std::find_if(spec_.links.begin(), spec_.links.end(), [&](const LinkSpec& l) {
+    return (l.from == flow.from && l.to == flow.to) || (l.from == flow.to && l.to == flow.from);
+  });
+  const auto link = static_cast<size_t>(on - spec_.links.begin());
+  const uint8_t side = on->from == flow.from ? 1 : 2;
+  const net::IpAddress from = address_on(link, side, flow.ip);
+  const net::IpAddress to = address_on(link, static_cast<uint8_t>(3 - side), flow.ip);
+  const auto client = static_cast<uint16_t>(kFirstClientPort + number % kClientPorts);
+  const auto server = static_cast<uint16_t>(kFirstServerPort + number / kClientPorts);
+
+  if (kernels_.contains(flow.from) || kernels_.contains(flow.to)) {
+    // A kernel's program serves one connection, so each flow has a server's port of its own.
+    const auto way =
+        kernels_.contains(flow.to) ? KernelFlow::Way::ToKernel : KernelFlow::Way::FromKernel;
+    const bool is_to = way == KernelFlow::Way::ToKernel;
+    const KernelFlow::Place place{.ours = *hosts_.at(is_to ? flow.from : flow.to),
+                                  .kernel = *kernels_.at(is_to ? flow.to : flow.from),
+                                  .our_address = is_to ? from : to,
+                                  .kernel_address = is_to ? to : from,
+                                  .port = client,
+                                  .seed = spec_.seed + number * 2};
+    auto made =
+        TRY(KernelFlow::make(flow, std::move(name), way, place, spec_.duration, real_loop()));
+    if (!is_to) {
+      Flow& target = *made;
+      TRY_VOID(
+          listen(place.ours, {to, client}, [&target](const auto&) -> Flow& { return target; }));
+    }
+    return made;
+  }
+  const LabFlow::Place place{.from = *hosts_.at(flow.from),
+                             .to = *hosts_.at(flow.to),
+                             .from_address = from,
+                             .to_address = to,
+                             .from_port = client,
+                             .to_port = server};
+  // Flows are numbered by their ports, which tells whose connection has come.
+  TRY_VOID(listen(place.to, {to, server}, [this](const tcp::Connection& c) -> Flow& {
+    const uint32_t row = c.local().port - uint32_t{kFirstServerPort};
+    return *flows_.at(row * kClientPorts + c.remote().port - kFirstClientPort);
+  }));
+  return std::make_unique<LabFlow>(flow, std::move(name), place, *loop_, random_);
+}
+
+Result<void> Experiment::listen(Host& host, const tcp::Endpoint& local,
+                                std::function<Flow&(const tcp::Connection&)> flow_of) {
+  tcp::Listener*& listener = listeners_[{&host, local}];
   if (listener != nullptr) return {};
-  listener = TRY(place.to.tcp().listen(
-      {.local = local, .backlog = kMaxConnections, .on_ready = [this, &listener] {
+  listener = TRY(host.tcp().listen(
+      {.local = local, .backlog = kMaxConnections, .on_ready = [&listener, flow_of] {
          while (tcp::Connection* connection = listener->accept()) {
-           const uint32_t server = connection->local().port - uint32_t{kFirstServerPort};
-           const uint32_t client = connection->remote().port - uint32_t{kFirstClientPort};
-           flows_.at(server * kClientPorts + client)->accept(*connection);
+           flow_of(*connection).accept(*connection);
          }
        }}));
   return {};
+}
+
+host::RealLoop& Experiment::real_loop() {
+  CHECK(spec_.is_real());
+  return static_cast<host::RealLoop&>(*loop_);
 }
 
 Result<void> Experiment::open_capture(const std::string& path) {
@@ -138,6 +188,7 @@ void Experiment::run(const std::function<void(Duration)>& progress) {
     loop_->run_until(std::min(end, loop_->now() + slice));
     progress(loop_->now() - started_);
   }
+  for (auto& flow : flows_) flow->end();
 }
 
 void Experiment::end_warmup() {
@@ -171,6 +222,7 @@ Report Experiment::report() const {
                 .duration = loop_->now() - started_,
                 .warmup = spec_.warmup,
                 .interrupted = stopping_ != 0,
+                .real_time = spec_.is_real(),
                 .lab = print_lab(spec_)};
   for (const auto& flow : flows_) report.flows.push_back(flow->report());
   for (const BuiltLink& built : links_) {

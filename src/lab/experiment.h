@@ -17,6 +17,9 @@
 
 #include "lab/flow.h"
 #include "lab/host.h"
+#include "lab/kernel_flow.h"
+#include "lab/kernel_host.h"
+#include "lab/lab_flow.h"
 #include "lab/report.h"
 #include "lab/spec.h"
 #include "net/capture.h"
@@ -33,7 +36,8 @@ class Experiment {
   static Result<std::unique_ptr<Experiment>> make(const LabSpec& spec, const Options& options);
   ~Experiment();
 
-  // Until the duration is over or stop(). `progress` is called now and then with the time done.
+  // Until the duration is over, every flow with a size is done, or stop(). `progress` is called now
+  // and then with the time done.
   void run(const std::function<void(Duration)>& progress);
   // Ends the run soon. Safe from a signal handler.
   void stop() {
@@ -64,7 +68,11 @@ class Experiment {
   Result<void> build_hosts();
   Result<void> build_link(size_t index, const LinkSpec& spec);
   Result<void> build_flows();
-  Result<void> listen(const Flow::Place& place);
+  Result<std::unique_ptr<Flow>> make_flow(const FlowSpec& flow, uint32_t number, std::string name);
+  // Connections to this endpoint are flows', told apart by their ports.
+  Result<void> listen(Host& host, const tcp::Endpoint& local,
+                      std::function<Flow&(const tcp::Connection&)> flow_of);
+  host::RealLoop& real_loop();  // REQUIRES: spec_.is_real().
   Result<void> open_capture(const std::string& path);
   void end_warmup();
   LinkReport report_of(const std::string& name, const net::LinkDirection& direction,
@@ -75,6 +83,7 @@ class Experiment {
   Random random_;
   net::PacketPool pool_;
   std::map<std::string, std::unique_ptr<Host>> hosts_;
+  std::map<std::string, std::unique_ptr<KernelHost>> kernels_;
   std::vector<BuiltLink> links_;
   std::vector<std::unique_ptr<Flow>> flows_;
   std::map<std::pair<Host*, tcp::Endpoint>, tcp::Listener*> listeners_;

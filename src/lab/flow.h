@@ -1,59 +1,39 @@
-// A flow of an experiment: one connection between two hosts, its two programs, and what it got.
+// A flow of an experiment: one connection between two hosts, and what it got.
 #pragma once
 
-#include <memory>
 #include <string>
 
-#include "lab/host.h"
 #include "lab/report.h"
 #include "lab/spec.h"
-#include "lab/stream.h"
+#include "tcp/connection.h"
 
 namespace wh::lab {
 
 class Flow {
  public:
-  struct Place {
-    Host& from;
-    Host& to;
-    net::IpAddress from_address, to_address;
-    uint16_t from_port, to_port;  // Distinct for each flow between two hosts.
-  };
-  Flow(FlowSpec spec, std::string name, Place place, Loop& loop, const Random& random);
-  ~Flow();
+  Flow(FlowSpec spec, std::string name) : spec_(std::move(spec)), name_(std::move(name)) {}
+  virtual ~Flow() = default;
+  Flow(const Flow&) = delete;
+  Flow& operator=(const Flow&) = delete;
 
-  const std::string& name() const { return name_; }
-  // The statistics begin here: what was before does not count.
-  void begin_measuring();
-  FlowReport report() const;
-  // The whole of a flow with a size has arrived and both sides have closed.
-  bool is_done() const { return sender_.is_done() && receiver_.is_done(); }
-  std::string failure() const;
-  uint64_t delivered() const { return receiver_.received(); }
-
-  // The receiving host's listener calls this for the connection that is the flow's. What came
-  // before counts.
-  void accept(tcp::Connection& connection) {
-    receiver_.attach(connection);
-    receiver_.on_ready(connection, tcp::kConnected | tcp::kReadable | tcp::kWritable);
-  }
-  const Place& place() const { return place_; }
   const FlowSpec& spec() const { return spec_; }
+  const std::string& name() const { return name_; }
+
+  // A listener of the lab calls this for the connection that is the flow's.
+  virtual void accept(tcp::Connection& connection) = 0;
+  // The statistics begin here: what was before does not count.
+  virtual void begin_measuring() = 0;
+  // The run is over. What has to be asked of others is asked now.
+  virtual void end() {}
+  virtual FlowReport report() const = 0;
+  // The whole of a flow with a size has arrived and both sides have closed.
+  virtual bool is_done() const = 0;
+  virtual std::string failure() const = 0;  // Why it ended early; "" when it did not.
+  virtual uint64_t delivered() const = 0;   // Payload bytes that reached the receiving program.
 
  private:
-  void start();
-
   FlowSpec spec_;
   std::string name_;
-  Place place_;
-  Loop& loop_;
-  Pattern pattern_;
-  StreamEnd sender_, receiver_;
-  Timer start_;
-  std::string start_failure_;
-  Instant measured_from_, started_at_, finished_at_ = kNever;
-  uint64_t received_before_ = 0;
-  Histogram rtt_before_;
 };
 
 }  // namespace wh::lab

@@ -13,11 +13,18 @@ Pattern::Pattern(Random random) : chunk_(net::ChunkRef::make(kPeriod)) {
 
 net::Slice Pattern::at(uint64_t position, uint64_t most) const {
   CHECK(most > 0);
+  if (stream_) {
+    const auto size = static_cast<uint32_t>(std::min<uint64_t>(most, kPeriod));
+    net::Slice slice{net::ChunkRef::make(size), 0, size};
+    stream_->fill(position, {slice.chunk->bytes(), size});
+    return slice;
+  }
   const auto offset = static_cast<uint32_t>(position % kPeriod);
   return {chunk_, offset, static_cast<uint32_t>(std::min<uint64_t>(most, kPeriod - offset))};
 }
 
 bool Pattern::matches(uint64_t position, std::span<const uint8_t> bytes) const {
+  if (stream_) return !stream_->first_difference(position, bytes);
   while (!bytes.empty()) {
     const net::Slice want = at(position, bytes.size());
     if (std::memcmp(want.data(), bytes.data(), want.size) != 0) return false;

@@ -13,6 +13,7 @@
 
 #include "core/histogram.h"
 #include "core/random.h"
+#include "core/stream_pattern.h"
 #include "net/packet.h"
 #include "tcp/connection.h"
 
@@ -21,6 +22,8 @@ namespace wh::lab {
 class Pattern {
  public:
   explicit Pattern(Random random);
+  // The stream that host::KernelPeer sends and checks; made as it is asked for.
+  explicit Pattern(StreamPattern stream) : stream_(stream) {}
   // The bytes at `position` of the stream: at most `most`, at least one. REQUIRES: most > 0.
   net::Slice at(uint64_t position, uint64_t most) const;
   bool matches(uint64_t position, std::span<const uint8_t> bytes) const;
@@ -28,6 +31,7 @@ class Pattern {
  private:
   static constexpr uint32_t kPeriod = 65521;
   net::ChunkRef chunk_;
+  std::optional<StreamPattern> stream_;
 };
 
 // Which end of a flow this is, and how much it sends.

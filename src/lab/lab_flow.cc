@@ -1,40 +1,37 @@
-#include "lab/flow.h"
+#include "lab/lab_flow.h"
 
 #include <algorithm>
 
 namespace wh::lab {
 
-Flow::Flow(FlowSpec spec, std::string name, Place place, Loop& loop, const Random& random)
-    : spec_(std::move(spec)),
-      name_(std::move(name)),
+LabFlow::LabFlow(FlowSpec flow, std::string label, Place place, Loop& loop, const Random& random)
+    : Flow(std::move(flow), std::move(label)),
       place_(place),
       loop_(loop),
-      pattern_(random.fork(name_)),
+      pattern_(random.fork(name())),
       sender_({.sends = &pattern_,
-               .total = spec_.bytes ? std::optional(static_cast<uint64_t>(spec_.bytes->count()))
-                                    : std::nullopt}),
+               .total = spec().bytes ? std::optional(static_cast<uint64_t>(spec().bytes->count()))
+                                     : std::nullopt}),
       receiver_({.receives = &pattern_}),
       start_(loop, [this] { start(); }),
       measured_from_(loop.now()),
-      started_at_(loop.now() + spec_.start) {
+      started_at_(loop.now() + spec().start) {
   receiver_.on_received = [this] {
-    if (spec_.bytes && static_cast<int64_t>(receiver_.received()) == spec_.bytes->count()) {
+    if (spec().bytes && static_cast<int64_t>(receiver_.received()) == spec().bytes->count()) {
       finished_at_ = loop_.now();
     }
   };
   start_.arm(started_at_);
 }
 
-Flow::~Flow() = default;
-
-void Flow::start() {
+void LabFlow::start() {
   tcp::TcpStack::Batch batch(place_.from.tcp());
   const auto connected = place_.from.tcp().connect(
       {place_.to_address, place_.to_port}, {.local = {place_.from_address, place_.from_port},
                                             .observer = &sender_,
-                                            .congestion = spec_.cc,
+                                            .congestion = spec().cc,
                                             .on_create = [this](tcp::Connection& c) {
-                                              if (spec_.rate) c.set_pace_rate(*spec_.rate);
+                                              if (spec().rate) c.set_pace_rate(*spec().rate);
                                             }});
   if (!connected) {
     start_failure_ = connected.error().text;
@@ -43,20 +40,20 @@ void Flow::start() {
   sender_.attach(**connected);
 }
 
-void Flow::begin_measuring() {
+void LabFlow::begin_measuring() {
   measured_from_ = loop_.now();
   received_before_ = receiver_.received();
   rtt_before_ = sender_.rtt();
 }
 
-std::string Flow::failure() const {
+std::string LabFlow::failure() const {
   if (!start_failure_.empty()) return start_failure_;
   return sender_.failure().empty() ? receiver_.failure() : sender_.failure();
 }
 
-FlowReport Flow::report() const {
+FlowReport LabFlow::report() const {
   const tcp::Info info = sender_.info();
-  FlowReport report{.name = name_, .cc = spec_.cc, .profile = spec_.rate ? "fixed" : "unpaced"};
+  FlowReport report{.name = name(), .cc = spec().cc, .profile = spec().rate ? "fixed" : "unpaced"};
   const Instant from = std::max(measured_from_, started_at_);
   const Instant to = std::min(loop_.now(), finished_at_);
   if (to > from) {
@@ -68,7 +65,7 @@ FlowReport Flow::report() const {
   report.retransmitted = info.retransmitted;
   report.rtt = sender_.rtt().since(rtt_before_);
   report.cwnd = info.cwnd;
-  report.pace = spec_.rate;
+  report.pace = spec().rate;
   report.failure = failure();
   return report;
 }

@@ -1,0 +1,44 @@
+#include "lab/kernel_host.h"
+
+#include "net/checksum.h"
+
+namespace wh::lab {
+
+void Patch::Way::accept(net::Frame frame) {
+  if (!out.config().checksum_offload) {
+    for (net::Packet* packet : frame.packets()) {
+      if (packet->checksum == net::Checksum::Needed) net::complete_checksum(*packet);
+    }
+  }
+  out.transmit(std::move(frame));
+}
+
+Result<std::unique_ptr<KernelHost>> KernelHost::make(host::RealLoop& loop, net::PacketPool& pool) {
+  auto space = host::Netns::make();
+  if (!space) {
+    return tl::unexpected(
+        std::move(space.error())
+            .within(
+                "a kernel host needs a network namespace (root, or unprivileged user namespaces)"));
+  }
+  return std::unique_ptr<KernelHost>(new KernelHost(std::move(*space), loop, pool));
+}
+
+Result<void> KernelHost::join(net::Interface& port, const std::vector<net::Prefix>& addresses) {
+  const std::string device = fmt::format("wh{}", joints_.size());
+  Joint joint;
+  joint.tap = TRY(host::TapInterface::open(
+      {.device = device,
+       .mac = net::MacAddress::local(0x10000 + static_cast<uint32_t>(joints_.size())),
+       .mtu = port.mtu()},
+      space_, loop_, pool_));
+  joint.patch = std::make_unique<Patch>(port, *joint.tap);
+  host::Rtnetlink kernel = TRY(space_.netlink());
+  TRY_VOID(kernel.set_mtu(device, port.mtu()));
+  TRY_VOID(kernel.set_up(device));
+  for (const net::Prefix& address : addresses) TRY_VOID(kernel.add_address(device, address));
+  joints_.push_back(std::move(joint));
+  return {};
+}
+
+}  // namespace wh::lab

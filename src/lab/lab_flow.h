@@ -1,0 +1,45 @@
+// A flow between two hosts of the lab: our TCP at both ends.
+#pragma once
+
+#include "lab/flow.h"
+#include "lab/host.h"
+#include "lab/stream.h"
+
+namespace wh::lab {
+
+class LabFlow final : public Flow {
+ public:
+  struct Place {
+    Host& from;
+    Host& to;
+    net::IpAddress from_address, to_address;
+    uint16_t from_port, to_port;  // Distinct for each flow between two hosts.
+  };
+  LabFlow(FlowSpec flow, std::string label, Place place, Loop& loop, const Random& random);
+
+  // What came before it was accepted counts.
+  void accept(tcp::Connection& connection) override {
+    receiver_.attach(connection);
+    receiver_.on_ready(connection, tcp::kConnected | tcp::kReadable | tcp::kWritable);
+  }
+  void begin_measuring() override;
+  FlowReport report() const override;
+  bool is_done() const override { return sender_.is_done() && receiver_.is_done(); }
+  std::string failure() const override;
+  uint64_t delivered() const override { return receiver_.received(); }
+
+ private:
+  void start();
+
+  Place place_;
+  Loop& loop_;
+  Pattern pattern_;
+  StreamEnd sender_, receiver_;
+  Timer start_;
+  std::string start_failure_;
+  Instant measured_from_, started_at_, finished_at_ = kNever;
+  uint64_t received_before_ = 0;
+  Histogram rtt_before_;
+};
+
+}  // namespace wh::lab

@@ -1,0 +1,69 @@
+// The same flows on real packets: our TCP and the Linux kernel's, with an emulated link and a TAP
+// device between.
+#include <gtest/gtest.h>
+
+#include "host/capabilities.h"
+#include "lab/experiment.h"
+
+namespace wh::lab {
+namespace {
+
+class Real : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (auto can = host::can_use_tap(); !can) GTEST_SKIP() << can.error().text;
+  }
+  // Runs the flows with a kernel as receiver (or sender, of those that are reversed).
+  static Report run(const std::string& link, const std::vector<std::string>& flows,
+                    Duration duration) {
+    std::vector<FlowSpec> parsed;
+    for (const std::string& text : flows) parsed.push_back(parse_flow(text).value());
+    LabSpec spec = pace_lab(net::parse_link_config(link).value(), std::move(parsed));
+    spec.hosts.back().kind = HostKind::Kernel;
+    spec.duration = duration;
+    auto experiment = Experiment::make(spec, {});
+    if (!experiment) {
+      ADD_FAILURE() << experiment.error().text;
+      return {};
+    }
+    (*experiment)->run([](Duration) {});
+    return (*experiment)->report();
+  }
+};
+
+TEST_F(Real, every_byte_reaches_the_kernel_through_loss_reordering_and_duplication) {
+  const Report report =
+      run("rate=50Mbps,delay=2ms,buffer=50ms,loss=2%,reorder=2%,dup=1%,rev.loss=2%",
+          {"newreno,bytes=1MB", "newreno,bytes=1MB,ip=6"}, 30s);
+  ASSERT_EQ(report.flows.size(), 2u);
+  for (const FlowReport& flow : report.flows) {
+    EXPECT_EQ(flow.failure, "");
+    EXPECT_EQ(flow.delivered, Bytes(1'000'000)) << flow.name;
+  }
+  EXPECT_TRUE(report.real_time);
+}
+
+TEST_F(Real, every_byte_of_the_kernel_reaches_us_through_loss_reordering_and_duplication) {
+  const Report report =
+      run("rate=50Mbps,delay=2ms,buffer=50ms,rev.loss=2%,rev.reorder=2%,rev.dup=1%,loss=2%",
+          {"newreno,bytes=1MB,reverse", "newreno,bytes=1MB,ip=6,reverse"}, 30s);
+  ASSERT_EQ(report.flows.size(), 2u);
+  for (const FlowReport& flow : report.flows) {
+    EXPECT_EQ(flow.failure, "");
+    EXPECT_EQ(flow.delivered, Bytes(1'000'000)) << flow.name;
+  }
+}
+
+TEST_F(Real, a_run_without_an_end_is_reported_by_both_sides) {
+  const Report report =
+      run("rate=20Mbps,delay=2ms,buffer=50ms", {"newreno", "newreno,reverse"}, 1s);
+  ASSERT_EQ(report.flows.size(), 2u);
+  for (const FlowReport& flow : report.flows) {
+    EXPECT_EQ(flow.failure, "");
+    EXPECT_GT(flow.delivered, 100_KiB) << flow.name;
+    EXPECT_GT(flow.sent, 100_KiB) << flow.name;
+  }
+}
+
+}  // namespace
+}  // namespace wh::lab
