@@ -1,4 +1,4 @@
-// What this machine and this user allow, asked by trying it.
+// What this machine and this user allow, asked by trying it, once.
 //
 // A test or a command that needs a privilege asks first, and skips or explains with the reason:
 //

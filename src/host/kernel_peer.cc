@@ -158,8 +158,7 @@ class PeerProcess {
   Progress writable() {
     if (state_ == State::Opening) return finish_connect();
     for (int calls = 0; calls < kCallsPerTurn && sent_ < to_send_; ++calls) {
-      const auto part = std::span(buffer_).first(std::min(kPart, to_send_ - sent_));
-      outgoing_.fill(sent_, part);
+      const auto part = next_part();
       const ssize_t n = uninterrupted(
           [&] { return ::send(socket_.raw(), part.data(), part.size(), MSG_NOSIGNAL); });
       if (n < 0 && errno == EAGAIN) return calls == 0 ? Progress::None : Progress::Some;
@@ -168,6 +167,17 @@ class PeerProcess {
     }
     want();
     return Progress::Some;
+  }
+
+  // What of the stream comes next, as far as it is made and may be sent.
+  std::span<const uint8_t> next_part() {
+    if (made_.empty() || sent_ - made_from_ == made_.size()) {
+      made_.resize(kPart);
+      made_from_ = sent_;
+      outgoing_.fill(made_from_, made_);
+    }
+    const auto part = std::span(made_).subspan(sent_ - made_from_);
+    return part.first(std::min<uint64_t>(part.size(), to_send_ - sent_));
   }
 
   Progress accept() {
@@ -266,7 +276,9 @@ class PeerProcess {
   StreamPattern outgoing_, incoming_;
   std::optional<uint64_t> first_wrong_;
   std::optional<Error> failure_;
-  std::vector<uint8_t> buffer_;
+  std::vector<uint8_t> buffer_;  // Received into.
+  std::vector<uint8_t> made_;    // The outgoing stream from made_from_ on.
+  uint64_t made_from_ = 0;
 };
 
 Result<Json> run_peer(const PeerConfig& config, Fd socket) {

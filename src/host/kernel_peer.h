@@ -71,6 +71,7 @@ class KernelPeer {
   Result<PeerReport> wait();
   void stop() { child_.kill(SIGTERM); }
   Child& child() { return child_; }
+  int reports() const { return reports_.raw(); }  // Readable once it reports or ends.
 
  private:
   KernelPeer(Child child, Fd reports) : child_(std::move(child)), reports_(std::move(reports)) {}

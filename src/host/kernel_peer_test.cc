@@ -202,8 +202,8 @@ TEST_P(BetweenKernelsTest, bulk_tcp_arrives_whole_over_both_versions) {
     EXPECT_GT(to_right_->open_checksums, 0u);
     EXPECT_GT(to_right_->largest, 10000u);
   }
-  EXPECT_EQ(left_.tap->tap_counters().rx_bad_header, 0u);
-  EXPECT_EQ(right_.tap->tap_counters().tx_cannot, 0u);
+  EXPECT_EQ(left_.tap->device_counters().rx_bad_header, 0u);
+  EXPECT_EQ(right_.tap->device_counters().tx_cannot, 0u);
 }
 
 }  // namespace

@@ -28,6 +28,10 @@ bool wants(Interest interest, Interest what) {
   return (static_cast<unsigned>(interest) & static_cast<unsigned>(what)) != 0;
 }
 
+bool is_within(Interest interest, Interest limit) {
+  return (static_cast<unsigned>(interest) & ~static_cast<unsigned>(limit)) == 0;
+}
+
 uint32_t epoll_mask(Interest interest) {
   return (wants(interest, Interest::Read) ? uint32_t{EPOLLIN} : 0u) |
          (wants(interest, Interest::Write) ? uint32_t{EPOLLOUT} : 0u);
@@ -161,7 +165,10 @@ FdWatch::FdWatch(RealLoop& loop, std::string name, Action readable, Action writa
     : loop_(loop),
       name_(std::move(name)),
       readable_(std::move(readable)),
-      writable_(std::move(writable)) {}
+      writable_(std::move(writable)),
+      able_(readable_ && writable_ ? Interest::ReadWrite
+            : readable_            ? Interest::Read
+                                   : Interest::Write) {}
 
 FdWatch::~FdWatch() {
   unwatch();
@@ -180,8 +187,7 @@ Result<void> FdWatch::control(int operation, Interest interest) {
 
 Result<void> FdWatch::watch(int fd, Interest interest) {
   CHECK(fd >= 0);
-  CHECK(!wants(interest, Interest::Read) || readable_);
-  CHECK(!wants(interest, Interest::Write) || writable_);
+  CHECK(is_within(interest, able_));
   unwatch();
   fd_ = fd;
   if (interest != Interest::None) {
@@ -213,8 +219,7 @@ void FdWatch::unwatch() {
 
 void FdWatch::set_interest(Interest interest) {
   CHECK(is_watching());
-  CHECK(!wants(interest, Interest::Read) || readable_);
-  CHECK(!wants(interest, Interest::Write) || writable_);
+  CHECK(is_within(interest, able_));
   if (interest == interest_) return;
   // With no interest left it leaves the epoll set, which would otherwise go on reporting hang-ups.
   const int operation = interest_ == Interest::None  ? EPOLL_CTL_ADD
@@ -240,12 +245,15 @@ void FdWatch::dispatch(uint32_t events) {
 }
 
 // Returns false when the action destroyed the watch.
-bool FdWatch::act(const Action& action) {
+bool FdWatch::act(Action& action) {
   RealLoop& loop = loop_;
   loop.dispatching_ = this;
-  const Progress progress = action();
+  // Held here while it runs, so that it survives the watch.
+  Action running = std::move(action);
+  const Progress progress = running();
   if (loop.dispatching_ == nullptr) return false;
   loop.dispatching_ = nullptr;
+  action = std::move(running);
   idle_calls_ = progress == Progress::Some ? 0 : idle_calls_ + 1;
   if (idle_calls_ == kBusyLimit) {
     check_failed(__FILE__, __LINE__, "a watch makes progress",

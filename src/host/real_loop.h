@@ -50,8 +50,7 @@ enum class Interest : uint8_t { None = 0, Read = 1, Write = 2, ReadWrite = 3 };
 
 // Calls actions while a descriptor is readable or writable (level-triggered), like a Timer a member
 // of the component that it wakes. An error or hang-up counts as whichever is being watched for: the
-// read or write that follows tells what it is. An action may destroy any watch; its own only as its
-// last act.
+// read or write that follows tells what it is. An action may destroy any watch, its own too.
 class FdWatch {
  public:
   using Action = std::function<Progress()>;
@@ -79,12 +78,13 @@ class FdWatch {
   friend class RealLoop;
   Result<void> control(int operation, Interest interest);
   void dispatch(uint32_t events);
-  bool act(const Action& action);
+  bool act(Action& action);
 
   RealLoop& loop_;
   std::string name_;
   Action readable_, writable_;
   int fd_ = -1;
+  Interest able_;  // What there are actions for.
   Interest interest_ = Interest::None;
   bool is_background_ = false;
   uint32_t idle_calls_ = 0;  // In a row, without progress.

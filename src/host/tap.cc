@@ -22,10 +22,11 @@ namespace {
 constexpr uint32_t kHeadRead = 66;
 // A frame that fits in a packet's head is moved there whole.
 constexpr uint32_t kShortFrame = net::Packet::kHeadCapacity - net::Packet::kHeadroom;
-constexpr uint32_t kLinkHeader = 14 + 4;  // Ethernet and one VLAN tag, as Interface counts.
 // More than this no headers take: two tags, all of IPv4's options and all of TCP's.
 constexpr uint32_t kMostHeaders = 22 + 60 + 60;
 constexpr uint32_t kLargestSegment = 65536;
+// Chunks kept for reuse: 8 MiB of frames of an MTU of 1500, 16 MiB of segments.
+constexpr size_t kKeepSmall = 4096, kKeepLarge = 256;
 // Payload of the longest segment: IPv4's length field counts its own header and TCP's.
 constexpr uint32_t kMaxGso = 65535 - 60 - 60;
 
@@ -73,79 +74,71 @@ Result<std::unique_ptr<TapInterface>> TapInterface::adopt(Fd fd, Options options
                 .checksum_offload = offloads,
                 .max_gso = offloads ? kMaxGso : 0u};
   std::unique_ptr<TapInterface> tap(
-      new TapInterface(std::move(fd), std::move(config), std::move(options), loop, pool));
-  TRY(tap->watch_.watch(tap->fd_.raw()));
+      new TapInterface(std::move(fd), std::move(config), options.queue_limit, loop, pool));
+  TRY(tap->start());
   return tap;
 }
 
-TapInterface::TapInterface(Fd fd, Config config, Options options, RealLoop& loop,
+TapInterface::TapInterface(Fd fd, Config config, size_t queue_limit, RealLoop& loop,
                            net::PacketPool& pool)
-    : Interface(std::move(config), loop),
-      fd_(std::move(fd)),
-      options_(std::move(options)),
+    : DeviceInterface(std::move(fd), std::move(config), queue_limit, loop),
       pool_(pool),
-      // One byte more than the longest frame, which tells a longer one from it.
-      small_capacity_(std::max(options_.mtu + kLinkHeader + 1, kShortFrame + 1) - kHeadRead),
-      watch_(
-          loop, options_.device, [this] { return read_frames(); },
-          [this] { return write_queued(); }) {}
-
-TapInterface::~TapInterface() {
-  watch_.unwatch();
-}
+      // What the MTU allows, and one byte more, which tells a longer frame from the longest.
+      small_pool_(std::max(mtu() + kLinkHeader + 1, kShortFrame + 1) - kHeadRead, kKeepSmall),
+      large_pool_(kLargestSegment, kKeepLarge) {}
 
 // --- from the kernel ---
 
 Progress TapInterface::read_frames() {
   net::Frame frame;
-  uint32_t reads = 0;
-  for (; reads < kBatch; ++reads) {
+  uint32_t reads = 0, bytes = 0;
+  Read read = Read::Frame;
+  for (; reads < kBatch && bytes < kBatchBytes; ++reads) {
     if (spare_ == nullptr) spare_ = pool_.allocate();
-    const Read read = spare_ != nullptr ? read_frame(*spare_) : discard_frame();
-    if (read == Read::Empty) break;
-    if (read == Read::Gone) {
-      close();
-      break;
+    read = spare_ != nullptr ? read_frame(*spare_) : discard_frame();
+    if (read == Read::Frame) {
+      bytes += spare_->size();
+      frame.push(std::move(spare_));
+      continue;
     }
-    if (read == Read::Frame) frame.push(std::move(spare_));
+    if (spare_ != nullptr) spare_->clear();
+    if (read != Read::Dropped) break;
   }
-  const bool progress = reads > 0 || !is_open();
   if (!frame.empty()) {
-    ++tap_.rx_wakes;
+    ++device().rx_wakes;
     receive(std::move(frame));
   }
-  return progress ? Progress::Some : Progress::None;
+  if (read == Read::Gone) close();  // Last: whoever hears of it may destroy this.
+  return reads > 0 || read == Read::Gone ? Progress::Some : Progress::None;
 }
 
 TapInterface::Read TapInterface::read_frame(net::Packet& packet) {
   const bool offloads = config().checksum_offload;
-  if (!small_) small_ = net::ChunkRef::make(small_capacity_);
-  if (offloads && !large_) large_ = net::ChunkRef::make(kLargestSegment);
-  packet.clear();
+  if (!small_) small_ = small_pool_.allocate();
+  if (offloads && !large_) large_ = large_pool_.allocate();
   VirtioHeader header;
   std::array<iovec, 4> parts{{{&header, sizeof header},
                               {packet.append(kHeadRead), kHeadRead},
-                              {small_->bytes(), small_capacity_},
+                              {small_->bytes(), small_->capacity()},
                               {nullptr, 0}}};
   if (offloads) parts[3] = {large_->bytes(), kLargestSegment};
   const size_t skip = offloads ? 0 : 1;
-  const ssize_t n =
-      uninterrupted([&] { return ::readv(fd_.raw(), &parts[skip], offloads ? 4 : 2); });
+  const ssize_t n = uninterrupted([&] { return ::readv(fd(), &parts[skip], offloads ? 4 : 2); });
   if (n < 0 && errno == EAGAIN) return Read::Empty;
   if (n <= 0) return Read::Gone;  // EBADFD: the device was deleted. 0: the socket's peer closed.
   const size_t before = offloads ? sizeof header : 0;
   const size_t size = static_cast<size_t>(n) - std::min(static_cast<size_t>(n), before);
-  if (size >= kHeadRead + small_capacity_ + (offloads ? kLargestSegment : 0)) {
-    ++tap_.rx_too_long;
+  if (size >= kHeadRead + small_pool_.capacity() + (offloads ? kLargestSegment : 0)) {
+    ++device().rx_too_long;
     return Read::Dropped;
   }
   place(packet, static_cast<uint32_t>(size));
   if (offloads && !note_offload(header, packet)) {
-    ++tap_.rx_bad_header;
+    ++device().rx_bad_header;
     return Read::Dropped;
   }
   if (packet.gso_size == 0 && packet.size() > mtu() + kLinkHeader) {
-    ++tap_.rx_too_long;
+    ++device().rx_too_long;
     return Read::Dropped;
   }
   return Read::Frame;
@@ -153,10 +146,10 @@ TapInterface::Read TapInterface::read_frame(net::Packet& packet) {
 
 TapInterface::Read TapInterface::discard_frame() {
   uint8_t byte;
-  const ssize_t n = uninterrupted([&] { return ::read(fd_.raw(), &byte, 1); });
+  const ssize_t n = uninterrupted([&] { return ::read(fd(), &byte, 1); });
   if (n < 0 && errno == EAGAIN) return Read::Empty;
   if (n <= 0) return Read::Gone;
-  ++tap_.rx_no_packet;
+  ++device().rx_no_packet;
   return Read::Dropped;
 }
 
@@ -171,7 +164,7 @@ void TapInterface::place(net::Packet& packet, uint32_t size) {
     std::memcpy(packet.append(rest), small_->bytes(), rest);
     return;
   }
-  const uint32_t in_small = std::min(rest, small_capacity_);
+  const uint32_t in_small = std::min(rest, small_pool_.capacity());
   packet.append(net::Slice{std::move(small_), 0, in_small});
   if (rest > in_small) packet.append(net::Slice{std::move(large_), 0, rest - in_small});
   // IPv6, or options: the headers are longer than what was read into the head.
@@ -182,28 +175,10 @@ void TapInterface::place(net::Packet& packet, uint32_t size) {
 
 // --- to the kernel ---
 
-void TapInterface::send(net::Frame frame) {
-  for (uint32_t i = 0; i < frame.size(); ++i) {
-    net::PacketPtr packet = frame.take(i);
-    if (!queue_.empty() || !write(*packet)) enqueue(std::move(packet));
-  }
-}
-
-void TapInterface::enqueue(net::PacketPtr packet) {
-  if (queue_.size() >= options_.queue_limit) {
-    ++tap_.tx_queue_full;
-    count_tx_error();
-    return;
-  }
-  ++tap_.tx_queued;
-  queue_.push_back(std::move(packet));
-  watch_.set_interest(Interest::ReadWrite);
-}
-
-void TapInterface::close() {
-  watch_.unwatch();
-  tap_.tx_refused += queue_.size();
-  for (; !queue_.empty(); queue_.pop_front()) count_tx_error();
+size_t TapInterface::write_frames(std::span<net::Packet* const> packets) {
+  size_t done = 0;
+  while (done < packets.size() && write(*packets[done])) ++done;
+  return done;
 }
 
 // Returns false when the kernel takes nothing now. What it refuses for good is dropped and counted.
@@ -212,8 +187,7 @@ bool TapInterface::write(net::Packet& packet) {
   std::optional<VirtioHeader> header = VirtioHeader{};
   if (offloads) header = describe_offload(packet);
   if (!header || (!offloads && packet.gso_size != 0)) {
-    ++tap_.tx_cannot;
-    count_tx_error();
+    drop(device().tx_cannot);
     return true;
   }
   if (!offloads && packet.checksum == net::Checksum::Needed) net::complete_checksum(packet);
@@ -225,21 +199,10 @@ bool TapInterface::write(net::Packet& packet) {
   };
   if (offloads) add(&*header, sizeof *header);
   packet.for_each_run(0, [&](std::span<const uint8_t> run) { add(run.data(), run.size()); });
-  if (is_open()) {
-    const ssize_t n = uninterrupted([&] { return ::writev(fd_.raw(), parts.data(), count); });
-    if (n >= 0) return true;
-    if (errno == EAGAIN) return false;
-  }
-  ++tap_.tx_refused;
-  count_tx_error();
+  if (uninterrupted([&] { return ::writev(fd(), parts.data(), count); }) >= 0) return true;
+  if (errno == EAGAIN) return false;
+  drop(device().tx_refused);
   return true;
-}
-
-Progress TapInterface::write_queued() {
-  const size_t before = queue_.size();
-  while (!queue_.empty() && write(*queue_.front())) queue_.pop_front();
-  if (queue_.empty()) watch_.set_interest(Interest::Read);
-  return queue_.size() < before ? Progress::Some : Progress::None;
 }
 
 }  // namespace wh::host

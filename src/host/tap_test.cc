@@ -102,7 +102,7 @@ TEST_F(TapOverSocketTest, frames_of_every_size_arrive_whole_and_short_ones_in_th
     input_.packets.clear();
   }
   EXPECT_EQ(tap_->counters().rx_packets, 10u);
-  EXPECT_EQ(tap_->tap_counters().rx_too_long, 0u);
+  EXPECT_EQ(tap_->device_counters().rx_too_long, 0u);
 }
 
 TEST_F(TapOverSocketTest, longer_than_the_mtu_allows_is_dropped_and_counted) {
@@ -110,7 +110,7 @@ TEST_F(TapOverSocketTest, longer_than_the_mtu_allows_is_dropped_and_counted) {
   ASSERT_TRUE(put(pattern(9000)));
   ASSERT_TRUE(put(pattern(60)));
   loop_->run_for(0ms);
-  EXPECT_EQ(tap_->tap_counters().rx_too_long, 2u);
+  EXPECT_EQ(tap_->device_counters().rx_too_long, 2u);
   ASSERT_EQ(input_.packets.size(), 1u);
   EXPECT_EQ(bytes_of(*input_.packets[0]), pattern(60));
 }
@@ -149,7 +149,7 @@ TEST_F(TapOverSocketTest, many_frames_come_in_batches) {
   loop_->run_for(0ms);
   EXPECT_EQ(input_.frames, 1);
   EXPECT_EQ(input_.packets.size(), 2u);
-  EXPECT_EQ(tap_->tap_counters().rx_wakes, 1u);
+  EXPECT_EQ(tap_->device_counters().rx_wakes, 1u);
 }
 
 TEST_F(TapOverSocketTest, exhausted_pool_drops_and_counts_and_recovers) {
@@ -157,7 +157,7 @@ TEST_F(TapOverSocketTest, exhausted_pool_drops_and_counts_and_recovers) {
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(put(pattern(60)));
   loop_->run_for(0ms);
   EXPECT_EQ(input_.packets.size(), 2u);
-  EXPECT_EQ(tap_->tap_counters().rx_no_packet, 2u);
+  EXPECT_EQ(tap_->device_counters().rx_no_packet, 2u);
   input_.packets.clear();
   ASSERT_TRUE(put(pattern(60)));
   loop_->run_for(0ms);
@@ -179,12 +179,12 @@ TEST_F(TapOverSocketTest, output_is_written_from_all_parts_of_a_packet) {
 
 TEST_F(TapOverSocketTest, full_device_queues_then_drops_and_later_sends_in_order) {
   uint32_t sent = 0;
-  while (tap_->tap_counters().tx_queue_full == 0) {
+  while (tap_->device_counters().tx_queue_full == 0) {
     transmit(pattern(100 + sent++));
     ASSERT_LT(sent, 1400u);
   }
   EXPECT_EQ(tap_->queued(), 8u);
-  EXPECT_EQ(tap_->tap_counters().tx_queued, 8u);
+  EXPECT_EQ(tap_->device_counters().tx_queued, 8u);
   EXPECT_EQ(tap_->counters().tx_errors, 1u);
   uint32_t received = 0;
   for (Octets bytes = get(); !bytes.empty(); bytes = get()) {
@@ -222,7 +222,7 @@ TEST_F(TapOverSocketTest, segment_to_be_cut_is_dropped_and_counted_without_offlo
   frame[0].assign(pattern(1000));
   frame[0].gso_size = 500;
   tap_->transmit(std::move(frame));
-  EXPECT_EQ(tap_->tap_counters().tx_cannot, 1u);
+  EXPECT_EQ(tap_->device_counters().tx_cannot, 1u);
   EXPECT_EQ(tap_->counters().tx_errors, 1u);
   EXPECT_TRUE(get().empty());
 }
@@ -233,7 +233,7 @@ TEST_F(TapOverSocketTest, closed_peer_is_noticed_and_output_refused) {
   EXPECT_TRUE(loop_->run());
   EXPECT_FALSE(tap_->is_open());
   transmit(pattern(60));
-  EXPECT_EQ(tap_->tap_counters().tx_refused, 1u);
+  EXPECT_EQ(tap_->device_counters().tx_refused, 1u);
 }
 
 TEST_F(TapOverSocketTest, input_loops_back_unharmed_for_random_sizes) {
@@ -403,7 +403,7 @@ TEST_P(TapInNamespaceTest, kernel_pings_through_it_over_both_versions) {
   EXPECT_TRUE(ping({"-c3", "-i0.01", "-W5", "-s1400", "10.7.0.1"}));
   EXPECT_TRUE(ping({"-c3", "-i0.01", "-W5", "2001:db8:7::1"}));
   EXPECT_EQ(responder_->echoes, 9);
-  EXPECT_EQ(tap_->tap_counters().tx_refused, 0u);
+  EXPECT_EQ(tap_->device_counters().tx_refused, 0u);
 }
 
 TEST_P(TapInNamespaceTest, device_goes_with_its_interface) {
@@ -427,7 +427,7 @@ TEST_P(TapInNamespaceTest, output_to_a_device_that_is_down_is_refused_and_counte
   frame.push(pool_.allocate());
   frame[0].assign(pattern(60));
   tap_->transmit(std::move(frame));
-  EXPECT_EQ(tap_->tap_counters().tx_refused, 1u);
+  EXPECT_EQ(tap_->device_counters().tx_refused, 1u);
 }
 
 TEST_P(TapInNamespaceTest, taken_or_long_names_are_errors) {

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "net/chunk_pool.h"
+
 namespace wh::net {
 
 Chunk* Chunk::make(uint32_t capacity) {
@@ -16,7 +18,11 @@ Chunk* Chunk::make(uint32_t capacity) {
 }
 
 void Chunk::destroy() {
-  std::free(this);
+  if (shelf_ != nullptr) {
+    shelf_->take_back(this);
+  } else {
+    std::free(this);
+  }
 }
 
 ChunkRef ChunkRef::copy_of(std::span<const uint8_t> bytes) {

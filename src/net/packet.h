@@ -30,7 +30,10 @@
 
 namespace wh::net {
 
-// A run of bytes shared by reference count; the count is not atomic (one loop).
+class ChunkShelf;
+
+// A run of bytes shared by reference count; the count is not atomic (one loop). Whoever needs many
+// of one size takes them from a ChunkPool (net/chunk_pool.h).
 class Chunk {
  public:
   static Chunk* make(uint32_t capacity);  // With one reference, bytes uninitialised.
@@ -44,11 +47,13 @@ class Chunk {
   }
 
  private:
+  friend class ChunkShelf;
   explicit Chunk(uint32_t capacity) : capacity_(capacity) {}
   void destroy();
   uint32_t references_ = 1;
   uint32_t capacity_;
   uint8_t* bytes_ = nullptr;
+  ChunkShelf* shelf_ = nullptr;  // Where it goes when nobody refers to it; null: to the heap.
 };
 
 // A counted reference to a chunk.
@@ -74,6 +79,7 @@ class ChunkRef {
   bool operator==(const ChunkRef&) const = default;
 
  private:
+  friend class ChunkShelf;
   explicit ChunkRef(Chunk* chunk) : chunk_(chunk) {}
   Chunk* chunk_ = nullptr;
 };

@@ -1,0 +1,64 @@
+#include "host/device_interface.h"
+
+#include <algorithm>
+#include <array>
+
+namespace wh::host {
+
+DeviceInterface::DeviceInterface(Fd fd, Config config, size_t queue_limit, RealLoop& loop)
+    : Interface(std::move(config), loop),
+      fd_(std::move(fd)),
+      queue_limit_(queue_limit),
+      watch_(
+          loop, name(), [this] { return read_frames(); }, [this] { return write_queued(); }) {}
+
+DeviceInterface::~DeviceInterface() {
+  watch_.unwatch();
+}
+
+void DeviceInterface::drop(uint64_t& reason) {
+  ++reason;
+  count_tx_error();
+}
+
+void DeviceInterface::close() {
+  watch_.unwatch();
+  for (; !queue_.empty(); queue_.pop_front()) drop(device_.tx_refused);
+  if (on_close_) on_close_();
+}
+
+void DeviceInterface::send(net::Frame frame) {
+  if (!is_open()) {
+    for (uint32_t i = 0; i < frame.size(); ++i) drop(device_.tx_refused);
+    return;
+  }
+  const size_t done = queue_.empty() ? write_frames(frame.packets()) : 0;
+  for (auto i = static_cast<uint32_t>(done); i < frame.size(); ++i) enqueue(frame.take(i));
+}
+
+void DeviceInterface::enqueue(net::PacketPtr packet) {
+  if (queue_.size() >= queue_limit_) {
+    drop(device_.tx_queue_full);
+    return;
+  }
+  ++device_.tx_queued;
+  queue_.push_back(std::move(packet));
+  watch_.set_interest(Interest::ReadWrite);
+}
+
+Progress DeviceInterface::write_queued() {
+  bool progress = false;
+  while (!queue_.empty()) {
+    std::array<net::Packet*, kBatch> batch;
+    const size_t count = std::min<size_t>(queue_.size(), batch.size());
+    for (size_t i = 0; i < count; ++i) batch[i] = queue_[i].get();
+    const size_t done = write_frames(std::span(batch).first(count));
+    queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(done));
+    progress = progress || done > 0;
+    if (done < count) break;
+  }
+  if (queue_.empty() && is_open()) watch_.set_interest(Interest::Read);
+  return progress ? Progress::Some : Progress::None;
+}
+
+}  // namespace wh::host

@@ -1,0 +1,79 @@
+// An interface whose medium is a descriptor: what TAP devices, packet sockets and socket pairs
+// share.
+//
+// It reads while the descriptor is readable, and writes at once what a stack transmits. When the
+// kernel takes no more, packets wait in a queue of at most `queue_limit`, in order; what does not
+// fit is dropped and counted. When the device is gone, is_open() is false and output is refused. A
+// device derives from it and says how frames are read and written.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <span>
+#include <string>
+
+#include "core/result.h"
+#include "host/fd.h"
+#include "host/real_loop.h"
+#include "net/interface.h"
+
+namespace wh::host {
+
+// Beside Interface's own counters: what happened at the border.
+struct DeviceCounters {
+  uint64_t rx_wakes = 0;       // Wake-ups that found frames.
+  uint64_t rx_no_packet = 0;   // Dropped: the pool is at its limit.
+  uint64_t rx_too_long = 0;    // Dropped: longer than the MTU allows.
+  uint64_t rx_bad_header = 0;  // Dropped: the kernel's header before the frame makes no sense.
+  uint64_t rx_ring_full = 0;   // Dropped by the kernel: we were too slow. Packet sockets only.
+  uint64_t tx_queued = 0;      // Had to wait for the kernel.
+  uint64_t tx_queue_full = 0;  // Dropped: too many waited already.
+  uint64_t tx_cannot = 0;      // Dropped: asks for an offload that the device does not do.
+  uint64_t tx_refused =
+      0;  // Dropped: the kernel said no (the device is down, the frame too short).
+};
+
+class DeviceInterface : public net::Interface {
+ public:
+  static constexpr uint32_t kBatch = 64;              // Frames read in one go,
+  static constexpr uint32_t kBatchBytes = 256 << 10;  // or bytes: what a second-level cache holds.
+  static constexpr uint32_t kLinkHeader = 14 + 4;     // Ethernet and one VLAN tag.
+
+  ~DeviceInterface() override;
+
+  // False once the device has been deleted or the other end of the socket closed.
+  bool is_open() const { return watch_.is_watching(); }
+  void on_close(std::function<void()> action) { on_close_ = std::move(action); }
+  size_t queued() const { return queue_.size(); }
+  const DeviceCounters& device_counters() const { return device_; }
+
+ protected:
+  DeviceInterface(Fd fd, Config config, size_t queue_limit, RealLoop& loop);
+  Result<void> start() { return watch_.watch(fd_.raw()); }
+
+  // Reads what there is, up to a batch, and hands it to receive(). Calls close() when nothing will
+  // come any more.
+  virtual Progress read_frames() = 0;
+  // Writes packets in order, or drops them with a counted reason; returns how many it is done with.
+  // Fewer than all: the kernel takes no more now.
+  virtual size_t write_frames(std::span<net::Packet* const> packets) = 0;
+
+  int fd() const { return fd_.raw(); }
+  DeviceCounters& device() { return device_; }
+  void drop(uint64_t& reason);  // Counts a packet that will not be sent.
+  void close();
+
+ private:
+  void send(net::Frame frame) final;
+  void enqueue(net::PacketPtr packet);
+  Progress write_queued();
+
+  Fd fd_;
+  size_t queue_limit_;
+  std::deque<net::PacketPtr> queue_;
+  DeviceCounters device_;
+  std::function<void()> on_close_;
+  FdWatch watch_;
+};
+
+}  // namespace wh::host
