@@ -76,8 +76,8 @@ bool run_checked(TestWorld& w, Duration most, Done done) {
 }
 
 void trace(TestWorld& w) {
-  const auto print = [&w](const char* way) {
-    return [&w, way](Instant t, const net::Packet&, const net::TcpView& v) {
+  const auto print = [](const char* way) {
+    return [way](Instant t, const net::Packet&, const net::TcpView& v) {
       const double at = to_seconds(t - VirtualLoop::kEpoch);
       fmt::print("{:11.6f} {} {}\n", at, way, net::to_string(v));
     };
