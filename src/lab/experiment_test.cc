@@ -35,6 +35,14 @@ TEST(Experiment, a_full_link_gives_exactly_payload_over_frame_of_its_rate) {
   EXPECT_EQ(report.flows[0].failure, "");
 }
 
+TEST(Experiment, every_congestion_control_that_a_flow_may_name_exists) {
+  for (const std::string& name : congestion_controls()) {
+    const Report report = run(lab("rate=10Mbps,delay=5ms,buffer=50ms", {"cc=" + name}, 2s));
+    EXPECT_EQ(report.flows[0].failure, "") << name;
+    EXPECT_GT(report.flows[0].goodput, 5_Mbps) << name;
+  }
+}
+
 TEST(Experiment, a_paced_flow_sends_the_rate_asked_for_in_frames) {
   for (const char* ip : {"4", "6"}) {
     LabSpec spec = lab("rate=100Mbps,delay=10ms,buffer=100ms",

@@ -69,8 +69,11 @@ class Frame {
  private:
   void take_all(Frame& o) {
     size_ = std::exchange(o.size_, 0);
-    packets_[0] = o.packets_[0];  // Most frames in a lab have one packet; copying it needs no call.
-    if (size_ > 1) std::copy_n(o.packets_ + 1, size_ - 1, packets_ + 1);
+    if (size_ == 1) {  // Most frames in a lab have one packet; copying it needs no call.
+      packets_[0] = o.packets_[0];
+    } else {
+      std::copy_n(o.packets_, size_, packets_);
+    }
   }
   uint32_t size_ = 0;
   Packet* packets_[kCapacity];

@@ -6,6 +6,6 @@
 
 namespace wh::tcp {
 
-constexpr std::array<std::string_view, 1> kBuiltinCongestion = {"newreno"};
+constexpr std::array<std::string_view, 2> kBuiltinCongestion = {"newreno", "cubic"};
 
 }  // namespace wh::tcp
