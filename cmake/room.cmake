@@ -27,6 +27,8 @@ function(wh_room name)
   if(tests AND WH_TESTS)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE wh_${name} GTest::gtest_main)
+    # Test code runs once; optimising it costs more time than it saves.
+    target_compile_options(${name}_test PRIVATE $<$<CONFIG:Debug>:-O0>)
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
                          PROPERTIES LABELS ${name} TIMEOUT 300)
   endif()

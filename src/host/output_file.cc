@@ -18,8 +18,9 @@ Result<OutputFile> OutputFile::create(const std::string& path) {
     return OutputFile(path, "", TRY(open_file(path, O_WRONLY)));
   }
   std::string temporary = fmt::format("{}.{}.part", path, ::getpid());
-  Fd fd = TRY(open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC));
-  return OutputFile(path, std::move(temporary), std::move(fd));
+  auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+  if (!fd) return fail_with(fd.error().code, fmt::format("write {}", path));
+  return OutputFile(path, std::move(temporary), std::move(*fd));
 }
 
 OutputFile::OutputFile(OutputFile&& o) noexcept

@@ -23,6 +23,13 @@ net::IpAddress address_on(size_t link, uint8_t host, uint8_t ip) {
 constexpr uint16_t kFirstServerPort = 5001, kFirstClientPort = 10000;
 constexpr uint32_t kClientPorts = 50000;
 
+// Socket buffers that no path of a few flows fills, and that many flows together still fit in
+// memory.
+Bytes buffer_for(uint64_t connections) {
+  const auto share = static_cast<int64_t>(8'589'934'592u / std::max<uint64_t>(1, connections));
+  return std::clamp(Bytes(share), 256_KiB, 64_MiB);
+}
+
 }  // namespace
 
 Experiment::Experiment(LabSpec spec, std::unique_ptr<Loop> loop)
@@ -57,7 +64,8 @@ Result<void> Experiment::build_hosts() {
       kernels_.emplace(host.name, TRY(KernelHost::make(real_loop(), pool_)));
       continue;
     }
-    auto built = std::make_unique<Host>(*loop_, pool_, host.name, random_.fork(host.name));
+    auto built = std::make_unique<Host>(*loop_, pool_, host.name, random_.fork(host.name),
+                                        buffer_for(spec_.connections()));
     for (const std::string& assignment : spec_.sysctls)
       TRY_VOID(built->sysctl().assign(assignment));
     hosts_.emplace(host.name, std::move(built));
@@ -194,24 +202,24 @@ void Experiment::run(const std::function<void(Duration)>& progress) {
 void Experiment::end_warmup() {
   measured_from_ = loop_->now();
   for (auto& flow : flows_) flow->begin_measuring();
+  auto mark = [](const net::LinkDirection& d) {
+    return BuiltLink::Mark{d.counters(), d.sent_bytes(), d.capacity_bytes()};
+  };
   for (BuiltLink& built : links_) {
-    built.forward_before = built.link->forward().counters();
-    built.reverse_before = built.link->reverse().counters();
+    built.forward_before = mark(built.link->forward());
+    built.reverse_before = mark(built.link->reverse());
   }
 }
 
 LinkReport Experiment::report_of(const std::string& name, const net::LinkDirection& direction,
-                                 const net::LinkCounters& before) const {
+                                 const BuiltLink::Mark& before) const {
   const net::LinkCounters& now = direction.counters();
-  const Duration time = loop_->now() - measured_from_;
   LinkReport report{.name = name, .rate = direction.config().buffer_rate()};
-  if (!report.rate.is_infinite() && time > 0s) {
-    const auto sent = static_cast<double>(now.transmitted.bytes - before.transmitted.bytes) * 8;
-    report.utilization = sent / (static_cast<double>(report.rate.bps()) * to_seconds(time));
-  }
-  report.queue = now.queue_ns.since(before.queue_ns);
+  const double capacity = direction.capacity_bytes() - before.capacity_bytes;
+  if (capacity > 0) report.utilization = (direction.sent_bytes() - before.sent_bytes) / capacity;
+  report.queue = now.queue_ns.since(before.counters.queue_ns);
   for (size_t i = 0; i < net::kDropReasons; ++i) {
-    const uint64_t drops = now.dropped[i].packets - before.dropped[i].packets;
+    const uint64_t drops = now.dropped[i].packets - before.counters.dropped[i].packets;
     if (drops != 0) report.drops.emplace(to_string(static_cast<net::DropReason>(i)), drops);
   }
   return report;

@@ -61,7 +61,10 @@ class Experiment {
     std::string name;
     std::unique_ptr<net::Link> link;
     // As they were when the warm-up ended.
-    net::LinkCounters forward_before, reverse_before;
+    struct Mark {
+      net::LinkCounters counters;
+      double sent_bytes = 0, capacity_bytes = 0;
+    } forward_before, reverse_before;
   };
 
   Experiment(LabSpec spec, std::unique_ptr<Loop> loop);
@@ -76,7 +79,7 @@ class Experiment {
   Result<void> open_capture(const std::string& path);
   void end_warmup();
   LinkReport report_of(const std::string& name, const net::LinkDirection& direction,
-                       const net::LinkCounters& before) const;
+                       const BuiltLink::Mark& before) const;
 
   LabSpec spec_;
   std::unique_ptr<Loop> loop_;

@@ -15,8 +15,10 @@ namespace wh::lab {
 
 class Host {
  public:
-  // Loop and pool must outlive it.
-  Host(Loop& loop, net::PacketPool& pool, std::string name, const Random& random);
+  // Socket buffers are of size `buffer`: experiments are about the path, so that is large. Loop and
+  // pool must outlive it.
+  Host(Loop& loop, net::PacketPool& pool, std::string name, const Random& random,
+       Bytes buffer = 64_MiB);
 
   const std::string& name() const { return name_; }
   vnet::Vnet& vnet() { return vnet_; }

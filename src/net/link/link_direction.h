@@ -49,6 +49,9 @@ class LinkDirection final : public FrameSink {
   Tally in_transit() const;
   // Bytes transmitted over bytes that could have been, since the beginning; 0 at an infinite rate.
   double utilization() const;
+  // The two that it divides: what left the transmitter, and what could have.
+  double sent_bytes() const { return transmitter_->sent_bytes(); }
+  double capacity_bytes() const { return transmitter_->capacity_bytes(); }
 
   // Counts anew what the stages hold and compares. An error here is a bug in a stage.
   Result<void> check_conservation() const;
