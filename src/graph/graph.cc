@@ -71,9 +71,8 @@ Node& Graph::add(std::unique_ptr<Node> node) {
 }
 
 NodeIndex Graph::add_process(std::string name, std::vector<ErrorSpec> errors) {
-  return add(std::make_unique<ProcessNode>(Node::Spec{.name = std::move(name),
-                                                      .errors = std::move(errors),
-                                                      .kind = NodeKind::Process}))
+  return add(std::make_unique<ProcessNode>(Node::Spec{
+                 .name = std::move(name), .errors = std::move(errors), .kind = NodeKind::Process}))
       .index();
 }
 
@@ -177,7 +176,8 @@ void Graph::run() {
       pending_.clear();
       pending_head_ = 0;
     } else if (pending_head_ >= 1024 && pending_head_ * 2 >= pending_.size()) {
-      pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(pending_head_));
+      pending_.erase(pending_.begin(),
+                     pending_.begin() + static_cast<std::ptrdiff_t>(pending_head_));
       pending_head_ = 0;
     }
     dispatch(next);
@@ -208,9 +208,8 @@ void Graph::spread(Batch& batch, Frame& frame) {
   if (batch.taken_ != 0) compact(batch);
   const auto& arcs = batch.node_.arcs;
   // Usually all go one way: the vector of arcs equals itself moved by one.
-  const bool is_one_way =
-      batch.size_ > 1 &&
-      std::memcmp(batch.arcs_, batch.arcs_ + 1, (batch.size_ - 1) * sizeof(Arc)) == 0;
+  const bool is_one_way = batch.size_ > 1 && std::memcmp(batch.arcs_, batch.arcs_ + 1,
+                                                         (batch.size_ - 1) * sizeof(Arc)) == 0;
   uint32_t done = 0;
   while (done < batch.size_) {
     const Arc arc = batch.arcs_[done];

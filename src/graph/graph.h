@@ -1,21 +1,24 @@
-// The vector engine: nodes joined by name, and the dispatch that moves frames of packets through them.
+// The vector engine: nodes joined by name, and the dispatch that moves frames of packets through
+// them.
 //
 //   enqueue(frame) --> [node A] --arc 1--> [node B] --arc 1--> [node C] ...
 //                          \---arc 0 (error-drop): counted with node and reason
 //
-// Model. Each node has at most one open frame that packets are appended to. Frames wait in one queue; run()
-// takes the first, closes it, calls its node and spreads the packets over the open frames of the next nodes,
-// until nothing waits. So packets that arrive together stay together, and what several nodes send to one is
-// worked on as one vector: a node's code and tables are in the cache for all of it. A batch whose packets all
-// go to one idle node hands its frame on without touching the packets. Frames are used again, never freed.
+// Model. Each node has at most one open frame that packets are appended to. Frames wait in one
+// queue; run() takes the first, closes it, calls its node and spreads the packets over the open
+// frames of the next nodes, until nothing waits. So packets that arrive together stay together, and
+// what several nodes send to one is worked on as one vector: a node's code and tables are in the
+// cache for all of it. A batch whose packets all go to one idle node hands its frame on without
+// touching the packets. Frames are used again, never freed.
 //
-// Books. Per node: calls, vectors (packets), clocks, suspends; per reason: a count; per traced packet: each
-// node's own account. Clocks come from the counter given at construction; without one (virtual time) they are
-// zero. Tracing costs one test per batch when it is off. graph/show.h makes tables of all this.
+// Books. Per node: calls, vectors (packets), clocks, suspends; per reason: a count; per traced
+// packet: each node's own account. Clocks come from the counter given at construction; without one
+// (virtual time) they are zero. Tracing costs one test per batch when it is off. graph/show.h makes
+// tables of all this.
 //
-// Bounds: `max_pending_frames` frames wait at once; what would need one more is dropped and counted in
-// overflow_drops(). Traces: kMaxTraces packets, kMaxRecords accounts of each.
-// Threads: belongs to its loop. Nothing here is global: a graph belongs to one vnet.
+// Bounds: `max_pending_frames` frames wait at once; what would need one more is dropped and counted
+// in overflow_drops(). Traces: kMaxTraces packets, kMaxRecords accounts of each. Threads: belongs
+// to its loop. Nothing here is global: a graph belongs to one vnet.
 #pragma once
 
 #include <deque>
@@ -35,10 +38,10 @@ namespace wh::graph {
 // The engine's books of one node.
 struct NodeRuntime {
   std::unique_ptr<Node> node;
-  net::Frame* open = nullptr;       // The waiting frame that takes further packets.
-  std::vector<NodeIndex> arcs;      // arcs[0] is error-drop.
-  uint32_t first_error = 0;         // Of this node's reasons among all.
-  uint32_t trace_credit = 0;        // Packets still to be marked for tracing here.
+  net::Frame* open = nullptr;   // The waiting frame that takes further packets.
+  std::vector<NodeIndex> arcs;  // arcs[0] is error-drop.
+  uint32_t first_error = 0;     // Of this node's reasons among all.
+  uint32_t trace_credit = 0;    // Packets still to be marked for tracing here.
   uint64_t calls = 0, vectors = 0, clocks = 0, suspends = 0;
 };
 
@@ -58,7 +61,8 @@ struct PacketTrace {
   uint32_t records_lost = 0;  // Beyond kMaxRecords.
 };
 
-// Reads the processor's cycle counter. The lab's virtual runs have none; real programs bring their own.
+// Reads the processor's cycle counter. The lab's virtual runs have none; real programs bring their
+// own.
 using CycleCounter = std::function<uint64_t()>;
 
 class Graph {
@@ -81,17 +85,19 @@ class Graph {
   Node& add(std::unique_ptr<Node> node);
   // A node of kind Process: a name under which work done by timers is booked.
   NodeIndex add_process(std::string name, std::vector<ErrorSpec> errors = {});
-  // Joins every declared name to its node. Error: a name that no node has, with the node that declared it.
+  // Joins every declared name to its node. Error: a name that no node has, with the node that
+  // declared it.
   Result<void> link();
-  // One more arc from `from` to the node named `to`, or the arc that already leads there. REQUIRES: both exist.
+  // One more arc from `from` to the node named `to`, or the arc that already leads there. REQUIRES:
+  // both exist.
   Arc add_arc(NodeIndex from, std::string_view to);
 
   // --- running ---
   // Hands packets to a node; run() then works on them.
   void enqueue(NodeIndex node, net::Frame frame);
   void enqueue(NodeIndex node, net::PacketPtr packet);
-  // Dispatches until nothing waits. Called while it runs (a node's effect came back), it returns at once:
-  // the outer run does the work.
+  // Dispatches until nothing waits. Called while it runs (a node's effect came back), it returns at
+  // once: the outer run does the work.
   void run();
   // Books the work of a process node: one suspend and the clocks that `work` takes.
   template <class Work>
@@ -116,8 +122,8 @@ class Graph {
   void on_drop(std::function<void(const net::Packet&)> see) { on_drop_ = std::move(see); }
 
   // --- tracing ---
-  // The next `count` packets that come to the node are traced from there on. Errors: no such node (with the
-  // nearest name), more than kMaxTraces.
+  // The next `count` packets that come to the node are traced from there on. Errors: no such node
+  // (with the nearest name), more than kMaxTraces.
   Result<void> trace_add(std::string_view node, uint32_t count);
   void clear_trace();
   const std::vector<PacketTrace>& traces() const { return traces_; }
@@ -133,11 +139,12 @@ class Graph {
   const ErrorSpec& error_spec(const ErrorCount& e) const {
     return nodes_[e.node].node->spec().errors[e.code];
   }
-  uint64_t error_count(std::string_view node, std::string_view error) const;  // 0 for an unknown one.
+  uint64_t error_count(std::string_view node,
+                       std::string_view error) const;  // 0 for an unknown one.
   // Why a packet was dropped, "ip4-input: ip4 ttl <= 1".
   std::string reason(const net::Packet& packet) const;
-  uint64_t loops() const { return loops_; }           // Runs that had work.
-  uint64_t vectors_in() const { return vectors_in_; } // Packets given to nodes of kind Input.
+  uint64_t loops() const { return loops_; }            // Runs that had work.
+  uint64_t vectors_in() const { return vectors_in_; }  // Packets given to nodes of kind Input.
   uint64_t drops() const { return drops_; }
   uint64_t overflow_drops() const { return overflow_drops_; }
   Instant runtime_since() const { return runtime_since_; }
@@ -170,7 +177,7 @@ class Graph {
 
   std::vector<std::unique_ptr<net::Frame>> frames_;  // All there are.
   std::vector<net::Frame*> idle_;
-  std::vector<Pending> pending_;                     // A queue: the first is at pending_head_.
+  std::vector<Pending> pending_;  // A queue: the first is at pending_head_.
   size_t pending_head_ = 0;
   bool running_ = false;
 

@@ -1,7 +1,7 @@
 // What the engine itself costs: packets through a chain of nodes that only send them on.
 //
-// ns/packet/node and cycles/packet/node are per packet and node. One node looks at nothing (the engine's
-// floor), one reads a field of each packet, as every real node does.
+// ns/packet/node and cycles/packet/node are per packet and node. One node looks at nothing (the
+// engine's floor), one reads a field of each packet, as every real node does.
 #include <benchmark/benchmark.h>
 
 #include "core/virtual_loop.h"
@@ -77,8 +77,8 @@ void chain(benchmark::State& state) {
     graph.run();
   }
   const double visits = double(state.iterations()) * vector * kNodes;
-  state.counters["ns/packet/node"] = benchmark::Counter(
-      visits / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["ns/packet/node"] =
+      benchmark::Counter(visits / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
   state.counters["cycles/packet/node"] = double(read_cycles() - before) / visits;
 }
 

@@ -50,8 +50,8 @@ class GraphTest : public testing::Test {
  protected:
   ScriptNode& add(std::string name, std::vector<std::string> next, ScriptNode::Script script,
                   NodeKind kind = NodeKind::Internal) {
-    auto node = std::make_unique<ScriptNode>(std::move(name), std::move(next), std::move(script),
-                                             kind);
+    auto node =
+        std::make_unique<ScriptNode>(std::move(name), std::move(next), std::move(script), kind);
     ScriptNode& ref = *node;
     graph.add(std::move(node));
     return ref;
@@ -288,9 +288,9 @@ TEST_F(GraphTest, refuses_a_trace_with_the_word_that_was_wrong) {
 TEST_F(GraphTest, books_calls_vectors_and_clocks) {
   uint64_t cycle = 0;
   Graph timed(loop, {.cycles = [&] { return cycle; }});
-  auto node = std::make_unique<ScriptNode>("a", std::vector<std::string>{},
-                                           [&](Batch& b, uint32_t i) { b.take(i), cycle += 30; },
-                                           NodeKind::Input);
+  auto node = std::make_unique<ScriptNode>(
+      "a", std::vector<std::string>{}, [&](Batch& b, uint32_t i) { b.take(i), cycle += 30; },
+      NodeKind::Input);
   ScriptNode& a = *node;
   timed.add(std::move(node));
   const NodeIndex walk = timed.add_process("fib-walk");
@@ -331,7 +331,9 @@ TEST(Show, prints_errors_in_the_original_columns) {
   const ErrorReport report{{{157633, "af-packet-input", "", "total received block"},
                             {2, "arp-reply", "", "ARP replies sent", Severity::Info},
                             {1, "ip4-input", "", "ip4 ttl <= 1"}}};
-  EXPECT_EQ(format(report), R"(   Count                  Node                              Reason               Severity
+  EXPECT_EQ(
+      format(report),
+      R"(   Count                  Node                              Reason               Severity
     157633          af-packet-input                  total received block          error
          2             arp-reply                       ARP replies sent            info
          1             ip4-input                         ip4 ttl <= 1              error
@@ -347,10 +349,11 @@ TEST_F(GraphTest, shows_errors_and_the_graph) {
   EXPECT_EQ(error_report(graph).rows[0].count, 3u);
   EXPECT_EQ(to_json(error_report(graph))[0]["name"], "odd");
   const std::string text = format(graph_report(graph));
-  EXPECT_TRUE(text.starts_with("           Name                      Next                    "
-                               "Previous\n"
-                               "af-packet-input                 error-drop [0]\n"
-                               "                                 ip4-input [1]\n"))
+  EXPECT_TRUE(
+      text.starts_with("           Name                      Next                    "
+                       "Previous\n"
+                       "af-packet-input                 error-drop [0]\n"
+                       "                                 ip4-input [1]\n"))
       << text;
   EXPECT_NE(format_dot(graph_report(graph)).find("\"af-packet-input\" -> \"ip4-input\";"),
             std::string::npos);

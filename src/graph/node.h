@@ -1,8 +1,8 @@
 // A node: one step that packets take, and the batch of them it is given.
 //
-// A node declares its name, the nodes it may hand packets to (by name; their positions are its *arcs*) and the
-// reasons it counts. The engine (graph/graph.h) calls process() with a batch of at most 256 packets; the node
-// looks at each and says where it goes:
+// A node declares its name, the nodes it may hand packets to (by name; their positions are its
+// *arcs*) and the reasons it counts. The engine (graph/graph.h) calls process() with a batch of at
+// most 256 packets; the node looks at each and says where it goes:
 //
 //   void Ip4Input::process(Batch& batch) {
 //     for (uint32_t i = 0; i < batch.size(); ++i) {
@@ -10,10 +10,10 @@
 //     }
 //   }
 //
-// Arc 0 is always error-drop, the only place where packets end for a reason; the declared names follow from 1.
-// A packet that is neither sent, dropped nor taken is a bug, and a CHECK finds it. Sent packets are handed on
-// after process(), in runs with one destination; a node that makes several packets of one takes it and emits
-// them all in order.
+// Arc 0 is always error-drop, the only place where packets end for a reason; the declared names
+// follow from 1. A packet that is neither sent, dropped nor taken is a bug, and a CHECK finds it.
+// Sent packets are handed on after process(), in runs with one destination; a node that makes
+// several packets of one takes it and emits them all in order.
 //
 // Ownership: the graph owns its nodes. Threads: one graph, one loop.
 #pragma once
@@ -58,13 +58,14 @@ class Batch {
   void send(uint32_t i, Arc arc) { arcs_[i] = arc; }
   void send_all(Arc arc) { std::fill_n(arcs_, size_, arc); }
   void drop(uint32_t i, uint16_t error);
-  // Counts the reason and notes it on the packet, which goes on to a node that answers for it (an ICMP error)
-  // and from there to error-drop.
+  // Counts the reason and notes it on the packet, which goes on to a node that answers for it (an
+  // ICMP error) and from there to error-drop.
   void blame(uint32_t i, uint16_t error);
   // The packet is the node's from now on: consumed, queued or cut up.
   net::PacketPtr take(uint32_t i);
 
-  // A packet that was not in the batch, or was taken from it; handed on at once, ahead of what was sent.
+  // A packet that was not in the batch, or was taken from it; handed on at once, ahead of what was
+  // sent.
   void emit(net::PacketPtr packet, Arc arc);
   void emit_drop(net::PacketPtr packet, uint16_t error);
 
@@ -76,7 +77,9 @@ class Batch {
   static constexpr Arc kUndecided = 0xffff;
 
   Batch(Graph& graph, NodeRuntime& node, std::span<net::Packet*> packets)
-      : graph_(graph), node_(node), packets_(packets.data()),
+      : graph_(graph),
+        node_(node),
+        packets_(packets.data()),
         size_(static_cast<uint32_t>(packets.size())) {
     send_all(kUndecided);
   }
@@ -105,8 +108,8 @@ class Node {
   Node& operator=(const Node&) = delete;
 
   virtual void process(Batch& batch) = 0;
-  // What this node has to say of a traced packet: lines without a final newline. Called after process() for a
-  // packet that was sent or dropped, and as a packet is taken or emitted.
+  // What this node has to say of a traced packet: lines without a final newline. Called after
+  // process() for a packet that was sent or dropped, and as a packet is taken or emitted.
   virtual std::string account(const net::Packet& packet) const;
 
   const Spec& spec() const { return spec_; }

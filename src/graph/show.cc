@@ -18,7 +18,9 @@ const char* state_of(NodeKind kind) {
   UNREACHABLE();
 }
 
-double ratio(double a, double b) { return b > 0 ? a / b : 0; }
+double ratio(double a, double b) {
+  return b > 0 ? a / b : 0;
+}
 
 }  // namespace
 
@@ -105,14 +107,10 @@ json to_json(const RuntimeReport& r) {
                      {"clocks", row.clocks},
                      {"vectors_per_call", row.vectors_per_call}});
   }
-  return {{"elapsed_s", to_seconds(r.elapsed)},
-          {"vector_rate", r.vector_rate},
-          {"loops_per_second", r.loops_per_second},
-          {"in_per_second", r.in_per_second},
-          {"out_per_second", r.out_per_second},
-          {"drop_per_second", r.drop_per_second},
-          {"punt_per_second", r.punt_per_second},
-          {"nodes", nodes}};
+  return {{"elapsed_s", to_seconds(r.elapsed)},     {"vector_rate", r.vector_rate},
+          {"loops_per_second", r.loops_per_second}, {"in_per_second", r.in_per_second},
+          {"out_per_second", r.out_per_second},     {"drop_per_second", r.drop_per_second},
+          {"punt_per_second", r.punt_per_second},   {"nodes", nodes}};
 }
 
 // --- errors ---

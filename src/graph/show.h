@@ -1,7 +1,9 @@
-// The graph's books as tables: what `show runtime`, `show errors`, `show trace` and `show vlib graph` print.
+// The graph's books as tables: what `show runtime`, `show errors`, `show trace` and `show vlib
+// graph` print.
 //
-// Each has a report (plain values, taken at one instant), the report as text in VPP's columns, and as JSON.
-// The reports are the interface; a command line, a metrics page or a test takes what it needs.
+// Each has a report (plain values, taken at one instant), the report as text in VPP's columns, and
+// as JSON. The reports are the interface; a command line, a metrics page or a test takes what it
+// needs.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -16,11 +18,12 @@ struct RuntimeRow {
   std::string name;
   std::string state;  // "active", "polling", "any wait"
   uint64_t calls = 0, vectors = 0, suspends = 0;
-  double clocks = 0;  // Per packet; per call or suspend where no packets came. 0 without a cycle counter.
+  double clocks =
+      0;  // Per packet; per call or suspend where no packets came. 0 without a cycle counter.
   double vectors_per_call = 0;
 };
 struct RuntimeReport {
-  Duration elapsed{};  // Since the books were cleared.
+  Duration elapsed{};      // Since the books were cleared.
   double vector_rate = 0;  // Packets per call over all internal nodes.
   double loops_per_second = 0;
   double in_per_second = 0, out_per_second = 0, drop_per_second = 0, punt_per_second = 0;
@@ -66,8 +69,8 @@ nlohmann::json traces_to_json(const Graph& graph);
 
 // Table manners shared with the vnet's reports.
 std::string centred(std::string_view text, size_t width);  // The odd space goes to the left.
-std::string trimmed(std::string line);                     // Without spaces at its end, and with a newline.
-std::string scientific(double value, int digits);          // 1.03e3
-std::string clock_time(Duration since_start);              // 00:00:18:805261
+std::string trimmed(std::string line);             // Without spaces at its end, and with a newline.
+std::string scientific(double value, int digits);  // 1.03e3
+std::string clock_time(Duration since_start);      // 00:00:18:805261
 
 }  // namespace wh::graph

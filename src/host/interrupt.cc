@@ -7,8 +7,8 @@
 namespace wh::host {
 namespace {
 
-// A signal handler has no other way to its object. Written before the handler is installed and cleared after it
-// is gone.
+// A signal handler has no other way to its object. Written before the handler is installed and
+// cleared after it is gone.
 std::function<void()>* g_stop = nullptr;
 struct sigaction g_old_int, g_old_term;
 

@@ -1,7 +1,8 @@
 // Ctrl-C while a job runs: the job is asked to stop, and says what it has so far.
 //
-// While a guard lives, the first SIGINT or SIGTERM calls `stop` from the signal's handler, so `stop` may only do
-// what is safe there (Loop::stop() is). The second one ends the process as if there were no guard.
+// While a guard lives, the first SIGINT or SIGTERM calls `stop` from the signal's handler, so
+// `stop` may only do what is safe there (Loop::stop() is). The second one ends the process as if
+// there were no guard.
 #pragma once
 
 #include <functional>

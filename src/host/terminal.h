@@ -6,8 +6,8 @@
 
 namespace wh::host {
 
-// Written to standard error when that is a terminal, at most ten times a second, and only once a second has
-// passed: a short job shows nothing.
+// Written to standard error when that is a terminal, at most ten times a second, and only once a
+// second has passed: a short job shows nothing.
 class ProgressLine {
  public:
   explicit ProgressLine(bool quiet);

@@ -13,8 +13,12 @@ using net::Ip6;
 using net::IpAddress;
 using net::Prefix;
 
-uint8_t host_length(const IpAddress& a) { return a.is_v4() ? 32 : 128; }
-bool is_link_local(const IpAddress& a) { return !a.is_v4() && a.v6().is_link_local(); }
+uint8_t host_length(const IpAddress& a) {
+  return a.is_v4() ? 32 : 128;
+}
+bool is_link_local(const IpAddress& a) {
+  return !a.is_v4() && a.v6().is_link_local();
+}
 
 Result<void> check(const Stack& stack, const Prefix& prefix) {
   const IpAddress& a = prefix.address;
@@ -30,7 +34,8 @@ Result<void> check(const Stack& stack, const Prefix& prefix) {
     }
   }
   if (stack.is_local(a)) {
-    return tl::unexpected(Error{std::errc::address_in_use, fmt::format("address {}: in use", text)});
+    return tl::unexpected(
+        Error{std::errc::address_in_use, fmt::format("address {}: in use", text)});
   }
   return {};
 }
@@ -55,7 +60,8 @@ Result<void> add_address(Stack& stack, InterfaceEntry& entry, const Prefix& pref
   const IpAddress& a = prefix.address;
   Fib& fib = stack.fib(a.family);
   stack.interfaces.set_owner(a, entry.index);
-  // Link-local addresses mean something only with their interface: ip6-link-local knows them, no FIB does.
+  // Link-local addresses mean something only with their interface: ip6-link-local knows them, no
+  // FIB does.
   if (!is_link_local(a)) {
     const bool has_link = prefix.length < host_length(a);
     if (has_link && !is_shared(entry, prefix)) {
@@ -78,12 +84,14 @@ Result<void> add_address(Stack& stack, InterfaceEntry& entry, const Prefix& pref
 
 Result<void> remove_address(Stack& stack, InterfaceEntry& entry, const IpAddress& address) {
   const InterfaceAddress* known = entry.find(address);
-  if (known == nullptr) return fail("interface {} has no address {}", entry.name, to_string(address));
+  if (known == nullptr)
+    return fail("interface {} has no address {}", entry.name, to_string(address));
   const Prefix prefix = known->prefix;
   std::erase_if(entry.addresses, [&](const auto& a) { return a.prefix.address == address; });
   stack.interfaces.clear_owner(address);
   if (!address.is_v4()) {
-    const auto at = std::find(entry.groups.begin(), entry.groups.end(), address.v6().solicited_node());
+    const auto at =
+        std::find(entry.groups.begin(), entry.groups.end(), address.v6().solicited_node());
     if (at != entry.groups.end()) entry.groups.erase(at);
   }
   if (is_link_local(address)) return {};

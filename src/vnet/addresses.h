@@ -1,5 +1,5 @@
-// What follows from giving an interface an address: routes, ownership, multicast groups, duplicate detection.
-// Private to the room.
+// What follows from giving an interface an address: routes, ownership, multicast groups, duplicate
+// detection. Private to the room.
 #pragma once
 
 #include "vnet/stack.h"

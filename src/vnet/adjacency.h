@@ -1,8 +1,9 @@
 // Adjacencies: what a lookup finds, and all that is needed to send a packet there.
 //
-// An adjacency is 64 bytes, one cache line: what kind of end it is, the interface to leave by, and for a
-// resolved neighbour the Ethernet header that is put before the packet as it stands (the *rewrite*). Routes
-// refer to adjacencies by index and never change when a neighbour's address resolves or moves.
+// An adjacency is 64 bytes, one cache line: what kind of end it is, the interface to leave by, and
+// for a resolved neighbour the Ethernet header that is put before the packet as it stands (the
+// *rewrite*). Routes refer to adjacencies by index and never change when a neighbour's address
+// resolves or moves.
 //
 // The first few have fixed numbers. Others are made and freed by neighbours and connected prefixes.
 #pragma once
@@ -50,8 +51,9 @@ constexpr AdjacencyIndex kLinkScope = 4;
 class AdjacencyTable {
  public:
   AdjacencyTable() {
-    for (const AdjacencyKind kind : {AdjacencyKind::NoRoute, AdjacencyKind::Local, AdjacencyKind::Local,
-                                     AdjacencyKind::Drop, AdjacencyKind::LinkScope}) {
+    for (const AdjacencyKind kind :
+         {AdjacencyKind::NoRoute, AdjacencyKind::Local, AdjacencyKind::Local, AdjacencyKind::Drop,
+          AdjacencyKind::LinkScope}) {
       hot_.push_back({.kind = kind});
       next_hops_.emplace_back();
     }

@@ -1,8 +1,8 @@
 // arp-input, arp-reply and ip4-arp: address resolution for IPv4 (RFC 826).
 //
-// arp-input learns: an entry that exists is updated by whatever is heard, one is made only for who asks for us, so
-// that a stranger's broadcast cannot fill the table. arp-reply turns a request into its answer, in place.
-// ip4-arp takes packets whose neighbour is not known; they wait on its entry.
+// arp-input learns: an entry that exists is updated by whatever is heard, one is made only for who
+// asks for us, so that a stranger's broadcast cannot fill the table. arp-reply turns a request into
+// its answer, in place. ip4-arp takes packets whose neighbour is not known; they wait on its entry.
 #include "net/wire/arp.h"
 #include "net/wire/ethernet.h"
 #include "vnet/nodes.h"

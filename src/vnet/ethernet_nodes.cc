@@ -139,9 +139,7 @@ class InterfaceTx final : public Node {
     // interface-output saw it attached, and nothing is detached while the graph runs.
     stack_.interfaces[interface_].device->transmit(std::move(frame));
   }
-  std::string account(const Packet& p) const override {
-    return fmt::format("{} bytes", p.size());
-  }
+  std::string account(const Packet& p) const override { return fmt::format("{} bytes", p.size()); }
 
  private:
   Stack& stack_;

@@ -1,7 +1,8 @@
 // The forwarding information base of one address family: which adjacency a destination leads to.
 //
-// Several sources may know the same prefix; the first of them in the order of RouteSource wins and is what
-// packets see. The table of prefixes is the truth; the trie is made from it and answers lookups.
+// Several sources may know the same prefix; the first of them in the order of RouteSource wins and
+// is what packets see. The table of prefixes is the truth; the trie is made from it and answers
+// lookups.
 #pragma once
 
 #include <array>
@@ -26,7 +27,8 @@ const char* to_string(RouteSource source);
 class Fib {
  public:
   struct Entry {
-    std::array<AdjacencyIndex, kRouteSources> by_source{};  // kNoRoute where the source knows nothing.
+    std::array<AdjacencyIndex, kRouteSources>
+        by_source{};  // kNoRoute where the source knows nothing.
     RouteSource best() const;
     AdjacencyIndex adjacency() const { return by_source[static_cast<size_t>(best())]; }
     bool is_empty() const { return by_source == decltype(by_source){}; }
@@ -34,12 +36,14 @@ class Fib {
 
   explicit Fib(net::Family family) : trie_(family == net::Family::V4 ? 4 : 16) {}
 
-  // Sets or replaces what one source says of a prefix; host bits are ignored. REQUIRES: not kNoRoute.
+  // Sets or replaces what one source says of a prefix; host bits are ignored. REQUIRES: not
+  // kNoRoute.
   void set(const net::Prefix& prefix, RouteSource source, AdjacencyIndex adjacency);
   // False when that source did not know the prefix.
   bool remove(const net::Prefix& prefix, RouteSource source);
 
-  // The adjacency for a destination given as its bytes in network order; kNoRoute when there is none.
+  // The adjacency for a destination given as its bytes in network order; kNoRoute when there is
+  // none.
   AdjacencyIndex lookup(const uint8_t* destination) const { return trie_.lookup(destination); }
   AdjacencyIndex lookup(const net::IpAddress& a) const { return lookup(a.bits.bytes.data()); }
 

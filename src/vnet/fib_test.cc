@@ -13,8 +13,12 @@ using net::Ip6;
 using net::IpAddress;
 using net::Prefix;
 
-Prefix prefix(std::string_view text) { return MUST(net::parse_prefix(text)); }
-IpAddress ip(std::string_view text) { return MUST(net::parse_ip(text)); }
+Prefix prefix(std::string_view text) {
+  return MUST(net::parse_prefix(text));
+}
+IpAddress ip(std::string_view text) {
+  return MUST(net::parse_ip(text));
+}
 
 TEST(Fib, finds_the_longest_prefix) {
   Fib fib(Family::V4);

@@ -1,8 +1,9 @@
-// ip4-frag and ip6-frag: packets too long for their link, cut (RFC 791 section 3.2, RFC 8200 section 4.5).
+// ip4-frag and ip6-frag: packets too long for their link, cut (RFC 791 section 3.2, RFC 8200
+// section 4.5).
 //
-// IPv4 packets may be cut by any router that is not told otherwise; IPv6 packets only by the host that made them.
-// Payload is referred to by the pieces, not copied. The pieces go to the rewrite node as this host's own, so that
-// nothing that was done to the whole is done again.
+// IPv4 packets may be cut by any router that is not told otherwise; IPv6 packets only by the host
+// that made them. Payload is referred to by the pieces, not copied. The pieces go to the rewrite
+// node as this host's own, so that nothing that was done to the whole is done again.
 #include "net/checksum.h"
 #include "net/wire/describe.h"
 #include "vnet/nodes.h"
@@ -114,7 +115,8 @@ class Ip6Frag final : public Node {
  public:
   explicit Ip6Frag(Stack& stack)
       : Node({.name = "ip6-frag", .next = {"ip6-rewrite"}, .errors = error_specs()}),
-        stack_(stack), next_id_(static_cast<uint32_t>(stack.random.next())) {}
+        stack_(stack),
+        next_id_(static_cast<uint32_t>(stack.random.next())) {}
 
   void process(Batch& batch) override {
     for (uint32_t i = 0; i < batch.size(); ++i) {
@@ -132,7 +134,8 @@ class Ip6Frag final : public Node {
  private:
   static constexpr uint32_t kHeaders = Ip6Header::kSize + Ip6FragmentHeader::kSize;
 
-  // Packets of this host have no extension headers of their own: all after the IP header is fragmentable.
+  // Packets of this host have no extension headers of their own: all after the IP header is
+  // fragmentable.
   uint16_t cut(Batch& batch, const Packet& whole) {
     const auto ip = Ip6View::parse_quoted(whole.head());
     const uint32_t mtu = stack_.adjacencies[whole.adjacency].mtu;

@@ -11,7 +11,9 @@ using net::Ip6FragmentHeader;
 
 const Ip4 kOwn = Ip4::of(10, 0, 0, 1);
 const Ip4 kPeer = Ip4::of(10, 0, 0, 2);
-Ip6 ip6_of(std::string_view text) { return MUST(net::parse_ip6(text)); }
+Ip6 ip6_of(std::string_view text) {
+  return MUST(net::parse_ip6(text));
+}
 const Ip6 kOwn6 = ip6_of("2001:db8::1");
 const Ip6 kPeer6 = ip6_of("2001:db8::2");
 
@@ -136,12 +138,9 @@ TEST_F(FragmentAttack, repetitions_change_nothing) {
 
 TEST_F(FragmentAttack, beyond_the_longest_packet_is_refused) {
   // The "ping of death": the last fragment ends past 65535.
-  receive_ip4(ip4({.source = kPeer,
-                   .destination = kOwn,
-                   .protocol = 1,
-                   .id = 1,
-                   .fragment_offset = 65528},
-                  Octets(100)));
+  receive_ip4(
+      ip4({.source = kPeer, .destination = kOwn, .protocol = 1, .id = 1, .fragment_offset = 65528},
+          Octets(100)));
   EXPECT_EQ(count("ip4-full-reassembly", "too_long"), 1u);
   Octets header(8);
   Ip6FragmentHeader{.next_header = 17, .offset = 65528, .id = 1}.emit(header);

@@ -1,7 +1,8 @@
 // gso: TCP segments made in software, for interfaces that do not make them (max_gso 0).
 //
-// A packet with gso_size stands for many segments that differ only in a few header fields. They are cut here, last of
-// all, so that every node before worked once on what is many packets on the wire. Payload is referred to.
+// A packet with gso_size stands for many segments that differ only in a few header fields. They are
+// cut here, last of all, so that every node before worked once on what is many packets on the wire.
+// Payload is referred to.
 #include "net/checksum.h"
 #include "net/wire/describe.h"
 #include "net/wire/tcp.h"
@@ -93,7 +94,8 @@ class Gso final : public Node {
     net::store16(ip + 10, net::header_checksum({ip, (ip[0] & 15u) * 4}));
   }
 
-  // Sequence number and flags: FIN and PSH belong to the last, CWR to the first (RFC 3168 section 6.1.2).
+  // Sequence number and flags: FIN and PSH belong to the last, CWR to the first (RFC 3168
+  // section 6.1.2).
   static void mend_tcp(Packet& segment, uint32_t ip_at, uint32_t tcp_at, uint32_t offset,
                        uint32_t length, bool is_first, bool is_last) {
     uint8_t* tcp = segment.data() + tcp_at;
@@ -107,13 +109,16 @@ class Gso final : public Node {
     sum.add16(net::kProtocolTcp);
     sum.add32(length);
     net::store16(tcp + 16, sum.folded());
-    segment.checksum = net::Checksum::Needed;  // interface-output completes it if the device does not.
+    segment.checksum =
+        net::Checksum::Needed;  // interface-output completes it if the device does not.
   }
   Stack& stack_;
 };
 
 }  // namespace
 
-void add_gso_node(Stack& stack) { stack.graph.add(std::make_unique<Gso>(stack)); }
+void add_gso_node(Stack& stack) {
+  stack.graph.add(std::make_unique<Gso>(stack));
+}
 
 }  // namespace wh::vnet

@@ -1,4 +1,5 @@
-// Segmentation and checksums in software, for interfaces that leave them to us, and neither where nobody needs them.
+// Segmentation and checksums in software, for interfaces that leave them to us, and neither where
+// nobody needs them.
 #include <map>
 
 #include "net/wire/tcp.h"
@@ -23,7 +24,8 @@ Octets pattern(size_t size) {
   return bytes;
 }
 
-// A segment as tcp makes it: headers in the head, payload referred to, the pseudo-header sum in the checksum field.
+// A segment as tcp makes it: headers in the head, payload referred to, the pseudo-header sum in the
+// checksum field.
 PacketPtr segment(net::PacketPool& pool, const IpAddress& from, const IpAddress& to,
                   const Octets& payload, uint16_t gso_size, TcpHeader tcp) {
   PacketPtr p = pool.allocate();
@@ -227,7 +229,8 @@ TEST(MixedOffloads, are_made_good_by_the_router_between) {
     config->max_gso = 65535;
   }
   net::Cable left(left_end, left_port, loop), right(port("right", 3), port("peer", 4), loop);
-  Vnet a({.name = "a"}, loop, pool, random.fork("a")), r({.name = "r"}, loop, pool, random.fork("r"));
+  Vnet a({.name = "a"}, loop, pool, random.fork("a")),
+      r({.name = "r"}, loop, pool, random.fork("r"));
   Recorder recorder;
   right.a().add_tap(&recorder);
   const uint16_t ia = MUST(a.attach(left.a()));

@@ -21,7 +21,8 @@ using net::Ip4View;
 using net::IpError;
 using net::Packet;
 
-// What a protocol is told of an ICMP error; nothing for those that say nothing of the way (redirects).
+// What a protocol is told of an ICMP error; nothing for those that say nothing of the way
+// (redirects).
 std::optional<IpError::Kind> kind_of(const IcmpView& icmp) {
   switch (icmp.type()) {
     case IcmpType::TimeExceeded: return IpError::Kind::TimeExceeded;
@@ -44,15 +45,16 @@ class Icmp4Input final : public Node {
   explicit Icmp4Input(Stack& stack)
       : Node({.name = "ip4-icmp-input",
               .next = {"ip4-icmp-echo-request"},
-              .errors = errors_of(net::kIcmpFaultNames) +
-                        std::vector<ErrorSpec>{
-                            {"bad_checksum", Severity::Error, "icmp bad checksum"},
-                            {"unknown_type", Severity::Error, "unknown type"},
-                            {"nobody", Severity::Error, "echo reply nobody waits for"},
-                            {"not_ours", Severity::Error, "error about a packet not ours"},
-                            {"no_listener", Severity::Error, "error for a protocol without listener"},
-                            {"replies", Severity::Info, "echo replies received"},
-                            {"errors", Severity::Info, "errors received"}}}),
+              .errors =
+                  errors_of(net::kIcmpFaultNames) +
+                  std::vector<ErrorSpec>{
+                      {"bad_checksum", Severity::Error, "icmp bad checksum"},
+                      {"unknown_type", Severity::Error, "unknown type"},
+                      {"nobody", Severity::Error, "echo reply nobody waits for"},
+                      {"not_ours", Severity::Error, "error about a packet not ours"},
+                      {"no_listener", Severity::Error, "error for a protocol without listener"},
+                      {"replies", Severity::Info, "echo replies received"},
+                      {"errors", Severity::Info, "errors received"}}}),
         stack_(stack) {}
 
   void process(Batch& batch) override {
@@ -133,7 +135,8 @@ class Icmp4Input final : public Node {
   Stack& stack_;
 };
 
-// Turns a request into its reply, in place: only what differs is changed, and the payload is not touched.
+// Turns a request into its reply, in place: only what differs is changed, and the payload is not
+// touched.
 class Icmp4Echo final : public Node {
  public:
   explicit Icmp4Echo(Stack& stack)

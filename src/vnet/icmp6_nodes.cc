@@ -45,16 +45,17 @@ class Icmp6Input final : public Node {
       : Node({.name = "ip6-icmp-input",
               .next = {"ip6-icmp-echo-request", "icmp6-neighbor-solicitation",
                        "icmp6-neighbor-advertisement"},
-              .errors = errors_of(net::kIcmp6FaultNames) +
-                        std::vector<ErrorSpec>{
-                            {"bad_checksum", Severity::Error, "icmp6 bad checksum"},
-                            {"unknown_type", Severity::Error, "unknown type"},
-                            {"nobody", Severity::Error, "echo reply nobody waits for"},
-                            {"not_ours", Severity::Error, "error about a packet not ours"},
-                            {"no_listener", Severity::Error, "error for a protocol without listener"},
-                            {"replies", Severity::Info, "echo replies received"},
-                            {"errors", Severity::Info, "errors received"},
-                            {"router_messages", Severity::Info, "router messages not for a host"}}}),
+              .errors =
+                  errors_of(net::kIcmp6FaultNames) +
+                  std::vector<ErrorSpec>{
+                      {"bad_checksum", Severity::Error, "icmp6 bad checksum"},
+                      {"unknown_type", Severity::Error, "unknown type"},
+                      {"nobody", Severity::Error, "echo reply nobody waits for"},
+                      {"not_ours", Severity::Error, "error about a packet not ours"},
+                      {"no_listener", Severity::Error, "error for a protocol without listener"},
+                      {"replies", Severity::Info, "echo replies received"},
+                      {"errors", Severity::Info, "errors received"},
+                      {"router_messages", Severity::Info, "router messages not for a host"}}}),
         stack_(stack) {}
 
   void process(Batch& batch) override {
@@ -75,10 +76,12 @@ class Icmp6Input final : public Node {
         case Icmp6Type::EchoReply: take_reply(batch, i, *icmp); break;
         // Of a message made here there is nothing to learn.
         case Icmp6Type::NeighbourSolicitation:
-          p.interface != kLocalInterface ? batch.send(i, kSolicitation) : batch.drop(i, kUnknownType);
+          p.interface != kLocalInterface ? batch.send(i, kSolicitation)
+                                         : batch.drop(i, kUnknownType);
           break;
         case Icmp6Type::NeighbourAdvertisement:
-          p.interface != kLocalInterface ? batch.send(i, kAdvertisement) : batch.drop(i, kUnknownType);
+          p.interface != kLocalInterface ? batch.send(i, kAdvertisement)
+                                         : batch.drop(i, kUnknownType);
           break;
         case Icmp6Type::RouterSolicitation:
         case Icmp6Type::RouterAdvertisement: batch.drop(i, kRouterMessages); break;
@@ -200,7 +203,8 @@ class Icmp6Echo final : public Node {
   enum : Arc { kLookup = 1 };
   enum : uint16_t { kReplies, kNoSource };
 
-  // The type changes, and with a multicast request the address; swapping the two others changes no sum.
+  // The type changes, and with a multicast request the address; swapping the two others changes no
+  // sum.
   static void mend_checksum(uint8_t* icmp, const Ip6& asked, const Ip6& own) {
     uint16_t checksum = net::load16(icmp + 2);
     const uint16_t old_word = net::load16(icmp);

@@ -1,9 +1,10 @@
 // ip4-icmp-error and ip6-icmp-error: the errors a host or router sends about a packet.
 //
-// The packet comes with a note of what to say (packet_tools.h) and with its reason to be dropped. An error goes out
-// only where the RFCs allow one: never about an ICMP error, an IPv4 fragment but the first, a packet to many or from
-// nobody (RFC 1122 section 3.2.2, RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e)), and no more of them in a
-// second than the sysctl says. Whether an error went out or not, the packet ends in error-drop.
+// The packet comes with a note of what to say (packet_tools.h) and with its reason to be dropped.
+// An error goes out only where the RFCs allow one: never about an ICMP error, an IPv4 fragment but
+// the first, a packet to many or from nobody (RFC 1122 section 3.2.2, RFC 1812 section 4.3.2.7, RFC
+// 4443 section 2.4 (e)), and no more of them in a second than the sysctl says. Whether an error
+// went out or not, the packet ends in error-drop.
 #include "net/checksum.h"
 #include "net/wire/describe.h"
 #include "net/wire/icmp.h"
@@ -43,8 +44,8 @@ std::vector<graph::ErrorSpec> error_specs() {
           {"no_buffers", Severity::Error, "errors not sent: no buffers"}};
 }
 
-// Whose address an error about `p` is sent from: the packet's destination when that is ours, else an address of
-// the interface it came by.
+// Whose address an error about `p` is sent from: the packet's destination when that is ours, else
+// an address of the interface it came by.
 const IpAddress* source_of(const Stack& stack, const Packet& p, const IpAddress& destination,
                            const IpAddress& offender, IpAddress& storage) {
   if (stack.is_local(destination) || p.interface == kLocalInterface) {
@@ -196,7 +197,8 @@ class Icmp6Error final : public Node {
     Icmp6Header{static_cast<Icmp6Type>(note.type), note.code, 0, note.value}.emit(
         {error->append(Icmp6Header::kSize), Icmp6Header::kSize});
     append_range(*error, p, 0, quoted);
-    net::InternetSum sum = net::pseudo_header(source->v6(), ip->source(), net::kProtocolIcmp6, length);
+    net::InternetSum sum =
+        net::pseudo_header(source->v6(), ip->source(), net::kProtocolIcmp6, length);
     error->for_each_run(Ip6Header::kSize, [&](std::span<const uint8_t> run) { sum.add(run); });
     net::store16(error->data() + Ip6Header::kSize + 2, sum.checksum());
     error->l4_offset = Ip6Header::kSize;

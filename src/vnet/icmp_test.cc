@@ -14,7 +14,9 @@ using net::IpError;
 
 const Ip4 kOwn = Ip4::of(10, 0, 0, 1);
 const Ip4 kPeer = Ip4::of(10, 0, 0, 2);
-Ip6 ip6_of(std::string_view text) { return MUST(net::parse_ip6(text)); }
+Ip6 ip6_of(std::string_view text) {
+  return MUST(net::parse_ip6(text));
+}
 const Ip6 kOwn6 = ip6_of("2001:db8::1");
 const Ip6 kPeer6 = ip6_of("2001:db8::2");
 
@@ -103,7 +105,8 @@ TEST_F(Icmp, sends_no_error_about_what_allows_none) {
   receive_ip4(udp4(Ip4::of(255, 255, 255, 255)));
   receive_ip4(udp4(Ip4::of(224, 0, 0, 1)));
   EXPECT_EQ(count("ip4-udp-lookup", "no_listener"), 3u);
-  receive_ip4(ip4({.source = kPeer, .destination = Ip4::of(10, 0, 0, 255), .protocol = 99}, Octets(8)));
+  receive_ip4(
+      ip4({.source = kPeer, .destination = Ip4::of(10, 0, 0, 255), .protocol = 99}, Octets(8)));
   EXPECT_TRUE(sent().empty());
   // But about an echo request, which is ICMP and no error, one is sent.
   receive_ip4(unroutable(kPeer, echo4(1, 1), net::kProtocolIcmp, 0));
@@ -157,9 +160,9 @@ TEST(RateLimit, gives_exactly_its_limit_to_a_steady_stream) {
 }
 
 TEST_F(Icmp, answers_a_broadcast_echo_only_when_told_to) {
-  const Octets request = ip4(
-      {.source = kPeer, .destination = Ip4::of(10, 0, 0, 255), .protocol = net::kProtocolIcmp},
-      echo4(7, 1));
+  const Octets request =
+      ip4({.source = kPeer, .destination = Ip4::of(10, 0, 0, 255), .protocol = net::kProtocolIcmp},
+          echo4(7, 1));
   receive(ethernet(net::MacAddress::broadcast(), peer_mac(), EtherType::Ip4, request));
   EXPECT_TRUE(sent().empty());
   EXPECT_EQ(count("ip4-icmp-echo-request", "broadcast"), 1u);
@@ -209,7 +212,8 @@ Octets quoted_tcp6() {
 TEST_F(Icmp, tells_the_protocol_that_a_packet_was_too_big) {
   Listener tcp;
   h.register_protocol(net::kProtocolTcp, &tcp);
-  receive_ip4(error4(net::IcmpType::Unreachable, net::kIcmpFragmentationNeeded, 1400, quoted_tcp4()));
+  receive_ip4(
+      error4(net::IcmpType::Unreachable, net::kIcmpFragmentationNeeded, 1400, quoted_tcp4()));
   receive_ip6(error6(net::Icmp6Type::PacketTooBig, 0, 1300, quoted_tcp6()));
   ASSERT_EQ(tcp.errors.size(), 2u);
   EXPECT_EQ(tcp.errors[0].kind, IpError::Kind::PacketTooBig);
@@ -277,8 +281,9 @@ TEST_F(Icmp, hands_vectors_of_segments_to_a_protocol) {
   net::Frame frame;
   for (int i = 0; i < 100; ++i) {
     net::PacketPtr p = pool.allocate();
-    p->assign(ethernet(own_mac(), peer_mac(), EtherType::Ip4,
-                       ip4({.source = kPeer, .destination = kOwn, .protocol = 6, .tos = 3}, Octets(20))));
+    p->assign(
+        ethernet(own_mac(), peer_mac(), EtherType::Ip4,
+                 ip4({.source = kPeer, .destination = kOwn, .protocol = 6, .tos = 3}, Octets(20))));
     frame.push(std::move(p));
   }
   cable.a().receive(std::move(frame));
@@ -293,7 +298,8 @@ TEST_F(Icmp, hands_vectors_of_segments_to_a_protocol) {
 TEST_F(Icmp, keeps_broadcasts_from_protocols_that_take_none) {
   Listener tcp;
   h.register_protocol(net::kProtocolTcp, &tcp);
-  receive_ip4(ip4({.source = kPeer, .destination = Ip4::of(10, 0, 0, 255), .protocol = 6}, Octets(20)));
+  receive_ip4(
+      ip4({.source = kPeer, .destination = Ip4::of(10, 0, 0, 255), .protocol = 6}, Octets(20)));
   EXPECT_EQ(count("ip4-local", "no_multicast"), 1u);
   EXPECT_TRUE(tcp.packets.empty());
   h.register_protocol(net::kProtocolTcp, nullptr);

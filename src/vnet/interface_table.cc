@@ -25,12 +25,13 @@ InterfaceAddress* InterfaceEntry::find(const IpAddress& address) {
 }
 
 const IpAddress* InterfaceEntry::source_for(const IpAddress& destination) const {
-  const bool link_scope = !destination.is_v4() && (destination.v6().is_link_local() ||
-                                                   destination.v6().is_multicast());
+  const bool link_scope =
+      !destination.is_v4() && (destination.v6().is_link_local() || destination.v6().is_multicast());
   const IpAddress* first = nullptr;
   for (const InterfaceAddress& a : addresses) {
     const IpAddress& own = a.prefix.address;
-    if (own.family != destination.family || a.state == InterfaceAddress::State::Duplicated) continue;
+    if (own.family != destination.family || a.state == InterfaceAddress::State::Duplicated)
+      continue;
     if (!own.is_v4() && own.v6().is_link_local() != link_scope) continue;
     if (a.prefix.contains(destination)) return &own;
     if (first == nullptr) first = &own;
@@ -70,7 +71,9 @@ Result<InterfaceEntry*> InterfaceTable::add(net::Interface& device) {
   return &entry;
 }
 
-void InterfaceTable::detach(uint16_t index) { entries_[index]->device = nullptr; }
+void InterfaceTable::detach(uint16_t index) {
+  entries_[index]->device = nullptr;
+}
 
 Result<uint16_t> InterfaceTable::find(std::string_view name) const {
   std::vector<std::string> names;

@@ -1,7 +1,7 @@
 // The interfaces of one vnet: index, device, addresses, and what the stack counts of each.
 //
-// Index 0 is local0: no device, and the interface of every packet that this host made itself. An index is not
-// used twice, so a packet that outlives its interface finds an empty place.
+// Index 0 is local0: no device, and the interface of every packet that this host made itself. An
+// index is not used twice, so a packet that outlives its interface finds an empty place.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ struct InterfaceEntry {
   net::Interface* device = nullptr;  // nullptr: local0, or detached.
   graph::Arc tx_arc = 0;             // From interface-output to NAME-tx.
   std::vector<InterfaceAddress> addresses;
-  std::vector<net::Ip6> groups;      // IPv6 multicast groups joined, with repetitions.
+  std::vector<net::Ip6> groups;  // IPv6 multicast groups joined, with repetitions.
   uint64_t drops = 0, ip4 = 0, ip6 = 0;
 
   bool is_up() const { return device != nullptr && device->is_up(); }
@@ -37,8 +37,9 @@ struct InterfaceEntry {
   bool has_joined(const net::Ip6& group) const;
   const InterfaceAddress* find(const net::IpAddress& address) const;
   InterfaceAddress* find(const net::IpAddress& address);
-  // An address to send from towards `destination`: one whose prefix covers it, else the first of its family that
-  // is usable; link-local ones only towards link-local and multicast destinations. nullptr when there is none.
+  // An address to send from towards `destination`: one whose prefix covers it, else the first of
+  // its family that is usable; link-local ones only towards link-local and multicast destinations.
+  // nullptr when there is none.
   const net::IpAddress* source_for(const net::IpAddress& destination) const;
   const net::Ip6* link_local() const;
 };

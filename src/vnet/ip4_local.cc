@@ -80,7 +80,8 @@ class ProtocolInput final : public Node {
   ProtocolInput(Stack& stack, std::string name, uint8_t protocol)
       : Node({.name = std::move(name),
               .errors = {{"closed", Severity::Error, "protocol was unregistered"}}}),
-        stack_(stack), protocol_(protocol) {}
+        stack_(stack),
+        protocol_(protocol) {}
 
   void process(Batch& batch) override {
     net::IpProtocol* protocol = stack_.protocols[protocol_];

@@ -1,7 +1,8 @@
 // ip4-input, ip4-lookup and ip4-rewrite: the IPv4 path that every packet takes.
 //
-// A packet's data() is at its IP header from ip4-input to ip4-rewrite. One that this host made has interface
-// local0 and enters at ip4-lookup: its TTL is not lowered, and forwarding need not be on for it.
+// A packet's data() is at its IP header from ip4-input to ip4-rewrite. One that this host made has
+// interface local0 and enters at ip4-lookup: its TTL is not lowered, and forwarding need not be on
+// for it.
 #include "net/wire/describe.h"
 #include "vnet/nodes.h"
 
@@ -19,8 +20,8 @@ using net::Ip4Header;
 using net::Ip4View;
 using net::Packet;
 
-// Validation (RFC 1122 section 3.2.1, RFC 1812 section 5.2.2): what passes is a whole packet from a plausible
-// source, without padding.
+// Validation (RFC 1122 section 3.2.1, RFC 1812 section 5.2.2): what passes is a whole packet from a
+// plausible source, without padding.
 class Ip4Input final : public Node {
  public:
   explicit Ip4Input(Stack& stack)
@@ -95,7 +96,8 @@ class Ip4Lookup final : public Node {
               .errors = {{"no_route", Severity::Error, "ip4 no route"},
                          {"not_forwarding", Severity::Error, "ip4 forwarding is off"},
                          {"link_broadcast", Severity::Error, "ip4 unicast in a link broadcast"},
-                         {"never_forwarded", Severity::Error, "ip4 destination is never forwarded"}}}),
+                         {"never_forwarded", Severity::Error,
+                          "ip4 destination is never forwarded"}}}),
         stack_(stack) {}
 
   void process(Batch& batch) override {

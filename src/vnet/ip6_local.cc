@@ -1,4 +1,5 @@
-// ip6-local: the extension headers of packets for this host (RFC 8200 section 4), and on to their protocol.
+// ip6-local: the extension headers of packets for this host (RFC 8200 section 4), and on to their
+// protocol.
 #include "net/wire/describe.h"
 #include "net/wire/icmp6.h"
 #include "vnet/nodes.h"
@@ -45,7 +46,8 @@ class Ip6Local final : public Node {
       const Ip6 source = ip->source();
       if (p.interface != kLocalInterface && source != good_source) {
         // Neighbour discovery alone may speak from an address of ours: that is how duplicates show.
-        const bool is_from_link = ip->hop_limit() == 255 && ip->next_header() == net::kProtocolIcmp6;
+        const bool is_from_link =
+            ip->hop_limit() == 255 && ip->next_header() == net::kProtocolIcmp6;
         if (!is_from_link && stack_.is_local(source)) {
           batch.drop(i, kSpoofed);
           continue;
@@ -97,7 +99,8 @@ class Ip6Local final : public Node {
       }
       return false;
     }
-    // Segments left means that we are to pass it on, which type 0 has taught nobody to do (RFC 5095).
+    // Segments left means that we are to pass it on, which type 0 has taught nobody to do (RFC
+    // 5095).
     if (e.routing_at != 0 && p.data()[e.routing_at + 3] != 0) {
       parameter_problem(batch, i, kRoutingHeader, net::kIcmp6BadHeaderField, e.routing_at + 2);
       return false;

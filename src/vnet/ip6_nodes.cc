@@ -1,8 +1,9 @@
 // ip6-input, ip6-lookup, ip6-link-local and ip6-rewrite: the IPv6 path that every packet takes.
 //
-// As in IPv4 a packet's data() is at its IP header all the way. Link-local and multicast addresses mean something
-// only with an interface, so the FIB answers "link scope" for them and ip6-link-local finds the rest: for a packet
-// that came in, its own interface; for one made here, the interface that has its source address.
+// As in IPv4 a packet's data() is at its IP header all the way. Link-local and multicast addresses
+// mean something only with an interface, so the FIB answers "link scope" for them and
+// ip6-link-local finds the rest: for a packet that came in, its own interface; for one made here,
+// the interface that has its source address.
 #include "net/wire/describe.h"
 #include "net/wire/ethernet.h"
 #include "net/wire/icmp6.h"
@@ -27,8 +28,12 @@ Ip6 address_at(const Packet& p, uint32_t offset) {
   std::memcpy(a.bytes.data(), p.data() + offset, 16);
   return a;
 }
-Ip6 source_of(const Packet& p) { return address_at(p, 8); }
-Ip6 destination_of(const Packet& p) { return address_at(p, 24); }
+Ip6 source_of(const Packet& p) {
+  return address_at(p, 8);
+}
+Ip6 destination_of(const Packet& p) {
+  return address_at(p, 24);
+}
 bool is_loopback(const Ip6& a) {
   Ip6 one;
   one.bytes[15] = 1;
@@ -225,7 +230,8 @@ class Ip6LinkLocal final : public Node {
   Stack& stack_;
 };
 
-// Lowers the hop limit, holds the packet to the MTU, and puts the neighbour's Ethernet header before it.
+// Lowers the hop limit, holds the packet to the MTU, and puts the neighbour's Ethernet header
+// before it.
 class Ip6Rewrite final : public Node {
  public:
   explicit Ip6Rewrite(Stack& stack)

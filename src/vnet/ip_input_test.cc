@@ -1,4 +1,5 @@
-// What the input nodes refuse, and why: each malformed or implausible packet moves the counter of its name.
+// What the input nodes refuse, and why: each malformed or implausible packet moves the counter of
+// its name.
 #include "vnet/test_support.h"
 
 namespace wh::vnet {
@@ -13,7 +14,9 @@ using net::Ip6Header;
 const Ip4 kOwn = Ip4::of(10, 0, 0, 1);
 const Ip4 kPeer = Ip4::of(10, 0, 0, 2);
 
-Ip6 ip6_of(std::string_view text) { return MUST(net::parse_ip6(text)); }
+Ip6 ip6_of(std::string_view text) {
+  return MUST(net::parse_ip6(text));
+}
 
 Octets good4() {
   return ip4({.source = kPeer, .destination = kOwn, .protocol = net::kProtocolIcmp}, echo4(7, 1));
@@ -34,9 +37,10 @@ using IpInput = HostTest;
 TEST_F(IpInput, answers_what_is_sound) {
   receive_ip4(good4());
   receive_ip6(good6());
-  EXPECT_EQ(sent(), (std::vector<std::string>{
-                        "IP 10.0.0.1 > 10.0.0.2: ICMP echo reply, id 7, seq 1, length 64",
-                        "IP6 2001:db8::1 > 2001:db8::2: ICMP6, echo reply, id 7, seq 1, length 64"}));
+  EXPECT_EQ(sent(),
+            (std::vector<std::string>{
+                "IP 10.0.0.1 > 10.0.0.2: ICMP echo reply, id 7, seq 1, length 64",
+                "IP6 2001:db8::1 > 2001:db8::2: ICMP6, echo reply, id 7, seq 1, length 64"}));
   EXPECT_EQ(drops(), 0u);
 }
 
@@ -136,7 +140,8 @@ TEST_F(IpInput, refuses_its_own_address_from_the_wire) {
 }
 
 TEST_F(IpInput, does_not_forward_unless_told_to) {
-  receive_ip4(ip4({.source = kPeer, .destination = Ip4::of(10, 0, 0, 9), .protocol = 1}, echo4(7, 1)));
+  receive_ip4(
+      ip4({.source = kPeer, .destination = Ip4::of(10, 0, 0, 9), .protocol = 1}, echo4(7, 1)));
   EXPECT_EQ(count("ip4-lookup", "not_forwarding"), 1u);
   const Ip6 from = ip6_of("2001:db8::2"), to = ip6_of("2001:db8::9");
   receive_ip6(ip6({.source = from, .destination = to, .next_header = 58}, echo6(from, to, 7, 1)));
@@ -148,8 +153,9 @@ TEST_F(IpInput, ignores_unicast_in_a_link_broadcast) {
   receive(ethernet(net::MacAddress::broadcast(), peer_mac(), EtherType::Ip4, good4()));
   EXPECT_EQ(count("ip4-local", "link_broadcast"), 1u);
   MUST(h.sysctl().set("net.inet.ip.forwarding", "1"));
-  receive(ethernet(net::MacAddress::broadcast(), peer_mac(), EtherType::Ip4,
-                   ip4({.source = kPeer, .destination = Ip4::of(10, 0, 0, 2), .protocol = 17}, udp(1, 2))));
+  receive(ethernet(
+      net::MacAddress::broadcast(), peer_mac(), EtherType::Ip4,
+      ip4({.source = kPeer, .destination = Ip4::of(10, 0, 0, 2), .protocol = 17}, udp(1, 2))));
   EXPECT_EQ(count("ip4-lookup", "link_broadcast"), 1u);
   EXPECT_TRUE(sent().empty());
 }
@@ -176,8 +182,8 @@ TEST_F(IpInput, obeys_unknown_options_of_ip6) {
                     options + echo6(from, to, 7, 1)));
     return sent();
   };
-  EXPECT_EQ(with_option(0x1e).size(), 1u);  // 00: skipped, and the echo answered.
-  EXPECT_EQ(with_option(0x5e).size(), 0u);  // 01: dropped.
+  EXPECT_EQ(with_option(0x1e).size(), 1u);   // 00: skipped, and the echo answered.
+  EXPECT_EQ(with_option(0x5e).size(), 0u);   // 01: dropped.
   const auto complaint = with_option(0x9e);  // 10: dropped, and the sender told.
   ASSERT_EQ(complaint.size(), 1u);
   EXPECT_NE(complaint[0].find("parameter problem"), std::string::npos) << complaint[0];

@@ -1,8 +1,10 @@
-// Neighbour discovery (RFC 4861): the nodes that answer and learn, and the questions of the neighbour table.
+// Neighbour discovery (RFC 4861): the nodes that answer and learn, and the questions of the
+// neighbour table.
 //
-// icmp6-neighbor-solicitation learns who asks and answers for our addresses; icmp6-neighbor-advertisement applies
-// section 7.2.5. A new address is probed for duplicates (RFC 4862 section 5.4) while it is already in use (RFC 4429):
-// until that is over it is announced without "override", and when somebody else has it, it is given up.
+// icmp6-neighbor-solicitation learns who asks and answers for our addresses;
+// icmp6-neighbor-advertisement applies section 7.2.5. A new address is probed for duplicates (RFC
+// 4862 section 5.4) while it is already in use (RFC 4429): until that is over it is announced
+// without "override", and when somebody else has it, it is given up.
 #include "net/checksum.h"
 #include "net/wire/describe.h"
 #include "net/wire/ethernet.h"
@@ -71,7 +73,8 @@ Ip6 all_nodes() {
   return a;
 }
 
-// Sends a solicitation for `target`; from the unspecified address it asks whether it is a duplicate.
+// Sends a solicitation for `target`; from the unspecified address it asks whether it is a
+// duplicate.
 void solicit(Stack& stack, const InterfaceEntry& entry, const Ip6& target, const Ip6& from,
              const Ip6& to, const MacAddress& to_mac) {
   PacketPtr p = stack.pool.allocate();
@@ -154,7 +157,8 @@ class Solicitation final : public Node {
   // RFC 4861 section 7.1.1.
   static bool is_valid(const Packet& p, const NeighbourSolicitation& m, const Ip6& from,
                        const Ip6& to) {
-    if (p.data()[7] != 255 || p.data()[p.l4_offset + 1] != 0 || m.target.is_multicast()) return false;
+    if (p.data()[7] != 255 || p.data()[p.l4_offset + 1] != 0 || m.target.is_multicast())
+      return false;
     if (m.source_mac && m.source_mac->is_multicast()) return false;
     if (!from.is_unspecified()) return true;
     return to == m.target.solicited_node() && !m.source_mac;
@@ -187,12 +191,11 @@ class Solicitation final : public Node {
         std::memcpy(to_mac.bytes.data(), p.data() - p.l2_size + 6, p.l2_size != 0 ? 6 : 0);
       }
     }
-    const NeighbourAdvertisement reply{
-        .target = message.target,
-        .router = stack_.settings.ip6_forwarding != 0,
-        .solicited = !is_probe,
-        .override = own.state == InterfaceAddress::State::Ready,
-        .target_mac = own_mac};
+    const NeighbourAdvertisement reply{.target = message.target,
+                                       .router = stack_.settings.ip6_forwarding != 0,
+                                       .solicited = !is_probe,
+                                       .override = own.state == InterfaceAddress::State::Ready,
+                                       .target_mac = own_mac};
     const uint32_t trace = p.trace;
     const uint16_t interface = p.interface;
     p.clear();
@@ -300,7 +303,8 @@ void probe_addresses(Stack& stack) {
     }
   }
   if (is_pending) {
-    stack.dad_timer.arm(stack.loop.now() + std::chrono::milliseconds(stack.settings.nd6_retrans_ms));
+    stack.dad_timer.arm(stack.loop.now() +
+                        std::chrono::milliseconds(stack.settings.nd6_retrans_ms));
   }
 }
 

@@ -21,7 +21,10 @@ const char* to_string(NeighbourState state) {
 }
 
 Neighbour::Neighbour(NeighbourTable& table, uint16_t interface, const IpAddress& address)
-    : table_(table), address_(address), interface_(interface), adjacency_(kNoRoute),
+    : table_(table),
+      address_(address),
+      interface_(interface),
+      adjacency_(kNoRoute),
       timer_(table.loop_, [this] { table_.act(*this); }) {}
 
 Neighbour::~Neighbour() {
@@ -30,7 +33,10 @@ Neighbour::~Neighbour() {
 
 NeighbourTable::NeighbourTable(Loop& loop, Random random, AdjacencyTable& adjacencies, Fib& fib,
                                Actions actions)
-    : loop_(loop), random_(random), adjacencies_(adjacencies), fib_(fib),
+    : loop_(loop),
+      random_(random),
+      adjacencies_(adjacencies),
+      fib_(fib),
       actions_(std::move(actions)) {}
 
 NeighbourTable::~NeighbourTable() = default;
@@ -106,8 +112,7 @@ void NeighbourTable::flush(uint16_t interface) {
   for (const auto& [key, n] : entries_) {
     if (key.interface == interface) there.push_back(n.get());
   }
-  std::sort(there.begin(), there.end(),
-            [](auto* a, auto* b) { return a->address_ < b->address_; });
+  std::sort(there.begin(), there.end(), [](auto* a, auto* b) { return a->address_ < b->address_; });
   for (Neighbour* n : there) give_up(*n);
 }
 
@@ -182,7 +187,8 @@ void NeighbourTable::learn(Neighbour& n, const MacAddress& mac, NeighbourState s
 
 Duration NeighbourTable::reachable_time(const NeighbourRules& rules) {
   if (rules.is_arp) return rules.reachable;
-  // RFC 4861 section 6.3.2: uniform between 0.5 and 1.5 times the base, so that hosts do not probe in step.
+  // RFC 4861 section 6.3.2: uniform between 0.5 and 1.5 times the base, so that hosts do not probe
+  // in step.
   const auto base = static_cast<uint64_t>(rules.reachable.count());
   return Duration(static_cast<int64_t>(random_.between(base / 2, base + base / 2)));
 }

@@ -1,16 +1,20 @@
-// Neighbours: the link addresses of the hosts next to us, learnt by ARP (RFC 826) or neighbour discovery
-// (RFC 4861). One table class serves both; what differs is in NeighbourRules and in how a question is asked.
+// Neighbours: the link addresses of the hosts next to us, learnt by ARP (RFC 826) or neighbour
+// discovery (RFC 4861). One table class serves both; what differs is in NeighbourRules and in how a
+// question is asked.
 //
 //            resolve()                confirm()
-//   (none) ------------> Incomplete ------------> Reachable --time--> Stale --used--> Delay --5 s--> Probe
-//                            | tries used up          ^                                                |
-//                            v                        +----------------- confirm() -------------------+
-//                       unreachable: packets return                              tries used up: forgotten
+//   (none) ------------> Incomplete ------------> Reachable --time--> Stale --used--> Delay --5
+//   s--> Probe
+//                            | tries used up          ^ | v +----------------- confirm()
+//                            -------------------+
+//                       unreachable: packets return                              tries used up:
+//                       forgotten
 //
-// ARP has no Stale and Delay: an entry that is used when its age is up is probed at once, an unused one goes.
-// Packets for an address that is not resolved wait on its entry, at most `max_pending`; one more pushes the
-// oldest out (RFC 4861 section 7.2.2), counted. The table holds at most `max_entries`; beyond that nothing new
-// is resolved, counted. At most one question per entry and `retransmit` time is asked.
+// ARP has no Stale and Delay: an entry that is used when its age is up is probed at once, an unused
+// one goes. Packets for an address that is not resolved wait on its entry, at most `max_pending`;
+// one more pushes the oldest out (RFC 4861 section 7.2.2), counted. The table holds at most
+// `max_entries`; beyond that nothing new is resolved, counted. At most one question per entry and
+// `retransmit` time is asked.
 //
 // Ownership: the table owns the entries, their adjacencies and the packets that wait.
 #pragma once
@@ -33,14 +37,14 @@ const char* to_string(NeighbourState state);
 // Read at each use: they come from sysctls.
 struct NeighbourRules {
   Duration retransmit{};
-  Duration reachable{};        // Base; `spread` draws from 0.5 to 1.5 times it.
+  Duration reachable{};  // Base; `spread` draws from 0.5 to 1.5 times it.
   Duration delay{};
   Duration keep_stale{};
   int64_t multicast_tries = 3;
   int64_t unicast_tries = 3;
   int64_t max_pending = 16;
   int64_t max_entries = 4096;
-  bool is_arp = false;         // No Stale, no spread.
+  bool is_arp = false;  // No Stale, no spread.
 };
 
 struct NeighbourCounters {
@@ -75,10 +79,10 @@ class Neighbour {
   uint16_t interface_;
   NeighbourState state_ = NeighbourState::Incomplete;
   bool is_static_ = false;
-  uint32_t references_ = 0;         // Routes through it: it is kept though nobody answers.
+  uint32_t references_ = 0;  // Routes through it: it is kept though nobody answers.
   AdjacencyIndex adjacency_;
   int64_t tries_ = 0;
-  uint64_t packets_seen_ = 0;       // Of its adjacency, when its age was last looked at.
+  uint64_t packets_seen_ = 0;  // Of its adjacency, when its age was last looked at.
   Instant updated_{};
   net::Packet* pending_head_ = nullptr;  // Linked by Packet::link, oldest first.
   net::Packet* pending_tail_ = nullptr;
@@ -93,10 +97,10 @@ class NeighbourTable {
     std::function<NeighbourRules()> rules;
     // Asks who has the neighbour's address: of everybody, or of its last known link address.
     std::function<void(const Neighbour&, bool unicast)> ask;
-    std::function<void(net::PacketPtr)> send;         // It is resolved: the packet's adjacency is set.
+    std::function<void(net::PacketPtr)> send;  // It is resolved: the packet's adjacency is set.
     std::function<void(net::PacketPtr)> unreachable;  // Nobody answered.
     std::function<void(net::PacketPtr)> overflow;     // Pushed out of the queue.
-    std::function<void()> settle;                     // After a timer acted: what was handed on may run.
+    std::function<void()> settle;  // After a timer acted: what was handed on may run.
     // The Ethernet header towards a link address, into `out`; returns its size.
     std::function<uint32_t(const Neighbour&, std::span<uint8_t> out)> rewrite;
   };
@@ -108,20 +112,24 @@ class NeighbourTable {
   Neighbour* get(uint16_t interface, uint32_t mtu, const net::IpAddress& address);
   Neighbour* find(uint16_t interface, const net::IpAddress& address);
   const Neighbour* find(uint16_t interface, const net::IpAddress& address) const;
-  // Gives the packet to the neighbour: sent at once when resolved, else it waits and the question is asked.
+  // Gives the packet to the neighbour: sent at once when resolved, else it waits and the question
+  // is asked.
   void resolve(Neighbour& neighbour, net::PacketPtr packet);
   // Its address is known and was just confirmed by an answer to us.
   void confirm(Neighbour& neighbour, const net::MacAddress& mac);
-  // Its address was heard of, which says nothing about reaching it: Stale, if it is news (RFC 4861 7.2.3).
+  // Its address was heard of, which says nothing about reaching it: Stale, if it is news (RFC
+  // 4861 7.2.3).
   void hear(Neighbour& neighbour, const net::MacAddress& mac);
-  // Something else was heard, which does not override what is known: Stale (RFC 4861 section 7.2.5).
+  // Something else was heard, which does not override what is known: Stale (RFC 4861
+  // section 7.2.5).
   void doubt(Neighbour& neighbour) { enter(neighbour, NeighbourState::Stale); }
   // A stale neighbour's adjacency was used: its DELAY begins (RFC 4861 section 7.3.3).
   void notice_use(AdjacencyIndex adjacency);
   // An entry given by a person: never ages, never asked.
   Result<void> set_static(uint16_t interface, uint32_t mtu, const net::IpAddress& address,
                           const net::MacAddress& mac);
-  // Error: there is none. What waits on it is given back; a route through it keeps the entry, unresolved.
+  // Error: there is none. What waits on it is given back; a route through it keeps the entry,
+  // unresolved.
   Result<void> remove(uint16_t interface, const net::IpAddress& address);
   void retain(Neighbour& neighbour) { ++neighbour.references_; }
   void release(Neighbour& neighbour);

@@ -45,22 +45,24 @@ class NeighbourTest : public testing::Test {
   std::vector<std::pair<Instant, bool>> asked;
   std::vector<uint32_t> sent, unreachable, overflow;
   MacAddress mac = MacAddress::local(9);
-  NeighbourTable table{
-      loop,
-      Random(1),
-      adjacencies,
-      fib,
-      {.rules = [this] { return rules; },
-       .ask = [this](const Neighbour&, bool unicast) { asked.push_back({loop.now(), unicast}); },
-       .send = [this](PacketPtr p) { sent.push_back(p->flow); },
-       .unreachable = [this](PacketPtr p) { unreachable.push_back(p->flow); },
-       .overflow = [this](PacketPtr p) { overflow.push_back(p->flow); },
-       .settle = [] {},
-       .rewrite =
-           [](const Neighbour& n, std::span<uint8_t> out) {
-             std::memcpy(out.data(), n.mac().bytes.data(), 6);
-             return 14u;
-           }}};
+  NeighbourTable table{loop,
+                       Random(1),
+                       adjacencies,
+                       fib,
+                       {.rules = [this] { return rules; },
+                        .ask =
+                            [this](const Neighbour&, bool unicast) {
+                              asked.push_back({loop.now(), unicast});
+                            },
+                        .send = [this](PacketPtr p) { sent.push_back(p->flow); },
+                        .unreachable = [this](PacketPtr p) { unreachable.push_back(p->flow); },
+                        .overflow = [this](PacketPtr p) { overflow.push_back(p->flow); },
+                        .settle = [] {},
+                        .rewrite =
+                            [](const Neighbour& n, std::span<uint8_t> out) {
+                              std::memcpy(out.data(), n.mac().bytes.data(), 6);
+                              return 14u;
+                            }}};
 };
 
 TEST_F(NeighbourTest, sends_what_waited_in_order_once_resolved) {

@@ -12,7 +12,9 @@ using net::Ip4;
 using net::Ip6;
 using net::MacAddress;
 
-Ip6 ip6_of(std::string_view text) { return MUST(net::parse_ip6(text)); }
+Ip6 ip6_of(std::string_view text) {
+  return MUST(net::parse_ip6(text));
+}
 const Ip6 kOwn6 = ip6_of("2001:db8::1");
 const Ip6 kPeer6 = ip6_of("2001:db8::2");
 
@@ -97,7 +99,8 @@ TEST_F(Arp, bounds_its_table_against_a_scan) {
 
 TEST_F(Arp, follows_a_neighbour_that_moves) {
   receive_arp({ArpOperation::Request, other, stranger, {}, own});
-  receive_arp({ArpOperation::Request, MacAddress::local(51), stranger, {}, stranger});  // Gratuitous.
+  receive_arp(
+      {ArpOperation::Request, MacAddress::local(51), stranger, {}, stranger});  // Gratuitous.
   EXPECT_EQ(find("10.0.0.50")->mac(), MacAddress::local(51));
 }
 
@@ -112,9 +115,9 @@ class Discovery : public HostTest {
 };
 
 TEST_F(Discovery, answers_for_its_address_and_learns_who_asks) {
-  receive(ethernet({{0x33, 0x33, 0xff, 0, 0, 1}}, other, EtherType::Ip6,
-                   discovery(stranger, kOwn6.solicited_node(),
-                             net::NeighbourSolicitation{kOwn6, other})));
+  receive(ethernet(
+      {{0x33, 0x33, 0xff, 0, 0, 1}}, other, EtherType::Ip6,
+      discovery(stranger, kOwn6.solicited_node(), net::NeighbourSolicitation{kOwn6, other})));
   const auto lines = sent();
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_NE(lines[0].find("neighbor advertisement"), std::string::npos) << lines[0];

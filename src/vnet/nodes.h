@@ -1,5 +1,6 @@
-// The nodes of a vnet, by the files that hold them. Each function adds its nodes to the stack's graph and notes in
-// stack.node those that packets are handed to from outside a batch. Private to the room.
+// The nodes of a vnet, by the files that hold them. Each function adds its nodes to the stack's
+// graph and notes in stack.node those that packets are handed to from outside a batch. Private to
+// the room.
 #pragma once
 
 #include <algorithm>
@@ -9,9 +10,9 @@
 
 namespace wh::vnet {
 
-void add_ethernet_nodes(Stack& stack);    // ethernet-input, interface-output
+void add_ethernet_nodes(Stack& stack);                  // ethernet-input, interface-output
 void add_tx_node(Stack& stack, InterfaceEntry& entry);  // NAME-tx
-void add_gso_node(Stack& stack);          // gso
+void add_gso_node(Stack& stack);                        // gso
 void add_arp_nodes(Stack& stack);         // arp-input, arp-reply, ip4-arp; makes stack.arp
 void add_ip4_nodes(Stack& stack);         // ip4-input, ip4-lookup, ip4-rewrite
 void add_ip4_local_nodes(Stack& stack);   // ip4-local
@@ -25,11 +26,12 @@ void add_udp_nodes(Stack& stack);         // ip4-udp-lookup, ip6-udp-lookup; mak
 void add_fragment_nodes(Stack& stack);    // ip4-frag, ip6-frag
 void add_reassembly_nodes(Stack& stack);  // ip4-full-reassembly, ip6-full-reassembly
 
-// Asks whether somebody else has a new address (RFC 4862 section 5.4), which is used meanwhile (RFC 4429).
+// Asks whether somebody else has a new address (RFC 4862 section 5.4), which is used meanwhile (RFC
+// 4429).
 void start_duplicate_detection(Stack& stack, InterfaceEntry& entry, const net::Ip6& address);
 
-// The node that gives segments to a registered protocol, made at its first registration: "tcp4-input".
-// Returns the arcs that ip4-local and ip6-local have to it.
+// The node that gives segments to a registered protocol, made at its first registration:
+// "tcp4-input". Returns the arcs that ip4-local and ip6-local have to it.
 struct ProtocolArcs {
   graph::Arc ip4, ip6;
 };
@@ -41,7 +43,8 @@ std::vector<graph::ErrorSpec> errors_of(const std::array<const char*, N>& fault_
   std::vector<graph::ErrorSpec> errors;
   for (const char* text : fault_names) {
     std::string name = text;
-    std::replace_if(name.begin(), name.end(), [](char c) { return c == ' ' || c == '-'; }, '_');
+    std::replace_if(
+        name.begin(), name.end(), [](char c) { return c == ' ' || c == '-'; }, '_');
     errors.push_back({name, graph::Severity::Error, text});
   }
   return errors;

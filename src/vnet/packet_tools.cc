@@ -28,7 +28,8 @@ std::optional<TransportPlace> find_offloaded(Packet& p, uint32_t ip_at) {
     place = {extensions.protocol, ip_at + extensions.offset, ip_at + ip->total_length()};
   }
   const uint32_t field = net::checksum_offset(place.protocol);
-  if (field == 0 || place.end > p.size() || place.offset + field + 2 > place.end) return std::nullopt;
+  if (field == 0 || place.end > p.size() || place.offset + field + 2 > place.end)
+    return std::nullopt;
   if (!p.pullup(place.offset + field + 2)) return std::nullopt;
   return place;
 }

@@ -12,8 +12,9 @@
 
 namespace wh::vnet {
 
-// Whether a packet that came in and still has its link header before data() was sent to all or many on its link
-// (RFC 1122 section 3.3.6: such a packet is never forwarded and never answered with an error).
+// Whether a packet that came in and still has its link header before data() was sent to all or many
+// on its link (RFC 1122 section 3.3.6: such a packet is never forwarded and never answered with an
+// error).
 inline bool is_link_multicast(const net::Packet& packet) {
   return packet.l2_size != 0 && (*(packet.data() - packet.l2_size) & 1) != 0;
 }
@@ -27,8 +28,8 @@ inline void note_icmp(net::Packet& packet, IcmpNote note) {
   packet.adjacency = uint32_t{note.type} << 24 | uint32_t{note.code} << 16 | note.value;
 }
 inline IcmpNote noted_icmp(const net::Packet& packet) {
-  return {static_cast<uint8_t>(packet.adjacency >> 24), static_cast<uint8_t>(packet.adjacency >> 16),
-          static_cast<uint16_t>(packet.adjacency)};
+  return {static_cast<uint8_t>(packet.adjacency >> 24),
+          static_cast<uint8_t>(packet.adjacency >> 16), static_cast<uint16_t>(packet.adjacency)};
 }
 
 // Makes the first n bytes contiguous, or as many as the packet has and the head can hold.
@@ -42,13 +43,14 @@ inline uint32_t wire_size(const net::Packet& packet) {
   const uint32_t size = packet.size();
   if (packet.gso_size == 0) return size;
   const uint32_t tcp_at = packet.l4_offset;
-  const uint32_t tcp_size = packet.head_size() > tcp_at + 12u ? packet.data()[tcp_at + 12] / 16 * 4u : 0;
+  const uint32_t tcp_size =
+      packet.head_size() > tcp_at + 12u ? packet.data()[tcp_at + 12] / 16 * 4u : 0;
   return std::min(size, tcp_at + tcp_size + packet.gso_size);
 }
 
-// Where the transport header of a packet is whose checksum or segments are still to be made. Nothing when the
-// packet cannot be what it claims: a device may pass on what a stranger wrote. Makes the header and its checksum
-// field contiguous. `ip_at` is where the IP header begins.
+// Where the transport header of a packet is whose checksum or segments are still to be made.
+// Nothing when the packet cannot be what it claims: a device may pass on what a stranger wrote.
+// Makes the header and its checksum field contiguous. `ip_at` is where the IP header begins.
 struct TransportPlace {
   uint8_t protocol = 0;
   uint32_t offset = 0, end = 0;  // From data().
@@ -58,7 +60,8 @@ std::optional<TransportPlace> find_offloaded(net::Packet& packet, uint32_t ip_at
 // Completes a checksum that is Needed. False when the packet is not sound enough to be given one.
 bool try_complete_checksum(net::Packet& packet, uint32_t ip_at);
 
-// Puts an adjacency's link header before the packet; data() is at it then, and its interface the outgoing one.
+// Puts an adjacency's link header before the packet; data() is at it then, and its interface the
+// outgoing one.
 inline void put_rewrite(net::Packet& p, Adjacency& a) {
   ++a.packets;
   a.bytes += p.size();
@@ -74,8 +77,8 @@ inline void put_rewrite(net::Packet& p, Adjacency& a) {
   p.interface = a.interface;
 }
 
-// Appends bytes [offset, offset + size) of `from` to `to`: those in from's head are copied, those in its payload
-// referred to. REQUIRES: they exist, `to` has no payload yet.
+// Appends bytes [offset, offset + size) of `from` to `to`: those in from's head are copied, those
+// in its payload referred to. REQUIRES: they exist, `to` has no payload yet.
 void append_range(net::Packet& to, const net::Packet& from, uint32_t offset, uint32_t size);
 
 // Appends bytes, as many as fit in the head and the rest in a chunk. REQUIRES: no payload yet.

@@ -43,10 +43,14 @@ bool PingTable::error(const net::IpError& error) const {
 }
 
 Ping::Ping(Vnet& vnet, Config config, Actions actions)
-    : stack_(vnet.stack()), config_(config), actions_(std::move(actions)),
+    : stack_(vnet.stack()),
+      config_(config),
+      actions_(std::move(actions)),
       timer_(vnet.loop(), [this] { tick(); }) {}
 
-Ping::~Ping() { stop(); }
+Ping::~Ping() {
+  stop();
+}
 
 void Ping::stop() {
   timer_.disarm();
@@ -137,7 +141,8 @@ void Ping::answered(const PingTable::Reply& reply) {
   } else {
     sent.answered = true;
     ++statistics_.received;
-    statistics_.min = statistics_.received == 1 ? answer.rtt : std::min(statistics_.min, answer.rtt);
+    statistics_.min =
+        statistics_.received == 1 ? answer.rtt : std::min(statistics_.min, answer.rtt);
     statistics_.max = std::max(statistics_.max, answer.rtt);
     statistics_.total += answer.rtt;
   }

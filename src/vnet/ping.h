@@ -3,9 +3,9 @@
 //   Ping ping(vnet, {.destination = ip, .count = 5}, on_reply, on_done);
 //   ping.start();
 //
-// A Ping sends a request each interval, matches replies by identifier and sequence number, and is done when the last
-// reply came or `timeout` passed after the last request. Requests whose reply may still come: at most kWindow; an
-// older one counts as lost.
+// A Ping sends a request each interval, matches replies by identifier and sequence number, and is
+// done when the last reply came or `timeout` passed after the last request. Requests whose reply
+// may still come: at most kWindow; an older one counts as lost.
 #pragma once
 
 #include <functional>
@@ -58,16 +58,16 @@ class Ping {
   static constexpr uint32_t kMaxSize = 65535 - 20 - 8;
   struct Config {
     net::IpAddress destination;
-    net::IpAddress source{};     // Unspecified: as the route says.
-    uint32_t size = 56;          // Of the data after the ICMP header, at most kMaxSize.
+    net::IpAddress source{};  // Unspecified: as the route says.
+    uint32_t size = 56;       // Of the data after the ICMP header, at most kMaxSize.
     uint64_t count = 5;
     Duration interval = 1s;
-    Duration timeout = 1s;       // After the last request.
+    Duration timeout = 1s;  // After the last request.
     bool dont_fragment = false;
-    uint8_t ttl = 0;             // 0: the host's default.
+    uint8_t ttl = 0;  // 0: the host's default.
   };
   struct Answer {
-    uint16_t sequence = 0;       // From 1.
+    uint16_t sequence = 0;  // From 1.
     net::IpAddress from;
     uint32_t bytes = 0;
     uint8_t ttl = 0;

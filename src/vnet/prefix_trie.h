@@ -1,12 +1,13 @@
 // Longest prefix match over byte strings: a multi-bit trie with a stride of eight.
 //
-// Each node has 256 slots, one per value of the next byte. A prefix that ends within a byte is written into all
-// the slots it covers, beneath longer ones; a lookup walks down at most one node per byte and keeps the last
-// value it saw. Four loads for an IPv4 address at worst, sixteen for IPv6. It is plain on purpose: a structure
-// that compresses can take its place behind the same four functions.
+// Each node has 256 slots, one per value of the next byte. A prefix that ends within a byte is
+// written into all the slots it covers, beneath longer ones; a lookup walks down at most one node
+// per byte and keeps the last value it saw. Four loads for an IPv4 address at worst, sixteen for
+// IPv6. It is plain on purpose: a structure that compresses can take its place behind the same four
+// functions.
 //
-// Values are 32 bits, 0 meaning "none". The trie does not remember prefixes: whoever removes one says what
-// now covers its place (`under`), which a route table knows.
+// Values are 32 bits, 0 meaning "none". The trie does not remember prefixes: whoever removes one
+// says what now covers its place (`under`), which a route table knows.
 #pragma once
 
 #include <array>
@@ -35,12 +36,14 @@ class PrefixTrie {
     return found != 0 ? found : default_;
   }
 
-  // Sets the value of a prefix of `length` bits, new or not. REQUIRES: value != 0, length within the key.
+  // Sets the value of a prefix of `length` bits, new or not. REQUIRES: value != 0, length within
+  // the key.
   void insert(const uint8_t* key, uint32_t length, uint32_t value) {
     CHECK(value != 0);
     write(key, length, value, length);
   }
-  // Takes a prefix out. `under_value` of `under_length` bits is the longest other prefix that covers it, or 0, 0.
+  // Takes a prefix out. `under_value` of `under_length` bits is the longest other prefix that
+  // covers it, or 0, 0.
   void remove(const uint8_t* key, uint32_t length, uint32_t under_value, uint32_t under_length) {
     CHECK(under_length < length || under_value == 0);
     // A cover that ends in an earlier byte is found on the way down.
@@ -53,14 +56,15 @@ class PrefixTrie {
  private:
   struct Slot {
     uint32_t value = 0;
-    uint32_t child = 0;   // Index of the node for the next byte; 0 when there is none.
-    uint8_t length = 0;   // Of the prefix that `value` belongs to.
+    uint32_t child = 0;  // Index of the node for the next byte; 0 when there is none.
+    uint8_t length = 0;  // Of the prefix that `value` belongs to.
   };
   struct Node {
     std::array<Slot, 256> slots{};
   };
 
-  // Puts `value` (of a prefix of `value_length` bits) wherever the prefix key/length, or a shorter one, stood.
+  // Puts `value` (of a prefix of `value_length` bits) wherever the prefix key/length, or a shorter
+  // one, stood.
   void write(const uint8_t* key, uint32_t length, uint32_t value, uint32_t value_length) {
     CHECK(length <= key_bytes_ * 8);
     if (length == 0) {

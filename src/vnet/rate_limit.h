@@ -1,7 +1,8 @@
 // A token bucket for the errors a host sends (RFC 4443 section 2.4 (f), RFC 1812 section 4.3.2.8).
 //
-// Holds up to `per_second` tokens and gains as many each second, so no second's worth of errors exceeds twice
-// the limit, and a steady stream gets exactly the limit. The limit is read at each use: it is a sysctl.
+// Holds up to `per_second` tokens and gains as many each second, so no second's worth of errors
+// exceeds twice the limit, and a steady stream gets exactly the limit. The limit is read at each
+// use: it is a sysctl.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +15,8 @@ class RateLimit {
  public:
   static constexpr int64_t kUnlimited = -1;
 
-  // Takes a token. False when there is none: the caller drops and counts. A limit of 0 allows nothing.
+  // Takes a token. False when there is none: the caller drops and counts. A limit of 0 allows
+  // nothing.
   bool take(Instant now, int64_t per_second) {
     if (per_second <= 0) return per_second == kUnlimited;
     // Credit is counted in nanoseconds of waiting, so that nothing is lost to rounding.

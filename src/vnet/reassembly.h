@@ -1,17 +1,19 @@
 // Reassembly of fragments (RFC 791 section 3.2, RFC 8200 section 4.5), the same for both families.
 //
-// Fragments of one packet wait in a *context*, sorted by where they belong. When they tile the packet without a gap
-// it is put together in one copy. Bounds: contexts, fragments per context, fragments in all, bytes in all, and time;
-// a new fragment beyond one of the first, third or fourth pushes the oldest context out, so that a flood of fragments
-// that never complete cannot keep others' from completing.
+// Fragments of one packet wait in a *context*, sorted by where they belong. When they tile the
+// packet without a gap it is put together in one copy. Bounds: contexts, fragments per context,
+// fragments in all, bytes in all, and time; a new fragment beyond one of the first, third or fourth
+// pushes the oldest context out, so that a flood of fragments that never complete cannot keep
+// others' from completing.
 //
-// Overlaps. A fragment that overlaps another, other than repeating it exactly, spoils its packet: all of it is
-// dropped and what still comes of it too, until its time is up. RFC 5722 demands this for IPv6; for IPv4, where
-// RFC 791 would let the later bytes win, we choose the same, because every other choice lets two hosts on the path
-// see two different packets (as Linux does since 2018). The first copy of an exact repetition is kept.
+// Overlaps. A fragment that overlaps another, other than repeating it exactly, spoils its packet:
+// all of it is dropped and what still comes of it too, until its time is up. RFC 5722 demands this
+// for IPv6; for IPv4, where RFC 791 would let the later bytes win, we choose the same, because
+// every other choice lets two hosts on the path see two different packets (as Linux does since
+// 2018). The first copy of an exact repetition is kept.
 //
-// ECN: a congestion mark on any fragment is on the whole; a mark beside a fragment that is not ECN-capable spoils it
-// (RFC 3168 section 5.3).
+// ECN: a congestion mark on any fragment is on the whole; a mark beside a fragment that is not
+// ECN-capable spoils it (RFC 3168 section 5.3).
 #pragma once
 
 #include <memory>
@@ -32,7 +34,8 @@ struct FragmentKey {
   bool operator==(const FragmentKey&) const = default;
 };
 
-// One fragment: a packet whose data() is at its IP header, and which bytes of the whole's payload it brings.
+// One fragment: a packet whose data() is at its IP header, and which bytes of the whole's payload
+// it brings.
 struct Fragment {
   FragmentKey key;
   uint32_t begin = 0, end = 0;  // In the payload of the whole.
@@ -57,9 +60,9 @@ struct Reassembled {
   net::PacketPtr first;
   uint32_t payload_at = 0;  // In `first`.
   net::ChunkRef payload;
-  uint32_t size = 0;        // Of the payload.
+  uint32_t size = 0;  // Of the payload.
   uint8_t ecn = 0;
-  bool verified = false;    // Every fragment's checksum needs no look.
+  bool verified = false;  // Every fragment's checksum needs no look.
 };
 
 class Reassembler {
@@ -70,16 +73,19 @@ class Reassembler {
   };
   struct Actions {
     std::function<Limits()> limits;
-    // Gives back fragments: of a spoilt packet, pushed out by newer ones, or out of time (then `first` says that this
-    // one begins the packet, and its sender is to be told).
+    // Gives back fragments: of a spoilt packet, pushed out by newer ones, or out of time (then
+    // `first` says that this one begins the packet, and its sender is to be told).
     std::function<void(net::PacketPtr)> spoiled, evicted;
     std::function<void(net::PacketPtr, bool first)> expired;
     std::function<void()> settle;  // After the timer acted.
   };
 
   Reassembler(Loop& loop, uint64_t hash_seed, Actions actions)
-      : loop_(loop), seed_(hash_seed), contexts_(16, KeyHash{hash_seed}),
-        actions_(std::move(actions)), timer_(loop, [this] { expire(); }) {}
+      : loop_(loop),
+        seed_(hash_seed),
+        contexts_(16, KeyHash{hash_seed}),
+        actions_(std::move(actions)),
+        timer_(loop, [this] { expire(); }) {}
 
   // Takes the packet when the outcome is Waiting or Complete; leaves it otherwise.
   FragmentOutcome add(const Fragment& fragment, net::PacketPtr& packet, Reassembled& complete);

@@ -1,4 +1,5 @@
-// ip4-full-reassembly and ip6-full-reassembly: fragments for this host become the packets they were.
+// ip4-full-reassembly and ip6-full-reassembly: fragments for this host become the packets they
+// were.
 #include "net/wire/describe.h"
 #include "net/wire/icmp.h"
 #include "net/wire/icmp6.h"
@@ -70,7 +71,8 @@ class ReassemblyNode : public Node {
               .next = {family == net::Family::V4 ? "ip4-local" : "ip6-local",
                        family == net::Family::V4 ? "ip4-icmp-error" : "ip6-icmp-error"},
               .errors = error_specs()}),
-        stack_(stack), family_(family),
+        stack_(stack),
+        family_(family),
         reassembler_(stack.loop, stack.random.fork(name()).next(), actions()) {}
 
   void use_process(graph::NodeIndex walk) { walk_ = walk; }
@@ -81,7 +83,8 @@ class ReassemblyNode : public Node {
 
   virtual Reassembler::Limits limits() const = 0;
 
-  // Gives fragment i to the reassembler; what it completes is emitted after `mend` has mended its headers.
+  // Gives fragment i to the reassembler; what it completes is emitted after `mend` has mended its
+  // headers.
   template <class Mend>
   void add(Batch& batch, uint32_t i, const Fragment& fragment, Mend mend) {
     PacketPtr packet = batch.take(i);
@@ -133,7 +136,8 @@ class ReassemblyNode : public Node {
                                 net::kIcmpReassemblyTimeExceeded, 0}
                      : IcmpNote{static_cast<uint8_t>(net::Icmp6Type::TimeExceeded),
                                 net::kIcmp6ReassemblyTimeExceeded, 0});
-    stack_.graph.enqueue(v4 ? stack_.node.ip4_icmp_error : stack_.node.ip6_icmp_error, std::move(p));
+    stack_.graph.enqueue(v4 ? stack_.node.ip4_icmp_error : stack_.node.ip6_icmp_error,
+                         std::move(p));
   }
 
   net::Family family_;

@@ -34,7 +34,8 @@ class ReassemblerTest : public testing::Test {
   }
   void expect_whole(uint32_t size) {
     ASSERT_EQ(whole.size, size);
-    for (uint32_t i = 0; i < size; ++i) ASSERT_EQ(whole.payload->bytes()[i], static_cast<uint8_t>(i));
+    for (uint32_t i = 0; i < size; ++i)
+      ASSERT_EQ(whole.payload->bytes()[i], static_cast<uint8_t>(i));
   }
 
   net::PacketPool pool;
@@ -83,12 +84,12 @@ TEST_F(ReassemblerTest, ignores_an_exact_repetition) {
   expect_whole(100);
 }
 
-// Every way in which one range can overlap another, however small: all of the packet is dropped, and what still
-// comes of it (RFC 5722).
+// Every way in which one range can overlap another, however small: all of the packet is dropped,
+// and what still comes of it (RFC 5722).
 TEST_F(ReassemblerTest, spoils_a_packet_whose_fragments_overlap) {
-  const std::pair<uint32_t, uint32_t> attacks[] = {{0, 88},    {72, 160},  {152, 240}, {80, 88},
-                                                   {88, 152},  {152, 160}, {0, 240},   {80, 168},
-                                                   {72, 168}};
+  const std::pair<uint32_t, uint32_t> attacks[] = {{0, 88},  {72, 160}, {152, 240},
+                                                   {80, 88}, {88, 152}, {152, 160},
+                                                   {0, 240}, {80, 168}, {72, 168}};
   uint32_t id = 10;
   for (const auto& [begin, end] : attacks) {
     SCOPED_TRACE(testing::Message() << begin << ".." << end);

@@ -22,7 +22,8 @@ ResolveNode::ResolveNode(Stack& stack, Family family)
                        {"queue_full", Severity::Error, "pending queue full"},
                        {"unresolved", Severity::Error, "neighbor did not answer"},
                        {"held", Severity::Info, "packets held for resolution"}}}),
-      stack_(stack), family_(family) {}
+      stack_(stack),
+      family_(family) {}
 
 IpAddress ResolveNode::target_of(const Packet& p) const {
   const Adjacency& a = stack_.adjacencies[p.adjacency];
@@ -50,7 +51,8 @@ void ResolveNode::process(Batch& batch) {
 
 std::string ResolveNode::account(const Packet& p) const {
   const uint16_t interface = stack_.adjacencies[p.adjacency].interface;
-  return fmt::format("who has {} on {}", to_string(target_of(p)), stack_.interfaces[interface].name);
+  return fmt::format("who has {} on {}", to_string(target_of(p)),
+                     stack_.interfaces[interface].name);
 }
 
 NeighbourTable::Actions resolve_actions(Stack& stack, Family family) {
@@ -63,7 +65,8 @@ NeighbourTable::Actions resolve_actions(Stack& stack, Family family) {
   actions.unreachable = [&stack, v4, node](PacketPtr p) {
     stack.graph.blame(node, ResolveNode::kUnresolved, *p);
     if (v4) {
-      note_icmp(*p, {static_cast<uint8_t>(net::IcmpType::Unreachable), net::kIcmpHostUnreachable, 0});
+      note_icmp(*p,
+                {static_cast<uint8_t>(net::IcmpType::Unreachable), net::kIcmpHostUnreachable, 0});
     } else {
       note_icmp(*p, {static_cast<uint8_t>(net::Icmp6Type::Unreachable),
                      net::kIcmp6AddressUnreachable, 0});

@@ -1,5 +1,6 @@
-// ip4-arp and ip6-discover-neighbor: the same node for both families. It gives each packet whose neighbour is not
-// resolved to the neighbour's entry, where it waits; and what the entry does with it later is booked here too.
+// ip4-arp and ip6-discover-neighbor: the same node for both families. It gives each packet whose
+// neighbour is not resolved to the neighbour's entry, where it waits; and what the entry does with
+// it later is booked here too.
 #pragma once
 
 #include "vnet/nodes.h"
@@ -20,7 +21,8 @@ class ResolveNode final : public graph::Node {
   net::Family family_;
 };
 
-// What a neighbour table of this family does with packets and headers; `rules` and `ask` are left to be set.
+// What a neighbour table of this family does with packets and headers; `rules` and `ask` are left
+// to be set.
 NeighbourTable::Actions resolve_actions(Stack& stack, net::Family family);
 
 }  // namespace wh::vnet

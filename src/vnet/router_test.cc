@@ -13,9 +13,9 @@ TEST_F(Router, forwards_pings_both_ways) {
   loop.run_for(2s);  // Each host looks for duplicates of its addresses, which the others ignore.
   const uint64_t before = r.graph().drops();
   std::vector<uint8_t> ttls;
-  const auto s = ping(a, "10.2.0.2", {}, {.on_answer = [&](const Ping::Answer& answer) {
-                        ttls.push_back(answer.ttl);
-                      }});
+  const auto s =
+      ping(a, "10.2.0.2", {},
+           {.on_answer = [&](const Ping::Answer& answer) { ttls.push_back(answer.ttl); }});
   EXPECT_EQ(s.received, 5u);
   EXPECT_EQ(ttls, std::vector<uint8_t>(5, 63));
   EXPECT_EQ(ping(a, "2001:db8:2::2").received, 5u);
@@ -46,7 +46,8 @@ TEST_F(Router, cuts_ip4_for_a_narrower_link_unless_told_not_to) {
   EXPECT_EQ(count(r, "ip4-frag", "fragments"), 3u);
   std::vector<IpError> errors;
   Ping::Actions keep{.on_error = [&](const IpError& e) { errors.push_back(e); }};
-  EXPECT_EQ(ping(a, "10.2.0.2", {.size = 1400, .count = 1, .dont_fragment = true}, keep).received, 0u);
+  EXPECT_EQ(ping(a, "10.2.0.2", {.size = 1400, .count = 1, .dont_fragment = true}, keep).received,
+            0u);
   ASSERT_EQ(errors.size(), 1u);
   EXPECT_EQ(errors[0].kind, IpError::Kind::PacketTooBig);
   EXPECT_EQ(errors[0].mtu, 600u);

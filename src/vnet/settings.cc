@@ -85,8 +85,9 @@ constexpr Row kRows[] = {
 
 void register_settings(SysctlTree& tree, Settings& settings) {
   for (const Row& row : kRows) {
-    tree.add_int(row.name, &(settings.*row.member),
-                 {.description = row.description, .unit = row.unit, .min = row.min, .max = row.max});
+    tree.add_int(
+        row.name, &(settings.*row.member),
+        {.description = row.description, .unit = row.unit, .min = row.min, .max = row.max});
   }
 }
 

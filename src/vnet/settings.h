@@ -1,7 +1,8 @@
 // The tunables of one vnet, under FreeBSD's names in its sysctl tree.
 //
-// The members are what the nodes read on their hot paths; register_settings() gives each its name, unit,
-// bounds and description. A setting that FreeBSD does not have is marked "ours" in its description.
+// The members are what the nodes read on their hot paths; register_settings() gives each its name,
+// unit, bounds and description. A setting that FreeBSD does not have is marked "ours" in its
+// description.
 #pragma once
 
 #include <cstdint>

@@ -60,9 +60,9 @@ std::vector<InterfaceRow> interface_report(const Vnet& vnet) {
 
 std::string format(const std::vector<InterfaceRow>& rows) {
   constexpr size_t kBeforeCounters = 32 + 5 + 10 + 21;
-  std::string out = trimmed(centred("Name", 32) + centred("Idx", 5) + centred("State", 10) +
-                            centred("MTU (L3/IP4/IP6/MPLS)", 21) + centred("Counter", 16) +
-                            centred("Count", 16));
+  std::string out =
+      trimmed(centred("Name", 32) + centred("Idx", 5) + centred("State", 10) +
+              centred("MTU (L3/IP4/IP6/MPLS)", 21) + centred("Counter", 16) + centred("Count", 16));
   for (const InterfaceRow& row : rows) {
     std::string line = fmt::format("{:<32}{}{}{}", row.name, centred(std::to_string(row.index), 5),
                                    centred(row.up ? "up" : "down", 10),
@@ -149,8 +149,8 @@ std::string format(const std::vector<NeighbourRow>& rows) {
   std::string out = trimmed(centred("Age", 12) + centred("IP", 40) + centred("Flags", 6) +
                             centred("Ethernet", 20) + centred("Interface", 24));
   for (const NeighbourRow& row : rows) {
-    out += fmt::format("{:12.4f}{}{}{}{}\n", to_seconds(row.age), centred(to_string(row.address), 40),
-                       centred(row.is_static ? "S" : "D", 6),
+    out += fmt::format("{:12.4f}{}{}{}{}\n", to_seconds(row.age),
+                       centred(to_string(row.address), 40), centred(row.is_static ? "S" : "D", 6),
                        centred(row.mac ? to_string(*row.mac) : "(" + row.state + ")", 20),
                        row.interface);
   }
@@ -178,8 +178,8 @@ namespace {
 FibRow fib_row(const Stack& stack, const net::Prefix& prefix, const Fib::Entry& entry) {
   const AdjacencyIndex index = entry.adjacency();
   const Adjacency& a = stack.adjacencies[index];
-  return {prefix,    to_string(entry.best()), index, describe_adjacency(stack, index),
-          a.packets, a.bytes};
+  return {prefix, to_string(entry.best()), index, describe_adjacency(stack, index), a.packets,
+          a.bytes};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
-// A vnet's tables as reports: plain values taken at one instant, the same as text in VPP's columns, and as JSON.
-// What the graph counts (runtime, errors, traces) is in graph/show.h; runtime_report() here adds what left.
+// A vnet's tables as reports: plain values taken at one instant, the same as text in VPP's columns,
+// and as JSON. What the graph counts (runtime, errors, traces) is in graph/show.h; runtime_report()
+// here adds what left.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

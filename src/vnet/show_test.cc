@@ -11,10 +11,15 @@ using net::Family;
 
 TEST(Show, prints_interfaces_in_the_original_columns) {
   const std::vector<InterfaceRow> rows{
-      {"host-vr0", 1, true, 9000,
+      {"host-vr0",
+       1,
+       true,
+       9000,
        {{"rx packets", 144547}, {"rx bytes", 9262576900}, {"tx packets", 0}}},
       {"local0", 0, false, 0, {}}};
-  EXPECT_EQ(format(rows), R"(              Name               Idx    State  MTU (L3/IP4/IP6/MPLS)     Counter          Count
+  EXPECT_EQ(
+      format(rows),
+      R"(              Name               Idx    State  MTU (L3/IP4/IP6/MPLS)     Counter          Count
 host-vr0                          1      up          9000/0/0/0     rx packets                144547
                                                                     rx bytes              9262576900
 local0                            0     down          0/0/0/0
@@ -34,7 +39,9 @@ TEST(Show, prints_neighbours_in_the_original_columns) {
                                         .state = "reachable",
                                         .mac = MUST(net::parse_mac("d6:0e:d6:08:b2:b9")),
                                         .interface = "host-vr0"}};
-  EXPECT_EQ(format(rows), R"(     Age                       IP                    Flags      Ethernet              Interface
+  EXPECT_EQ(
+      format(rows),
+      R"(     Age                       IP                    Flags      Ethernet              Interface
      34.3565                10.1.0.2                   D    d6:0e:d6:08:b2:b9 host-vr0
 )");
 }
@@ -93,8 +100,9 @@ TEST_F(ShowPair, names_its_tunables_as_freebsd_does) {
   EXPECT_EQ(ttls, std::vector<uint8_t>{9});
   EXPECT_NE(a.sysctl().set("net.inet.ip.ttl", "256").error().text.find("accepted: 1..255"),
             std::string::npos);
-  EXPECT_NE(a.sysctl().set("net.inet.ip.forwardin", "1").error().text.find("net.inet.ip.forwarding"),
-            std::string::npos);
+  EXPECT_NE(
+      a.sysctl().set("net.inet.ip.forwardin", "1").error().text.find("net.inet.ip.forwarding"),
+      std::string::npos);
   for (const auto& leaf : MUST(a.sysctl().list(""))) {
     EXPECT_FALSE(leaf.description.empty()) << leaf.name;
     EXPECT_FALSE(leaf.is_int && leaf.unit.empty()) << leaf.name;
@@ -102,8 +110,8 @@ TEST_F(ShowPair, names_its_tunables_as_freebsd_does) {
 }
 
 TEST_F(ShowPair, refuses_addresses_that_are_no_host_s) {
-  for (const char* text : {"0.0.0.0/8", "224.0.0.1/24", "10.5.0.0/24", "10.5.0.255/24", "10.0.0.1/24",
-                           "10.9.0.1/0", "ff02::5/64"}) {
+  for (const char* text : {"0.0.0.0/8", "224.0.0.1/24", "10.5.0.0/24", "10.5.0.255/24",
+                           "10.0.0.1/24", "10.9.0.1/0", "ff02::5/64"}) {
     EXPECT_FALSE(a.add_address(ia, prefix(text))) << text;
   }
   EXPECT_FALSE(a.add_address(9, prefix("10.5.0.1/24")));

@@ -10,8 +10,12 @@ using net::IpError;
 using net::Route;
 
 Stack::Stack(Loop& loop_, net::PacketPool& pool_, Random random_, graph::Graph::Config graph_config)
-    : loop(loop_), pool(pool_), random(random_), graph(loop_, std::move(graph_config)),
-      pings(std::make_unique<PingTable>()), dad_timer(loop_, [this] { probe_addresses(); }) {
+    : loop(loop_),
+      pool(pool_),
+      random(random_),
+      graph(loop_, std::move(graph_config)),
+      pings(std::make_unique<PingTable>()),
+      dad_timer(loop_, [this] { probe_addresses(); }) {
   register_settings(sysctl, settings);
   next_ip_id = static_cast<uint16_t>(random.next());
 }
@@ -86,8 +90,8 @@ std::string describe_adjacency(const Stack& stack, AdjacencyIndex index) {
     case AdjacencyKind::Rewrite: {
       std::string hex;
       for (uint32_t i = 0; i < a.rewrite_size; ++i) hex += fmt::format("{:02x}", a.rewrite[i]);
-      return fmt::format("{} via {} {}: mtu:{} next:{} flags:[] {}", family, to_string(via), interface,
-                         a.mtu, stack.interfaces[a.interface].tx_arc, hex);
+      return fmt::format("{} via {} {}: mtu:{} next:{} flags:[] {}", family, to_string(via),
+                         interface, a.mtu, stack.interfaces[a.interface].tx_arc, hex);
     }
   }
   UNREACHABLE();

@@ -1,5 +1,5 @@
-// What the nodes of one vnet share: its tables, its settings, and the numbers of the nodes that packets are handed
-// to from outside a batch. Private to the room; a user sees Vnet (vnet/vnet.h).
+// What the nodes of one vnet share: its tables, its settings, and the numbers of the nodes that
+// packets are handed to from outside a batch. Private to the room; a user sees Vnet (vnet/vnet.h).
 #pragma once
 
 #include <array>
@@ -48,16 +48,14 @@ struct Stack {
 
   // Nodes that packets are handed to from outside a batch.
   struct {
-    graph::NodeIndex ethernet_input, ip4_lookup, ip6_lookup, ip4_rewrite, ip6_rewrite, ip4_local, ip6_local,
-        ip4_arp, ip6_discover, ip4_icmp_error, ip6_icmp_error, interface_output, ip4_icmp_input,
-        ip6_icmp_input, ip4_reassembly, ip6_reassembly, arp_timer, nd_timer;
+    graph::NodeIndex ethernet_input, ip4_lookup, ip6_lookup, ip4_rewrite, ip6_rewrite, ip4_local,
+        ip6_local, ip4_arp, ip6_discover, ip4_icmp_error, ip6_icmp_error, interface_output,
+        ip4_icmp_input, ip6_icmp_input, ip4_reassembly, ip6_reassembly, arp_timer, nd_timer;
   } node{};
 
   Fib& fib(net::Family family) { return family == net::Family::V4 ? fib4 : fib6; }
   const Fib& fib(net::Family family) const { return family == net::Family::V4 ? fib4 : fib6; }
-  NeighbourTable& neighbours(net::Family family) {
-    return family == net::Family::V4 ? *arp : *nd;
-  }
+  NeighbourTable& neighbours(net::Family family) { return family == net::Family::V4 ? *arp : *nd; }
   bool is_local(const net::IpAddress& address) const {
     return interfaces.owner(address) != nullptr;
   }

@@ -55,8 +55,8 @@ inline Octets echo6(const net::Ip6& from, const net::Ip6& to, uint16_t id, uint1
   Octets message(8);
   net::Icmp6Header::echo(net::Icmp6Type::Echo, id, sequence).emit(message);
   message = message + data;
-  net::InternetSum sum = net::pseudo_header(from, to, net::kProtocolIcmp6,
-                                            static_cast<uint32_t>(message.size()));
+  net::InternetSum sum =
+      net::pseudo_header(from, to, net::kProtocolIcmp6, static_cast<uint32_t>(message.size()));
   sum.add(message);
   net::store16(message.data() + 2, sum.checksum());
   return message;
@@ -64,7 +64,8 @@ inline Octets echo6(const net::Ip6& from, const net::Ip6& to, uint16_t id, uint1
 
 // A neighbour discovery message, whole from its IP header.
 template <class Message>
-Octets discovery(const net::Ip6& from, const net::Ip6& to, const Message& m, uint8_t hop_limit = 255) {
+Octets discovery(const net::Ip6& from, const net::Ip6& to, const Message& m,
+                 uint8_t hop_limit = 255) {
   Octets message(m.size());
   m.emit(message);
   net::InternetSum sum = net::pseudo_header(from, to, net::kProtocolIcmp6, m.size());

@@ -1,4 +1,5 @@
-// Two or three vnets in virtual time, joined by cables: the small world that this room's tests live in.
+// Two or three vnets in virtual time, joined by cables: the small world that this room's tests live
+// in.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,8 +13,12 @@
 
 namespace wh::vnet {
 
-inline net::IpAddress ip(std::string_view text) { return MUST(net::parse_ip(text)); }
-inline net::Prefix prefix(std::string_view text) { return MUST(net::parse_prefix(text)); }
+inline net::IpAddress ip(std::string_view text) {
+  return MUST(net::parse_ip(text));
+}
+inline net::Prefix prefix(std::string_view text) {
+  return MUST(net::parse_prefix(text));
+}
 
 // Keeps the bytes of every packet that passes an interface.
 class Recorder final : public net::PacketTap {
@@ -69,8 +74,8 @@ inline net::Interface::Config port(const char* name, uint32_t number) {
   return {.name = name, .mac = net::MacAddress::local(number)};
 }
 
-// One host h (10.0.0.1, 2001:db8::1) on a cable; the test plays the other end, 10.0.0.2 and 2001:db8::2, whose link
-// address the host knows.
+// One host h (10.0.0.1, 2001:db8::1) on a cable; the test plays the other end, 10.0.0.2 and
+// 2001:db8::2, whose link address the host knows.
 class HostTest : public testing::Test, protected World {
  protected:
   HostTest() {
@@ -138,7 +143,8 @@ class PairTest : public testing::Test, protected World {
   uint16_t ia = 0, ib = 0;
 };
 
-// a (10.1.0.2) --- r (10.1.0.1, 10.2.0.1) --- b (10.2.0.2), and 2001:db8:1::/64, 2001:db8:2::/64 alike.
+// a (10.1.0.2) --- r (10.1.0.1, 10.2.0.1) --- b (10.2.0.2), and 2001:db8:1::/64, 2001:db8:2::/64
+// alike.
 class RouterTest : public testing::Test, protected World {
  protected:
   RouterTest() {

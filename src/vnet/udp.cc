@@ -40,14 +40,15 @@ class UdpLookup final : public Node {
                             {"bad_checksum", Severity::Error, "udp bad checksum"},
                             {"no_listener", Severity::Error, "no listener for dst port"},
                             {"delivered", Severity::Info, "datagrams delivered"}}}),
-        stack_(stack), family_(family) {}
+        stack_(stack),
+        family_(family) {}
 
   void process(Batch& batch) override {
     for (uint32_t i = 0; i < batch.size(); ++i) {
       Packet& p = batch[i];
       pullup_most(p, p.l4_offset + UdpHeader::kSize);
-      const auto udp = UdpView::parse(p.head().subspan(std::min<size_t>(p.l4_offset, p.head_size())),
-                                      p.size() - p.l4_offset);
+      const auto udp = UdpView::parse(
+          p.head().subspan(std::min<size_t>(p.l4_offset, p.head_size())), p.size() - p.l4_offset);
       if (!udp) {
         batch.drop(i, static_cast<uint16_t>(udp.fault()));
         continue;
@@ -105,17 +106,18 @@ class UdpLookup final : public Node {
       return;
     }
     batch.blame(i, kNoListener);
-    // The rules against answering packets to many are the error node's; it knows this one by its adjacency.
+    // The rules against answering packets to many are the error node's; it knows this one by its
+    // adjacency.
     if (batch[i].adjacency == kLocalMulticast) {
       batch.send(i, graph::kDropArc);
       return;
     }
     if (family_ == Family::V4) {
-      note_icmp(batch[i], {static_cast<uint8_t>(net::IcmpType::Unreachable),
-                           net::kIcmpPortUnreachable, 0});
+      note_icmp(batch[i],
+                {static_cast<uint8_t>(net::IcmpType::Unreachable), net::kIcmpPortUnreachable, 0});
     } else {
-      note_icmp(batch[i], {static_cast<uint8_t>(net::Icmp6Type::Unreachable),
-                           net::kIcmp6PortUnreachable, 0});
+      note_icmp(batch[i],
+                {static_cast<uint8_t>(net::Icmp6Type::Unreachable), net::kIcmp6PortUnreachable, 0});
     }
     batch.send(i, kIcmpError);
   }
@@ -133,10 +135,13 @@ void add_udp_nodes(Stack& stack) {
 
 // --- sockets ---
 
-UdpSocket::~UdpSocket() { table_.close(*this); }
+UdpSocket::~UdpSocket() {
+  table_.close(*this);
+}
 
 Result<void> UdpSocket::send(const IpAddress& to, uint16_t port, std::span<const uint8_t> payload) {
-  return send(to, port, {net::ChunkRef::copy_of(payload), 0, static_cast<uint32_t>(payload.size())});
+  return send(to, port,
+              {net::ChunkRef::copy_of(payload), 0, static_cast<uint32_t>(payload.size())});
 }
 
 Result<void> UdpSocket::send(const IpAddress& to, uint16_t port, net::Slice payload) {
@@ -154,8 +159,9 @@ Result<void> UdpSocket::send(const IpAddress& to, uint16_t port, net::Slice payl
   if (p == nullptr) return fail_with(std::errc::no_buffer_space, "udp");
   // Headers are pushed from the payload outwards.
   const bool with_checksum = !v4 || stack.settings.udp_checksum != 0;
-  const uint16_t sum =
-      with_checksum ? net::pseudo_header(source, to, net::kProtocolUdp, length).folded() : uint16_t{0};
+  const uint16_t sum = with_checksum
+                           ? net::pseudo_header(source, to, net::kProtocolUdp, length).folded()
+                           : uint16_t{0};
   UdpHeader{config_.port, port, static_cast<uint16_t>(length), sum}.emit(
       {p->push(UdpHeader::kSize), UdpHeader::kSize});
   p->checksum = with_checksum ? net::Checksum::Needed : net::Checksum::Verified;
@@ -188,9 +194,8 @@ Result<void> UdpSocket::send(const IpAddress& to, uint16_t port, net::Slice payl
 bool UdpTable::is_free(const UdpSocket::Config& config) const {
   const auto it = by_port_.find(key(config.family, config.port));
   if (it == by_port_.end()) return true;
-  return std::none_of(it->second.begin(), it->second.end(), [&](const UdpSocket* s) {
-    return s->config_.address == config.address;
-  });
+  return std::none_of(it->second.begin(), it->second.end(),
+                      [&](const UdpSocket* s) { return s->config_.address == config.address; });
 }
 
 Result<uint16_t> UdpTable::pick_port(UdpSocket::Config config) {

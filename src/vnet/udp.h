@@ -3,8 +3,9 @@
 //   auto socket = vnet.open_udp({.port = 53}, [](const UdpDatagram& d) { ... });
 //   socket->send(to, 4000, bytes);
 //
-// There is no receive queue: a datagram is handed over as it comes, and the callback copies what it keeps. A
-// datagram for a port that nobody has is answered with port unreachable, unless net.inet.udp.blackhole is set.
+// There is no receive queue: a datagram is handed over as it comes, and the callback copies what it
+// keeps. A datagram for a port that nobody has is answered with port unreachable, unless
+// net.inet.udp.blackhole is set.
 #pragma once
 
 #include <functional>
@@ -49,8 +50,8 @@ class UdpSocket {
   UdpSocket(const UdpSocket&) = delete;
   UdpSocket& operator=(const UdpSocket&) = delete;
 
-  // Sends a datagram; the slice's bytes are referred to, not copied. Errors: wrong family, no route, longer than a
-  // datagram may be, no buffers.
+  // Sends a datagram; the slice's bytes are referred to, not copied. Errors: wrong family, no
+  // route, longer than a datagram may be, no buffers.
   Result<void> send(const net::IpAddress& to, uint16_t port, net::Slice payload);
   Result<void> send(const net::IpAddress& to, uint16_t port, std::span<const uint8_t> payload);
 
@@ -75,7 +76,8 @@ class UdpTable {
   explicit UdpTable(Stack& stack) : stack_(stack) {}
 
   Result<std::unique_ptr<UdpSocket>> open(UdpSocket::Config config, UdpSocket::Receive receive);
-  // The socket for a destination: one bound to the very address before one bound to any. nullptr when none is.
+  // The socket for a destination: one bound to the very address before one bound to any. nullptr
+  // when none is.
   UdpSocket* find(const net::IpAddress& address, uint16_t port) const;
   static void deliver(UdpSocket& socket, const UdpDatagram& datagram) { socket.receive_(datagram); }
   // False when no socket sent the packet the error is about.

@@ -13,8 +13,8 @@ TEST_F(Udp, prefers_the_socket_bound_to_the_very_address) {
   MUST(b.add_address(ib, prefix("10.0.0.3/24")));
   int any = 0, one = 0;
   auto general = MUST(b.open_udp({.port = 9}, [&](const UdpDatagram&) { ++any; }));
-  auto special = MUST(b.open_udp({.address = ip("10.0.0.3"), .port = 9},
-                                 [&](const UdpDatagram&) { ++one; }));
+  auto special =
+      MUST(b.open_udp({.address = ip("10.0.0.3"), .port = 9}, [&](const UdpDatagram&) { ++one; }));
   auto client = MUST(a.open_udp({}, ignore));
   MUST(client->send(ip("10.0.0.2"), 9, Octets(1)));
   MUST(client->send(ip("10.0.0.3"), 9, Octets(1)));
@@ -87,8 +87,8 @@ TEST_F(Udp, carries_the_congestion_mark_and_checks_sums) {
   deliver();  // Without a checksum.
   EXPECT_EQ(received, 1);
   EXPECT_EQ(ecn, 3);
-  net::InternetSum sum = net::pseudo_header(net::Ip4::of(10, 0, 0, 1), net::Ip4::of(10, 0, 0, 2), 17,
-                                            static_cast<uint32_t>(datagram.size()));
+  net::InternetSum sum = net::pseudo_header(net::Ip4::of(10, 0, 0, 1), net::Ip4::of(10, 0, 0, 2),
+                                            17, static_cast<uint32_t>(datagram.size()));
   sum.add(datagram);
   net::store16(datagram.data() + 6, sum.checksum());
   deliver();

@@ -106,7 +106,8 @@ Result<void> Vnet::detach(uint16_t index) {
   stack_->nd->flush(index);
   stack_->sysctl.remove("net.link.generic.ifdata." + entry.name);
   entry.device->attach(nullptr);
-  stack_->graph.run();  // What waited for neighbours is answered while its interface is still known.
+  stack_->graph
+      .run();  // What waited for neighbours is answered while its interface is still known.
   stack_->interfaces.detach(index);
   return {};
 }
@@ -140,7 +141,9 @@ Result<void> Vnet::remove_address(uint16_t index, const IpAddress& address) {
   return {};
 }
 
-const InterfaceTable& Vnet::interfaces() const { return stack_->interfaces; }
+const InterfaceTable& Vnet::interfaces() const {
+  return stack_->interfaces;
+}
 
 // --- routes and neighbours ---
 
@@ -169,7 +172,8 @@ Result<void> Vnet::add_route(const Prefix& prefix, const IpAddress& next_hop, ui
   if (interface == 0) {
     const AdjacencyIndex link = stack_->fib(next_hop.family).lookup(next_hop);
     const Adjacency& a = stack_->adjacencies[link];
-    const bool is_neighbour = a.kind == AdjacencyKind::Incomplete || a.kind == AdjacencyKind::Rewrite;
+    const bool is_neighbour =
+        a.kind == AdjacencyKind::Incomplete || a.kind == AdjacencyKind::Rewrite;
     if (a.kind == AdjacencyKind::Glean ||
         (is_neighbour && stack_->adjacencies.next_hop(link) == next_hop)) {
       interface = a.interface;
@@ -277,12 +281,24 @@ bool Vnet::is_local(const IpAddress& address) const {
   const AdjacencyIndex a = stack_->fib(address.family).lookup(address);
   return a == kLocal || stack_->is_local(address);
 }
-net::PacketPool& Vnet::pool() { return stack_->pool; }
-Loop& Vnet::loop() { return stack_->loop; }
-SysctlTree& Vnet::sysctl() { return stack_->sysctl; }
-Random& Vnet::random() { return stack_->random; }
-graph::Graph& Vnet::graph() { return stack_->graph; }
-const graph::Graph& Vnet::graph() const { return stack_->graph; }
+net::PacketPool& Vnet::pool() {
+  return stack_->pool;
+}
+Loop& Vnet::loop() {
+  return stack_->loop;
+}
+SysctlTree& Vnet::sysctl() {
+  return stack_->sysctl;
+}
+Random& Vnet::random() {
+  return stack_->random;
+}
+graph::Graph& Vnet::graph() {
+  return stack_->graph;
+}
+const graph::Graph& Vnet::graph() const {
+  return stack_->graph;
+}
 
 // --- books ---
 
@@ -305,8 +321,8 @@ void Vnet::publish_counters() {
 void Vnet::publish_interface(const InterfaceEntry& entry) {
   const net::InterfaceCounters& c = entry.device->counters();
   auto add = [&](const char* name, const uint64_t& counter, const char* what, const char* unit) {
-    stack_->sysctl.add_counter(
-        fmt::format("net.link.generic.ifdata.{}.{}", entry.name, name), &counter, what, unit);
+    stack_->sysctl.add_counter(fmt::format("net.link.generic.ifdata.{}.{}", entry.name, name),
+                               &counter, what, unit);
   };
   add("rx_packets", c.rx_packets, "packets received", "packets");
   add("rx_bytes", c.rx_bytes, "bytes received", "bytes");

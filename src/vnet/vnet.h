@@ -1,9 +1,10 @@
 // A vnet: one network stack instance, as a graph of nodes.
 //
-// A host, a router and (with other nodes) a bridge are vnets that differ in what is set. Interfaces are attached to
-// it; packets they receive enter at ethernet-input, packets this host makes enter at ip4-lookup or ip6-lookup, and
-// both leave through interface-output. Transport protocols register for a protocol number and get vectors of whole,
-// validated packets. All of it is single-threaded, allocates nothing per packet, and reads no clock but the loop's.
+// A host, a router and (with other nodes) a bridge are vnets that differ in what is set. Interfaces
+// are attached to it; packets they receive enter at ethernet-input, packets this host makes enter
+// at ip4-lookup or ip6-lookup, and both leave through interface-output. Transport protocols
+// register for a protocol number and get vectors of whole, validated packets. All of it is
+// single-threaded, allocates nothing per packet, and reads no clock but the loop's.
 //
 //   Vnet a({.name = "a"}, loop, pool, random.fork("a"));
 //   const uint16_t index = MUST(a.attach(interface));
@@ -11,10 +12,10 @@
 //   MUST(a.add_route(MUST(net::parse_prefix("0.0.0.0/0")), net::Ip4::of(10, 0, 0, 254)));
 //   a.register_protocol(net::kProtocolTcp, &tcp);
 //
-// Ownership: the loop, the pool, attached interfaces and registered protocols must outlive the vnet, or be
-// detached or unregistered before they go. Sockets and pings go before the vnet.
-// Books: every node's counters are in graph(), as tables in vnet/show.h and graph/show.h, and as read-only leaves
-// in sysctl(): net.graph.NODE.COUNTER and net.link.generic.ifdata.INTERFACE.COUNTER.
+// Ownership: the loop, the pool, attached interfaces and registered protocols must outlive the
+// vnet, or be detached or unregistered before they go. Sockets and pings go before the vnet. Books:
+// every node's counters are in graph(), as tables in vnet/show.h and graph/show.h, and as read-only
+// leaves in sysctl(): net.graph.NODE.COUNTER and net.link.generic.ifdata.INTERFACE.COUNTER.
 #pragma once
 
 #include <memory>
@@ -41,7 +42,8 @@ class Vnet final : public net::IpService, private net::FrameSink {
   // A route that a person gave.
   struct StaticRoute {
     net::Prefix prefix;
-    net::IpAddress next_hop;   // Unspecified: directly on the interface, or dropped when `interface` is 0.
+    net::IpAddress
+        next_hop;  // Unspecified: directly on the interface, or dropped when `interface` is 0.
     uint16_t interface = 0;
   };
 
@@ -51,22 +53,24 @@ class Vnet final : public net::IpService, private net::FrameSink {
   const std::string& name() const { return config_.name; }
 
   // --- interfaces ---
-  // The index the interface has here. It gets a link-local address, unless net.inet6.ip6.auto_linklocal is 0.
-  // Errors: its name is in use.
+  // The index the interface has here. It gets a link-local address, unless
+  // net.inet6.ip6.auto_linklocal is 0. Errors: its name is in use.
   Result<uint16_t> attach(net::Interface& interface);
   // Its addresses, routes and neighbours go with it.
   Result<void> detach(uint16_t index);
   Result<void> set_up(uint16_t index, bool up);
   // Of the interface and of every way through it. Errors: no such interface, out of 68..65535.
   Result<void> set_mtu(uint16_t index, uint32_t mtu);
-  // An address and the prefix its link has. Errors: no such interface; not a host's address; in use here.
+  // An address and the prefix its link has. Errors: no such interface; not a host's address; in use
+  // here.
   Result<void> add_address(uint16_t index, const net::Prefix& prefix);
   Result<void> remove_address(uint16_t index, const net::IpAddress& address);
   const InterfaceTable& interfaces() const;
 
   // --- routes and neighbours ---
-  // Through a next hop on a connected prefix (or a link-local one, with its interface). Replaces a static route for
-  // the same prefix. Errors: the next hop is not on a connected prefix, of another family, or ours.
+  // Through a next hop on a connected prefix (or a link-local one, with its interface). Replaces a
+  // static route for the same prefix. Errors: the next hop is not on a connected prefix, of another
+  // family, or ours.
   Result<void> add_route(const net::Prefix& prefix, const net::IpAddress& next_hop,
                          uint16_t interface = 0);
   // Drops what matches.
@@ -74,7 +78,8 @@ class Vnet final : public net::IpService, private net::FrameSink {
   Result<void> remove_route(const net::Prefix& prefix);
   const std::vector<StaticRoute>& static_routes() const { return static_routes_; }
   // A neighbour given by hand: never asked, never aged.
-  Result<void> add_neighbour(uint16_t index, const net::IpAddress& address, const net::MacAddress& mac);
+  Result<void> add_neighbour(uint16_t index, const net::IpAddress& address,
+                             const net::MacAddress& mac);
   Result<void> remove_neighbour(uint16_t index, const net::IpAddress& address);
 
   // --- transport ---

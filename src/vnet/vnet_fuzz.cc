@@ -1,8 +1,10 @@
-// A whole vnet fed from bytes: a forwarding host with two interfaces, IPv4 and IPv6 addresses, echo and UDP.
+// A whole vnet fed from bytes: a forwarding host with two interfaces, IPv4 and IPv6 addresses, echo
+// and UDP.
 //
-// The input is a list of records: a control byte, a length byte and that many bytes (times four when asked). A record
-// is a frame that arrives, or time that passes. What must hold: nothing crashes; whatever leaves is a sound packet;
-// tables and queues keep to their bounds; and when all is over and every timer has run, every packet has come back.
+// The input is a list of records: a control byte, a length byte and that many bytes (times four
+// when asked). A record is a frame that arrives, or time that passes. What must hold: nothing
+// crashes; whatever leaves is a sound packet; tables and queues keep to their bounds; and when all
+// is over and every timer has run, every packet has come back.
 #include <cstdint>
 #include <span>
 
@@ -126,9 +128,11 @@ struct Target {
   SoundnessTap tap;
   Sink sink;
   net::Cable left{{.name = "left", .mac = net::MacAddress::local(1)},
-                  {.name = "p", .mac = net::MacAddress::local(2)}, loop};
+                  {.name = "p", .mac = net::MacAddress::local(2)},
+                  loop};
   net::Cable right{{.name = "right", .mac = net::MacAddress::local(3)},
-                   {.name = "q", .mac = net::MacAddress::local(4)}, loop};
+                   {.name = "q", .mac = net::MacAddress::local(4)},
+                   loop};
   Vnet vnet{{.name = "target"}, loop, pool, Random(1)};
   std::unique_ptr<UdpSocket> echo4, echo6;
 };
