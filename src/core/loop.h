@@ -113,7 +113,7 @@ class Loop {
   Instant now_;
   std::vector<Entry> heap_;
   // The timer that fires is disarmed, but its entry stays at the root, before all others, until its
-  // arms a timer, which then takes that place, or touches the heap otherwise, or returns.
+  // action arms a timer, which then takes that place, or touches the heap otherwise, or returns.
   bool root_is_firing_ = false;
   uint64_t next_sequence_ = 0;
   uint64_t events_ = 0;
