@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <netinet/in.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -96,7 +97,9 @@ class JailTest : public testing::Test {
     if (folder_.empty()) return;
     EXPECT_EQ(namespaces(), before_) << "a namespace was left behind";
     std::error_code ignored;
-    if (fs::exists(folder_ + "/run/jails")) EXPECT_TRUE(fs::is_empty(folder_ + "/run/jails"));
+    if (fs::exists(folder_ + "/run/jails")) {
+      EXPECT_TRUE(fs::is_empty(folder_ + "/run/jails"));
+    }
     fs::remove_all(folder_, ignored);
     ::unsetenv("WHEELHOUSE_RUN");
   }

@@ -157,7 +157,7 @@ class Fuzz final : public ConnectionObserver {
       std::copy(raw.begin(), raw.end(), options);
       option_size = static_cast<uint32_t>(raw.size() + 3) / 4 * 4;
     }
-    const uint32_t payload = (shape & 0x80) != 0 ? tape_.word() % 3000 : shape >> 5;
+    const uint32_t payload = (shape & 0x80) != 0 ? tape_.word() % 3000u : uint32_t{shape} >> 5;
     inject(seq, ack, flags, window, {options, option_size}, payload);
   }
 
