@@ -5,7 +5,6 @@
 #include "apps/commands.h"
 #include "apps/parse.h"
 #include "core/virtual_loop.h"
-#include "jail/sysctl.h"
 #include "lab/host.h"
 
 namespace wh::apps {
@@ -92,7 +91,6 @@ int sysctl_main(int argc, char** argv) {
   VirtualLoop loop;
   net::PacketPool pool;
   lab::Host host(loop, pool, "host", Random(1));
-  jail::add_sysctls(host.sysctl());
   if (auto done = show(host.sysctl(), options); !done) {
     fmt::print(stderr, "sysctl: {}\n", done.error().text);
     return kUsage;

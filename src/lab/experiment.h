@@ -85,9 +85,9 @@ class Experiment {
   std::unique_ptr<Loop> loop_;
   Random random_;
   net::PacketPool pool_;
+  std::vector<BuiltLink> links_;  // Outlive the hosts that are attached to them.
   std::map<std::string, std::unique_ptr<Host>> hosts_;
   std::map<std::string, std::unique_ptr<KernelHost>> kernels_;
-  std::vector<BuiltLink> links_;
   std::vector<std::unique_ptr<Flow>> flows_;
   std::map<std::pair<Host*, tcp::Endpoint>, tcp::Listener*> listeners_;
   std::unique_ptr<net::Capture> capture_;

@@ -12,8 +12,6 @@
 #include <vector>
 
 #include "apps/commands.h"
-#include "apps/jail_commands.h"
-#include "apps/kyua_commands.h"
 #include "core/sysctl.h"
 
 namespace {
@@ -27,11 +25,6 @@ struct Command {
 constexpr std::array kCommands = {
     Command{"pace", wh::apps::pace_main,
             "run flows over a path and show what congestion control and pacing do"},
-    Command{"kyua", wh::apps::kyua_main, "run test suites, each case isolated, and report on them"},
-    Command{"jail", wh::apps::jail_main, "make, change and remove hosts made of namespaces"},
-    Command{"jls", wh::apps::jls_main, "list jails"},
-    Command{"jexec", wh::apps::jexec_main, "run a program in a jail"},
-    Command{"ifconfig", wh::apps::ifconfig_main, "make epairs and wire jails with them"},
     Command{"sysctl", wh::apps::sysctl_main, "list and explain the tunables of a network stack"},
 };
 
