@@ -9,6 +9,8 @@ constexpr int kNo = 1;     // The job ran and the answer is no.
 constexpr int kUsage = 2;  // Asked wrongly, or the machine cannot.
 
 int pace_main(int argc, char** argv);
+int router_main(int argc, char** argv);
 int sysctl_main(int argc, char** argv);
+int vppctl_main(int argc, char** argv);
 
 }  // namespace wh::apps

@@ -1,5 +1,7 @@
 #include "host/offload.h"
 
+#include <algorithm>
+
 #include "net/checksum.h"
 #include "net/wire/ethernet.h"
 #include "net/wire/ip4.h"
@@ -49,13 +51,24 @@ std::optional<HeaderLayout> lay_out(std::span<const uint8_t> head) {
   return layout;
 }
 
+void make_headers_contiguous(net::Packet& packet) {
+  // More than this no headers take: two tags, all of IPv4's options and all of TCP's.
+  constexpr uint32_t kMostHeaders = 22 + 60 + 60;
+  // IPv6, or options: the headers are longer than what was read into the head.
+  const uint32_t size = packet.size();
+  if (packet.data()[14] != 0x45) packet.pullup(std::min(kHeadRead + 20, size));
+  const auto layout = lay_out(packet.head());
+  packet.pullup(std::min(layout ? layout->headers_end : kMostHeaders, size));
+}
+
 bool note_offload(const VirtioHeader& header, net::Packet& packet) {
   const bool is_partial = (header.flags & VirtioHeader::kNeedsChecksum) != 0;
   if (is_partial && uint32_t{header.checksum_start} + header.checksum_offset + 2 > packet.size()) {
     return false;
   }
   const int kind = header.gso_type & ~VirtioHeader::kGsoEcn;
-  const bool is_segment = kind == VirtioHeader::kGsoTcp4 || kind == VirtioHeader::kGsoTcp6;
+  const bool is_segment = kind == VirtioHeader::kGsoTcp4 || kind == VirtioHeader::kGsoTcp6 ||
+                          kind == VirtioHeader::kGsoUdp;
   if (kind != VirtioHeader::kNoGso && (!is_segment || header.gso_size == 0)) return false;
   if (is_segment) packet.gso_size = header.gso_size;
   if (is_partial) {
@@ -83,8 +96,13 @@ std::optional<VirtioHeader> describe_offload(const net::Packet& packet) {
     header.checksum_offset = static_cast<uint16_t>(offset);
   }
   if (packet.gso_size != 0) {
-    if (layout->protocol != kTcp) return std::nullopt;
-    header.gso_type = layout->is_v6 ? VirtioHeader::kGsoTcp6 : VirtioHeader::kGsoTcp4;
+    if (layout->protocol == kUdp) {
+      header.gso_type = VirtioHeader::kGsoUdp;
+    } else if (layout->protocol == kTcp) {
+      header.gso_type = layout->is_v6 ? VirtioHeader::kGsoTcp6 : VirtioHeader::kGsoTcp4;
+    } else {
+      return std::nullopt;
+    }
     header.gso_size = packet.gso_size;
     header.header_size = static_cast<uint16_t>(layout->headers_end);
   }

@@ -1,10 +1,12 @@
 // What is left for the other side to do on a packet, as the kernel writes it before each frame of
-// a TAP opened with IFF_VNET_HDR (virtio 1.2 section 5.1.6; linux/virtio_net.h is not C++).
+// a TAP opened with IFF_VNET_HDR or a packet socket with PACKET_VNET_HDR (virtio 1.2 section 5.1.6;
+// linux/virtio_net.h is not C++).
 //
 //   Packet                          virtio header
 //   Checksum::Needed          <->   NEEDS_CSUM, and where the checksum begins and is stored
 //   Checksum::Verified        <->   DATA_VALID
 //   gso_size, a TCP segment   <->   GSO_TCPV4 or GSO_TCPV6, gso_size, size of all headers
+//   gso_size, UDP datagrams   <->   GSO_UDP_L4, the same
 //
 // Both sides leave the pseudo-header's sum in the checksum field of a packet that is Needed. So a
 // 64 KiB segment crosses the border in one system call, and is summed and cut by whoever does it
@@ -21,8 +23,8 @@ namespace wh::host {
 
 // struct virtio_net_hdr; numbers in the machine's own byte order.
 struct VirtioHeader {
-  static constexpr uint8_t kNeedsChecksum = 1, kDataValid = 2;      // flags
-  static constexpr uint8_t kNoGso = 0, kGsoTcp4 = 1, kGsoTcp6 = 4;  // gso_type
+  static constexpr uint8_t kNeedsChecksum = 1, kDataValid = 2;                   // flags
+  static constexpr uint8_t kNoGso = 0, kGsoTcp4 = 1, kGsoTcp6 = 4, kGsoUdp = 5;  // gso_type
   static constexpr uint8_t kGsoEcn = 0x80;  // With either: the first part alone may carry CWR.
   uint8_t flags = 0;
   uint8_t gso_type = kNoGso;
@@ -44,6 +46,14 @@ struct HeaderLayout {
 // Looks at structure only: enough to know how many bytes are headers, not whether they are right.
 // Nothing for what is not IP, is a later fragment, or does not have its headers in `head`.
 std::optional<HeaderLayout> lay_out(std::span<const uint8_t> head);
+
+// A device reads a frame's first kHeadRead bytes into a packet's head (Ethernet, IPv4 and TCP with
+// a timestamp: the headers of nearly every long frame, and no more, so that the payload begins
+// where its chunk does), and a frame of at most kShortFrame bytes whole.
+constexpr uint32_t kHeadRead = 66;
+constexpr uint32_t kShortFrame = net::Packet::kHeadCapacity - net::Packet::kHeadroom;
+// Moves the rest of longer headers into the head. REQUIRES: at least kHeadRead bytes are there.
+void make_headers_contiguous(net::Packet& packet);
 
 // Notes on the packet what the header says. False, and nothing is noted, when it makes no sense: a
 // place beyond the packet's end, a kind of segment that was not asked for, a size of zero.

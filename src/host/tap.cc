@@ -17,13 +17,6 @@
 namespace wh::host {
 namespace {
 
-// Ethernet, IPv4 and TCP with a timestamp: the headers of nearly every long frame, and no more, so
-// that the payload begins where the chunk does.
-constexpr uint32_t kHeadRead = 66;
-// A frame that fits in a packet's head is moved there whole.
-constexpr uint32_t kShortFrame = net::Packet::kHeadCapacity - net::Packet::kHeadroom;
-// More than this no headers take: two tags, all of IPv4's options and all of TCP's.
-constexpr uint32_t kMostHeaders = 22 + 60 + 60;
 constexpr uint32_t kLargestSegment = 65536;
 // Chunks kept for reuse: 8 MiB of frames of an MTU of 1500, 16 MiB of segments.
 constexpr size_t kKeepSmall = 4096, kKeepLarge = 256;
@@ -167,10 +160,7 @@ void TapInterface::place(net::Packet& packet, uint32_t size) {
   const uint32_t in_small = std::min(rest, small_pool_.capacity());
   packet.append(net::Slice{std::move(small_), 0, in_small});
   if (rest > in_small) packet.append(net::Slice{std::move(large_), 0, rest - in_small});
-  // IPv6, or options: the headers are longer than what was read into the head.
-  if (packet.data()[14] != 0x45) packet.pullup(kHeadRead + 20);
-  const auto layout = lay_out(packet.head());
-  packet.pullup(std::min(layout ? layout->headers_end : kMostHeaders, size));
+  make_headers_contiguous(packet);
 }
 
 // --- to the kernel ---

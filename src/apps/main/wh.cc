@@ -25,6 +25,8 @@ struct Command {
 constexpr std::array kCommands = {
     Command{"pace", wh::apps::pace_main,
             "run flows over a path and show what congestion control and pacing do"},
+    Command{"router", wh::apps::router_main, "the vector router, with VPP's commands"},
+    Command{"vppctl", wh::apps::vppctl_main, "give a running router commands"},
     Command{"sysctl", wh::apps::sysctl_main, "list and explain the tunables of a network stack"},
 };
 

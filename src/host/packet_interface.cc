@@ -1,0 +1,341 @@
+#include "host/packet_interface.h"
+
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+
+#include "host/offload.h"
+#include "host/system.h"
+#include "net/wire/wire.h"
+
+namespace wh::host {
+namespace {
+
+constexpr uint32_t kLargestSegment = 65536;
+constexpr size_t kKeepSmall = 1024, kKeepLarge = 64;  // Chunks kept: 1.5 and 4 MiB.
+constexpr uint32_t kBlockSize = 1 << 16;              // Of the ring: the kernel allocates these.
+// Before the frame in a slot: its header, the link address, the virtio header, and alignment.
+constexpr uint32_t kBeforeFrame = 128;
+constexpr int kSocketBuffer = 8 << 20;  // Uncut segments that wait, in either direction.
+constexpr uint32_t kMaxGso = 65535 - 60 - 60;
+
+template <class Value>
+Result<void> set_option(int fd, int level, int option, const Value& value,
+                        std::string_view attempt) {
+  if (::setsockopt(fd, level, option, &value, sizeof value) != 0) return os_error("{}", attempt);
+  return {};
+}
+
+uint32_t slot_size(uint32_t mtu) {
+  return std::bit_ceil(mtu + DeviceInterface::kLinkHeader + kBeforeFrame);
+}
+
+tpacket_req ring_request(uint32_t size, uint32_t slots) {
+  tpacket_req request{};
+  request.tp_frame_size = size;
+  request.tp_block_size = std::max(kBlockSize, size);
+  const uint32_t per_block = request.tp_block_size / size;
+  request.tp_block_nr = (slots + per_block - 1) / per_block;
+  request.tp_frame_nr = request.tp_block_nr * per_block;
+  return request;
+}
+
+// A packet socket bound to the link, with its ring set up but not mapped. The order matters: the
+// ring's layout depends on the options before it, and nothing arrives until it is bound.
+Result<Fd> open_socket(const LinkInfo& link, uint32_t slots) {
+  Fd fd(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return os_error("open a packet socket for {}", link.name);
+  const std::string what = fmt::format("set up the packet socket of {}", link.name);
+  auto set = [&](int option, auto value) {
+    return set_option(fd.raw(), SOL_PACKET, option, value, what);
+  };
+  TRY_VOID(set(PACKET_VERSION, int{TPACKET_V2}));
+  TRY_VOID(set(PACKET_VNET_HDR, 1));
+  TRY_VOID(set(PACKET_IGNORE_OUTGOING, 1));
+  TRY_VOID(set(PACKET_COPY_THRESH, 1));  // What is too long for a slot waits in the socket.
+  TRY_VOID(set(PACKET_RX_RING, ring_request(slot_size(link.mtu), slots)));
+  // Beyond the system's limit where that is allowed, and up to it elsewhere.
+  for (const auto& [forced, plain] :
+       {std::pair(SO_SNDBUFFORCE, SO_SNDBUF), std::pair(SO_RCVBUFFORCE, SO_RCVBUF)}) {
+    if (!set_option(fd.raw(), SOL_SOCKET, forced, kSocketBuffer, what)) {
+      TRY_VOID(set_option(fd.raw(), SOL_SOCKET, plain, kSocketBuffer, what));
+    }
+  }
+  packet_mreq promiscuous{};
+  promiscuous.mr_ifindex = static_cast<int>(link.index);
+  promiscuous.mr_type = PACKET_MR_PROMISC;
+  TRY_VOID(set(PACKET_ADD_MEMBERSHIP, promiscuous));
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = __builtin_bswap16(ETH_P_ALL);
+  address.sll_ifindex = static_cast<int>(link.index);
+  // Sound: bind(2) takes any socket address by its common beginning.
+  if (::bind(fd.raw(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return os_error("bind a packet socket to {}", link.name);
+  }
+  return fd;
+}
+
+net::MacAddress own_mac(const net::MacAddress& link) {
+  net::MacAddress mac = link;
+  mac.bytes[0] = 0x02;
+  mac.bytes[1] = 0xfe;
+  return mac;
+}
+
+}  // namespace
+
+// --- the ring ---
+
+PacketInterface::Ring::~Ring() {
+  ::munmap(memory_, size_t{slot_size_} * slots_);
+}
+
+tpacket2_hdr* PacketInterface::Ring::filled() const {
+  // Sound: the kernel lays a tpacket2_hdr at the beginning of each slot.
+  auto* slot = reinterpret_cast<tpacket2_hdr*>(memory_ + size_t{next_} * slot_size_);
+  const uint32_t status = std::atomic_ref(slot->tp_status).load(std::memory_order_acquire);
+  return (status & TP_STATUS_USER) != 0 ? slot : nullptr;
+}
+
+void PacketInterface::Ring::give_back(tpacket2_hdr* slot) {
+  std::atomic_ref(slot->tp_status).store(TP_STATUS_KERNEL, std::memory_order_release);
+  next_ = next_ + 1 == slots_ ? 0 : next_ + 1;
+}
+
+// --- opening ---
+
+Result<std::unique_ptr<PacketInterface>> PacketInterface::open(Options options, RealLoop& loop,
+                                                               net::PacketPool& pool) {
+  Rtnetlink kernel = TRY(Rtnetlink::open());
+  LinkInfo link = TRY(kernel.link(options.link));
+  Fd fd = TRY(open_socket(link, options.slots));
+  TRY_VOID(kernel.set_up(options.link));
+  return adopt(std::move(fd), std::move(options), std::move(link), loop, pool);
+}
+
+Result<std::unique_ptr<PacketInterface>> PacketInterface::open(Options options, const Netns& space,
+                                                               RealLoop& loop,
+                                                               net::PacketPool& pool) {
+  Rtnetlink kernel = TRY(space.netlink());
+  LinkInfo link = TRY(kernel.link(options.link));
+  Fd fd = TRY(space.open([&] { return open_socket(link, options.slots); }));
+  TRY_VOID(kernel.set_up(options.link));
+  return adopt(std::move(fd), std::move(options), std::move(link), loop, pool);
+}
+
+Result<std::unique_ptr<PacketInterface>> PacketInterface::adopt(Fd fd, Options options,
+                                                                LinkInfo link, RealLoop& loop,
+                                                                net::PacketPool& pool) {
+  const tpacket_req request = ring_request(slot_size(link.mtu), options.slots);
+  const size_t size = size_t{request.tp_frame_size} * request.tp_frame_nr;
+  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.raw(), 0);
+  if (memory == MAP_FAILED) return os_error("map the ring of {}", link.name);
+  auto ring = std::make_unique<Ring>(static_cast<uint8_t*>(memory), request.tp_frame_size,
+                                     request.tp_frame_nr);
+  Config config{.name = options.name.empty() ? link.name : options.name,
+                .mac = options.mac == net::MacAddress{} ? own_mac(link.mac) : options.mac,
+                .mtu = link.mtu,
+                .checksum_offload = true,
+                .max_gso = kMaxGso};
+  std::unique_ptr<PacketInterface> made(new PacketInterface(
+      std::move(fd), std::move(config), options.queue_limit, std::move(ring), loop, pool));
+  TRY_VOID(made->start());
+  return made;
+}
+
+PacketInterface::PacketInterface(Fd fd, Config config, size_t queue_limit,
+                                 std::unique_ptr<Ring> ring, RealLoop& loop, net::PacketPool& pool)
+    : DeviceInterface(std::move(fd), std::move(config), queue_limit, loop),
+      pool_(pool),
+      ring_(std::move(ring)),
+      small_pool_(ring_->slot_size(), kKeepSmall),
+      large_pool_(kLargestSegment + kLinkHeader, kKeepLarge) {}
+
+PacketInterface::~PacketInterface() = default;
+
+// --- from the kernel ---
+
+Progress PacketInterface::read_frames() {
+  net::Frame frame;
+  uint32_t slots = 0, bytes = 0;
+  for (; slots < net::Frame::kCapacity && bytes < kBatchBytes; ++slots) {
+    tpacket2_hdr* slot = ring_->filled();
+    if (slot == nullptr) break;
+    if ((slot->tp_status & TP_STATUS_LOSING) != 0) count_lost();
+    if (net::PacketPtr packet = read_slot(*slot)) {
+      bytes += packet->size();
+      frame.push(std::move(packet));
+    }
+    ring_->give_back(slot);
+  }
+  if (slots == 0) return note_error();
+  if (!frame.empty()) {
+    ++device().rx_wakes;
+    receive(std::move(frame));
+  }
+  return Progress::Some;
+}
+
+net::PacketPtr PacketInterface::read_slot(tpacket2_hdr& slot) {
+  net::PacketPtr packet = pool_.allocate();
+  const bool is_queued = (slot.tp_status & TP_STATUS_COPY) != 0;
+  if (packet == nullptr) {
+    ++device().rx_no_packet;
+    uint8_t byte;
+    if (is_queued) ::recv(fd(), &byte, 1, MSG_DONTWAIT | MSG_TRUNC);  // Forgets the whole of it.
+    return nullptr;
+  }
+  if (is_queued) {
+    if (!read_queued(*packet)) return nullptr;
+  } else if (slot.tp_len > slot.tp_snaplen) {
+    ++device().rx_too_long;  // The socket's queue was full, too.
+    return nullptr;
+  } else {
+    const uint8_t* bytes = reinterpret_cast<const uint8_t*>(&slot) + slot.tp_mac;
+    VirtioHeader header;
+    std::memcpy(&header, bytes - sizeof header, sizeof header);
+    copy_slot(*packet, {bytes, slot.tp_snaplen});
+    if (!note_offload(header, *packet)) {
+      ++device().rx_bad_header;
+      return nullptr;
+    }
+  }
+  if ((slot.tp_status & TP_STATUS_VLAN_VALID) != 0) restore_tag(*packet, slot);
+  if (packet->gso_size == 0 && packet->size() > mtu() + kLinkHeader) {
+    ++device().rx_too_long;
+    return nullptr;
+  }
+  return packet;
+}
+
+// The frame that is too long for a slot: first in the socket's queue.
+bool PacketInterface::read_queued(net::Packet& packet) {
+  net::ChunkRef chunk = large_pool_.allocate();
+  VirtioHeader header;
+  std::array<iovec, 3> parts{{{&header, sizeof header},
+                              {packet.append(kHeadRead), kHeadRead},
+                              {chunk->bytes(), chunk->capacity()}}};
+  const ssize_t n = uninterrupted([&] { return ::readv(fd(), parts.data(), parts.size()); });
+  if (n < static_cast<ssize_t>(sizeof header + kHeadRead)) {
+    ++device().rx_too_long;
+    return false;
+  }
+  const auto rest = static_cast<uint32_t>(n) - static_cast<uint32_t>(sizeof header) - kHeadRead;
+  if (rest == chunk->capacity()) {
+    ++device().rx_too_long;  // More than any IPv4 segment: it was cut short.
+    return false;
+  }
+  packet.append(net::Slice{std::move(chunk), 0, rest});
+  make_headers_contiguous(packet);
+  if (note_offload(header, packet)) return true;
+  ++device().rx_bad_header;
+  return false;
+}
+
+void PacketInterface::copy_slot(net::Packet& packet, std::span<const uint8_t> frame) {
+  const size_t in_head = frame.size() <= kShortFrame ? frame.size() : kHeadRead;
+  std::memcpy(packet.append(static_cast<uint32_t>(in_head)), frame.data(), in_head);
+  if (in_head == frame.size()) return;
+  const auto rest = static_cast<uint32_t>(frame.size() - in_head);
+  net::ChunkRef chunk = small_pool_.allocate();
+  std::memcpy(chunk->bytes(), frame.data() + in_head, rest);
+  packet.append(net::Slice{std::move(chunk), 0, rest});
+  make_headers_contiguous(packet);
+}
+
+void PacketInterface::restore_tag(net::Packet& packet, const tpacket2_hdr& slot) {
+  constexpr uint32_t kAddresses = 12, kTag = 4;
+  if (packet.head_size() < kAddresses) return;
+  const bool says_kind = (slot.tp_status & TP_STATUS_VLAN_TPID_VALID) != 0;
+  uint8_t* front = packet.push(kTag);
+  std::memmove(front, front + kTag, kAddresses);
+  net::store16(front + kAddresses, says_kind ? slot.tp_vlan_tpid : uint16_t{ETH_P_8021Q});
+  net::store16(front + kAddresses + 2, slot.tp_vlan_tci);
+}
+
+void PacketInterface::count_lost() {
+  tpacket_stats statistics{};
+  socklen_t size = sizeof statistics;
+  // The kernel counts from zero after each question.
+  if (::getsockopt(fd(), SOL_PACKET, PACKET_STATISTICS, &statistics, &size) == 0) {
+    device().rx_ring_full += statistics.tp_drops;
+  }
+}
+
+// Woken with nothing to read: the link went down, which may pass, or it was removed.
+Progress PacketInterface::note_error() {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error == 0) {
+    return Progress::None;
+  }
+  sockaddr_ll address{};
+  size = sizeof address;
+  // Sound: as bind(2). A link that was removed leaves the index -1 behind.
+  const int known = ::getsockname(fd(), reinterpret_cast<sockaddr*>(&address), &size);
+  if (known != 0 || address.sll_ifindex <= 0) close();
+  return Progress::Some;
+}
+
+// --- to the kernel ---
+
+size_t PacketInterface::write_frames(std::span<net::Packet* const> packets) {
+  constexpr size_t kParts = 4;  // A virtio header, the head and two slices.
+  std::array<VirtioHeader, kBatch> headers;
+  std::array<std::array<iovec, kParts>, kBatch> parts;
+  std::array<mmsghdr, kBatch> messages;
+  size_t done = 0;
+  while (done < packets.size()) {
+    size_t count = 0, looked_at = done;
+    for (; looked_at < packets.size() && count < kBatch; ++looked_at) {
+      net::Packet& packet = *packets[looked_at];
+      const auto header = describe_offload(packet);
+      if (!header) {
+        // What came before it goes first, so that `done` stays the number of the first ones.
+        if (count > 0) break;
+        drop(device().tx_cannot);
+        done = looked_at + 1;
+        continue;
+      }
+      headers[count] = *header;
+      auto& vector = parts[count];
+      vector[0] = {&headers[count], sizeof(VirtioHeader)};
+      size_t used = 1;
+      // Sound: sendmmsg(2) reads what iovec points to, though the type lets it write.
+      packet.for_each_run(0, [&](std::span<const uint8_t> run) {
+        if (!run.empty()) vector[used++] = {const_cast<uint8_t*>(run.data()), run.size()};
+      });
+      messages[count] = {};
+      messages[count].msg_hdr.msg_iov = vector.data();
+      messages[count++].msg_hdr.msg_iovlen = used;
+    }
+    if (count == 0) break;
+    const int sent = uninterrupted(
+        [&] { return ::sendmmsg(fd(), messages.data(), static_cast<unsigned>(count), 0); });
+    if (sent >= 0) {
+      done += static_cast<size_t>(sent);
+    } else if (write_failed()) {
+      ++done;  // The first of them was refused for good.
+    } else {
+      break;
+    }
+  }
+  return done;
+}
+
+// True when the packet that could not be sent never will be, and was counted.
+bool PacketInterface::write_failed() {
+  if (errno == EAGAIN) return false;
+  drop(errno == ENOBUFS ? device().tx_queue_full : device().tx_refused);
+  return true;
+}
+
+}  // namespace wh::host

@@ -1,0 +1,90 @@
+// An interface of the Linux kernel, taken over through a packet socket (AF_PACKET, packet(7)).
+//
+//   eth0, veth0 ... --- kernel: copy into a slot ---> ring ---> PacketInterface --- Interface ---
+//   vnet
+//                  <--- kernel: copy out ------- sendmmsg(2) ---'
+//
+// Received frames lie in a ring shared with the kernel (TPACKET_V2: a frame is ours as soon as it
+// is there, without the kernel waiting for a block to fill). A slot holds a frame of the link's
+// MTU. A longer one, a TCP or UDP segment that was not cut yet, leaves its beginning in the slot
+// and waits whole in the socket's queue, from where one recvmsg(2) takes it; so the ring stays
+// small however long segments are. Output goes out in vectors, one system call each.
+//
+// Before each frame stands a virtio header (PACKET_VNET_HDR): open checksums and uncut segments
+// pass in both directions and are completed by the kernel if the device does not. Whatever is
+// switched on or off at the device or its peer, the frames that leave are right.
+//
+// The kernel's own stack still sees what arrives. The link is made promiscuous and this side has a
+// MAC address of its own, so the kernel takes no packet for its own and answers nothing. A VLAN tag
+// that the device took off is put back.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "host/device_interface.h"
+#include "host/netns.h"
+#include "net/chunk_pool.h"
+
+struct tpacket2_hdr;
+
+namespace wh::host {
+
+class PacketInterface final : public DeviceInterface {
+ public:
+  struct Options {
+    std::string link;       // The kernel's interface.
+    std::string name = {};  // Of this interface; "": the link's.
+    // Of this side; all zero: made of the link's own, locally administered, and always the same.
+    net::MacAddress mac = {};
+    uint32_t slots = 1024;  // Of the ring, at most 65536.
+    size_t queue_limit = 512;
+  };
+
+  // Takes the link over and sets it up. REQUIRES: loop and pool outlive it.
+  // Errors: no such link, no right to (CAP_NET_RAW), no memory for the ring.
+  static Result<std::unique_ptr<PacketInterface>> open(Options options, RealLoop& loop,
+                                                       net::PacketPool& pool);
+  // The same for a link in another namespace.
+  static Result<std::unique_ptr<PacketInterface>> open(Options options, const Netns& space,
+                                                       RealLoop& loop, net::PacketPool& pool);
+  ~PacketInterface() override;
+
+ private:
+  class Ring {
+   public:
+    Ring(uint8_t* memory, uint32_t slot_size, uint32_t slots)
+        : memory_(memory), slot_size_(slot_size), slots_(slots) {}
+    Ring(const Ring&) = delete;
+    Ring& operator=(const Ring&) = delete;
+    ~Ring();
+    // The next slot if the kernel has filled it, else null.
+    tpacket2_hdr* filled() const;
+    void give_back(tpacket2_hdr* slot);
+    uint32_t slot_size() const { return slot_size_; }
+
+   private:
+    uint8_t* memory_;
+    uint32_t slot_size_, slots_, next_ = 0;
+  };
+
+  static Result<std::unique_ptr<PacketInterface>> adopt(Fd fd, Options options, LinkInfo link,
+                                                        RealLoop& loop, net::PacketPool& pool);
+  PacketInterface(Fd fd, Config config, size_t queue_limit, std::unique_ptr<Ring> ring,
+                  RealLoop& loop, net::PacketPool& pool);
+  Progress read_frames() override;
+  size_t write_frames(std::span<net::Packet* const> packets) override;
+  net::PacketPtr read_slot(tpacket2_hdr& slot);
+  bool read_queued(net::Packet& packet);
+  void copy_slot(net::Packet& packet, std::span<const uint8_t> frame);
+  void restore_tag(net::Packet& packet, const tpacket2_hdr& slot);
+  void count_lost();
+  Progress note_error();
+  bool write_failed();
+
+  net::PacketPool& pool_;
+  std::unique_ptr<Ring> ring_;
+  net::ChunkPool small_pool_, large_pool_;
+};
+
+}  // namespace wh::host

@@ -1,0 +1,194 @@
+#include "host/stream.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "host/system.h"
+
+namespace wh::host {
+
+Stream::Stream(Fd fd, RealLoop& loop, Actions actions, std::string name)
+    : fd_(std::move(fd)),
+      actions_(std::move(actions)),
+      watch_(
+          loop, std::move(name), [this] { return read(); }, [this] { return flush(); }) {}
+
+Stream::~Stream() {
+  watch_.unwatch();
+}
+
+Result<void> Stream::start() {
+  TRY_VOID(set_nonblocking(fd_.raw()));
+  return watch_.watch(fd_.raw());
+}
+
+void Stream::update_interest() {
+  if (!watch_.is_watching()) return;
+  const bool reads = is_reading_ && !is_ending_, writes = !queue_.empty();
+  watch_.set_interest(reads && writes ? Interest::ReadWrite
+                      : reads         ? Interest::Read
+                      : writes        ? Interest::Write
+                                      : Interest::None);
+}
+
+void Stream::set_reading(bool reading) {
+  is_reading_ = reading;
+  update_interest();
+}
+
+void Stream::write(std::string_view bytes) {
+  if (!is_open() || is_ending_) return;
+  if (queue_.size() + bytes.size() > kMostQueued) {
+    is_ending_ = true;
+    queue_.clear();
+  } else {
+    queue_ += bytes;
+  }
+  // At most one attempt now; the rest when the other side has room. Ending waits for the loop, so
+  // that nobody loses the stream within write().
+  if (queue_.size() == bytes.size() && !bytes.empty()) {
+    const ssize_t n = uninterrupted(
+        [&] { return ::send(fd_.raw(), queue_.data(), queue_.size(), MSG_NOSIGNAL); });
+    if (n > 0) queue_.erase(0, static_cast<size_t>(n));
+  }
+  update_interest();
+}
+
+void Stream::close_when_written() {
+  is_ending_ = true;
+  // Writable at once when nothing waits: flush() then ends it.
+  if (is_open()) watch_.set_interest(Interest::Write);
+}
+
+Progress Stream::flush() {
+  if (!queue_.empty()) {
+    const ssize_t n = uninterrupted(
+        [&] { return ::send(fd_.raw(), queue_.data(), queue_.size(), MSG_NOSIGNAL); });
+    if (n < 0 && errno == EAGAIN) return Progress::None;
+    if (n < 0) {
+      end();
+      return Progress::Some;
+    }
+    queue_.erase(0, static_cast<size_t>(n));
+  }
+  if (queue_.empty() && is_ending_) {
+    end();
+  } else {
+    update_interest();
+  }
+  return Progress::Some;
+}
+
+Progress Stream::read() {
+  std::array<char, 16384> bytes;
+  const ssize_t n = uninterrupted([&] { return ::recv(fd_.raw(), bytes.data(), bytes.size(), 0); });
+  if (n < 0 && errno == EAGAIN) return Progress::None;
+  if (n <= 0) {
+    end();
+    return Progress::Some;
+  }
+  actions_.on_bytes({bytes.data(), static_cast<size_t>(n)});
+  return Progress::Some;
+}
+
+void Stream::end() {
+  watch_.unwatch();
+  // Held here, so that it survives the stream.
+  const auto on_close = std::move(actions_.on_close);
+  if (on_close) on_close();
+}
+
+// --- listeners ---
+
+namespace {
+
+Result<sockaddr_un> unix_address(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    return fail("socket path '{}': accepted: 1 to {} characters", path,
+                sizeof address.sun_path - 1);
+  }
+  path.copy(address.sun_path, path.size());
+  return address;
+}
+
+// Sound: socket calls take any address by its common beginning.
+template <class Address>
+const sockaddr* as_sockaddr(const Address& address) {
+  return reinterpret_cast<const sockaddr*>(&address);
+}
+
+}  // namespace
+
+Listener::Listener(Fd fd, std::string path, uint16_t port, RealLoop& loop,
+                   std::function<void(Fd)> on_accept)
+    : fd_(std::move(fd)),
+      path_(std::move(path)),
+      port_(port),
+      on_accept_(std::move(on_accept)),
+      watch_(loop, "listener", [this] {
+        Fd made(::accept4(fd_.raw(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        // Whoever knocked may be gone again, which is progress as well.
+        if (made) on_accept_(std::move(made));
+        return Progress::Some;
+      }) {}
+
+Listener::~Listener() {
+  watch_.unwatch();
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+Result<std::unique_ptr<Listener>> Listener::open_unix(const std::string& path, RealLoop& loop,
+                                                      std::function<void(Fd)> on_accept) {
+  const sockaddr_un address = TRY(unix_address(path));
+  if (auto other = connect_unix(path)) return fail("socket {}: somebody listens there", path);
+  struct stat left {};
+  if (::lstat(path.c_str(), &left) == 0) {
+    if (!S_ISSOCK(left.st_mode)) return fail("socket {}: a file that is no socket is there", path);
+    ::unlink(path.c_str());
+  }
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd || ::bind(fd.raw(), as_sockaddr(address), sizeof address) != 0 ||
+      ::listen(fd.raw(), 16) != 0) {
+    return os_error("listen on socket {}", path);
+  }
+  std::unique_ptr<Listener> made(new Listener(std::move(fd), path, 0, loop, std::move(on_accept)));
+  TRY_VOID(made->watch_.watch(made->fd_.raw()));
+  return made;
+}
+
+Result<std::unique_ptr<Listener>> Listener::open_loopback(uint16_t port, RealLoop& loop,
+                                                          std::function<void(Fd)> on_accept) {
+  Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const int on = 1;
+  if (fd) ::setsockopt(fd.raw(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  if (!fd || ::bind(fd.raw(), as_sockaddr(address), sizeof address) != 0 ||
+      ::listen(fd.raw(), 16) != 0 ||
+      ::getsockname(fd.raw(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return os_error("listen on 127.0.0.1:{}", port);
+  }
+  std::unique_ptr<Listener> made(
+      new Listener(std::move(fd), "", ntohs(address.sin_port), loop, std::move(on_accept)));
+  TRY_VOID(made->watch_.watch(made->fd_.raw()));
+  return made;
+}
+
+Result<Fd> connect_unix(const std::string& path) {
+  const sockaddr_un address = TRY(unix_address(path));
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd || ::connect(fd.raw(), as_sockaddr(address), sizeof address) != 0) {
+    return os_error("connect to socket {}", path);
+  }
+  return fd;
+}
+
+}  // namespace wh::host

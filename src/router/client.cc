@@ -1,0 +1,247 @@
+#include "router/client.h"
+
+#include <histedit.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "host/stream.h"
+#include "host/system.h"
+
+namespace wh::router {
+
+using nlohmann::json;
+
+namespace {
+
+// While it lives, SIGINT is a descriptor to wait for instead of the end of the process.
+class InterruptWatch {
+ public:
+  InterruptWatch() {
+    sigset_t wanted;
+    ::sigemptyset(&wanted);
+    ::sigaddset(&wanted, SIGINT);
+    ::sigprocmask(SIG_BLOCK, &wanted, &before_);
+    fd_ = host::Fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  }
+  ~InterruptWatch() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  InterruptWatch(const InterruptWatch&) = delete;
+  InterruptWatch& operator=(const InterruptWatch&) = delete;
+  int fd() const { return fd_.raw(); }
+  void take() {
+    signalfd_siginfo info;
+    // It was readable; if it no longer is, there is nothing to take.
+    [[maybe_unused]] const ssize_t n = ::read(fd_.raw(), &info, sizeof info);
+  }
+
+ private:
+  sigset_t before_;
+  host::Fd fd_;
+};
+
+bool is_quit(std::string_view line) {
+  const size_t begin = line.find_first_not_of(" \t");
+  if (begin == std::string_view::npos) return false;
+  line = line.substr(begin, line.find_last_not_of(" \t\r\n") - begin + 1);
+  return line == "quit" || line == "q" || line == "exit";
+}
+
+}  // namespace
+
+Result<Client> Client::connect(const std::string& path) {
+  return Client(TRY(host::connect_unix(path)));
+}
+
+// A line from the router; an interrupt from the keyboard is passed on meanwhile.
+Result<std::string> Client::read_line() {
+  InterruptWatch interrupts;
+  for (;;) {
+    if (const size_t end = input_.find('\n'); end != std::string::npos) {
+      std::string line = input_.substr(0, end);
+      input_.erase(0, end + 1);
+      return line;
+    }
+    pollfd ready[2] = {{socket_.raw(), POLLIN, 0}, {interrupts.fd(), POLLIN, 0}};
+    host::uninterrupted([&] { return ::poll(ready, 2, -1); });
+    if ((ready[1].revents & POLLIN) != 0) {
+      interrupts.take();
+      TRY_VOID(host::write_all(socket_.raw(), "{\"interrupt\":true}\n"));
+    }
+    if (ready[0].revents == 0) continue;
+    std::array<uint8_t, 16384> bytes;
+    const size_t n = TRY(host::read_some(socket_.raw(), bytes));
+    if (n == 0) return fail("the router closed the connection");
+    // Sound: bytes are characters.
+    input_.append(reinterpret_cast<const char*>(bytes.data()), n);
+  }
+}
+
+Result<json> Client::ask(const json& request, std::FILE* output) {
+  TRY_VOID(host::write_all(socket_.raw(),
+                           request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"));
+  for (;;) {
+    json answer = json::parse(TRY(read_line()), nullptr, false);
+    if (!answer.is_object()) return fail("the router answered what is not JSON");
+    if (answer.contains("ok")) return answer;
+    if (output != nullptr && answer.contains("output")) {
+      const auto text = answer["output"].get<std::string>();
+      std::fwrite(text.data(), 1, text.size(), output);
+      std::fflush(output);
+    }
+  }
+}
+
+int Client::run(const std::string& line, bool as_json) {
+  const auto answer = ask({{"command", line}, {"json", as_json}}, as_json ? nullptr : stdout);
+  if (!answer) {
+    std::cerr << "vppctl: " << answer.error().text << "\n";
+    return 2;
+  }
+  if (!answer->value("ok", false)) {
+    std::cerr << answer->value("error", "refused") << "\n";
+    return 1;
+  }
+  if (as_json) {
+    std::cout << answer->value("result", json(nullptr)).dump(2) << "\n";
+  } else {
+    std::cout << answer->value("text", "");
+  }
+  std::cout.flush();
+  return 0;
+}
+
+int Client::interact() {
+  return ::isatty(STDIN_FILENO) != 0 ? interact_with_editor() : interact_plainly();
+}
+
+int Client::interact_plainly() {
+  for (std::string line;;) {
+    std::cout << kPrompt << std::flush;
+    if (!std::getline(std::cin, line)) break;
+    std::cout << line << "\n" << std::flush;
+    if (is_quit(line)) return 0;
+    if (run(line, false) == 2) return 2;
+  }
+  std::cout << "\n";
+  return 0;
+}
+
+// --- the editor ---
+
+namespace {
+
+Client& client_of(EditLine* editor) {
+  void* client = nullptr;
+  el_get(editor, EL_CLIENTDATA, &client);
+  return *static_cast<Client*>(client);
+}
+
+char* prompt(EditLine*) {
+  static char text[16];
+  std::strncpy(text, kPrompt, sizeof text - 1);
+  return text;
+}
+
+std::string before_cursor(EditLine* editor) {
+  const LineInfo* info = el_line(editor);
+  return {info->buffer, static_cast<size_t>(info->cursor - info->buffer)};
+}
+
+// Puts in what all candidates share beyond what was typed, and a space when there is only one.
+unsigned char complete(EditLine* editor, int) {
+  const std::string line = before_cursor(editor);
+  const auto answer = client_of(editor).ask({{"complete", line}}, nullptr);
+  if (!answer || !answer->contains("result") || (*answer)["result"].empty()) return CC_ERROR;
+  const auto words = (*answer)["result"].get<std::vector<std::string>>();
+  const size_t space = line.find_last_of(" \t");
+  const size_t typed = line.size() - (space == std::string::npos ? 0 : space + 1);
+  std::string shared = words.front();
+  for (const std::string& word : words) {
+    size_t same = 0;
+    while (same < shared.size() && same < word.size() && shared[same] == word[same]) ++same;
+    shared.resize(same);
+  }
+  std::string more = shared.size() > typed ? shared.substr(typed) : "";
+  if (words.size() == 1) more += ' ';
+  if (!more.empty()) {
+    el_insertstr(editor, more.c_str());
+    return CC_REFRESH;
+  }
+  std::cout << "\n";
+  for (const std::string& word : words) std::cout << "  " << word << "\n";
+  std::cout.flush();
+  return CC_REDISPLAY;
+}
+
+unsigned char explain(EditLine* editor, int) {
+  const auto answer = client_of(editor).ask({{"expect", before_cursor(editor)}}, nullptr);
+  std::cout << "?\n";
+  if (answer && answer->contains("result")) {
+    for (const json& e : (*answer)["result"]) {
+      std::cout << fmt::format("  {:<24}{}\n", e.value("text", ""), e.value("help", ""));
+    }
+  }
+  std::cout.flush();
+  return CC_REDISPLAY;
+}
+
+// Where lines typed before are kept; empty when there is no home to keep them in.
+std::string history_path() {
+  const char* home = std::getenv("HOME");
+  return home == nullptr || *home == '\0' ? "" : std::string(home) + "/.wheelhouse_history";
+}
+
+struct EndEditor {
+  void operator()(EditLine* editor) const { el_end(editor); }
+};
+struct EndHistory {
+  void operator()(History* history) const { history_end(history); }
+};
+
+}  // namespace
+
+int Client::interact_with_editor() {
+  std::unique_ptr<EditLine, EndEditor> owner(el_init("wheelhouse", stdin, stdout, stderr));
+  std::unique_ptr<History, EndHistory> lines(history_init());
+  if (owner == nullptr || lines == nullptr) return interact_plainly();
+  EditLine* editor = owner.get();
+  HistEvent event;
+  history(lines.get(), &event, H_SETSIZE, 1000);
+  history(lines.get(), &event, H_SETUNIQUE, 1);
+  const std::string kept = history_path();
+  if (!kept.empty()) history(lines.get(), &event, H_LOAD, kept.c_str());
+  el_set(editor, EL_CLIENTDATA, this);
+  el_set(editor, EL_PROMPT, prompt);
+  el_set(editor, EL_EDITOR, "emacs");
+  el_set(editor, EL_SIGNAL, 0);
+  el_set(editor, EL_HIST, history, lines.get());
+  el_set(editor, EL_ADDFN, "complete", "complete the word", complete);
+  el_set(editor, EL_ADDFN, "explain", "tell what could come next", explain);
+  el_set(editor, EL_BIND, "\t", "complete", nullptr);
+  el_set(editor, EL_BIND, "?", "explain", nullptr);
+  el_set(editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
+  el_source(editor, nullptr);
+  int status = 0;
+  for (;;) {
+    int count = 0;
+    const char* typed = el_gets(editor, &count);
+    if (typed == nullptr || count <= 0) break;
+    std::string line(typed, static_cast<size_t>(count));
+    while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
+    if (line.empty()) continue;
+    history(lines.get(), &event, H_ENTER, line.c_str());
+    if (is_quit(line)) break;
+    status = run(line, false);
+    if (status == 2) break;
+  }
+  if (!kept.empty()) history(lines.get(), &event, H_SAVE, kept.c_str());
+  return status == 2 ? 2 : 0;
+}
+
+}  // namespace wh::router

@@ -1,0 +1,85 @@
+// A command: its syntax, and what it does to a router. A feature: the commands that belong together
+// and the lines that recreate what they set.
+//
+// A command answers with text for people and the same as JSON for programs, each made when it is
+// asked for. What takes time (ping, a script) is an Activity, which prints as it goes and ends by
+// itself or when it is destroyed.
+//
+// To add a command: a row in the feature it belongs to (interface_commands.cc and its like). The
+// line editor's completion, `?`, the JSON method, its schema and the manual's table follow from the
+// row's syntax.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "router/grammar.h"
+#include "router/router.h"
+
+namespace wh::router {
+
+struct Answer {
+  std::function<std::string()> text = [] { return std::string(); };
+  std::function<nlohmann::json()> data = [] { return nlohmann::json(nullptr); };
+
+  static Answer nothing() { return {}; }
+  static Answer of_text(std::string text) {
+    return {[text] { return text + "\n"; }, [text] { return nlohmann::json(text); }};
+  }
+  // Of a report that has format() and to_json() beside it.
+  template <class Report>
+  static Answer of(Report report) {
+    auto shared = std::make_shared<Report>(std::move(report));
+    return {[shared] { return format(*shared); }, [shared] { return to_json(*shared); }};
+  }
+};
+
+// Work that goes on after its command was given. Destroying it stops it without a word.
+class Activity {
+ public:
+  virtual ~Activity() = default;
+  // Ctrl-C: ends it soon, with whatever it has to say at its end.
+  virtual void interrupt() = 0;
+};
+
+// Where a command's words go. `done` is called once, last, and may destroy the activity.
+struct Output {
+  std::function<void(std::string_view text)> print;
+  std::function<void(Result<Answer> answer)> done;
+};
+
+class CommandLine;
+
+struct Command {
+  std::string syntax, help;
+  // Either answers at once,
+  std::function<Result<Answer>(Router&, const Arguments&)> run = {};
+  // or starts something; nullptr when it was done at once (and `done` was called).
+  std::function<std::unique_ptr<Activity>(CommandLine&, const Arguments&, Output)> start = {};
+};
+
+// A line that sets something, and one that takes it back.
+struct ConfigurationLine {
+  std::string line, undo;
+  bool operator==(const ConfigurationLine&) const = default;
+};
+
+struct Feature {
+  std::vector<Command> commands;
+  // Appends what is set now, in an order in which it can be set.
+  std::function<void(const Router&, std::vector<ConfigurationLine>&)> configuration =
+      [](const Router&, std::vector<ConfigurationLine>&) {};
+};
+
+// In the order in which their lines appear in a configuration.
+std::vector<Feature> all_features();
+Feature port_feature();       // create, delete
+Feature interface_feature();  // set interface, show interface
+Feature ip_feature();         // addresses, routes, neighbours
+Feature analysis_feature();   // runtime, errors, trace, graph
+Feature session_feature();    // ping, exec, help, quit, sysctl
+
+}  // namespace wh::router

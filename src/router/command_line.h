@@ -1,0 +1,49 @@
+// The command line of one router: takes a line (or a JSON method and its values), finds the command
+// and runs it.
+//
+//   CommandLine line(router);
+//   auto answer = line.run("show interface");        // only what is done at once
+//   auto activity = line.execute("ping 10.1.0.2", {.print = ..., .done = ...});
+#pragma once
+
+#include "router/command.h"
+
+namespace wh::router {
+
+class CommandLine {
+ public:
+  explicit CommandLine(Router& router);
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+
+  Router& router() { return router_; }
+  const Grammar& grammar() const { return grammar_; }
+
+  // Error: the word that was wrong and what could stand there, or what the command said. A command
+  // that takes time is refused.
+  Result<Answer> run(std::string_view line);
+  // Calls out.done, now or later. An empty line is done at once. The activity must be kept until
+  // then; null when it is done already.
+  std::unique_ptr<Activity> execute(std::string_view line, Output out);
+  // The same for a method of the JSON interface.
+  std::unique_ptr<Activity> execute(std::string_view method, const nlohmann::json& params,
+                                    Output out);
+  // Whether the line would be understood, here and now.
+  Result<void> check(std::string_view line) const;
+  // Every method with the schema of its values.
+  nlohmann::json schema() const;
+
+  // What is set now, as lines that set it again.
+  std::vector<ConfigurationLine> configuration() const;
+
+ private:
+  std::unique_ptr<Activity> start(Result<Grammar::Match> match, Output out);
+  void add_types();
+
+  Router& router_;
+  std::vector<Feature> features_;
+  std::vector<const Command*> commands_;  // By the grammar's numbers.
+  Grammar grammar_;
+};
+
+}  // namespace wh::router

@@ -1,0 +1,401 @@
+#include "router/grammar.h"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/sysctl.h"
+#include "router/grammar_automaton.h"
+
+namespace wh::router {
+
+using nlohmann::json;
+
+// --- words ---
+
+Result<std::vector<Word>> split_words(std::string_view line) {
+  std::vector<Word> words;
+  size_t at = 0;
+  while (at < line.size()) {
+    const char c = line[at];
+    if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+      ++at;
+      continue;
+    }
+    if (c == '#') break;
+    Word word{{}, at + 1};
+    if (c == '"') {
+      const size_t end = line.find('"', at + 1);
+      if (end == std::string_view::npos)
+        return fail("column {}: a quote that is not closed", at + 1);
+      word.text = line.substr(at + 1, end - at - 1);
+      at = end + 1;
+    } else {
+      const size_t end = std::min(line.find_first_of(" \t\r\n", at), line.size());
+      word.text = line.substr(at, end - at);
+      at = end;
+    }
+    words.push_back(std::move(word));
+  }
+  return words;
+}
+
+std::string quote_word(std::string_view word) {
+  if (!word.empty() && word.find_first_of(" \t#\"") == std::string_view::npos) {
+    return std::string(word);
+  }
+  return fmt::format("\"{}\"", word);
+}
+
+// --- arguments ---
+
+const std::string& Arguments::operator[](std::string_view name) const {
+  const auto it = values_.find(name);
+  CHECK(it != values_.end());
+  return it->second;
+}
+
+std::string Arguments::get(std::string_view name, std::string_view otherwise) const {
+  const auto it = values_.find(name);
+  return it == values_.end() ? std::string(otherwise) : it->second;
+}
+
+uint64_t Arguments::number(std::string_view name, uint64_t otherwise) const {
+  const auto it = values_.find(name);
+  if (it == values_.end()) return otherwise;
+  uint64_t value = 0;
+  const std::string& text = it->second;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  CHECK(error == std::errc() && end == text.data() + text.size());  // Its type was checked.
+  return value;
+}
+
+// --- the grammar ---
+
+Grammar::Grammar() = default;
+Grammar::~Grammar() = default;
+
+void Grammar::add_type(std::string name, ValueType type) {
+  const bool is_new = types_.emplace(std::move(name), std::move(type)).second;
+  CHECK(is_new);
+}
+
+size_t Grammar::add(std::string_view syntax, std::string_view help) {
+  auto command = std::make_unique<Command>();
+  command->syntax = syntax;
+  command->help = help;
+  Builder builder{syntax, *command, 0};
+  const auto ends = builder.alternatives();
+  CHECK(builder.at == syntax.size());
+  command->first = ends.first;
+  command->last = ends.second;
+  for (const size_t state : command->leading_states()) {
+    command->states[state].front().is_leading = true;
+  }
+  for (const auto& edges : command->states) {
+    for (const Edge& edge : edges) {
+      if (edge.kind != Edge::Kind::Value || types_.contains(edge.type)) continue;
+      types_.emplace(edge.type, range_type(edge.type));
+    }
+  }
+  commands_.push_back(std::move(command));
+  return commands_.size() - 1;
+}
+
+const std::string& Grammar::syntax(size_t command) const {
+  return commands_[command]->syntax;
+}
+const std::string& Grammar::help(size_t command) const {
+  return commands_[command]->help;
+}
+
+const ValueType& Grammar::type_of(const Edge& edge) const {
+  const auto it = types_.find(edge.type);
+  CHECK(it != types_.end());
+  return it->second;
+}
+
+// Where a command stands: one state of its automaton, closed over what costs no word when read.
+struct Grammar::Place {
+  size_t command = 0;
+  size_t state = 0;
+  Arguments arguments;
+};
+
+std::vector<Grammar::Place> Grammar::beginning() const {
+  std::vector<Place> places;
+  for (size_t i = 0; i < commands_.size(); ++i) {
+    for (const size_t state : commands_[i]->closure(commands_[i]->first)) {
+      places.push_back({i, state, {}});
+    }
+  }
+  return places;
+}
+
+namespace {
+
+std::string list_of(const std::vector<Expectation>& expectations) {
+  std::vector<std::string> texts;
+  for (const Expectation& e : expectations) {
+    texts.push_back(e.is_keyword ? e.text : fmt::format("{} ({})", e.text, e.help));
+  }
+  constexpr size_t kMost = 16;
+  const size_t more = texts.size() > kMost ? texts.size() - kMost : 0;
+  texts.resize(texts.size() - more);
+  return fmt::format("{}{}", fmt::join(texts, ", "),
+                     more == 0 ? "" : fmt::format(", and {} more", more));
+}
+
+}  // namespace
+
+std::vector<Expectation> Grammar::after(const std::vector<Place>& places) const {
+  std::vector<Expectation> all;
+  std::set<std::string> seen;
+  bool is_end = false;
+  for (const Place& place : places) {
+    const Command& command = *commands_[place.command];
+    if (place.state == command.last) is_end = true;
+    for (const Edge& edge : command.states[place.state]) {
+      if (edge.kind == Edge::Kind::Free) continue;
+      const bool is_keyword = edge.kind == Edge::Kind::Keyword;
+      std::string text = is_keyword ? edge.name : fmt::format("<{}>", edge.name);
+      if (!seen.insert(text).second) continue;
+      all.push_back(
+          {std::move(text), is_keyword ? command.help : type_of(edge).accepts, is_keyword});
+    }
+  }
+  std::stable_sort(all.begin(), all.end(), [](const Expectation& a, const Expectation& b) {
+    return std::pair(!a.is_keyword, a.text) < std::pair(!b.is_keyword, b.text);
+  });
+  if (is_end && !all.empty()) all.push_back({"<cr>", "the end of the line", false});
+  return all;
+}
+
+bool Grammar::step(std::vector<Place>& places, const Word& word, Error* error) const {
+  struct Candidate {
+    const Place* place;
+    const Edge* edge;
+  };
+  std::vector<Candidate> full, values, beginnings;
+  std::vector<std::string> refusals;
+  std::set<std::string> meant;
+  for (const Place& place : places) {
+    for (const Edge& edge : commands_[place.command]->states[place.state]) {
+      if (edge.kind == Edge::Kind::Value) {
+        const auto fits = type_of(edge).check(word.text);
+        if (fits) values.push_back({&place, &edge});
+        if (!fits) refusals.push_back(fits.error().text);
+      } else if (edge.kind == Edge::Kind::Keyword && edge.name == word.text) {
+        full.push_back({&place, &edge});
+      } else if (edge.kind == Edge::Kind::Keyword && edge.name.starts_with(word.text)) {
+        beginnings.push_back({&place, &edge});
+        meant.insert(edge.name);
+      }
+    }
+  }
+  const auto& chosen = !full.empty() ? full : !values.empty() ? values : beginnings;
+  if (&chosen == &beginnings && meant.size() > 1) {
+    *error = {std::errc::invalid_argument,
+              fmt::format("column {}: '{}' is ambiguous: {}", word.column, word.text,
+                          fmt::join(meant, ", "))};
+    return false;
+  }
+  if (chosen.empty()) {
+    const auto expected = after(places);
+    std::string accepted = expected.empty() ? "the end of the line" : list_of(expected);
+    if (expected.size() == 1 && refusals.size() == 1) {
+      *error = {std::errc::invalid_argument,
+                fmt::format("column {}: {}", word.column, refusals.front())};
+      return false;
+    }
+    std::vector<std::string> keywords;
+    for (const auto& e : expected) keywords.push_back(e.text);
+    const std::string near = nearest(word.text, keywords);
+    *error = {std::errc::invalid_argument,
+              fmt::format("column {}: unknown input '{}'; accepted: {}{}", word.column, word.text,
+                          accepted, near.empty() ? "" : fmt::format(" (did you mean {}?)", near))};
+    return false;
+  }
+  std::vector<Place> next;
+  for (const auto& [place, edge] : chosen) {
+    Arguments arguments = place->arguments;
+    if (!edge->is_leading) {
+      arguments.set(edge->name, edge->kind == Edge::Kind::Value ? word.text : edge->name);
+    }
+    for (const size_t state : commands_[place->command]->closure(edge->to)) {
+      next.push_back({place->command, state, arguments});
+    }
+  }
+  places = std::move(next);
+  return true;
+}
+
+Result<std::vector<Grammar::Place>> Grammar::follow(const std::vector<Word>& words) const {
+  std::vector<Place> places = beginning();
+  Error error;
+  for (const Word& word : words) {
+    if (!step(places, word, &error)) return tl::unexpected(std::move(error));
+  }
+  return places;
+}
+
+Result<Grammar::Match> Grammar::parse(std::string_view line) const {
+  const auto words = TRY(split_words(line));
+  std::vector<Place> places = TRY(follow(words));
+  for (Place& place : places) {
+    if (place.state == commands_[place.command]->last) {
+      return Match{place.command, std::move(place.arguments)};
+    }
+  }
+  const size_t column = words.empty() ? 1 : words.back().column + words.back().text.size();
+  return fail("column {}: the line ends too early; accepted: {}", column, list_of(after(places)));
+}
+
+namespace {
+
+// The words before the one that is being typed, and that one.
+std::pair<std::vector<Word>, std::string> split_partial(std::string_view line) {
+  auto words = split_words(line);
+  if (!words) return {};
+  std::string partial;
+  if (!words->empty() && !line.empty() && line.back() != ' ' && line.back() != '\t') {
+    partial = words->back().text;
+    words->pop_back();
+  }
+  return {std::move(*words), std::move(partial)};
+}
+
+}  // namespace
+
+std::vector<Expectation> Grammar::expect(std::string_view line) const {
+  const auto [before, partial] = split_partial(line);
+  const auto places = follow(before);
+  if (!places) return {};
+  std::vector<Expectation> all = after(*places);
+  std::erase_if(all, [&, &partial = partial](const Expectation& e) {
+    return !partial.empty() && (e.is_keyword ? !e.text.starts_with(partial) : e.text == "<cr>");
+  });
+  return all;
+}
+
+std::vector<std::string> Grammar::complete(std::string_view line) const {
+  const auto [before, partial] = split_partial(line);
+  const auto places = follow(before);
+  if (!places) return {};
+  std::set<std::string> words;
+  for (const Place& place : *places) {
+    for (const Edge& edge : commands_[place.command]->states[place.state]) {
+      if (edge.kind == Edge::Kind::Keyword) words.insert(edge.name);
+      if (edge.kind != Edge::Kind::Value || !type_of(edge).candidates) continue;
+      for (const std::string& known : type_of(edge).candidates()) words.insert(known);
+    }
+  }
+  std::vector<std::string> fitting;
+  for (const std::string& word : words) {
+    if (word.starts_with(partial)) fitting.push_back(word);
+  }
+  return fitting;
+}
+
+// --- JSON ---
+
+std::string Grammar::method(size_t command) const {
+  return commands_[command]->leading();
+}
+
+// Looks for a way through a command's automaton that uses exactly the values given.
+struct Grammar::Speller {
+  const Grammar& grammar;
+  const Command& command;
+  const std::map<std::string, std::string>& values;
+  std::set<std::string> used;
+  std::set<std::pair<size_t, size_t>> tried = {};  // State, and how many were used when there.
+
+  bool walk(size_t state) {
+    if (state == command.last && used.size() == values.size()) return true;
+    for (const Edge& edge : command.states[state]) {
+      if (edge.kind == Edge::Kind::Free) {
+        if (tried.insert({edge.to, used.size()}).second && walk(edge.to)) return true;
+        continue;
+      }
+      if (edge.is_leading) return walk(edge.to);
+      const auto value = values.find(edge.name);
+      if (value == values.end()) continue;
+      if (edge.kind == Edge::Kind::Keyword) {
+        // The keyword before a value of its name ("repeat <repeat>") is given by that value.
+        const bool announces = command.announces(edge);
+        if (!announces && value->second != edge.name) continue;
+        const bool is_new = !announces && used.insert(edge.name).second;
+        if ((announces || is_new) && walk(edge.to)) return true;
+        if (is_new) used.erase(edge.name);
+        continue;
+      }
+      if (!used.insert(edge.name).second) continue;
+      if (walk(edge.to)) return true;
+      used.erase(edge.name);
+    }
+    return false;
+  }
+};
+
+Result<Grammar::Match> Grammar::from_json(std::string_view method_name, const json& params) const {
+  if (!params.is_object()) return fail("params: not an object");
+  std::vector<std::string> methods;
+  std::string problem;
+  for (size_t i = 0; i < commands_.size(); ++i) {
+    methods.push_back(method(i));
+    if (methods.back() != method_name) continue;
+    const Command& command = *commands_[i];
+    Match match{i, {}};
+    std::map<std::string, std::string> values;
+    const auto gathered = command.gather(params, values);
+    if (!gathered) {
+      problem = gathered.error().text;
+      continue;
+    }
+    if (const auto checked = command.check(values, types_); !checked) {
+      problem = checked.error().text;
+      continue;
+    }
+    Speller speller{*this, command, values, {}};
+    if (speller.walk(command.first)) {
+      for (const auto& [name, value] : values) match.arguments.set(name, value);
+      return match;
+    }
+    problem = fmt::format("params do not make a command; its form: {}", command.syntax);
+  }
+  if (!problem.empty()) return fail("{}: {}", method_name, problem);
+  const std::string near = nearest(method_name, methods);
+  return fail("no method '{}'{}", method_name,
+              near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
+}
+
+json Grammar::schema(size_t index) const {
+  const Command& command = *commands_[index];
+  json properties = json::object();
+  std::set<std::string> names;
+  for (const auto& edges : command.states) {
+    for (const Edge& edge : edges) {
+      if (edge.kind == Edge::Kind::Free) continue;
+      if (edge.kind == Edge::Kind::Keyword) {
+        if (edge.is_leading || command.announces(edge)) continue;
+        properties[edge.name] = {{"const", true}};
+        continue;
+      }
+      properties[edge.name] = {{"type", json::array({"string", "integer"})},
+                               {"description", type_of(edge).accepts}};
+      names.insert(edge.name);
+    }
+  }
+  json required = json::array();
+  for (const std::string& name : names) {
+    if (!command.can_end_without(name)) required.push_back(name);
+  }
+  return {{"type", "object"},
+          {"properties", properties},
+          {"required", required},
+          {"additionalProperties", false}};
+}
+
+}  // namespace wh::router

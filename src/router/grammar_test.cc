@@ -1,0 +1,134 @@
+#include "router/grammar.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace wh::router {
+namespace {
+
+class GrammarTest : public testing::Test {
+ protected:
+  GrammarTest() {
+    grammar_.add_type("interface", {"the name of an interface",
+                                    [](std::string_view word) -> Result<void> {
+                                      if (word == "eth0" || word == "add") return {};
+                                      return fail("no interface '{}'", word);
+                                    },
+                                    [] {
+                                      return std::vector<std::string>{"eth0", "add"};
+                                    }});
+    show_ = grammar_.add("show interface [address|<interface>]", "interfaces");
+    state_ = grammar_.add("set interface state <interface> (up|down)", "switch on or off");
+    address_ = grammar_.add("set interface ip address [del] <interface> <n:0..9>", "addresses");
+    ping_ = grammar_.add("ping <n:0..9> [repeat <repeat:1..5> | size <size:0..100>]*", "echo");
+    grammar_.add("set ip route <n:0..9>", "routes");
+  }
+  Grammar::Match parsed(std::string_view line) {
+    auto match = grammar_.parse(line);
+    EXPECT_TRUE(match) << line << ": " << match.error().text;
+    return match ? std::move(*match) : Grammar::Match{99, {}};
+  }
+  std::string refusal(std::string_view line) {
+    auto match = grammar_.parse(line);
+    return match ? "understood" : match.error().text;
+  }
+  Grammar grammar_;
+  size_t show_ = 0, state_ = 0, address_ = 0, ping_ = 0;
+};
+
+TEST_F(GrammarTest, words_may_be_shortened_while_they_are_unique) {
+  EXPECT_EQ(parsed("sh int").command, show_);
+  EXPECT_EQ(parsed("set int st eth0 u").command, state_);
+  EXPECT_EQ(parsed("set int ip addr eth0 3").command, address_);
+  EXPECT_EQ(refusal("s int"), "column 1: 's' is ambiguous: set, show");
+  EXPECT_EQ(refusal("set i"), "column 5: 'i' is ambiguous: interface, ip");
+}
+
+TEST_F(GrammarTest, full_keyword_goes_before_a_value_and_a_value_before_a_shortened_keyword) {
+  EXPECT_TRUE(parsed("show interface address").arguments.has("address"));
+  EXPECT_FALSE(parsed("show interface add").arguments.has("address"));
+  EXPECT_EQ(parsed("show interface add").arguments["interface"], "add");
+  EXPECT_TRUE(parsed("show interface addr").arguments.has("address"));
+}
+
+TEST_F(GrammarTest, wrong_word_is_named_with_what_could_stand_there) {
+  EXPECT_EQ(refusal("set int state eth0 upp"),
+            "column 20: unknown input 'upp'; accepted: down, up (did you mean up?)");
+  EXPECT_EQ(refusal("set int state eth1 up"), "column 15: no interface 'eth1'");
+  EXPECT_EQ(refusal("set int state eth0"),
+            "column 19: the line ends too early; accepted: down, up");
+  EXPECT_EQ(refusal("ping 10"), "column 6: '10' is not a number from 0 to 9");
+  EXPECT_EQ(refusal("show interface eth0 now"),
+            "column 21: unknown input 'now'; accepted: the end of the line");
+  EXPECT_EQ(refusal("ping \"1"), "column 6: a quote that is not closed");
+}
+
+TEST_F(GrammarTest, options_come_in_any_order) {
+  const auto match = parsed("ping 1 size 5 repeat 2");
+  EXPECT_EQ(match.command, ping_);
+  EXPECT_EQ(match.arguments.number("size"), 5u);
+  EXPECT_EQ(match.arguments.number("repeat"), 2u);
+  EXPECT_EQ(parsed("ping 1").arguments.number("repeat", 7), 7u);
+  EXPECT_NE(refusal("ping 1 repeat 6"), "understood");
+  EXPECT_EQ(parsed("ping 1 repeat 5").command, ping_);
+}
+
+TEST_F(GrammarTest, completion_gives_keywords_and_known_values) {
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(grammar_.complete("s"), (Words{"set", "show"}));
+  EXPECT_EQ(grammar_.complete("show int"), (Words{"interface"}));
+  EXPECT_EQ(grammar_.complete("show interface a"), (Words{"add", "address"}));
+  EXPECT_EQ(grammar_.complete("set interface state eth0 "), (Words{"down", "up"}));
+  EXPECT_EQ(grammar_.complete("nonsense "), Words{});
+  const auto expected = grammar_.expect("show interface ");
+  ASSERT_EQ(expected.size(), 3u);
+  EXPECT_EQ(expected[0].text, "address");
+  EXPECT_EQ(expected[1].text, "<interface>");
+  EXPECT_EQ(expected[2].text, "<cr>");
+}
+
+TEST_F(GrammarTest, object_of_values_is_the_same_as_a_line) {
+  auto match = grammar_.from_json("set interface ip address",
+                                  {{"interface", "eth0"}, {"n", 4}, {"del", true}});
+  ASSERT_TRUE(match) << match.error().text;
+  EXPECT_EQ(match->command, address_);
+  EXPECT_TRUE(match->arguments.has("del"));
+  EXPECT_EQ(match->arguments.number("n"), 4u);
+  EXPECT_TRUE(grammar_.from_json("ping", {{"n", 1}, {"repeat", 2}}));
+  EXPECT_TRUE(grammar_.from_json("set interface state", {{"interface", "eth0"}, {"up", true}}));
+  auto text = [&](std::string_view method, nlohmann::json params) {
+    auto m = grammar_.from_json(method, params);
+    return m ? "understood" : m.error().text;
+  };
+  EXPECT_EQ(text("ping", {{"n", 1}, {"repeat", 6}}), "ping: '6' is not a number from 1 to 5");
+  EXPECT_EQ(text("ping", {{"n", 1}, {"often", 6}}), "ping: 'often' is not a value of it");
+  EXPECT_EQ(text("ping", {{"n", 1.5}}), "ping: 'n': accepted: text, a whole number, true");
+  EXPECT_NE(text("ping", nlohmann::json::object()), "understood");
+  EXPECT_NE(text("set interface state", {{"interface", "eth0"}, {"up", true}, {"down", true}}),
+            "understood");
+  EXPECT_EQ(text("pong", {{"n", 1}}), "no method 'pong'; did you mean 'ping'?");
+}
+
+TEST_F(GrammarTest, schema_names_values_and_which_must_be_given) {
+  const auto schema = grammar_.schema(address_);
+  EXPECT_EQ(schema["required"], (nlohmann::json{"interface", "n"}));
+  EXPECT_EQ(schema["properties"]["del"]["const"], true);
+  EXPECT_FALSE(schema["properties"].contains("set"));
+  const auto ping = grammar_.schema(ping_);
+  EXPECT_EQ(ping["required"], (nlohmann::json{"n"}));
+  EXPECT_EQ(ping["properties"]["repeat"]["description"], "a number from 1 to 5");
+}
+
+TEST(Words, quotes_keep_spaces_and_quoted_puts_them_back) {
+  const auto words = MUST(split_words("  exec \"a b\" # rest"));  // Its quotes are closed.
+  ASSERT_EQ(words.size(), 2u);
+  EXPECT_EQ(words[0].column, 3u);
+  EXPECT_EQ(words[1].text, "a b");
+  EXPECT_EQ(quote_word("a b"), "\"a b\"");
+  EXPECT_EQ(quote_word("ab"), "ab");
+  EXPECT_EQ(quote_word(""), "\"\"");
+}
+
+}  // namespace
+}  // namespace wh::router

@@ -1,0 +1,58 @@
+// Where a router's interfaces come from.
+//
+// The router asks for a port by kind and name and gets a net::Interface. On a real machine that is
+// a packet socket or a TAP device (HostPorts). A configuration is checked on a router of
+// PaperPorts, whose interfaces lead nowhere: same code, nothing touched.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "host/real_loop.h"
+#include "net/interface.h"
+
+namespace wh::router {
+
+// A port as `create` asks for it.
+struct PortSpec {
+  // Netmap and HostInterface are two names for one thing: a Linux interface by its packet socket.
+  enum class Kind : uint8_t { HostInterface, Netmap, Tap } kind = Kind::HostInterface;
+  std::string link;  // The Linux interface; of a TAP, the name its device gets.
+  std::optional<net::MacAddress> mac = {};
+  uint32_t tap_number = 0;  // Of a TAP.
+
+  std::string name() const;        // "netmap-epair0a", "host-eth0", "tap0"
+  const char* input_node() const;  // VPP's name for what reads it: "netmap-input"
+  bool operator==(const PortSpec&) const = default;
+};
+
+class Ports {
+ public:
+  virtual ~Ports() = default;
+  // Errors: no such Linux interface, no right to it, the name is taken.
+  virtual Result<std::unique_ptr<net::Interface>> open(const PortSpec& spec,
+                                                       net::PacketPool& pool) = 0;
+};
+
+class HostPorts final : public Ports {
+ public:
+  explicit HostPorts(host::RealLoop& loop) : loop_(loop) {}
+  Result<std::unique_ptr<net::Interface>> open(const PortSpec& spec,
+                                               net::PacketPool& pool) override;
+
+ private:
+  host::RealLoop& loop_;
+};
+
+class PaperPorts final : public Ports {
+ public:
+  explicit PaperPorts(Loop& loop) : loop_(loop) {}
+  Result<std::unique_ptr<net::Interface>> open(const PortSpec& spec,
+                                               net::PacketPool& pool) override;
+
+ private:
+  Loop& loop_;
+};
+
+}  // namespace wh::router

@@ -1,0 +1,75 @@
+// A router: a vnet, the ports it owns, and what its users set and ask.
+//
+// This and vnet::Vnet are the C++ API. The command line, the JSON socket and a saved configuration
+// are three ways to say commands (router/command.h), and a command does nothing but call these.
+//
+//   Router router({}, loop, ports);
+//   auto name = TRY(router.create_port({.kind = PortSpec::Kind::Netmap, .link = "epair0a"}));
+//   TRY(router.vnet().add_address(TRY(router.index_of(name)), prefix));
+//
+// Ownership: the loop and the ports' source outlive it. Threads: belongs to its loop.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/capture.h"
+#include "router/ports.h"
+#include "vnet/vnet.h"
+
+namespace wh::router {
+
+class Router {
+ public:
+  struct Config {
+    graph::CycleCounter cycles = {};  // For the clocks of `show runtime`.
+    uint64_t seed = 1;                // Of identifiers and timers' spread.
+  };
+  Router(Config config, Loop& loop, Ports& ports);
+  ~Router();
+  Router(const Router&) = delete;
+  Router& operator=(const Router&) = delete;
+
+  vnet::Vnet& vnet() { return vnet_; }
+  const vnet::Vnet& vnet() const { return vnet_; }
+  net::PacketPool& pool() { return pool_; }
+  Loop& loop() { return loop_; }
+
+  // --- ports ---
+  struct Port {
+    PortSpec spec;
+    uint16_t index = 0;  // Of its interface.
+    std::unique_ptr<net::Interface> device;
+    uint32_t first_mtu = 0;  // As it was opened.
+  };
+  // Its interface begins down. Returns the interface's name. Errors: as Ports::open; the name is
+  // in use.
+  Result<std::string> create_port(PortSpec spec);
+  // With its addresses and routes. Errors: no port has this name.
+  Result<void> delete_port(std::string_view name);
+  const std::vector<std::unique_ptr<Port>>& ports() const { return ports_list_; }
+  const Port* port(uint16_t index) const;
+  uint32_t free_tap_number() const;
+  // Error: no interface has it, with the nearest name.
+  Result<uint16_t> index_of(std::string_view name) const { return vnet_.interfaces().find(name); }
+
+  // As Vnet::add_address; with its first IPv6 address an interface gets a link-local one.
+  Result<void> add_address(uint16_t index, const net::Prefix& prefix);
+
+  // --- what is to happen when it ends ---
+  void on_quit(std::function<void()> action) { on_quit_ = std::move(action); }
+  void quit() {
+    if (on_quit_) on_quit_();
+  }
+
+ private:
+  Loop& loop_;
+  Ports& source_;
+  net::PacketPool pool_;
+  vnet::Vnet vnet_;
+  std::vector<std::unique_ptr<Port>> ports_list_;
+  std::function<void()> on_quit_;
+};
+
+}  // namespace wh::router

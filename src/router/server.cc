@@ -1,0 +1,189 @@
+#include "router/server.h"
+
+namespace wh::router {
+
+using nlohmann::json;
+
+namespace {
+
+json failure(std::string_view text) {
+  return {{"ok", false}, {"error", text}};
+}
+
+// The same reply with the request's id in it.
+std::function<void(json)> with_id(const json& request, std::function<void(json)> reply) {
+  if (!request.contains("id")) return reply;
+  return [id = request["id"], reply = std::move(reply)](json answer) {
+    answer["id"] = id;
+    reply(std::move(answer));
+  };
+}
+
+Output output_of(const std::function<void(json)>& reply, bool as_text) {
+  return {[reply](std::string_view text) {
+            reply({{"output", text}});
+          },
+          [reply, as_text](Result<Answer> answer) {
+            if (!answer) {
+              reply(failure(answer.error().text));
+            } else if (as_text) {
+              reply({{"ok", true}, {"text", answer->text()}});
+            } else {
+              reply({{"ok", true}, {"result", answer->data()}});
+            }
+          }};
+}
+
+json expectations(const std::vector<Expectation>& expected) {
+  json all = json::array();
+  for (const Expectation& e : expected) all.push_back({{"text", e.text}, {"help", e.help}});
+  return all;
+}
+
+}  // namespace
+
+std::unique_ptr<Activity> handle_request(CommandLine& line, const json& request,
+                                         std::function<void(json)> reply_to) {
+  if (!request.is_object()) {
+    reply_to(failure("a request is a JSON object"));
+    return nullptr;
+  }
+  const auto reply = with_id(request, std::move(reply_to));
+  auto text = [&](const char* key) { return request.contains(key) && request[key].is_string(); };
+  if (text("command")) {
+    const bool as_json = request.value("json", json(false)) == true;
+    return line.execute(request["command"].get<std::string>(), output_of(reply, !as_json));
+  }
+  if (text("method")) {
+    const json params = request.value("params", json::object());
+    return line.execute(request["method"].get<std::string>(), params, output_of(reply, false));
+  }
+  if (text("complete")) {
+    const auto words = line.grammar().complete(request["complete"].get<std::string>());
+    reply({{"ok", true}, {"result", words}});
+  } else if (text("expect")) {
+    reply({{"ok", true},
+           {"result", expectations(line.grammar().expect(request["expect"].get<std::string>()))}});
+  } else if (request.value("schema", json(false)) == true) {
+    reply({{"ok", true}, {"result", line.schema()}});
+  } else {
+    reply(failure("a request has one of: command, method, complete, expect, schema, interrupt"));
+  }
+  return nullptr;
+}
+
+// One connected client: its requests, of which one at a time runs.
+class Server::Client {
+ public:
+  Client(Server& server, host::Fd fd, std::function<void()> on_leave)
+      : server_(server),
+        on_leave_(std::move(on_leave)),
+        next_(server.loop_, [this] { take_next(); }),
+        stream_(std::move(fd), server.loop_,
+                {[this](std::string_view bytes) { take_in(bytes); },
+                 [this] {
+                   activity_.reset();
+                   has_left_ = true;
+                   server_.sweeper_.arm(server_.loop_.now());
+                 }},
+                "router client") {}
+
+  Result<void> start() { return stream_.start(); }
+  bool has_left() const { return has_left_; }
+  std::function<void()> on_leave() { return std::move(on_leave_); }
+
+ private:
+  void take_in(std::string_view bytes) {
+    input_ += bytes;
+    for (size_t end; (end = input_.find('\n')) != std::string::npos;) {
+      const std::string request = input_.substr(0, end);
+      input_.erase(0, end + 1);
+      if (!request.empty()) take_line(request);
+    }
+    if (input_.size() > kMostBytes) {
+      send(failure(fmt::format("a request of more than {} bytes", kMostBytes)));
+      stream_.close_when_written();
+    }
+  }
+
+  void take_line(const std::string& text) {
+    json request = json::parse(text, nullptr, false);
+    if (request.is_object() && request.contains("interrupt")) {
+      // At once, ahead of what waits. The activity's last word may come within the call.
+      if (activity_) activity_->interrupt();
+      return;
+    }
+    waiting_.push_back(std::move(request));
+    // Many lines at once are a script; whoever sends them waits for their answers.
+    if (waiting_.size() > 1024) stream_.set_reading(false);
+    if (!is_busy_) next_.arm(server_.loop_.now());
+  }
+
+  void take_next() {
+    activity_.reset();
+    is_busy_ = false;
+    if (waiting_.empty()) return;
+    const json request = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (waiting_.size() == 512) stream_.set_reading(true);
+    if (request.is_discarded()) {
+      send(failure("not JSON"));
+      next_.arm(server_.loop_.now());
+      return;
+    }
+    is_busy_ = true;
+    activity_ = handle_request(server_.line_, request, [this](json answer) {
+      const bool is_last = answer.contains("ok");
+      send(answer);
+      // The activity may be what calls this, so it goes in the next round.
+      if (is_last) next_.arm(server_.loop_.now());
+    });
+  }
+
+  void send(const json& answer) {
+    stream_.write(answer.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+  }
+
+  Server& server_;
+  std::function<void()> on_leave_;
+  std::string input_;
+  std::deque<json> waiting_;
+  bool is_busy_ = false, has_left_ = false;
+  std::unique_ptr<Activity> activity_;
+  Timer next_;
+  host::Stream stream_;
+};
+
+Server::Server(CommandLine& line, host::RealLoop& loop)
+    : line_(line), loop_(loop), sweeper_(loop, [this] { sweep(); }) {}
+
+Server::~Server() = default;
+
+Result<void> Server::listen(const std::string& path) {
+  listener_ = TRY(host::Listener::open_unix(path, loop_, [this](host::Fd fd) {
+    // Whoever cannot be served is hung up on.
+    (void)serve(std::move(fd));
+  }));
+  return {};
+}
+
+Result<void> Server::serve(host::Fd fd, std::function<void()> on_leave) {
+  if (clients_.size() >= kMostClients) return fail("more than {} clients", kMostClients);
+  auto client = std::make_unique<Client>(*this, std::move(fd), std::move(on_leave));
+  TRY_VOID(client->start());
+  clients_.push_back(std::move(client));
+  return {};
+}
+
+void Server::sweep() {
+  std::vector<std::function<void()>> to_tell;
+  std::erase_if(clients_, [&](const auto& client) {
+    if (client->has_left()) to_tell.push_back(client->on_leave());
+    return client->has_left();
+  });
+  for (const auto& tell : to_tell) {
+    if (tell) tell();
+  }
+}
+
+}  // namespace wh::router

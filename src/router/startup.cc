@@ -1,0 +1,196 @@
+#include "router/startup.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "core/sysctl.h"
+
+namespace wh::router {
+namespace {
+
+struct Token {
+  std::string text;
+  size_t line = 1;
+};
+
+std::vector<Token> tokenize(std::string_view text) {
+  std::vector<Token> tokens;
+  size_t line = 1;
+  for (size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    if (c == '\n') ++line;
+    if (std::string_view(" \t\r\n").find(c) != std::string_view::npos) {
+      ++at;
+    } else if (c == '#') {
+      at = std::min(text.find('\n', at), text.size());
+    } else if (c == '{' || c == '}') {
+      tokens.push_back({std::string(1, c), line});
+      ++at;
+    } else {
+      const size_t end = std::min(text.find_first_of(" \t\r\n{}#", at), text.size());
+      tokens.push_back({std::string(text.substr(at, end - at)), line});
+      at = end;
+    }
+  }
+  return tokens;
+}
+
+// What VPP has as plugins and this has built in.
+constexpr std::array kBuiltIn = {
+    "default",       "netmap_plugin.so", "ping_plugin.so", "af_packet_plugin.so", "dpdk_plugin.so",
+    "tap_plugin.so", "acl_plugin.so",    "nat_plugin.so",  "dhcp_plugin.so"};
+// Sections that only VPP needs.
+constexpr std::array kForeign = {"api-trace", "api-segment", "socksvr", "statseg", "cpu",
+                                 "buffers",   "memory",      "dpdk",    "logging", "heapsize"};
+
+class Parser {
+ public:
+  Parser(std::string_view text, std::string_view name) : name_(name), tokens_(tokenize(text)) {}
+
+  Result<Startup> parse() {
+    while (at_ < tokens_.size()) {
+      const std::string section = tokens_[at_++].text;
+      if (section == "unix") {
+        TRY_VOID(unix_section());
+      } else if (section == "plugins") {
+        TRY_VOID(plugins_section());
+      } else if (section == "metrics") {
+        TRY_VOID(metrics_section());
+      } else if (std::find(kForeign.begin(), kForeign.end(), section) != kForeign.end()) {
+        TRY_VOID(skip());
+      } else {
+        --at_;
+        return wrong("a section: unix, plugins, metrics");
+      }
+    }
+    return std::move(made_);
+  }
+
+ private:
+  tl::unexpected<Error> wrong(std::string_view expected) const {
+    if (at_ >= tokens_.size()) {
+      return fail("{}:{}: the text ends too early; expected {}", name_,
+                  tokens_.empty() ? 1 : tokens_.back().line, expected);
+    }
+    return fail("{}:{}: '{}'; expected {}", name_, tokens_[at_].line, tokens_[at_].text, expected);
+  }
+  bool accept(std::string_view text) {
+    if (at_ >= tokens_.size() || tokens_[at_].text != text) return false;
+    ++at_;
+    return true;
+  }
+  Result<std::string> value(std::string_view what) {
+    if (at_ >= tokens_.size() || tokens_[at_].text == "{" || tokens_[at_].text == "}") {
+      return wrong(what);
+    }
+    return tokens_[at_++].text;
+  }
+  Result<void> open() {
+    if (!accept("{")) return wrong("{");
+    return {};
+  }
+  // Runs `entry` until the section's closing brace.
+  template <class Entry>
+  Result<void> section(Entry entry) {
+    TRY_VOID(open());
+    while (!accept("}")) {
+      if (at_ >= tokens_.size()) return wrong("}");
+      TRY_VOID(entry());
+    }
+    return {};
+  }
+  Result<void> skip() {
+    if (at_ < tokens_.size() && tokens_[at_].text != "{") {
+      ++at_;
+      return {};
+    }
+    return section([this]() -> Result<void> {
+      if (tokens_[at_].text == "{") return skip();
+      ++at_;
+      return {};
+    });
+  }
+
+  Result<void> unix_section() {
+    return section([this]() -> Result<void> {
+      if (accept("interactive")) {
+        made_.interactive = true;
+      } else if (accept("nobanner")) {
+        made_.banner = false;
+      } else if (accept("cli-listen")) {
+        made_.cli_listen = TRY(value("the path of a socket"));
+      } else if (accept("exec")) {
+        made_.exec = TRY(value("the path of a script"));
+      } else if (accept("startup-config")) {
+        made_.startup_config = TRY(value("the path of a configuration"));
+      } else if (accept("log")) {
+        made_.log = TRY(value("the path of a log file"));
+      } else if (accept("full-coredump") || accept("nodaemon") || accept("nocolor") ||
+                 accept("nopager") || accept("cli-no-banner")) {
+        // As this always is, or needs nothing of.
+      } else if (accept("gid") || accept("runtime-dir") || accept("pidfile") ||
+                 accept("coredump-size") || accept("cli-prompt") || accept("poll-sleep-usec")) {
+        TRY(value("its value"));
+      } else {
+        return wrong(
+            "interactive, nodaemon, exec SCRIPT, startup-config FILE, cli-listen SOCKET, log "
+            "FILE, nobanner or }");
+      }
+      return {};
+    });
+  }
+
+  Result<void> plugins_section() {
+    return section([this]() -> Result<void> {
+      if (accept("path")) {
+        made_.plugin_path = TRY(value("a folder"));
+        return {};
+      }
+      if (!accept("plugin")) return wrong("path DIR, plugin NAME { enable } or }");
+      const std::string name = TRY(value("a plugin's name"));
+      bool enabled = false;
+      TRY_VOID(section([&]() -> Result<void> {
+        if (accept("enable")) {
+          enabled = true;
+        } else if (accept("disable")) {
+          enabled = false;
+        } else {
+          return wrong("enable or disable");
+        }
+        return {};
+      }));
+      const bool built_in = std::find(kBuiltIn.begin(), kBuiltIn.end(), name) != kBuiltIn.end();
+      if (enabled && !built_in) made_.plugins.push_back(name);
+      return {};
+    });
+  }
+
+  Result<void> metrics_section() {
+    return section([this]() -> Result<void> {
+      if (!accept("port")) return wrong("port NUMBER or }");
+      const std::string text = TRY(value("a port number"));
+      uint16_t port = 0;
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+      if (error != std::errc() || end != text.data() + text.size()) {
+        --at_;
+        return wrong("a port number, 0 to 65535");
+      }
+      made_.metrics_port = port;
+      return {};
+    });
+  }
+
+  std::string name_;
+  std::vector<Token> tokens_;
+  size_t at_ = 0;
+  Startup made_;
+};
+
+}  // namespace
+
+Result<Startup> parse_startup(std::string_view text, std::string_view name) {
+  return Parser(text, name).parse();
+}
+
+}  // namespace wh::router

@@ -1,0 +1,37 @@
+// How a router is started: VPP's start-up configuration, as a file or as arguments.
+//
+//   unix { interactive nodaemon exec /etc/vpp/setup.cli cli-listen /run/vpp/cli.sock
+//          startup-config /etc/vpp/router.conf }
+//   plugins { plugin default { disable } plugin netmap_plugin.so { enable } path DIR }
+//   metrics { port 9482 }
+//
+// Words and braces; # begins a comment. What the kinds of interfaces, ping and their like are to
+// VPP, plugins, is built in here: enabling one is granted, disabling one is remembered by nobody.
+// Sections that only VPP needs (dpdk, buffers, cpu, ...) are accepted and do nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+
+namespace wh::router {
+
+struct Startup {
+  bool interactive = false;
+  bool banner = true;
+  std::optional<std::string> cli_listen;      // A socket's path.
+  std::optional<std::string> exec;            // A script of commands.
+  std::optional<std::string> startup_config;  // Loaded as `configuration load` does.
+  std::optional<std::string> log;
+  std::optional<uint16_t> metrics_port;
+  std::string plugin_path;           // Where shared objects with nodes are looked for.
+  std::vector<std::string> plugins;  // To be loaded from there.
+};
+
+// `name` stands for the text in errors: a file's name, or "arguments". Errors: the line, the word,
+// and what was expected.
+Result<Startup> parse_startup(std::string_view text, std::string_view name);
+
+}  // namespace wh::router
