@@ -11,7 +11,10 @@ namespace {
 // "cubic 12Mbps" of a flow without a name.
 std::string name_of(const FlowSpec& flow) {
   if (!flow.name.empty()) return flow.name;
-  return flow.rate ? fmt::format("{} {}", flow.cc, to_string(*flow.rate)) : flow.cc;
+  std::string name = flow.cc;
+  if (flow.is_dgp) name = flow.cc == "newreno" ? "dgp" : "dgp/" + flow.cc;
+  if (flow.fcc) name += flow.fcc->is_zero() ? " no-fcc" : " " + to_string(*flow.fcc);
+  return flow.rate ? fmt::format("{} {}", name, to_string(*flow.rate)) : name;
 }
 
 net::IpAddress address_on(size_t link, uint8_t host, uint8_t ip) {

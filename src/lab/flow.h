@@ -31,6 +31,12 @@ class Flow {
   virtual std::string failure() const = 0;  // Why it ended early; "" when it did not.
   virtual uint64_t delivered() const = 0;   // Payload bytes that reached the receiving program.
 
+ protected:
+  // Sets a connection that sends for the flow to the pace asked for.
+  void set_pace(tcp::Connection& connection) const;
+  // What the report says of the pace: "unpaced", "fixed", "dgp".
+  std::string profile() const;
+
  private:
   FlowSpec spec_;
   std::string name_;

@@ -67,14 +67,12 @@ void KernelFlow::start() {
     return;
   }
   tcp::TcpStack::Batch batch(place_.ours.tcp());
-  const auto connected = place_.ours.tcp().connect({place_.kernel_address, place_.port},
-                                                   {.local = {place_.our_address, 0},
-                                                    .observer = &ours_,
-                                                    .congestion = spec().cc,
-                                                    .on_create = [this](tcp::Connection& c) {
-                                                      if (spec().rate)
-                                                        c.set_pace_rate(*spec().rate);
-                                                    }});
+  const auto connected =
+      place_.ours.tcp().connect({place_.kernel_address, place_.port},
+                                {.local = {place_.our_address, 0},
+                                 .observer = &ours_,
+                                 .congestion = spec().cc,
+                                 .on_create = [this](tcp::Connection& c) { set_pace(c); }});
   if (!connected) {
     peer_failure_ = connected.error().text;
     return;
@@ -121,7 +119,7 @@ uint64_t KernelFlow::delivered() const {
 }
 
 FlowReport KernelFlow::report() const {
-  FlowReport report{.name = name(), .cc = spec().cc, .profile = spec().rate ? "fixed" : "unpaced"};
+  FlowReport report{.name = name(), .cc = spec().cc, .profile = profile()};
   const Instant from = std::max(measured_from_, started_at_);
   if (loop_.now() > from) {
     report.goodput =

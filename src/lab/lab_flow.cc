@@ -26,13 +26,12 @@ LabFlow::LabFlow(FlowSpec flow, std::string label, Place place, Loop& loop, cons
 
 void LabFlow::start() {
   tcp::TcpStack::Batch batch(place_.from.tcp());
-  const auto connected = place_.from.tcp().connect(
-      {place_.to_address, place_.to_port}, {.local = {place_.from_address, place_.from_port},
-                                            .observer = &sender_,
-                                            .congestion = spec().cc,
-                                            .on_create = [this](tcp::Connection& c) {
-                                              if (spec().rate) c.set_pace_rate(*spec().rate);
-                                            }});
+  const auto connected =
+      place_.from.tcp().connect({place_.to_address, place_.to_port},
+                                {.local = {place_.from_address, place_.from_port},
+                                 .observer = &sender_,
+                                 .congestion = spec().cc,
+                                 .on_create = [this](tcp::Connection& c) { set_pace(c); }});
   if (!connected) {
     start_failure_ = connected.error().text;
     return;
@@ -53,7 +52,7 @@ std::string LabFlow::failure() const {
 
 FlowReport LabFlow::report() const {
   const tcp::Info info = sender_.info();
-  FlowReport report{.name = name(), .cc = spec().cc, .profile = spec().rate ? "fixed" : "unpaced"};
+  FlowReport report{.name = name(), .cc = spec().cc, .profile = profile()};
   const Instant from = std::max(measured_from_, started_at_);
   const Instant to = std::min(loop_.now(), finished_at_);
   if (to > from) {

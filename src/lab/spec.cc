@@ -9,8 +9,8 @@
 namespace wh::lab {
 namespace {
 
-const std::vector<std::string> kFlowKeys = {"name",  "cc", "rate", "start", "bytes",
-                                            "count", "ip", "from", "to",    "reverse"};
+const std::vector<std::string> kFlowKeys = {"name",  "cc",    "rate", "profile", "fcc", "start",
+                                            "bytes", "count", "ip",   "from",    "to",  "reverse"};
 
 Result<uint64_t> parse_count(std::string_view text, uint64_t low, uint64_t high) {
   uint64_t n = 0;
@@ -31,6 +31,14 @@ Result<void> set_cc(FlowSpec& flow, std::string_view value) {
   return {};
 }
 
+// A rate, or 0 for no cap.
+Result<Rate> parse_fcc(std::string_view value) {
+  if (value == "0") return Rate();
+  auto rate = parse_rate(value);
+  if (rate && !rate->is_infinite()) return *rate;
+  return fail("'{}' is not an FCC; accepted: a rate such as 5Mbps, or 0 for no cap", value);
+}
+
 Result<void> set_flow_key(FlowSpec& flow, std::string_view key, std::string_view value) {
   if (key == "cc") {
     TRY_VOID(set_cc(flow, value));
@@ -40,6 +48,11 @@ Result<void> set_flow_key(FlowSpec& flow, std::string_view key, std::string_view
       return fail("'{}' cannot be paced; accepted: 8kbps or more, finite", value);
     }
     flow.rate = rate;
+  } else if (key == "profile") {
+    if (value != "dgp") return fail("unknown profile '{}'; accepted: dgp", value);
+    flow.is_dgp = true;
+  } else if (key == "fcc") {
+    flow.fcc = TRY(parse_fcc(value));
   } else if (key == "start") {
     flow.start = TRY(parse_duration(value));
     if (flow.start < 0s) return fail("'{}' is before the run begins; accepted: 0s or more", value);
@@ -127,12 +140,20 @@ Result<FlowSpec> parse_flow(std::string_view text) {
       set = set_flow_key(flow, key, word.substr(equals + 1));
     } else if (first && std::find(known.begin(), known.end(), word) != known.end()) {
       flow.cc = word;
+    } else if (first && word == "dgp") {
+      flow.is_dgp = true;
     } else {
       set = set_flow_key(flow, key, "");
     }
     if (!set) {
       return tl::unexpected(std::move(set.error()).within(fmt::format("flow '{}': {}", text, key)));
     }
+  }
+  if (flow.fcc && !flow.is_dgp) {
+    return fail("flow '{}': fcc: only DGP has an FCC; write dgp,fcc=...", text);
+  }
+  if (flow.rate && flow.is_dgp) {
+    return fail("flow '{}': rate: DGP chooses its rate itself; leave out one of the two", text);
   }
   return flow;
 }
@@ -141,6 +162,8 @@ std::string print_flow(const FlowSpec& flow) {
   std::string text = "cc=" + flow.cc;
   if (!flow.name.empty()) text += ",name=" + flow.name;
   if (flow.rate) text += ",rate=" + to_string(*flow.rate);
+  if (flow.is_dgp) text += ",profile=dgp";
+  if (flow.fcc) text += ",fcc=" + (flow.fcc->is_zero() ? "0" : to_string(*flow.fcc));
   if (flow.start != 0s) text += ",start=" + to_string(flow.start);
   if (flow.bytes) text += ",bytes=" + to_string(*flow.bytes);
   if (flow.count != 1) text += fmt::format(",count={}", flow.count);

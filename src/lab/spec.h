@@ -55,6 +55,8 @@ struct FlowSpec {
   std::string from, to;  // Hosts: data goes this way.
   std::string cc = "newreno";
   std::optional<Rate> rate;    // Pace at this rate, counted in Ethernet frames; nothing: unpaced.
+  bool is_dgp = false;         // Paced by Dynamic Goodput Pacing, over `cc`.
+  std::optional<Rate> fcc;     // DGP's FCC; zero: no cap; nothing: the stack's default.
   Duration start{};            // After the beginning of the run.
   std::optional<Bytes> bytes;  // Stop after so much payload; nothing: until the end.
   uint32_t count = 1;          // So many alike.
@@ -79,8 +81,9 @@ struct LabSpec {
 // The most connections one run takes: their control blocks and buffers are what fills memory.
 constexpr uint64_t kMaxConnections = 200'000;
 
-// "cc=newreno,rate=12Mbps,start=5s,count=3,name=x,bytes=10MB,ip=6,reverse" or the congestion
-// control's bare name first. `reverse` sends from receiver to sender.
+// "cc=newreno,rate=12Mbps,start=5s,count=3,name=x,bytes=10MB,ip=6,reverse", or a congestion
+// control's bare name first, or `dgp` (profile=dgp), with fcc=5Mbps. `reverse` sends from receiver
+// to sender.
 Result<FlowSpec> parse_flow(std::string_view text);
 std::string print_flow(const FlowSpec& flow);
 

@@ -39,6 +39,7 @@ bool Connection::process_ack(const Segment& s) {
   detect_losses(work);
   react_to_ecn(s);
   if (work.newly_acked > 0) {
+    if (has_rate_policy()) tell_acked(s, work);
     after_growth(s, work);
     after_our_fin_acked();
   }
@@ -52,6 +53,7 @@ void Connection::advance_una(const Segment& s, AckWork& work) {
   map_.acknowledge(s.ack, [&](const SendEntry& e, uint32_t bytes) {
     if (!e.has(SendEntry::kSacked)) note_delivered(e, e.start + SeqLen(bytes), bytes, s, work);
     if (e.is_retransmitted()) work.acked_retransmitted = true;
+    work.acked_sent_at = e.sent[0];
     if (e.has(SendEntry::kSyn)) ++control;
     if (e.has(SendEntry::kFin) && bytes == e.length()) {
       ++control;

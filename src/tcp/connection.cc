@@ -28,6 +28,8 @@ Connection::Connection(TcpStack& stack, const Endpoint& local, const Endpoint& r
   limits.divisor = static_cast<uint32_t>(t.pacing_divisor);
   limits.user_max = static_cast<uint32_t>(t.pacing_max_segments);
   limits.user_min = static_cast<uint32_t>(t.pacing_min_segments);
+  fcc_ = Rate::bytes_per_second(static_cast<uint64_t>(t.fillcw_cap));
+  if (t.defprofile != 0) MUST_VOID(set_profile(t.defprofile));  // Its bounds are the profiles.
   last_heard_ = last_sent_at_ = now();
 }
 
@@ -332,6 +334,9 @@ Result<void> Connection::set_congestion(std::string_view name) {
 
 void Connection::set_pace_rate(Rate rate) {
   TcpStack::Batch batch(stack_);
+  dgp_ = nullptr;
+  pace_by_ = rate.is_infinite() ? pacing::PaceBy::Nothing : pacing::PaceBy::Fixed;
+  pacer_.set_policy({});
   pacer_.set_rate(rate);
   window_.is_paced = pacer_.is_on();
   clear_fast_send();

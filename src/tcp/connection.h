@@ -24,6 +24,7 @@
 #include "core/intrusive_list.h"
 #include "core/result.h"
 #include "net/ip_service.h"
+#include "pacing/dgp.h"
 #include "pacing/hpts.h"
 #include "tcp/congestion/congestion.h"
 #include "tcp/pacer.h"
@@ -73,7 +74,13 @@ class Connection final : private pacing::HptsClient {
   void set_user_timeout(Duration timeout) { user_timeout_ = timeout; }  // RFC 5482; 0: none
   // TCP_RACK_PACE_RATE_*: Ethernet frame bytes a second; Rate::infinite() paces no more. REQUIRES:
   // above zero.
+  // Ends a rate policy.
   void set_pace_rate(Rate rate);
+  // TCP_RACK_PROFILE: 0 chooses no rate, 1 is Dynamic Goodput Pacing. Errors: another number;
+  // device_or_resource_busy when a fixed rate is set.
+  Result<void> set_profile(int64_t profile);
+  // TCP_FILLCW_RATE_CAP: DGP's FCC. Zero is no cap. Kept until DGP is on.
+  void set_fcc(Rate fcc);
   pacing::BurstLimits& burst_limits() { return pacer_.limits(); }
 
   // --- queries ---
@@ -90,6 +97,8 @@ class Connection final : private pacing::HptsClient {
   const SendMap& sendmap() const { return map_; }
   const Pacer& pacer() const { return pacer_; }
   const CongestionState& congestion() const { return window_; }
+  // The pace now, taken apart (what decided it, and from what). For reports.
+  pacing::PaceParts pace_parts() const;
   void set_flow(uint32_t mark) { flow_ = mark; }  // Noted on its packets (Packet::flow).
   void* user = nullptr;                           // The application's own.
 
@@ -106,6 +115,7 @@ class Connection final : private pacing::HptsClient {
     int64_t allowance;  // Payload bytes that may still leave.
     int64_t wire = 0;   // Frame bytes that left.
     uint32_t segments = 0;
+    int64_t fresh = 0;  // Payload bytes that left for the first time.
   };
   struct AckWork {  // What an acknowledgment turned out to do.
     uint32_t newly_acked = 0, delivered = 0;
@@ -113,6 +123,7 @@ class Connection final : private pacing::HptsClient {
     Duration rtt{0};  // Lowest sample; 0 for none.
     bool has_dsack = false, sacked_new = false, is_round_start = false, is_dupack = false;
     bool acked_retransmitted = false;
+    Instant acked_sent_at{};  // First transmission of the last byte acknowledged cumulatively.
   };
 
   // connection.cc: the life of it.
@@ -205,6 +216,15 @@ class Connection final : private pacing::HptsClient {
   void finish_output(Instant now, const Burst& burst);
   int64_t burst_allowance() const;
 
+  // rate_policy.cc: the pace, when it is not a fixed one.
+  bool has_rate_policy() const { return dgp_ != nullptr; }
+  pacing::Dgp::Situation dgp_situation() const;
+  void choose_pace();
+  void tell_sent(const Burst& burst);
+  void tell_acked(const Segment& s, const AckWork& work);
+  void tell_loss();
+  int64_t send_cwnd() const;
+
   // fast_output.cc
   bool send_fast(Burst& burst);
   void set_up_fast_send(const Burst& burst);
@@ -282,6 +302,8 @@ class Connection final : private pacing::HptsClient {
   Rack rack_;
   Prr prr_;
   std::unique_ptr<CongestionControl> control_;
+  std::unique_ptr<pacing::Dgp> dgp_;  // The rate policy; null: none.
+  pacing::PaceBy pace_by_ = pacing::PaceBy::Nothing;
   HeaderTemplate headers_;
 
   // --- sending, per round trip or rarer ---
@@ -350,6 +372,7 @@ class Connection final : private pacing::HptsClient {
   Duration user_timeout_{0};
   uint32_t flow_ = 0;
   uint64_t delivered_total_ = 0;
+  Rate fcc_;
   Info total_;  // The counting members only.
 
   Connection* next_in_bucket_ = nullptr;

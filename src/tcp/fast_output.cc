@@ -19,7 +19,7 @@ void Connection::set_up_fast_send(const Burst& burst) {
   const bool is_plain = state_ == State::Established && recovery_ == Recovery::Open &&
                         !shut_down_ && !receive_.has_islands() && map_.lost() == 0 && !probe_due_;
   if (!is_plain) return;
-  const int64_t room = window_.cwnd.count() - int64_t{pipe()};
+  const int64_t room = send_cwnd() - int64_t{pipe()};
   const int64_t left = std::min<int64_t>(room, sendable_now());
   if (left >= mss_) fast_left_ = static_cast<uint32_t>(left);
 }

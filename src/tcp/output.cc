@@ -14,6 +14,7 @@ void Connection::output() {
   if (state_ == State::Closed) return;
   const Instant now = this->now();
   if (!open_gate(now)) return arm_timers(now);
+  if (has_rate_policy()) choose_pace();
   Burst burst{burst_allowance()};
   if (is_handshaking()) {
     send_handshake();
@@ -66,10 +67,12 @@ void Connection::finish_output(Instant now, const Burst& burst) {
     }
   }
   if (burst.wire > 0) last_sent_at_ = now;
+  if (has_rate_policy()) tell_sent(burst);
   // The window was what stopped us: there was more to send and the peer had room for it.
   if (is_synchronised(state_)) {
     const bool has_more = unsent() > 0 && snd_wnd_ > map_.outstanding();
-    const bool is_full = int64_t{pipe()} + mss_ > window_.cwnd.count();
+    const bool is_full =
+        pace_by_ == pacing::PaceBy::FillCwnd || int64_t{pipe()} + mss_ > window_.cwnd.count();
     if (has_more && is_full) {
       cwnd_limited_ = true;
     } else if (burst.wire > 0) {
@@ -98,7 +101,7 @@ uint32_t Connection::sendable_now() const {
 bool Connection::send_retransmission(Burst& burst) {
   if (map_.lost() == 0) return false;
   const int64_t in_flight = pipe();
-  if (in_flight >= window_.cwnd.count()) return false;
+  if (in_flight >= send_cwnd()) return false;
   SendEntry* e = map_.first_lost();
   const auto most = static_cast<uint32_t>(std::min<int64_t>(mss_, burst.allowance));
   const bool is_fast = stack_.tunables().fast_resend != 0 && !e->has(SendEntry::kFin);
@@ -130,7 +133,7 @@ bool Connection::send_new(Burst& burst) {
   const size_t waiting = unsent();
   if (waiting == 0 && !fin_is_due) return false;
   if (recovery_ == Recovery::Loss && map_.lost() > 0) return false;
-  const int64_t room = window_.cwnd.count() - int64_t{pipe()};
+  const int64_t room = send_cwnd() - int64_t{pipe()};
   const auto most = static_cast<uint32_t>(std::min<int64_t>(burst.allowance, largest_send()));
   uint32_t length = std::min(sendable_now(), most);
   if (room < length) {

@@ -27,6 +27,8 @@ class Pacer {
     rate_ = rate;
     if (!is_on()) account_.reset();
   }
+  // How lateness is repaid: at once for a fixed rate (the default), slowly for DGP.
+  void set_policy(const pacing::PaceAccount::Policy& policy) { policy_ = policy; }
   pacing::BurstLimits& limits() { return limits_; }
   const pacing::BurstLimits& limits() const { return limits_; }
   // Payload bytes of a burst at the current rate. REQUIRES: is_on().
@@ -37,9 +39,7 @@ class Pacer {
   Instant due() const { return account_.last_output_to(); }
   void begin_output(Instant now) { account_.note_output(now); }
   // A burst of so many bytes of frames left: the next delay begins.
-  void sent(Instant now, Bytes wire) {
-    account_.start(now, rate_.transfer_time(wire), pacing::PaceAccount::Policy{});
-  }
+  void sent(Instant now, Bytes wire) { account_.start(now, rate_.transfer_time(wire), policy_); }
   // Nothing was sent, or a timer expired: what was owed is forgiven.
   void forgive() { account_.reset(); }
   const pacing::PaceAccount& account() const { return account_; }
@@ -47,6 +47,7 @@ class Pacer {
  private:
   Rate rate_ = Rate::infinite();
   pacing::PaceAccount account_;
+  pacing::PaceAccount::Policy policy_;
   pacing::BurstLimits limits_;
 };
 

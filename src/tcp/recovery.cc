@@ -29,6 +29,7 @@ void Connection::detect_losses(const AckWork& work) {
   rack_due_ = found.look_again;
   const bool found_loss = found.newly_lost > 0 || map_.lost() > lost_before;
   if (found_loss) {
+    tell_loss();
     clear_fast_send();
     if (recovery_ == Recovery::Open) enter_recovery(work.flight_before);
   }
@@ -45,6 +46,7 @@ void Connection::look_for_losses(Instant now) {
   const Rack::Detection found = rack_.detect(map_, rtt_, now, rack_situation());
   rack_due_ = found.look_again;
   if (found.newly_lost == 0) return;
+  tell_loss();
   if (recovery_ == Recovery::Open) enter_recovery(flight);
   if (recovery_ == Recovery::Recovery) run_recovery(AckWork{}, true);
 }

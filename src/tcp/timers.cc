@@ -122,6 +122,7 @@ void Connection::on_timeout() {
     recover_ = snd_max_;
   }
   if (timeouts_in_row_ > kTimeoutsToForgetRtt) rtt_.forget();
+  if (has_rate_policy() && timeouts_in_row_ > 1) dgp_->on_second_timeout();
   map_.time_out();
   reno_sacked_ = dupacks_ = 0;
   rack_due_ = kNever;
@@ -189,7 +190,10 @@ void Connection::choose_recovery_timer(Instant now) {
       if (recovery_timer_ == TimerKind::Persist) timeouts_in_row_ = 0;
       return set(TimerKind::None, kNever);
     }
-    if (recovery_timer_ != TimerKind::Persist) set(TimerKind::Persist, now + persist_interval());
+    if (recovery_timer_ != TimerKind::Persist) {
+      if (has_rate_policy()) dgp_->on_persist(dgp_situation());
+      set(TimerKind::Persist, now + persist_interval());
+    }
     return;
   }
   SendEntry* oldest = map_.oldest();

@@ -1,0 +1,15 @@
+#include "lab/flow.h"
+
+namespace wh::lab {
+
+void Flow::set_pace(tcp::Connection& connection) const {
+  if (spec_.rate) connection.set_pace_rate(*spec_.rate);
+  if (spec_.fcc) connection.set_fcc(*spec_.fcc);
+  if (spec_.is_dgp) MUST_VOID(connection.set_profile(1));  // parse_flow() lets no rate beside it.
+}
+
+std::string Flow::profile() const {
+  return spec_.is_dgp ? "dgp" : spec_.rate ? "fixed" : "unpaced";
+}
+
+}  // namespace wh::lab

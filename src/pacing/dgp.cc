@@ -1,0 +1,223 @@
+#include "pacing/dgp.h"
+
+#include <algorithm>
+
+#include "pacing/pace.h"
+
+namespace wh::pacing {
+
+std::string_view to_string(PaceBy by) {
+  switch (by) {
+    case PaceBy::Nothing: return "none";
+    case PaceBy::Fixed: return "fixed";
+    case PaceBy::Control: return "cc";
+    case PaceBy::Bandwidth: return "bw";
+    case PaceBy::FillCwnd: return "fill";
+    case PaceBy::Fulcrum: return "fcc";
+    case PaceBy::Cap: return "cap";
+  }
+  UNREACHABLE();
+}
+
+std::string_view to_string(PaceParts::State state) {
+  switch (state) {
+    case PaceParts::State::Unpaced: return "unpaced";
+    case PaceParts::State::Startup: return "startup";
+    case PaceParts::State::SlowStart: return "slow_start";
+    case PaceParts::State::Avoidance: return "avoidance";
+    case PaceParts::State::Recovery: return "recovery";
+    case PaceParts::State::ProbeRtt: return "probe_rtt";
+  }
+  UNREACHABLE();
+}
+
+PaceChoice choose_pace(Rate bw, Rate fill_cwnd, Rate fcc) {
+  const bool is_capped = !fcc.is_zero() && fill_cwnd > fcc;
+  const Rate loss_based = is_capped ? fcc : fill_cwnd;
+  if (loss_based <= bw) return {bw, PaceBy::Bandwidth};
+  return {loss_based, is_capped ? PaceBy::Fulcrum : PaceBy::FillCwnd};
+}
+
+Dgp::Dgp(const Config& config)
+    : config_(config),
+      goodput_(config.filter),
+      window_(config.window),
+      timely_(config.timely),
+      min_rtt_(config.rtt_window),
+      probe_(config.probe) {}
+
+GoodputWindow::Situation Dgp::window_situation(const Situation& s) const {
+  return {.now = s.now,
+          .una = s.una,
+          .snd_max = s.snd_max,
+          .mss = s.mss,
+          .rwnd = s.rwnd,
+          .initial_window = s.initial_window,
+          .estimate = goodput_.estimate(),
+          .srtt = s.srtt,
+          .in_recovery = s.phase == Phase::Recovery};
+}
+
+ProbeRtt::Situation Dgp::probe_situation(const Situation& s) const {
+  return {.now = s.now,
+          .flight = s.flight,
+          .mss = s.mss,
+          .bandwidth = bandwidth(s),
+          .min_rtt = min_rtt_.min(),
+          .goodput_rtt = goodput_rtt_ > Duration::zero() ? goodput_rtt_ : s.srtt,
+          .is_highly_buffered = highest_rtt_ >= lowest_rtt_ * 4};
+}
+
+// --- what happened ---
+
+void Dgp::on_sent(const Situation& s, uint64_t begin) {
+  if (idle_since_ != kNever) {
+    probe_.on_idle(s.now, s.now - idle_since_);
+    idle_since_ = kNever;
+  }
+  long_term_.start(s.now);
+  if (s.phase == Phase::SlowStart) saw_slow_start_ = true;
+  if (s.phase != Phase::Recovery && !probe_.is_active())
+    window_.on_sent(window_situation(s), begin);
+}
+
+void Dgp::on_acked(const Situation& s, const Acked& a) {
+  was_acked_ = true;
+  long_term_.add(a.bytes);
+  if (a.rtt > Duration::zero()) note_rtt(s, a.rtt);
+  if (!probe_.is_active()) {  // What is sent slowly on purpose says nothing of the path.
+    const auto measured = window_.on_acked(window_situation(s), {.sent_at = a.sent_at,
+                                                                 .next_sent_at = a.next_sent_at,
+                                                                 .next_is_new = a.next_is_new,
+                                                                 .rtt = a.rtt});
+    if (measured) note_measurement(s, *measured);
+  }
+  if (s.una >= s.snd_max) {
+    long_term_.stop(s.now);
+    idle_since_ = s.now;
+  }
+  if (s.flight == Bytes(0) && a.pacer_waits && a.has_more) note_bottom(s, a);
+  run_probe(s);
+}
+
+void Dgp::note_rtt(const Situation& s, Duration rtt) {
+  const Duration before = min_rtt_.min();
+  const Duration after = min_rtt_.add(s.now, rtt);
+  lowest_rtt_ = before == Duration::zero() ? rtt : std::min(lowest_rtt_, rtt);
+  highest_rtt_ = std::max(highest_rtt_, rtt);
+  if (probe_.on_minimum(s.now, before, after) && goodput_.measurements() > 0) enter_probe(s);
+}
+
+void Dgp::note_measurement(const Situation& s, const GoodputWindow::Measurement& m) {
+  goodput_.add(m.rate, m.took, s.srtt);
+  if (m.rtt > Duration::zero()) {
+    goodput_rtt_ = m.rtt;
+    timely_.on_measurement({.rtt = m.rtt,
+                            .min_rtt = min_rtt_.min(),
+                            .estimate = goodput_.estimate(),
+                            .last = m.rate,
+                            .saw_slow_start = saw_slow_start_,
+                            .saw_loss = saw_loss_});
+  }
+  saw_slow_start_ = saw_loss_ = false;
+}
+
+// The network ran empty although there was data and the pacer held it back: the estimate is too
+// low.
+void Dgp::note_bottom(const Situation& s, const Acked& a) {
+  if (probe_.is_active() || a.rtt <= Duration::zero()) return;
+  constexpr Rate kWithoutEstimate = Rate::bits_per_second(1'200'000);
+  Rate seen = Rate::of(a.bytes, a.rtt);
+  if (goodput_.measurements() == 0) seen = std::min(seen, kWithoutEstimate);
+  const bool is_higher = seen > bandwidth(s);
+  if (is_higher) goodput_.replace(seen);
+  timely_.on_bottom(!is_higher);
+}
+
+void Dgp::enter_probe(const Situation& s) {
+  ++probes_;
+  window_.abandon();
+  probe_.enter(s.now);
+}
+
+void Dgp::run_probe(const Situation& s) {
+  if (goodput_.measurements() == 0) return;
+  if (!probe_.is_active()) {
+    if (probe_.is_due(s.now) && s.una < s.snd_max) enter_probe(s);
+    return;
+  }
+  if (!probe_.update(probe_situation(s))) return;
+  window_.abandon_until(s.snd_max);
+  timely_.on_probe_exit(probe_.config().exit_gain);
+}
+
+void Dgp::on_app_limited(const Situation& s) {
+  window_.on_app_limited(window_situation(s));
+}
+
+void Dgp::on_persist(const Situation& s) {
+  window_.abandon();
+  long_term_.stop(s.now);
+  idle_since_ = std::min(idle_since_, s.now);
+}
+
+// --- what follows ---
+
+Rate Dgp::bandwidth(const Situation& s) const {
+  const Rate lt = long_term_.rate(s.now);
+  if (goodput_.measurements() == 0) {
+    const Rate spread = s.srtt > Duration::zero() ? Rate::of(s.initial_window, s.srtt) : Rate();
+    return std::max(lt, spread);
+  }
+  switch (config_.use_long_term) {
+    case Config::UseLongTerm::No: return goodput_.estimate();
+    case Config::UseLongTerm::Min: return std::min(goodput_.estimate(), lt);
+    case Config::UseLongTerm::Max: return std::max(goodput_.estimate(), lt);
+  }
+  UNREACHABLE();
+}
+
+uint32_t Dgp::multiplier(const Situation& s) const {
+  if (probe_.is_active() && s.phase != Phase::Recovery) {
+    if (const uint32_t gain = probe_.gain(probe_situation(s)); gain != 0) return gain;
+  }
+  return timely_.gain(s.phase);
+}
+
+PaceParts Dgp::parts(const Situation& s) const {
+  PaceParts p;
+  p.goodput = goodput_.estimate();
+  p.long_term = long_term_.rate(s.now);
+  p.fcc = config_.fcc;
+  p.current_rtt = s.latest_rtt;
+  p.goodput_rtt = goodput_rtt_;
+  p.previous_goodput_rtt = timely_.previous_rtt();
+  p.min_rtt = min_rtt_.min();
+  p.measurements = goodput_.measurements();
+  p.probes = probes_;
+  p.multiplier = multiplier(s);
+  if (!was_acked_) {
+    p.state = PaceParts::State::Startup;
+    return p;
+  }
+  p.state = probe_.is_active()             ? PaceParts::State::ProbeRtt
+            : goodput_.measurements() == 0 ? PaceParts::State::Startup
+            : s.phase == Phase::SlowStart  ? PaceParts::State::SlowStart
+            : s.phase == Phase::Recovery   ? PaceParts::State::Recovery
+                                           : PaceParts::State::Avoidance;
+  p.bw = gained_pace_rate(line_rate(bandwidth(s), s.t_maxseg, s.mss, s.ip_header), p.multiplier);
+  const bool is_silent = s.phase == Phase::Recovery || probe_.is_active();
+  if (!is_silent && s.latest_rtt > Duration::zero()) {
+    p.fill_cwnd = fill_cwnd_rate(std::min(s.cwnd, s.rwnd), s.latest_rtt);
+  }
+  const PaceChoice choice = choose_pace(p.bw, p.fill_cwnd, p.fcc);
+  p.pace = choice.rate;
+  p.by = choice.by;
+  if (!config_.rate_cap.is_zero() && p.pace > config_.rate_cap) {
+    p.pace = std::max(config_.rate_cap, kLeastPaceRate);
+    p.by = PaceBy::Cap;
+  }
+  return p;
+}
+
+}  // namespace wh::pacing
