@@ -5,6 +5,7 @@
 #include "apps/commands.h"
 #include "apps/parse.h"
 #include "core/virtual_loop.h"
+#include "jail/sysctl.h"
 #include "lab/host.h"
 
 namespace wh::apps {
@@ -91,6 +92,7 @@ int sysctl_main(int argc, char** argv) {
   VirtualLoop loop;
   net::PacketPool pool;
   lab::Host host(loop, pool, "host", Random(1));
+  jail::add_sysctls(host.sysctl());
   if (auto done = show(host.sysctl(), options); !done) {
     fmt::print(stderr, "sysctl: {}\n", done.error().text);
     return kUsage;

@@ -71,6 +71,19 @@ Result<Netns> Netns::make(Users users) {
   return Netns(std::move(user), Fd()).make_beside();
 }
 
+Result<Netns> Netns::of_process(pid_t pid) {
+  Fd user = TRY(open_file(fmt::format("/proc/{}/ns/user", pid), O_RDONLY));
+  Fd net = TRY(open_file(fmt::format("/proc/{}/ns/net", pid), O_RDONLY));
+  struct stat ours {
+  }, theirs{};
+  // One cannot enter the user namespace that one is in.
+  if (::stat("/proc/self/ns/user", &ours) == 0 && ::fstat(user.raw(), &theirs) == 0 &&
+      ours.st_ino == theirs.st_ino) {
+    user.close();
+  }
+  return Netns(std::move(user), std::move(net));
+}
+
 Result<Netns> Netns::make_beside() const {
   Fd user;
   if (user_) user = Fd(::fcntl(user_.raw(), F_DUPFD_CLOEXEC, 3));

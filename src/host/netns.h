@@ -39,6 +39,10 @@ class Netns {
   // With only a loopback interface, which is up. Errors: no right to, or the machine's limits.
   static Result<Netns> make(Users users = Users::Auto);
 
+  // The one that a process of ours, in namespaces of its own, is in. Errors: it has gone; no right
+  // to.
+  static Result<Netns> of_process(pid_t pid);
+
   // Another with the same users, so that a cable can be laid between the two.
   Result<Netns> make_beside() const;
 

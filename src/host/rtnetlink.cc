@@ -148,12 +148,22 @@ Result<uint32_t> Rtnetlink::index_of(const std::string& name) {
   return TRY(link(name)).index;
 }
 
-Result<void> Rtnetlink::set_up(const std::string& name, bool up) {
+Result<void> Rtnetlink::set_flag(const std::string& name, unsigned flag, bool on,
+                                 std::string_view attempt) {
   ifinfomsg message = link_message(TRY(index_of(name)));
-  message.ifi_flags = up ? unsigned{IFF_UP} : 0u;
-  message.ifi_change = IFF_UP;
+  message.ifi_flags = on ? flag : 0u;
+  message.ifi_change = flag;
   NetlinkRequest request(RTM_NEWLINK, 0, message);
-  return ask(request, fmt::format("set {} {}", name, up ? "up" : "down"));
+  return ask(request, attempt);
+}
+
+Result<void> Rtnetlink::set_up(const std::string& name, bool up) {
+  return set_flag(name, IFF_UP, up, fmt::format("set {} {}", name, up ? "up" : "down"));
+}
+
+Result<void> Rtnetlink::set_promiscuous(const std::string& name, bool on) {
+  return set_flag(name, IFF_PROMISC, on,
+                  fmt::format("make {} {}promiscuous", name, on ? "" : "not "));
 }
 
 Result<void> Rtnetlink::set_mtu(const std::string& name, uint32_t mtu) {
@@ -235,6 +245,18 @@ Result<void> Rtnetlink::add_route(const net::Prefix& destination, const std::str
   // Sound: any object may be read as bytes.
   return add_route_with(destination, RTA_OIF,
                         std::span(reinterpret_cast<const uint8_t*>(&index), sizeof index));
+}
+
+Result<void> Rtnetlink::delete_route(const net::Prefix& destination) {
+  const net::Prefix network = destination.network();
+  rtmsg message{};
+  message.rtm_family = family_of(network.address);
+  message.rtm_dst_len = network.length;
+  message.rtm_table = RT_TABLE_MAIN;
+  message.rtm_scope = RT_SCOPE_NOWHERE;  // Of whatever scope.
+  NetlinkRequest request(RTM_DELROUTE, 0, message);
+  request.add(RTA_DST, bytes_of(network.address));
+  return ask(request, fmt::format("delete the route to {}", to_string(network)));
 }
 
 Result<void> Rtnetlink::add_neighbour(const std::string& name, const net::IpAddress& address,

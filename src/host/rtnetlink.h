@@ -37,6 +37,7 @@ class Rtnetlink {
   Result<LinkInfo> link(const std::string& name);
 
   Result<void> set_up(const std::string& link, bool up = true);
+  Result<void> set_promiscuous(const std::string& link, bool on = true);
   Result<void> set_mtu(const std::string& link, uint32_t mtu);
   Result<void> set_mac(const std::string& link, const net::MacAddress& mac);
   // Into the namespace that the descriptor refers to.
@@ -50,6 +51,7 @@ class Rtnetlink {
   Result<void> add_address(const std::string& link, const net::Prefix& address);
   Result<void> add_route(const net::Prefix& destination, const net::IpAddress& gateway);
   Result<void> add_route(const net::Prefix& destination, const std::string& link);
+  Result<void> delete_route(const net::Prefix& destination);
   // A permanent entry of the neighbour table, so that nobody is asked.
   Result<void> add_neighbour(const std::string& link, const net::IpAddress& address,
                              const net::MacAddress& mac);
@@ -59,6 +61,7 @@ class Rtnetlink {
 
  private:
   Result<uint32_t> index_of(const std::string& link);
+  Result<void> set_flag(const std::string& link, unsigned flag, bool on, std::string_view attempt);
   Result<void> ask(NetlinkRequest& request, std::string_view attempt);
   Result<std::vector<std::vector<uint8_t>>> collect(NetlinkRequest& request);
   Result<void> add_route_with(const net::Prefix& destination, uint16_t attribute,

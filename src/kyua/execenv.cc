@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "host/system.h"
+#include "kyua/jail_execenv.h"
 
 namespace wh::kyua {
 
@@ -20,7 +21,12 @@ Result<pid_t> HostExecEnv::start(const std::function<void()>& child) {
   return pid;
 }
 
-std::unique_ptr<ExecEnv> make_execenv(const TestProgram&, const std::string&, const Metadata&) {
+std::unique_ptr<ExecEnv> make_execenv(const TestProgram& program, const std::string& case_name,
+                                      const Metadata& metadata) {
+  if (metadata.get("execenv") == "jail") {
+    return std::make_unique<JailExecEnv>(jail_name(program.absolute_path(), case_name),
+                                         metadata.get("execenv_jail_params"));
+  }
   return std::make_unique<HostExecEnv>();
 }
 

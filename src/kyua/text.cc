@@ -43,8 +43,8 @@ std::string to_compact(WallTime t) {
 }
 
 std::string to_seconds_text(Duration d) {
-  const int64_t ms = (d.count() + 500'000) / 1'000'000;  // To the nearest, as Kyua does.
-  return fmt::format("{}.{:03}s", ms / 1000, ms % 1000);
+  // From whole microseconds, by way of a double: as Kyua rounds.
+  return fmt::format("{:.3f}s", static_cast<double>(d.count() / 1000) / 1e6);
 }
 
 std::string format_size(Bytes size) {

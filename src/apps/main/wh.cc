@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "apps/jail_commands.h"
+#include "apps/kyua_commands.h"
 #include "core/sysctl.h"
 
 namespace {
@@ -27,6 +29,12 @@ constexpr std::array kCommands = {
             "run flows over a path and show what congestion control and pacing do"},
     Command{"router", wh::apps::router_main, "the vector router, with VPP's commands"},
     Command{"vppctl", wh::apps::vppctl_main, "give a running router commands"},
+    Command{"kyua", wh::apps::kyua_main, "run test suites, each case isolated, and report on them"},
+    Command{"jail", wh::apps::jail_main, "make, change and remove hosts made of namespaces"},
+    Command{"jls", wh::apps::jls_main, "list jails"},
+    Command{"jexec", wh::apps::jexec_main, "run a program in a jail"},
+    Command{"ifconfig", wh::apps::ifconfig_main, "make epairs and wire jails with them"},
+    Command{"route", wh::apps::route_main, "add and delete routes in a jail"},
     Command{"sysctl", wh::apps::sysctl_main, "list and explain the tunables of a network stack"},
 };
 

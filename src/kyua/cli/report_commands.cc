@@ -1,9 +1,12 @@
-// kyua report and report-junit: results files as texts.
+// kyua report, report-html and report-junit: results files as texts and pages.
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "host/system.h"
 #include "kyua/cli/cli.h"
+#include "kyua/report/html.h"
 #include "kyua/report/report.h"
 
 namespace wh::kyua::cli {
@@ -29,6 +32,30 @@ Result<int> report(Context& context) {
     context.ui.warning(fmt::format("No test cases matched by the filter '{}'", filter.to_string()));
   }
   return filters.unmatched().empty() ? 0 : 1;
+}
+
+Result<int> report_html(Context& context) {
+  namespace fs = std::filesystem;
+  const ParsedOptions& o = context.options;
+  const auto shown = TRY(parse_results_filter(o.get("results-filter")));
+  const std::string path = TRY(find_results_file(context.layout, o.get("results-file")));
+  auto reader = TRY(ResultsReader::open(path));
+  const std::string folder = o.get("output");
+  std::error_code error;
+  if (fs::exists(folder, error)) {
+    if (!o.has("force")) {
+      return fail("Output directory '{}' already exists; maybe use --force?", folder);
+    }
+    fs::remove_all(folder, error);
+  }
+  fs::create_directory(folder, error);
+  if (error) return fail("Cannot make the folder {}: {}", folder, error.message());
+  TRY(html_report(reader, {path, shown, false}, [&](const HtmlFile& file) -> Result<void> {
+    const std::string name = join_path(folder, file.name);
+    context.ui.out("Generating " + name);
+    return host::write_file(name, file.text);
+  }));
+  return 0;
 }
 
 Result<int> report_junit(Context& context) {

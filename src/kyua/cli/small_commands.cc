@@ -1,7 +1,7 @@
-// kyua about, config, db-exec: one screenful each.
+// kyua about, config, db-exec, db-migrate, diff, merge: one screenful each.
 #include "kyua/cli/cli.h"
 #include "kyua/cli/help.h"
-#include "kyua/store/reader.h"
+#include "kyua/store/migrate.h"
 
 namespace wh::kyua::cli {
 
@@ -59,6 +59,40 @@ Result<int> db_exec(Context& context) {
     has_header = true;
     context.ui.out(join(values, ","));
   }
+  return 0;
+}
+
+Result<int> db_migrate(Context& context) {
+  const std::string path =
+      TRY(find_results_file(context.layout, context.options.get("results-file")));
+  for (const std::string& made : TRY(migrate(path, context.layout.store))) {
+    context.ui.info("Results saved to " + made);
+  }
+  return 0;
+}
+
+Result<int> diff(Context& context) {
+  std::vector<std::string> paths;
+  for (const std::string& given : context.arguments()) {
+    paths.push_back(TRY(find_results_file(context.layout, given)));
+  }
+  const Difference difference = TRY(compare(paths[0], paths[1]));
+  for (const std::string& line : difference.lines) context.ui.out(line);
+  return difference.is_worse ? 1 : 0;
+}
+
+Result<int> merge(Context& context) {
+  if (!context.options.has("output")) {
+    return tl::unexpected(
+        Error{std::errc::argument_out_of_domain, "Missing required option --output"});
+  }
+  std::vector<std::string> paths;
+  for (const std::string& given : context.arguments()) {
+    paths.push_back(TRY(find_results_file(context.layout, given)));
+  }
+  const std::string output = context.options.get("output");
+  const size_t count = TRY(kyua::merge(paths, output));
+  context.ui.out(fmt::format("{} test cases of {} files saved to {}", count, paths.size(), output));
   return 0;
 }
 

@@ -92,32 +92,50 @@ std::optional<std::string> start_failure(const TestProgram& program, const Ended
   return fmt::format("Cannot run test program: {}", why);
 }
 
-}  // namespace
-
-Result<AtfResult> parse_atf_result(std::string_view text) {
-  if (text.empty() || !text.ends_with('\n')) return fail("Empty test result or no new line");
-  text.remove_suffix(1);
-  if (text.find('\n') != text.npos) return fail("Test result of more than one line");
-  const size_t word_end = text.find_first_of(":(");
-  const std::string_view name = text.substr(0, word_end);
-  const auto word =
-      std::find_if(kWords.begin(), kWords.end(), [&](const Word& w) { return w.text == name; });
-  if (word == kWords.end()) return fail("Unknown test result '{}'", text);
-  AtfResult result{word->kind, std::nullopt, ""};
-  std::string_view rest = word_end == text.npos ? "" : text.substr(word_end);
+// "(N): reason", ": reason", or one of them with nothing behind the blank.
+Result<void> parse_argument(std::string_view rest, AtfResult& result, std::string_view name) {
   if (rest.starts_with('(')) {
-    const size_t close = rest.find(')');
-    const auto number = parse_int(rest.substr(1, close == rest.npos ? 0 : close - 1));
-    if (!word->may_have_argument || !number)
-      return fail("Invalid argument in test result '{}'", text);
+    const size_t close = rest.find("):");
+    const std::string_view text = rest.substr(1, close == rest.npos ? close : close - 1);
+    const auto number = parse_int(text);
+    if (close == rest.npos || !number) {
+      return fail("Invalid integer argument '{}' to '{}' test case result", text, name);
+    }
     result.argument = static_cast<int>(*number);
     rest.remove_prefix(close + 1);
   }
-  const bool has_reason = rest.starts_with(": ") && rest.size() > 2;
-  if (has_reason != word->has_reason) {
-    return fail("Test result '{}' must {}have a reason", text, word->has_reason ? "" : "not ");
+  if (!rest.starts_with(": ")) return fail("{} must be followed by ': <reason>'", name);
+  result.reason = rest.substr(2);
+  return {};
+}
+
+}  // namespace
+
+// Worded as Kyua words its errors.
+Result<AtfResult> parse_atf_result(std::string_view text) {
+  if (text.empty() || !text.ends_with('\n')) return fail("Empty test result or no new line");
+  text.remove_suffix(1);
+  if (text.find('\n') != text.npos) {
+    std::string shown;
+    for (const char c : text) c == '\n' ? shown += "<<NEWLINE>>" : shown += c;
+    return fail("Test result contains multiple lines: {}", shown);
   }
-  if (has_reason) result.reason = rest.substr(2);
+  const size_t word_end =
+      std::min(text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"), text.size());
+  const std::string_view name = text.substr(0, word_end), rest = text.substr(word_end);
+  const auto word =
+      std::find_if(kWords.begin(), kWords.end(), [&](const Word& w) { return w.text == name; });
+  if (word == kWords.end()) return fail("Unknown test result '{}'", name);
+  AtfResult result{word->kind, std::nullopt, ""};
+  if (word->may_have_argument) {
+    TRY(parse_argument(rest, result, name));
+  } else if (!word->has_reason) {
+    if (!rest.empty()) return fail("{} cannot have a reason", name);
+  } else if (rest.size() < 3 || !rest.starts_with(": ")) {
+    return fail("{} must be followed by ': <reason>'", name);
+  } else {
+    result.reason = rest.substr(2);
+  }
   return result;
 }
 

@@ -139,10 +139,13 @@ TEST(Atf, calls_a_missing_or_malformed_result_a_premature_exit) {
   EXPECT_EQ(judged("atf", signalled(9), "", ""),
             "broken: Error: Empty test result or no new line. Test case received signal 9");
   for (const char* bad :
-       {"passed", "passed: why\n", "failed\n", "failed: \n", "nonsense\n", "passed\npassed\n",
-        "expected_exit(: x\n", "expected_exit(x): y\n", "failed(3): x\n"}) {
+       {"passed", "passed: why\n", "passed \n", "failed\n", "failed: \n", "nonsense\n",
+        "passed\npassed\n", "expected_exit\n", "expected_signal(9)\n", "expected_exit(: x\n",
+        "expected_exit(x): y\n", "failed(3): x\n"}) {
     EXPECT_FALSE(parse_atf_result(bad)) << bad;
   }
+  // As atf_expect_exit and atf_expect_signal write it when they are given no reason.
+  EXPECT_EQ(judged("atf", signalled(9), "", "expected_signal(9): \n"), "expected_failure");
 }
 
 TEST(Atf, glues_options_as_kyua_does) {

@@ -138,7 +138,8 @@ Result<void> ResultsWriter::add(const TestProgram& program, const std::string& c
     const int64_t id = database_.last_row();
     insert_result_->bind(1, id);
     insert_result_->bind(2, to_word(stored.result.verdict));
-    if (stored.result.reason.empty()) {
+    // Kyua does not read a file where another verdict has no reason, be it an empty one.
+    if (stored.result.verdict == Verdict::Passed) {
       insert_result_->bind_null(3);
     } else {
       insert_result_->bind(3, stored.result.reason);

@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# kyua against Debian's kyua, in one run: processor time, memory, jails, a suite of network tests.
+#
+# usage: compare_kyua [CASES]      1000 by default. Prints a line for each figure, as a ratio where the issue asks for
+# one. What needs Debian's kyua, a compiler with libatf, or root is left out with the reason.
+set -euo pipefail
+cases="${1:-1000}"
+bin=$(cd "$(dirname "$0")" && pwd)
+ours="$bin/kyua" theirs=/usr/bin/kyua
+[ -x "$ours" ] || { echo "skipped: no $ours"; exit 0; }
+work=$(mktemp -d)
+export HOME="$work" WHEELHOUSE_RUN="$work/run"
+trap 'rm -rf "$work"' EXIT
+
+# Seconds of processor time, and KiB of the runner's own peak memory, of one run of a suite.
+measure() { # FOLDER KYUA [GENERAL OPTIONS...]
+  local folder="$1" kyua="$2"; shift 2
+  (cd "$folder" && rm -f "$work/r.db" &&
+    { TIMEFORMAT='%U %S %R'; time "$kyua" --logfile=/dev/null --loglevel=warning "$@" test -r "$work/r.db" >"$work/out" 2>&1; } \
+      2>"$work/time") || true
+  tail -n 1 "$work/out" >"$work/last"
+  awk '{ printf "%.2f %.2f\n", $1 + $2, $3 }' "$work/time"
+}
+cpu() { measure "$@" | cut -d' ' -f1; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b > 0 ? a / b : 0 }'; }
+passed() { sed -n 's/\([0-9]*\)\/.*/\1/p' "$work/last"; }
+
+plain() { # FOLDER METADATA
+  mkdir -p "$1"
+  { echo 'syntax(2) test_suite("bench")'
+    for i in $(seq "$cases"); do
+      ln -s /bin/true "$1/t$i"
+      echo "plain_test_program{name='t$i'$2}"
+    done; } >"$1/Kyuafile"
+}
+
+plain "$work/plain" ""
+if [ -x "$theirs" ]; then
+  base=$(cpu "$work/plain" "$theirs")
+  host=$(cpu "$work/plain" "$ours")
+  echo "plain programs, host: $host s of $(passed) cases, $base s under Debian's kyua: ratio $(ratio "$host" "$base") (at most 0.40)"
+  for kyua in "$theirs" "$ours"; do
+    (cd "$work/plain" && "$kyua" --logfile=/dev/null test -r "$work/m.$RANDOM.db" >/dev/null 2>&1 &
+     pid=$!; peak=0
+     while [ -r "/proc/$pid/status" ]; do
+       now=$(awk '/VmHWM/ { print $2 }' "/proc/$pid/status" 2>/dev/null || true)
+       [ "${now:-0}" -gt "$peak" ] && peak="$now"
+       sleep 0.2
+     done
+     echo "peak memory of $kyua: $peak KiB")
+  done
+else
+  echo "skipped: no Debian kyua to compare with"
+fi
+
+jails=$("$bin/jail" -c command=true 2>&1 && echo yes || true)
+if [ "$jails" = yes ]; then
+  plain "$work/jails" ", execenv='jail'"
+  jailed=$(cpu "$work/jails" "$ours")
+  echo "plain programs, each in a jail: $jailed s of $(passed) cases: ratio to Debian's kyua on the host $(ratio "$jailed" "${base:-0}") (at most 0.80)"
+else
+  echo "skipped: no jails here: $jails"
+fi
+
+if [ -x "$theirs" ] && printf '#include <atf-c.h>\n' | cc -E - >/dev/null 2>&1; then
+  mkdir "$work/atf"
+  { echo '#include <atf-c.h>'
+    for i in $(seq "$cases"); do echo "ATF_TC_WITHOUT_HEAD(c$i); ATF_TC_BODY(c$i, tc) { atf_tc_pass(); }"; done
+    echo 'ATF_TP_ADD_TCS(tp) {'
+    for i in $(seq "$cases"); do echo "ATF_TP_ADD_TC(tp, c$i);"; done
+    echo 'return atf_no_error(); }'; } >"$work/atf/prog.c"
+  cc -O1 -o "$work/atf/prog" "$work/atf/prog.c" -latf-c
+  echo 'syntax(2) test_suite("bench") atf_test_program{name="prog"}' >"$work/atf/Kyuafile"
+  base_atf=$(cpu "$work/atf" "$theirs")
+  ours_atf=$(cpu "$work/atf" "$ours")
+  echo "cases of one ATF program: $ours_atf s of $(passed) cases, $base_atf s under Debian's kyua: ratio $(ratio "$ours_atf" "$base_atf") (at most 0.50)"
+else
+  echo "skipped: ATF needs Debian's kyua, a C compiler and libatf-dev"
+fi
+
+if [ "$jails" = yes ] && [ "$(id -u)" = 0 ]; then
+  # Sixty network tests: two hosts, a cable, addresses, and the waiting that such tests do.
+  mkdir "$work/net"
+  cat >"$work/net/pair" <<TEST
+#!/bin/sh
+PATH=$bin:\$PATH; export PATH
+set -e
+trap 'jail -qr left right; ifconfig \$a destroy 2>/dev/null || true' EXIT
+a=\$(ifconfig epair create); b=\${a%a}b
+jail -qc name=left persist vnet vnet.interface=\$a
+jail -qc name=right persist vnet vnet.interface=\$b
+jexec left ifconfig \$a 192.0.2.1/24 up
+jexec right ifconfig \$b 192.0.2.2/24 up
+sleep 0.5
+TEST
+  chmod +x "$work/net/pair"
+  for i in $(seq 60); do ln -s pair "$work/net/t$i"; done
+  suite() { # METADATA
+    echo 'syntax(2) test_suite("bench")'
+    for i in $(seq 60); do echo "plain_test_program{name='t$i', $1}"; done
+  }
+  suite 'is_exclusive=true' >"$work/net/Kyuafile"
+  exclusive=$(measure "$work/net" "$ours" | cut -d' ' -f2); good=$(passed)
+  suite 'execenv="jail", execenv_jail_params="vnet allow.raw_sockets"' >"$work/net/Kyuafile"
+  parallel=$(measure "$work/net" "$ours" -v parallelism=8 | cut -d' ' -f2)
+  echo "60 network tests: exclusive on the host $exclusive s ($good passed), 8 at a time in jails $parallel s ($(passed) passed): $(ratio "$exclusive" "$parallel") times faster (at least 4)"
+fi
