@@ -8,6 +8,7 @@ constexpr int kYes = 0;    // The job ran.
 constexpr int kNo = 1;     // The job ran and the answer is no.
 constexpr int kUsage = 2;  // Asked wrongly, or the machine cannot.
 
+int lab_main(int argc, char** argv);
 int pace_main(int argc, char** argv);
 int router_main(int argc, char** argv);
 int sysctl_main(int argc, char** argv);

@@ -38,7 +38,7 @@ constexpr uint64_t kNamespaceFlags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID 
 uint64_t capabilities(const JailParams& p) {
   uint64_t kept = kAlways;
   if (p.is_vnet && p.securelevel < 3) kept |= bit(CAP_NET_ADMIN) | bit(CAP_NET_BROADCAST);
-  if (p.allows_raw_sockets) kept |= bit(CAP_NET_RAW);
+  if (p.allows_raw_sockets || (p.is_vnet && !p.denies_raw_sockets)) kept |= bit(CAP_NET_RAW);
   const bool may_mount = p.allows_mount && p.securelevel < 2;
   if (may_mount || p.children_max > 0) kept |= bit(CAP_SYS_ADMIN);
   // A jail that may make others needs what they may be given: they get less, not more.

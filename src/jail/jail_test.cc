@@ -297,7 +297,11 @@ TEST_F(JailTest, takes_away_what_its_parameters_do_not_give) {
   EXPECT_EQ(inside(*bare, mount), 1);
   EXPECT_EQ(inside(*bare, configure), 1);
   EXPECT_EQ(inside(*bare, [] { return ::sethostname("x", 1) == 0 ? 0 : 1; }), 1);
-  auto rich = make({"name=rich", "vnet", "allow.raw_sockets", "allow.mount"});
+  auto mute = make({"name=mute", "vnet", "allow.noraw_sockets"});
+  ASSERT_TRUE(mute);
+  EXPECT_EQ(inside(*mute, raw_socket), 1);
+  EXPECT_TRUE(mute->remove());
+  auto rich = make({"name=rich", "vnet", "allow.mount"});
   ASSERT_TRUE(rich);
   EXPECT_EQ(inside(*rich, raw_socket), 0);
   EXPECT_EQ(inside(*rich, mount), 0);

@@ -14,7 +14,7 @@ constexpr std::array kDocs = {
              "keeps CAP_SYS_ADMIN and the mount(2) family; the kernel still limits "
              "what may be mounted to its user namespace",
              true},
-    ParamDoc{"allow.raw_sockets", "keeps CAP_NET_RAW", true},
+    ParamDoc{"allow.raw_sockets", "keeps CAP_NET_RAW; a vnet has it unless told otherwise", true},
     ParamDoc{"children.cur", "read-only: how many jails are below this one", false},
     ParamDoc{"children.max", "how many jails may be below; above 0, namespaces may be made inside",
              true},
@@ -137,6 +137,7 @@ Network JailParams::network() const {
 Result<void> JailParams::set(std::string_view word) {
   if (const auto flag = find_flag(*this, word)) {
     *flag->where = flag->value;
+    if (flag->where == &allows_raw_sockets) denies_raw_sockets = !flag->value;
     return {};
   }
   const size_t equals = word.find('=');
@@ -204,6 +205,7 @@ std::vector<std::string> JailParams::words() const {
   flag("vnet", is_vnet);
   flag("persist", is_persistent);
   flag("allow.raw_sockets", allows_raw_sockets);
+  flag("allow.noraw_sockets", denies_raw_sockets);
   flag("allow.mount", allows_mount);
   flag("exec.clean", is_exec_clean);
   if (!vnet_interfaces.empty()) {
@@ -222,6 +224,7 @@ std::vector<std::string> JailParams::words() const {
 std::optional<std::string> JailParams::get(std::string_view wanted) const {
   std::string copy(wanted);
   JailParams scratch = *this;
+  if (wanted == "allow.raw_sockets" && is_vnet && !denies_raw_sockets) return "true";
   if (const auto flag = find_flag(scratch, wanted)) return *flag->where ? "true" : "false";
   if (wanted == "enforce_statfs") return path == "/" ? "0" : "1";
   for (const std::string& word : words()) {

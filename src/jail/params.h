@@ -34,6 +34,7 @@ struct JailParams {
   int64_t children_max = 0;
   bool is_persistent = false;
   bool allows_raw_sockets = false, allows_mount = false;
+  bool denies_raw_sockets = false;  // Said so: else a vnet has them.
   int securelevel = -1;  // -1 to 3.
   std::vector<std::string> exec_start, exec_stop;
   bool is_exec_clean = false;

@@ -25,14 +25,6 @@ std::string join(const std::string& folder, const std::string& name) {
   return folder + "/" + name;
 }
 
-std::string machine_folder() {
-  if (const char* given = std::getenv("WHEELHOUSE_RUN")) return given;
-  if (::geteuid() == 0) return "/run/wheelhouse";
-  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  if (runtime != nullptr) return std::string(runtime) + "/wheelhouse";
-  return fmt::format("/tmp/wheelhouse-{}", ::geteuid());
-}
-
 bool runs_inside_jail() {
   const auto name = host::read_file("/proc/1/comm");
   return name && *name == fmt::format("{}\n", kInitName);
@@ -98,6 +90,14 @@ bool is_alive(const std::string& folder) {
   const host::Fd file(::open((folder + "/lock").c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return false;
   return ::flock(file.raw(), LOCK_EX | LOCK_NB) != 0;
+}
+
+std::string Registry::machine_folder() {
+  if (const char* given = std::getenv("WHEELHOUSE_RUN")) return given;
+  if (::geteuid() == 0) return "/run/wheelhouse";
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  if (runtime != nullptr) return std::string(runtime) + "/wheelhouse";
+  return fmt::format("/tmp/wheelhouse-{}", ::geteuid());
 }
 
 Result<Registry> Registry::open() {

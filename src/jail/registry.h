@@ -49,6 +49,8 @@ class Registry {
   // Of the jail that this process is in; of the machine outside of any.
   static Result<Registry> open();
   static Result<Registry> open_at(std::string folder);
+  // Where this user's jails of the machine are.
+  static std::string machine_folder();
 
   // Living jails below this one, parents before children. Sweeps the dead.
   Result<std::vector<Entry>> list();

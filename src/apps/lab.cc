@@ -1,0 +1,186 @@
+// wh lab: a whole network from one file.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "apps/commands.h"
+#include "core/virtual_loop.h"
+#include "host/interrupt.h"
+#include "host/system.h"
+#include "lab/drawing.h"
+#include "lab/keeper.h"
+#include "lab/world.h"
+#include "router/client.h"
+
+namespace wh::apps {
+namespace {
+
+
+struct Options {
+  std::string file, host, svg;
+  std::vector<std::string> command;
+  bool is_json = false;
+};
+
+struct Loaded {
+  lab::Topology topology;
+  std::string text;
+};
+
+Result<Loaded> load(const std::string& file) {
+  std::string text = TRY(host::read_file(file));
+  auto topology = TRY(lab::parse_topology(text, file));
+  return Loaded{std::move(topology), std::move(text)};
+}
+
+struct Verdict {
+  std::string check, why;  // Empty `why`: it holds.
+};
+
+Result<std::vector<Verdict>> judge(const lab::Topology& topology, Loop& loop,
+                                   host::RealLoop* real) {
+  const auto world = TRY(lab::World::build(topology, loop, real));
+  TRY_VOID(world->start_programs());
+  std::vector<Verdict> verdicts;
+  for (const lab::CheckSpec& check : topology.checks) {
+    const auto held = world->hold(check);
+    verdicts.push_back({check.text(), held ? "" : held.error().text});
+  }
+  return verdicts;
+}
+
+Result<int> run(const Options& options) {
+  const Loaded loaded = TRY(load(options.file));
+  std::vector<Verdict> verdicts;
+  if (loaded.topology.is_real()) {
+    TRY_VOID(lab::become_builder());
+    const auto loop = TRY(host::RealLoop::make());
+    verdicts = TRY(judge(loaded.topology, *loop, loop.get()));
+  } else {
+    VirtualLoop loop;
+    verdicts = TRY(judge(loaded.topology, loop, nullptr));
+  }
+  bool is_good = true;
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const Verdict& v : verdicts) {
+    is_good = is_good && v.why.empty();
+    all.push_back({{"check", v.check}, {"holds", v.why.empty()}, {"why", v.why}});
+    if (!options.is_json) {
+      fmt::print("{}  {}{}\n", v.why.empty() ? "ok    " : "FAILED", v.check,
+                 v.why.empty() ? "" : ": " + v.why);
+    }
+  }
+  if (options.is_json) {
+    const nlohmann::ordered_json document = {
+        {"lab", loaded.topology.name}, {"good", is_good}, {"checks", all}};
+    fmt::print("{}\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
+  return is_good ? 0 : kNo;
+}
+
+Result<int> up(const Options& options) {
+  const Loaded loaded = TRY(load(options.file));
+  if (!loaded.topology.is_real()) {
+    return fail("{}: every host is a vnet, so it runs in virtual time: use wh lab run",
+                options.file);
+  }
+  TRY_VOID(lab::bring_up(loaded.topology, loaded.text));
+  fmt::print("lab {} is up: {} hosts, {} links\n", loaded.topology.name,
+             loaded.topology.hosts.size(), loaded.topology.links.size());
+  return 0;
+}
+
+// FILE, or the name of a lab that is up.
+Result<std::string> name_of(const std::string& file) {
+  for (std::string& name : TRY(lab::labs_up())) {
+    if (name == file) return std::move(name);
+  }
+  return TRY(load(file)).topology.name;
+}
+
+Result<int> down(const Options& options) {
+  const std::string name = TRY(name_of(options.file));
+  TRY_VOID(lab::take_down(name));
+  fmt::print("lab {} is down\n", name);
+  return 0;
+}
+
+Result<int> exec(const Options& options) {
+  const Loaded loaded = TRY(load(options.file));
+  const lab::PlaceSpec* place = loaded.topology.host(options.host);
+  if (place == nullptr) return fail("lab {} has no host '{}'", loaded.topology.name, options.host);
+  if (place->kind == lab::PlaceKind::Jail) {
+    auto registry = TRY(jail::Registry::open());
+    const auto inside = TRY(jail::Jail::open(TRY(registry.find(options.host))));
+    return jail::run_inside(inside, options.command);
+  }
+  if (place->kind == lab::PlaceKind::Vnet) {
+    return fail("'{}' is a vnet, which takes no commands; kind = \"router\" does", options.host);
+  }
+  const std::string socket = lab::router_socket(loaded.topology.name, options.host);
+  auto client = router::Client::connect(socket);
+  if (!client)
+    return tl::unexpected(std::move(client.error()).within("lab " + loaded.topology.name));
+  return client->run(fmt::format("{}", fmt::join(options.command, " ")), options.is_json);
+}
+
+Result<int> show(const Options& options) {
+  const Loaded loaded = TRY(load(options.file));
+  if (!options.svg.empty()) {
+    const std::string picture = lab::to_svg(loaded.topology);
+    TRY_VOID(options.svg == "-" ? host::write_all(STDOUT_FILENO, picture)
+                                : host::write_file(options.svg, picture));
+    return 0;
+  }
+  fmt::print("{}", options.is_json ? lab::to_json(loaded.topology) : lab::to_text(loaded.topology));
+  return 0;
+}
+
+Result<int> list(const Options&) {
+  for (const std::string& name : TRY(lab::labs_up())) fmt::print("{}\n", name);
+  return 0;
+}
+
+}  // namespace
+
+int lab_main(int argc, char** argv) {
+  CLI::App app{"A whole network from one file: jails, vnets, routers, links, programs, checks."};
+  app.name("wh lab");
+  app.require_subcommand(1);
+  app.footer(
+      "example:\n  wh lab run examples/lab/router.toml\n  wh lab up examples/lab/router.toml\n"
+      "  wh lab exec examples/lab/router.toml client ping -c 3 10.2.0.2\n"
+      "  wh lab down examples/lab/router.toml");
+  Options options;
+  Result<int> (*action)(const Options&) = nullptr;
+  const auto add = [&](const char* name, const char* help, Result<int> (*run_it)(const Options&)) {
+    CLI::App* command = app.add_subcommand(name, help);
+    command->callback([&action, run_it] { action = run_it; });
+    if (run_it != list) command->add_option("FILE", options.file, "the lab's file")->required();
+    return command;
+  };
+  add("run", "build it, hold its checks against it, and take it down", run)
+      ->add_flag("--json", options.is_json, "verdicts as JSON");
+  add("up", "build it and leave it up: all of it, or nothing", up);
+  CLI::App* in =
+      add("exec", "run a program in a jail, or a command in a router, of a lab that is up", exec);
+  in->add_option("HOST", options.host)->required();
+  in->add_option("COMMAND", options.command)->required();
+  in->prefix_command();
+  add("down", "take it down", down);
+  CLI::App* draw = add("show", "draw it", show);
+  draw->add_option("--svg", options.svg, "write a picture to this file ('-': standard output)");
+  draw->add_flag("--json", options.is_json, "as JSON");
+  add("list", "the labs that are up", list);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : kUsage;
+  }
+  const auto status = action(options);
+  if (status) return *status;
+  fmt::print(stderr, "wh lab: {}\n", status.error().text);
+  return status.error().code == std::errc::no_such_file_or_directory ? kNo : kUsage;
+}
+
+}  // namespace wh::apps
