@@ -1,5 +1,5 @@
-// jail(8), jls(8), jexec(8) and the parts of ifconfig(8) and route(8) that wire jails, on Linux namespaces
-// (src/jail).
+// jail(8), jls(8), jexec(8) and the parts of ifconfig(8) and route(8) that wire jails, on Linux
+// namespaces (src/jail).
 //
 // argv[0] is the command's name. Exit status: 0; 1, the answer is no (no such jail, the command
 // inside failed); 2, asked wrongly or the machine cannot. `jail -c command=...` and jexec yield the

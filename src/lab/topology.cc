@@ -415,8 +415,8 @@ bool Topology::is_real() const {
 }
 
 const PlaceSpec* Topology::host(std::string_view wanted) const {
-  const auto at =
-      std::find_if(hosts.begin(), hosts.end(), [&](const PlaceSpec& h) { return h.name == wanted; });
+  const auto at = std::find_if(hosts.begin(), hosts.end(),
+                               [&](const PlaceSpec& h) { return h.name == wanted; });
   return at == hosts.end() ? nullptr : &*at;
 }
 
