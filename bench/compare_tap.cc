@@ -1,68 +1,41 @@
-// What a frame costs on its way through two of our TAP interfaces, beside a copier that does
-// nothing else.
+// What one bulk flow costs our process on a TAP device, beside a do-nothing copier of the same
+// frames, and how fast it goes beside lwIP.
 //
-//   kernel TCP -> tap0 -> this process -> tap0 -> kernel TCP      (two namespaces, one bulk flow)
+//   copier    kernel TCP -> tap0 -> poll, read, write -> tap0 -> kernel TCP       (two namespaces)
+//   ours      kernel TCP -> tap0 -> our loop, vnet and TCP, a sink; and a source the other way
+//   lwIP      the same with Debian's liblwip, by its raw interface
 //
 // The copier is the least a process can do: poll, then one read and one write a frame, through one
-// buffer. Ours is the real loop, packets from the pool, TapInterface on both sides. Both run in
-// turn, several times; the figure is processor time (user and system) of this process for each GB
-// of payload that arrived. The kernel's own work on a written frame is charged to whoever writes
-// it, in both.
+// buffer. All run in turn, several times; the figure is processor time (user and system) of the one
+// process for each GB of payload that arrived. The kernel's own work on a written frame is charged
+// to whoever writes it, in all of them.
 //
 // usage: compare_tap [SECONDS_PER_RUN] [ROUNDS]
 #include <poll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
-#include <cstdio>
 #include <cstdlib>
-#include <vector>
 
+#include "bulk_end.h"
 #include "host/capabilities.h"
-#include "host/kernel_peer.h"
-#include "host/real_loop.h"
-#include "host/tap.h"
+#include "lab/host.h"
+#ifdef WH_HAS_LWIP
+#include "lwip_end.h"
+#endif
+#include "tap_bench.h"
 
 namespace {
 
 using namespace wh;
 using namespace wh::host;
+using namespace wh::bench;
 
-struct Figure {
-  double cpu_s_per_gb = 0, ns_per_frame = 0, gbps = 0;
-};
+// --- the copier ---
 
-double cpu_seconds() {
-  rusage used{};
-  ::getrusage(RUSAGE_SELF, &used);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
-  };
-  return seconds(used.ru_utime) + seconds(used.ru_stime);
-}
-
-// A namespace with one TAP device in it, configured.
-struct Side {
-  Netns space;
-  Fd tap;
-};
-
-Result<Side> make_side(const char* address, Offload offload) {
-  Side side{TRY(Netns::make()), Fd()};
-  side.tap = TRY(side.space.open([&] { return open_tap("tap0", offload); }));
-  Rtnetlink kernel = TRY(side.space.netlink());
-  TRY(side.space.set_sysctl("net.ipv6.conf.tap0.disable_ipv6", "1"));
-  TRY(kernel.add_address("tap0", TRY(net::parse_prefix(address))));
-  TRY(kernel.set_up("tap0"));
-  return side;
-}
-
-// Moves frames until `done` is readable; returns how many.
-uint64_t copy_plainly(const Side& left, const Side& right, int done) {
+// Moves frames until `done` is readable.
+void copy_plainly(const KernelSide& left, const KernelSide& right, int done) {
   std::vector<uint8_t> buffer(70000);
-  uint64_t frames = 0;
   std::array<pollfd, 3> ready{
       {{left.tap.raw(), POLLIN, 0}, {right.tap.raw(), POLLIN, 0}, {done, POLLIN, 0}}};
   while (::poll(ready.data(), ready.size(), -1) > 0 && ready[2].revents == 0) {
@@ -71,81 +44,154 @@ uint64_t copy_plainly(const Side& left, const Side& right, int done) {
       for (ssize_t n; (n = ::read(ready[i].fd, buffer.data(), buffer.size())) > 0;) {
         [[maybe_unused]] const auto written =
             ::write(ready[1 - i].fd, buffer.data(), static_cast<size_t>(n));
-        ++frames;
       }
     }
   }
-  return frames;
 }
 
-class Crossover final : public net::FrameSink {
- public:
-  explicit Crossover(net::Interface& to) : to_(to) {}
-  void accept(net::Frame frame) override {
-    frames += frame.size();
-    to_.transmit(std::move(frame));
-  }
-  uint64_t frames = 0;
-
- private:
-  net::Interface& to_;
-};
-
-Result<uint64_t> copy_with_interfaces(Side left, Side right, Offload offload, int done) {
-  auto loop = TRY(RealLoop::make());
-  net::PacketPool pool;
-  auto a = TRY(TapInterface::adopt(std::move(left.tap), {.offload = offload}, *loop, pool));
-  auto b = TRY(TapInterface::adopt(std::move(right.tap), {.offload = offload}, *loop, pool));
-  Crossover to_a(*a), to_b(*b);
-  a->attach(&to_b);
-  b->attach(&to_a);
-  FdWatch watch(*loop, "done", [&] { return loop->stop(), Progress::Some; });
-  TRY(watch.watch(done));
-  loop->run();
-  return to_a.frames + to_b.frames;
-}
-
-enum class Copier { Plain, Ours };
-
-Result<Figure> measure(Copier copier, Offload offload, Duration length) {
-  Side left = TRY(make_side("10.0.0.1/24", offload));
-  Side right = TRY(make_side("10.0.0.2/24", offload));
-  auto sink = TRY(KernelPeer::start(right.space, {.verify = false, .congestion = "cubic"}));
-  auto source = TRY(KernelPeer::start(left.space, {.role = PeerRole::Connect,
-                                                   .address = TRY(net::parse_ip("10.0.0.2")),
-                                                   .send = Bytes::max(),
-                                                   .send_for = length,
-                                                   .verify = false,
-                                                   .congestion = "cubic"}));
+Result<TapFigure> measure_copier(Offload offload, Duration length) {
+  const KernelSide left = TRY(make_side("10.0.0.1/24", offload));
+  const KernelSide right = TRY(make_side("10.0.0.2/24", offload));
+  auto sink = TRY(start_sink(right.space));
+  auto source = TRY(start_source(left.space, "10.0.0.2", length));
   const double before = cpu_seconds();
-  const uint64_t frames =
-      copier == Copier::Plain
-          ? copy_plainly(left, right, sink->reports())
-          : TRY(copy_with_interfaces(std::move(left), std::move(right), offload, sink->reports()));
+  copy_plainly(left, right, sink->reports());
   const double cpu = cpu_seconds() - before;
   const PeerReport report = TRY(sink->wait());
-  const double gb = static_cast<double>(report.received.count()) * 1e-9;
-  if (gb == 0 || frames == 0) return fail("nothing arrived");
-  return Figure{cpu / gb, cpu * 1e9 / static_cast<double>(frames),
-                gb * 8 / to_seconds(report.elapsed)};
+  return figure(cpu, report.received, report.elapsed);
 }
 
-Figure median(std::vector<Figure> runs) {
-  std::sort(runs.begin(), runs.end(),
-            [](const Figure& a, const Figure& b) { return a.cpu_s_per_gb < b.cpu_s_per_gb; });
-  return runs[runs.size() / 2];
-}
+// --- ours ---
 
-Result<void> compare(Offload offload, const char* name, Duration length, int rounds) {
-  std::vector<Figure> plain, ours;
-  for (int i = 0; i < rounds; ++i) {
-    plain.push_back(TRY(measure(Copier::Plain, offload, length)));
-    ours.push_back(TRY(measure(Copier::Ours, offload, length)));
+// A host of ours, 10.0.0.1, on the caller's side of the kernel's TAP.
+class OurEnd {
+ public:
+  static Result<std::unique_ptr<OurEnd>> make(KernelSide side, Offload offload) {
+    std::unique_ptr<OurEnd> end(new OurEnd(std::move(side.space), TRY(RealLoop::make())));
+    end->tap_ = TRY(TapInterface::adopt(std::move(side.tap),
+                                        {.mac = net::MacAddress::local(1), .offload = offload},
+                                        *end->loop_, end->pool_));
+    end->host_ = std::make_unique<lab::Host>(*end->loop_, end->pool_, "ours", Random(1));
+    const uint16_t port = TRY(end->host_->vnet().attach(*end->tap_));
+    TRY_VOID(end->host_->vnet().add_address(port, TRY(net::parse_prefix("10.0.0.1/24"))));
+    return end;
   }
-  const Figure p = median(plain), o = median(ours);
-  std::printf("%-24s %8.2f %8.0f %7.2f | %8.2f %8.0f %7.2f | %6.2f\n", name, p.cpu_s_per_gb,
-              p.ns_per_frame, p.gbps, o.cpu_s_per_gb, o.ns_per_frame, o.gbps,
-              o.cpu_s_per_gb / p.cpu_s_per_gb);
+
+  Result<TapFigure> receive(Duration length) {
+    tcp::Listener* listener = nullptr;
+    listener = TRY(host_->tcp().listen({.local = {{}, 5001},
+                                        .on_create = [](tcp::Connection&) {},
+                                        .on_ready = [&] { take(*listener->accept()); }}));
+    auto source = TRY(start_source(space_, "10.0.0.1", length));
+    const auto [cpu, report] = TRY(run(*source));
+    return figure(cpu, Bytes(static_cast<int64_t>(bulk_.received)), report.elapsed);
+  }
+
+  Result<TapFigure> send(Duration length) {
+    auto sink = TRY(start_sink(space_));
+    bulk_.is_source = true;
+    connection_ = TRY(host_->tcp().connect({TRY(net::parse_ip("10.0.0.2")), 5001},
+                                           {.observer = &bulk_, .congestion = "cubic"}));
+    Timer end(*loop_, [&] { bulk_.finish(*connection_); });
+    end.arm(loop_->now() + length);
+    const auto [cpu, report] = TRY(run(*sink));
+    return figure(cpu, report.received, report.elapsed);
+  }
+
+ private:
+  OurEnd(Netns space, std::unique_ptr<RealLoop> loop)
+      : space_(std::move(space)), loop_(std::move(loop)) {}
+  void take(tcp::Connection& c) {
+    c.set_observer(&bulk_);
+    bulk_.on_ready(c, tcp::kReadable);
+  }
+  Result<std::pair<double, PeerReport>> run(KernelPeer& peer) {
+    std::optional<Result<PeerReport>> reported;
+    TRY_VOID(peer.watch(*loop_, [&](Result<PeerReport> report) {
+      reported = std::move(report);
+      loop_->stop();
+    }));
+    const double before = cpu_seconds();
+    loop_->run_for(60s);
+    const double cpu = cpu_seconds() - before;
+    if (!reported) return fail("the kernel's end did not finish in 60 s");
+    return std::pair(cpu, TRY(std::move(*reported)));
+  }
+
+  Netns space_;
+  std::unique_ptr<RealLoop> loop_;
+  net::PacketPool pool_;
+  std::unique_ptr<TapInterface> tap_;
+  BulkEnd bulk_;  // Outlives the connections that tell it.
+  std::unique_ptr<lab::Host> host_;
+  tcp::Connection* connection_ = nullptr;
+};
+
+enum class Way { Receive, Send };
+
+Result<TapFigure> measure_ours(Way way, Offload offload, Duration length) {
+  auto end = TRY(OurEnd::make(TRY(make_side("10.0.0.2/24", offload)), offload));
+  return way == Way::Receive ? end->receive(length) : end->send(length);
+}
+
+// --- lwIP ---
+
+#ifdef WH_HAS_LWIP
+Result<TapFigure> measure_lwip(Way way, Duration length) {
+  const KernelSide side = TRY(make_side("10.0.0.2/24", Offload::None));
+  std::unique_ptr<KernelPeer> peer;
+  if (way == Way::Send) peer = TRY(start_sink(side.space));
+  const Child child = TRY(Child::run({.name = "lwip", .keep = {side.tap.raw()}},
+                                     [&]() -> int { run_lwip(side.tap.raw(), way == Way::Send); }));
+  if (way == Way::Receive) {
+    ::usleep(200'000);  // Until it listens: it has no way to say so.
+    peer = TRY(start_source(side.space, "10.0.0.1", length));
+  } else {
+    ::usleep(static_cast<useconds_t>(length / 1us));
+    peer->stop();
+  }
+  const PeerReport report = TRY(peer->wait());
+  return figure(0, way == Way::Receive ? report.sent : report.received, report.elapsed);
+}
+#endif
+
+Result<void> compare(Duration length, int rounds) {
+  const auto mid = [rounds](auto measure) -> Result<TapFigure> {
+    std::vector<TapFigure> runs;
+    for (int i = 0; i < rounds; ++i) runs.push_back(TRY(measure()));
+    return median(std::move(runs));
+  };
+  for (const Offload offload : {Offload::None, Offload::ChecksumAndTso}) {
+    const bool is_plain = offload == Offload::None;
+    std::vector<TapFigure> copier, in, out;
+    for (int i = 0; i < rounds; ++i) {
+      copier.push_back(TRY(measure_copier(offload, length)));
+      in.push_back(TRY(measure_ours(Way::Receive, offload, length)));
+      out.push_back(TRY(measure_ours(Way::Send, offload, length)));
+    }
+    const TapFigure c = median(copier), r = median(in), s = median(out);
+    std::printf(
+        "%s: CPU s/GB and Gbit/s: copier %.2f %.2f, receiving %.2f %.2f, sending %.2f %.2f\n",
+        is_plain ? "1500 B, no offload" : "TSO and checksum", c.cpu_s_per_gb, c.gbps,
+        r.cpu_s_per_gb, r.gbps, s.cpu_s_per_gb, s.gbps);
+    print_at_most("  receiving, CPU over the copier's", r.cpu_s_per_gb / c.cpu_s_per_gb,
+                  is_plain ? 0.30 : 1.5);
+    print_at_most("  sending, CPU over the copier's", s.cpu_s_per_gb / c.cpu_s_per_gb,
+                  is_plain ? 0.45 : 1.5);
+    if (!is_plain) continue;
+#ifdef WH_HAS_LWIP
+    for (const auto& [way, ours] : {std::pair(Way::Receive, r), std::pair(Way::Send, s)}) {
+      const TapFigure lwip = TRY(mid([&, w = way] { return measure_lwip(w, length); }));
+      std::printf("  lwIP %s %.2f Gbit/s\n", way == Way::Receive ? "receiving" : "sending",
+                  lwip.gbps);
+      print_at_least(way == Way::Receive ? "  receiving, throughput over lwIP's"
+                                         : "  sending, throughput over lwIP's",
+                     ours.gbps / lwip.gbps, 2);
+    }
+#else
+    std::puts("  lwIP skipped: not installed at build time: liblwip-dev");
+#endif
+  }
   return {};
 }
 
@@ -159,15 +205,9 @@ int main(int argc, char** argv) {
   const double seconds = argc > 1 ? std::atof(argv[1]) : 2;
   const int rounds = argc > 2 ? std::atoi(argv[2]) : 3;
   const auto length = Duration(static_cast<int64_t>(seconds * 1e9));
-  std::printf("%-24s %25s | %25s |\n", "", "do-nothing copier", "two TapInterfaces");
-  std::printf("%-24s %8s %8s %7s | %8s %8s %7s | %6s\n", "frames", "CPU s/GB", "ns/frame", "Gbit/s",
-              "CPU s/GB", "ns/frame", "Gbit/s", "ratio");
-  for (const auto& [offload, name] : {std::pair(Offload::None, "1500 B, no offload"),
-                                      std::pair(Offload::ChecksumAndTso, "TSO and checksum")}) {
-    if (const auto done = compare(offload, name, length, rounds); !done) {
-      std::fprintf(stderr, "compare_tap: %s\n", done.error().text.c_str());
-      return 2;
-    }
+  if (const auto done = compare(length, rounds); !done) {
+    std::fprintf(stderr, "compare_tap: %s\n", done.error().text.c_str());
+    return 2;
   }
   return 0;
 }

@@ -54,7 +54,7 @@ std::string footer() {
 struct Options {
   std::string link = "rate=40Mbps,delay=10ms,buffer=100ms";
   std::vector<std::string> flows, sysctls;
-  std::string duration, warmup, lab_file, json, pcap;
+  std::string duration, warmup, lab_file, json, pcap, trace;
   std::optional<uint64_t> seed;
   bool alone = false, print_lab = false, real = false, quiet = false;
 };
@@ -75,6 +75,9 @@ void declare(CLI::App& app, Options& o) {
       ->allow_extra_args(false);
   app.add_option("--json", o.json, "Write the results to this file (- for standard output)");
   app.add_option("--pcap", o.pcap, "Write what passes the sender's interface to this file");
+  app.add_option(
+      "--trace", o.trace,
+      "Write every connection's decisions into this folder, JSON lines (docs/blackbox.md)");
   app.add_flag("--alone", o.alone, "Give each flow the path for itself: one run a flow, one table");
   app.add_flag("--print-lab", o.print_lab, "Print the lab file of these flags and stop");
   app.add_flag("--real", o.real,
@@ -114,8 +117,9 @@ Result<lab::LabSpec> make_spec(const Options& o) {
 }
 
 // Runs one lab to its end, or to the first interrupt.
-Result<lab::Report> run_lab(const lab::LabSpec& spec, const Options& o) {
-  auto experiment = TRY(lab::Experiment::make(spec, {.pcap = o.pcap}));
+Result<lab::Report> run_lab(const lab::LabSpec& spec, const Options& o, size_t trace_from = 1) {
+  auto experiment = TRY(
+      lab::Experiment::make(spec, {.pcap = o.pcap, .trace = o.trace, .trace_from = trace_from}));
   host::InterruptGuard interrupt([&] { experiment->stop(); });
   host::ProgressLine progress(o.quiet);
   experiment->run([&](Duration done) {
@@ -136,10 +140,12 @@ Result<lab::Report> run_alone(const lab::LabSpec& spec, const Options& o) {
                 spec.flows.size());
   }
   std::optional<lab::Report> all;
+  size_t flows = 0;
   for (const lab::FlowSpec& flow : spec.flows) {
     lab::LabSpec alone = spec;
     alone.flows = {flow};
-    lab::Report report = TRY(run_lab(alone, o));
+    lab::Report report = TRY(run_lab(alone, o, flows + 1));
+    flows += report.flows.size();
     for (lab::LinkReport& link : report.links) {
       link.name += fmt::format(" ({})", report.flows.front().name);
     }

@@ -42,4 +42,23 @@ Result<void> OutputFile::finish(std::string_view text) {
   return {};
 }
 
+Result<std::unique_ptr<LineFile>> LineFile::create(std::string path) {
+  auto fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC);
+  if (!fd) return tl::unexpected(std::move(fd.error()));
+  return std::unique_ptr<LineFile>(new LineFile(std::move(path), std::move(*fd)));
+}
+
+void LineFile::flush() {
+  if (written_ && !gathered_.empty()) {
+    written_ = write_all(fd_.raw(), gathered_);
+    if (!written_) written_ = tl::unexpected(std::move(written_.error()).within(path_));
+  }
+  gathered_.clear();
+}
+
+Result<void> LineFile::close() {
+  flush();
+  return written_;
+}
+
 }  // namespace wh::host

@@ -1,6 +1,7 @@
-// A file into which a job's results go: whole, or not at all.
+// Files into which a job's results go: whole or not at all, or as they come.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,32 @@ class OutputFile {
       : path_(std::move(path)), temporary_(std::move(temporary)), fd_(std::move(fd)) {}
   std::string path_, temporary_;  // temporary_ is empty when path_ is written directly.
   Fd fd_;
+};
+
+// A log that grows while a job runs: lines are gathered and written 64 KiB at a time. An existing
+// file is replaced from the start. The first failure is kept, nothing is written after it, and
+// close() reports it. What was gathered is written when the object goes, too.
+class LineFile {
+ public:
+  static Result<std::unique_ptr<LineFile>> create(std::string path);
+  ~LineFile() { flush(); }
+  LineFile(const LineFile&) = delete;
+  LineFile& operator=(const LineFile&) = delete;
+
+  void append(std::string_view lines) {
+    gathered_ += lines;
+    if (gathered_.size() >= kGathered) flush();
+  }
+  // Errors: a full disk and the like, naming the path. What was written until then stays.
+  Result<void> close();
+
+ private:
+  static constexpr size_t kGathered = 64 << 10;
+  LineFile(std::string path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+  void flush();
+  std::string path_, gathered_;
+  Fd fd_;
+  Result<void> written_;
 };
 
 }  // namespace wh::host

@@ -58,6 +58,26 @@ TEST_F(OutputFileTest, a_full_disk_is_an_error_that_names_the_file) {
   EXPECT_NE(written.error().text.find("No space left"), std::string::npos);
 }
 
+TEST_F(OutputFileTest, lines_are_written_as_they_gather_and_at_the_end) {
+  const std::string path = dir_ / "log.jsonl", line = std::string(99, 'x') + "\n";
+  auto file = LineFile::create(path).value();
+  for (int i = 0; i < 1000; ++i) file->append(line);
+  const size_t before = std::filesystem::file_size(path);
+  EXPECT_GT(before, 50'000u);
+  EXPECT_LT(before, 100'000u);
+  ASSERT_TRUE(file->close().has_value());
+  EXPECT_EQ(std::filesystem::file_size(path), 100'000u);
+}
+
+TEST_F(OutputFileTest, lines_that_find_a_full_disk_are_an_error_that_names_the_file) {
+  auto file = LineFile::create("/dev/full").value();
+  for (int i = 0; i < 100'000; ++i) file->append("a line\n");
+  const auto written = file->close();
+  ASSERT_FALSE(written.has_value());
+  EXPECT_NE(written.error().text.find("/dev/full"), std::string::npos);
+  EXPECT_NE(written.error().text.find("No space left"), std::string::npos);
+}
+
 TEST(InterruptGuard, first_signal_stops_and_the_old_handler_comes_back) {
   volatile std::sig_atomic_t old_calls = 0;
   static volatile std::sig_atomic_t* seen = nullptr;

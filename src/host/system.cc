@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstring>
+#include <filesystem>
 
 namespace wh::host {
 
@@ -21,6 +22,13 @@ Result<std::string> read_file(const std::string& path) {
   auto text = read_to_end(file.raw());
   if (!text) return tl::unexpected(std::move(text).error().within(path));
   return text;
+}
+
+Result<void> make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return fail_with(static_cast<std::errc>(error.value()), fmt::format("make {}", path));
+  return {};
 }
 
 Result<void> write_file(const std::string& path, std::string_view text) {

@@ -57,6 +57,7 @@ Result<std::unique_ptr<Experiment>> Experiment::make(const LabSpec& spec, const 
   for (size_t i = 0; i < spec.links.size(); ++i) TRY_VOID(e->build_link(i, spec.links[i]));
   TRY_VOID(e->build_flows());
   if (!options.pcap.empty()) TRY_VOID(e->open_capture(options.pcap));
+  if (!options.trace.empty()) TRY_VOID(e->open_trace(options));
   e->warmup_end_.arm(e->started_ + spec.warmup);
   return e;
 }
@@ -170,11 +171,15 @@ Result<void> Experiment::listen(Host& host, const tcp::Endpoint& local,
   tcp::Listener*& listener = listeners_[{&host, local}];
   if (listener != nullptr) return {};
   listener = TRY(host.tcp().listen(
-      {.local = local, .backlog = kMaxConnections, .on_ready = [&listener, flow_of] {
-         while (tcp::Connection* connection = listener->accept()) {
-           flow_of(*connection).accept(*connection);
-         }
-       }}));
+      {.local = local,
+       .backlog = kMaxConnections,
+       .on_create = [&host, flow_of](tcp::Connection& c) { flow_of(c).trace(c, host.name()); },
+       .on_ready =
+           [&listener, flow_of] {
+             while (tcp::Connection* connection = listener->accept()) {
+               flow_of(*connection).accept(*connection);
+             }
+           }}));
   return {};
 }
 
@@ -186,6 +191,16 @@ host::RealLoop& Experiment::real_loop() {
 Result<void> Experiment::open_capture(const std::string& path) {
   capture_ = TRY(net::Capture::open(path));
   links_.front().link->a().add_tap(capture_.get());
+  return {};
+}
+
+Result<void> Experiment::open_trace(const Options& options) {
+  if (options.trace_from - 1 + flows_.size() > TraceFolder::kMostFlows) {
+    return fail("a trace keeps two files open for each flow; accepted: at most {} flows, not {}",
+                TraceFolder::kMostFlows, options.trace_from - 1 + flows_.size());
+  }
+  trace_ = TRY(TraceFolder::make(options.trace, started_));
+  for (size_t i = 0; i < flows_.size(); ++i) flows_[i]->trace_in(*trace_, options.trace_from + i);
   return {};
 }
 
@@ -245,6 +260,7 @@ Report Experiment::report() const {
 }
 
 Result<void> Experiment::finish() {
+  if (trace_ != nullptr) TRY_VOID(trace_->close());
   if (capture_ == nullptr) return {};
   links_.front().link->a().remove_tap(capture_.get());
   return capture_->close();

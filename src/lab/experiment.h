@@ -30,7 +30,9 @@ namespace wh::lab {
 class Experiment {
  public:
   struct Options {
-    std::string pcap;  // Capture what passes the first link's `from` interface; "" for no capture.
+    std::string pcap;   // Capture what passes the first link's `from` interface; "" for no capture.
+    std::string trace;  // Black boxes into this folder (lab/trace_folder.h); "" for none.
+    size_t trace_from = 1;  // The number of the first flow's files.
   };
   // Errors: a trace that cannot be read, a bad sysctl, no permission for what a kernel host needs.
   static Result<std::unique_ptr<Experiment>> make(const LabSpec& spec, const Options& options);
@@ -46,7 +48,7 @@ class Experiment {
   }
 
   Report report() const;
-  // Closes the capture. Errors: it could not be written whole.
+  // Closes the capture and the trace. Errors: one could not be written whole.
   Result<void> finish();
 
   Loop& loop() { return *loop_; }
@@ -77,6 +79,7 @@ class Experiment {
                       std::function<Flow&(const tcp::Connection&)> flow_of);
   host::RealLoop& real_loop();  // REQUIRES: spec_.is_real().
   Result<void> open_capture(const std::string& path);
+  Result<void> open_trace(const Options& options);
   void end_warmup();
   LinkReport report_of(const std::string& name, const net::LinkDirection& direction,
                        const BuiltLink::Mark& before) const;
@@ -85,7 +88,8 @@ class Experiment {
   std::unique_ptr<Loop> loop_;
   Random random_;
   net::PacketPool pool_;
-  std::vector<BuiltLink> links_;  // Outlive the hosts that are attached to them.
+  std::vector<BuiltLink> links_;        // Outlive the hosts that are attached to them.
+  std::unique_ptr<TraceFolder> trace_;  // Outlives the connections that write to it.
   std::map<std::string, std::unique_ptr<Host>> hosts_;
   std::map<std::string, std::unique_ptr<KernelHost>> kernels_;
   std::vector<std::unique_ptr<Flow>> flows_;

@@ -5,6 +5,7 @@
 
 #include "lab/report.h"
 #include "lab/spec.h"
+#include "lab/trace_folder.h"
 #include "tcp/connection.h"
 
 namespace wh::lab {
@@ -31,6 +32,16 @@ class Flow {
   virtual std::string failure() const = 0;  // Why it ended early; "" when it did not.
   virtual uint64_t delivered() const = 0;   // Payload bytes that reached the receiving program.
 
+  // Its connections keep black boxes in `folder`, which must outlive them, as the number `number`.
+  void trace_in(TraceFolder& folder, size_t number) {
+    folder_ = &folder;
+    number_ = number;
+  }
+  // For a connection of the flow as it is made, on the host so called.
+  void trace(tcp::Connection& connection, std::string_view host) {
+    if (folder_ != nullptr) folder_->trace(connection, number_, name_, host);
+  }
+
  protected:
   // Sets a connection that sends for the flow to the pace asked for.
   void set_pace(tcp::Connection& connection) const;
@@ -40,6 +51,8 @@ class Flow {
  private:
   FlowSpec spec_;
   std::string name_;
+  TraceFolder* folder_ = nullptr;
+  size_t number_ = 0;
 };
 
 }  // namespace wh::lab

@@ -67,12 +67,14 @@ void KernelFlow::start() {
     return;
   }
   tcp::TcpStack::Batch batch(place_.ours.tcp());
-  const auto connected =
-      place_.ours.tcp().connect({place_.kernel_address, place_.port},
-                                {.local = {place_.our_address, 0},
-                                 .observer = &ours_,
-                                 .congestion = spec().cc,
-                                 .on_create = [this](tcp::Connection& c) { set_pace(c); }});
+  const auto connected = place_.ours.tcp().connect({place_.kernel_address, place_.port},
+                                                   {.local = {place_.our_address, 0},
+                                                    .observer = &ours_,
+                                                    .congestion = spec().cc,
+                                                    .on_create = [this](tcp::Connection& c) {
+                                                      trace(c, place_.ours.name());
+                                                      set_pace(c);
+                                                    }});
   if (!connected) {
     peer_failure_ = connected.error().text;
     return;

@@ -26,12 +26,14 @@ LabFlow::LabFlow(FlowSpec flow, std::string label, Place place, Loop& loop, cons
 
 void LabFlow::start() {
   tcp::TcpStack::Batch batch(place_.from.tcp());
-  const auto connected =
-      place_.from.tcp().connect({place_.to_address, place_.to_port},
-                                {.local = {place_.from_address, place_.from_port},
-                                 .observer = &sender_,
-                                 .congestion = spec().cc,
-                                 .on_create = [this](tcp::Connection& c) { set_pace(c); }});
+  const auto connected = place_.from.tcp().connect(
+      {place_.to_address, place_.to_port}, {.local = {place_.from_address, place_.from_port},
+                                            .observer = &sender_,
+                                            .congestion = spec().cc,
+                                            .on_create = [this](tcp::Connection& c) {
+                                              trace(c, place_.from.name());
+                                              set_pace(c);
+                                            }});
   if (!connected) {
     start_failure_ = connected.error().text;
     return;

@@ -37,20 +37,47 @@ inline uint64_t sum_rest(const uint8_t* at, size_t size) {
   return sum;
 }
 
-// By 64-bit words, carries going to the upper halves of two sums: short runs, and what vectors
-// leave.
+// A sum with the carry that adding `more` to it gives put back at its other end.
+inline uint64_t add_around(uint64_t sum, uint64_t more) {
+  sum += more;
+  return sum + (sum < more ? 1 : 0);
+}
+
+// Adds four words. One chain of additions with carry is what a compiler does not find by itself.
+inline uint64_t add_four(uint64_t sum, const uint8_t* at) {
+#if defined(__x86_64__)
+  asm("addq   (%1), %0\n\t"
+      "adcq  8(%1), %0\n\t"
+      "adcq 16(%1), %0\n\t"
+      "adcq 24(%1), %0\n\t"
+      "adcq     $0, %0"
+      : "+r"(sum)
+      : "r"(at), "m"(*reinterpret_cast<const uint8_t(*)[32]>(at))
+      : "cc");
+  return sum;
+#else
+  Uint128 wide = sum;
+  for (size_t i = 0; i < 32; i += 8) wide += load64(at + i);
+  return add_around(static_cast<uint64_t>(wide), static_cast<uint64_t>(wide >> 64));
+#endif
+}
+
+// By 64-bit words: short runs, and what vectors leave. Two sums, for a processor that adds to both
+// at once.
 inline uint64_t sum_words(const uint8_t* at, size_t size) {
-  Uint128 sum = 0, other = 0;
-  for (; size >= 32; at += 32, size -= 32) {
-    sum += load64(at);
-    other += load64(at + 8);
-    sum += load64(at + 16);
-    other += load64(at + 24);
+  uint64_t sum = 0, other = 0;
+  for (; size >= 64; at += 64, size -= 64) {
+    sum = add_four(sum, at);
+    other = add_four(other, at + 32);
   }
-  for (; size >= 8; at += 8, size -= 8) sum += load64(at);
-  sum += other;
-  if (size != 0) sum += sum_rest(at, size);
-  return halves(static_cast<uint64_t>(sum)) + static_cast<uint64_t>(sum >> 64);
+  if (size >= 32) {
+    sum = add_four(sum, at);
+    at += 32;
+    size -= 32;
+  }
+  for (; size >= 8; at += 8, size -= 8) sum = add_around(sum, load64(at));
+  if (size != 0) sum = add_around(sum, sum_rest(at, size));
+  return add_around(sum, other);
 }
 
 typedef uint64_t Vector16 __attribute__((vector_size(16)));
@@ -77,7 +104,7 @@ __attribute__((always_inline)) inline uint64_t sum_vectors(const uint8_t* at, si
   const Vector upper = upper0 + upper1, lower = total0 + total1 - (upper << 32);
   uint64_t sum = 0;
   for (size_t i = 0; i < kLanes; ++i) sum += halves(lower[i]) + halves(upper[i]);
-  return sum + sum_words(at, size);
+  return add_around(sum, sum_words(at, size));
 }
 
 // Not inlined, so that short runs do not pay for its registers.

@@ -34,6 +34,10 @@ bool Connection::process_ack(const Segment& s) {
     round_end_ = snd_max_;
     ecn_reduced_ = false;
   }
+  if (box_ != nullptr) {
+    box_->acknowledged(
+        *this, {work.newly_acked, work.delivered, work.rtt, work.is_dupack, work.has_dsack});
+  }
   if (tlp_outstanding_) settle_tlp(s, work);
   detect_spurious_timeout(s, work);
   detect_losses(work);

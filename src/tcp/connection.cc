@@ -124,7 +124,8 @@ void Connection::become_established() {
 }
 
 void Connection::enter(State state) {
-  state_ = state;
+  const State from = std::exchange(state_, state);
+  if (box_ != nullptr) box_->entered(*this, from);
 }
 
 // Bytes of data in the sendmap: what is outstanding, without SYN and FIN.
@@ -204,6 +205,7 @@ void Connection::lower_mtu(uint32_t mtu) {
   window_.cwnd = std::max(window_.cwnd, window_.mss);
   clear_fast_send();
   if (!is_handshaking()) map_.mark_all_lost();
+  if (box_ != nullptr) box_->lost(*this, map_.lost(), BlackBox::LossBy::PathMtu);
   stack_.mark(*this);
 }
 
@@ -296,6 +298,11 @@ void Connection::abort() {
 
 // --- settings ---
 
+void Connection::set_black_box(std::unique_ptr<BlackBox> box) {
+  box_ = std::move(box);
+  if (box_ != nullptr) box_->opened(*this);
+}
+
 void Connection::set_nodelay(bool on) {
   nodelay_ = on;
   TcpStack::Batch batch(stack_);
@@ -340,6 +347,7 @@ void Connection::set_pace_rate(Rate rate) {
   pacer_.set_rate(rate);
   window_.is_paced = pacer_.is_on();
   clear_fast_send();
+  if (box_ != nullptr) box_->rate_set(*this);
   if (!is_handshaking()) stack_.mark(*this);
 }
 

@@ -39,6 +39,8 @@
 
 namespace wh::tcp {
 
+class BlackBox;
+
 class Connection final : private pacing::HptsClient {
  public:
   // Made by a stack: TcpStack::connect() or a Listener.
@@ -64,6 +66,8 @@ class Connection final : private pacing::HptsClient {
   // --- settings; as FreeBSD's socket options of these names ---
   void set_observer(ConnectionObserver* observer) { observer_ = observer; }
   ConnectionObserver* observer() const { return observer_; }
+  // Logs what is decided from now on (tcp/black_box.h); null ends that.
+  void set_black_box(std::unique_ptr<BlackBox> box);
   void set_nodelay(bool on);             // TCP_NODELAY
   void set_cork(bool on);                // TCP_NOPUSH: only full segments
   void set_keepalive(bool on);           // SO_KEEPALIVE
@@ -108,6 +112,7 @@ class Connection final : private pacing::HptsClient {
  private:
   friend class TcpStack;
   friend class Listener;
+  friend class BlackBox;
   friend struct ConnectionTestPeer;
 
   enum class TimerKind : uint8_t { None, Retransmit, TailLossProbe, Reorder, Persist, Memory };
@@ -263,11 +268,13 @@ class Connection final : private pacing::HptsClient {
   void restart_idle_timer();
   void stop_timers();
   Instant next_timer() const;
+  static std::string_view timer_name(TimerKind kind);
   Instant now() const;
   RtoProfile rto_profile() const;
 
   // --- touched by every segment, kept together ---
   TcpStack& stack_;
+  std::unique_ptr<BlackBox> box_;  // Null unless decisions are logged.
   State state_ = State::Closed;
   Recovery recovery_ = Recovery::Open;
   bool wants_output_ = false;  // On the stack's list of connections to consider.

@@ -19,6 +19,7 @@ bool is_older(uint32_t a, uint32_t b) {
 void Connection::input(const Segment& s) {
   ++total_.segments_received;
   last_heard_ = s.arrival;
+  if (box_ != nullptr) box_->received(*this, s);
   if (state_ == State::SynSent) return input_syn_sent(s);
   input_synchronised(s);
 }

@@ -13,13 +13,19 @@ void Connection::output() {
   wants_output_ = false;
   if (state_ == State::Closed) return;
   const Instant now = this->now();
-  if (!open_gate(now)) return arm_timers(now);
+  if (!open_gate(now)) {
+    if (box_ != nullptr) box_->held_by_pacing(*this);
+    return arm_timers(now);
+  }
   if (has_rate_policy()) choose_pace();
   Burst burst{burst_allowance()};
   if (is_handshaking()) {
     send_handshake();
   } else {
-    if (probe_due_) send_probe(burst);
+    if (probe_due_) {
+      send_probe(burst);
+      probe_due_ = false;
+    }
     if (fast_left_ == 0 || !send_fast(burst)) {
       while (burst.allowance > 0 && (send_retransmission(burst) || send_new(burst))) {
       }
@@ -37,6 +43,7 @@ void Connection::output() {
     }
     if (ack_now_ || needs_window_update()) send_ack();
   }
+  if (box_ != nullptr) box_->held(*this, burst.allowance <= 0);
   finish_output(now, burst);
 }
 
@@ -62,6 +69,7 @@ void Connection::finish_output(Instant now, const Burst& burst) {
   if (pacer_.is_on()) {
     if (burst.wire > 0) {
       pacer_.sent(now, Bytes(burst.wire));
+      if (box_ != nullptr) box_->paced(*this, burst.wire);
     } else {
       pacer_.forgive();
     }
@@ -156,7 +164,6 @@ bool Connection::send_new(Burst& burst) {
 // Tail loss probe (RFC 8985 section 7.3): new data when there is some, else the last segment again.
 // It may exceed the congestion window by one segment.
 void Connection::send_probe(Burst& burst) {
-  probe_due_ = false;
   if (map_.empty()) return;
   const uint32_t fresh = std::min(sendable_now(), mss_);
   bool is_retransmission = false, was_sent = false;

@@ -30,6 +30,11 @@ void Connection::detect_losses(const AckWork& work) {
   const bool found_loss = found.newly_lost > 0 || map_.lost() > lost_before;
   if (found_loss) {
     tell_loss();
+    if (box_ != nullptr) {
+      const bool by_rack = found.newly_lost > 0;
+      box_->lost(*this, map_.lost() - lost_before,
+                 by_rack ? BlackBox::LossBy::Rack : BlackBox::LossBy::Dupacks);
+    }
     clear_fast_send();
     if (recovery_ == Recovery::Open) enter_recovery(work.flight_before);
   }
@@ -47,6 +52,7 @@ void Connection::look_for_losses(Instant now) {
   rack_due_ = found.look_again;
   if (found.newly_lost == 0) return;
   tell_loss();
+  if (box_ != nullptr) box_->lost(*this, found.newly_lost, BlackBox::LossBy::Rack);
   if (recovery_ == Recovery::Open) enter_recovery(flight);
   if (recovery_ == Recovery::Recovery) run_recovery(AckWork{}, true);
 }
@@ -80,6 +86,7 @@ void Connection::enter_recovery(uint32_t flight_before) {
   remember_for_undo();
   prr_.start(Bytes(std::max(flight_before, mss_)));
   control_->on_loss(window_, {now(), Bytes(flight_before), Bytes(snd_wnd_)});
+  if (box_ != nullptr) box_->recovery(*this, "begin");
 }
 
 void Connection::run_recovery(const AckWork& work, bool found_loss) {
@@ -101,6 +108,7 @@ void Connection::leave_recovery() {
   recovery_ = Recovery::Open;
   undo_possible_ = false;
   reno_sacked_ = 0;
+  if (box_ != nullptr) box_->recovery(*this, "end");
 }
 
 void Connection::undo_reduction() {
@@ -110,6 +118,7 @@ void Connection::undo_reduction() {
   recovery_ = Recovery::Open;
   map_.unmark_all_lost();
   control_->on_spurious(window_);
+  if (box_ != nullptr) box_->recovery(*this, "undo");
 }
 
 // All that was sent again in this episode has been reported as a duplicate: nothing was lost (RFC

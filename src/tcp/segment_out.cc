@@ -142,6 +142,7 @@ bool Connection::send_data(SeqNum seq, uint32_t length, SendBuffer::Position& at
   }
   dispatch(std::move(packet));
   after_sending(fields.flags);
+  if (box_ != nullptr && !is_retransmission) box_->sent_new(*this, seq, length, segments, flags);
   return true;
 }
 
@@ -173,7 +174,9 @@ bool Connection::retransmit(SendEntry& e, uint32_t most, bool is_probe, Burst& b
   if (e.has(SendEntry::kPush)) flags |= net::kTcpPsh;
   SendBuffer::Position at = e.data;
   if (!send_data(e.start, length, at, flags, true, burst)) return false;
+  const uint16_t history = e.flags;
   map_.mark_retransmitted(e, now(), delivered_total_, is_probe);
+  if (box_ != nullptr) box_->sent_again(*this, e, length, history, is_probe);
   return true;
 }
 
@@ -186,6 +189,7 @@ bool Connection::send_control(SeqNum seq, TcpFlags flags) {
   ++stack_.counters().acks_out;
   dispatch(std::move(packet));
   after_sending(fields.flags);
+  if (box_ != nullptr) box_->sent_control(*this, seq, fields.flags);
   return true;
 }
 
@@ -198,6 +202,7 @@ void Connection::send_reset() {
   ++stack_.counters().resets_out;
   dispatch(std::move(packet));
   after_sending(fields.flags);
+  if (box_ != nullptr) box_->sent_control(*this, fields.seq, fields.flags);
 }
 
 // SYN or SYN-ACK: the offers, in FreeBSD's order (mss, window scale, SACK, timestamps).
@@ -237,6 +242,7 @@ bool Connection::send_syn() {
   packet->flow = flow_;
   dispatch(std::move(packet));
   after_sending(fields.flags);
+  if (box_ != nullptr) box_->sent_control(*this, iss_, fields.flags);
   return true;
 }
 

@@ -20,6 +20,7 @@
 #include "core/random.h"
 #include "net/ip_service.h"
 #include "pacing/hpts.h"
+#include "tcp/black_box.h"
 #include "tcp/connection.h"
 #include "tcp/cookies.h"
 #include "tcp/counters.h"

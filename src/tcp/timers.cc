@@ -41,6 +41,18 @@ Duration Connection::persist_interval() const {
   return std::clamp(value, ms(t.timers_persmin_ms), ms(t.timers_persmax_ms));
 }
 
+std::string_view Connection::timer_name(TimerKind kind) {
+  switch (kind) {
+    case TimerKind::None: return "";
+    case TimerKind::Retransmit: return "rto";
+    case TimerKind::TailLossProbe: return "tlp";
+    case TimerKind::Reorder: return "rack";
+    case TimerKind::Persist: return "persist";
+    case TimerKind::Memory: return "memory";
+  }
+  UNREACHABLE();
+}
+
 Instant Connection::next_timer() const {
   return std::min({recovery_due_, delack_due_, idle_due_});
 }
@@ -64,14 +76,18 @@ void Connection::run_timers(Instant now) {
   if (delack_due_ <= now) {
     delack_due_ = kNever;
     ack_now_ = true;
+    if (box_ != nullptr) box_->fired(*this, "delack");
     ++stack_.counters().delayed_acks;
   }
   if (recovery_due_ <= now) {
     recovery_due_ = kNever;
-    on_recovery_timer(std::exchange(recovery_timer_, TimerKind::None));
+    const TimerKind kind = std::exchange(recovery_timer_, TimerKind::None);
+    if (box_ != nullptr) box_->fired(*this, timer_name(kind));
+    on_recovery_timer(kind);
   }
   if (state_ != State::Closed && idle_due_ <= now) {
     idle_due_ = kNever;
+    if (box_ != nullptr) box_->fired(*this, "idle");
     on_idle_timer();
   }
 }
@@ -124,6 +140,7 @@ void Connection::on_timeout() {
   if (timeouts_in_row_ > kTimeoutsToForgetRtt) rtt_.forget();
   if (has_rate_policy() && timeouts_in_row_ > 1) dgp_->on_second_timeout();
   map_.time_out();
+  if (box_ != nullptr) box_->lost(*this, map_.lost(), BlackBox::LossBy::Timeout);
   reno_sacked_ = dupacks_ = 0;
   rack_due_ = kNever;
   tlp_outstanding_ = probe_due_ = false;
@@ -226,6 +243,7 @@ void Connection::choose_recovery_timer(Instant now) {
 void Connection::arm_timers(Instant now) {
   if (state_ == State::Closed) return;
   choose_recovery_timer(now);
+  if (box_ != nullptr) box_->timers(*this);
   // While a pacing delay runs nothing else may send, so nothing else needs the wheel.
   const Instant due = pacer_.must_wait(now) ? pacer_.due() : next_timer();
   if (due == kNever || (in_hpts() && wheel_due_ <= due)) return;
