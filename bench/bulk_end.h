@@ -11,6 +11,7 @@ class BulkEnd final : public tcp::ConnectionObserver {
  public:
   void on_ready(tcp::Connection& c, uint8_t readiness) override {
     if ((readiness & tcp::kReadable) != 0) received += c.discard(SIZE_MAX);
+    if ((readiness & tcp::kPeerClosed) != 0) c.shutdown_send();
     if ((readiness & (tcp::kWritable | tcp::kConnected)) != 0) write(c);
   }
   // Ends the stream: what was written is still delivered.

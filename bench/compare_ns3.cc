@@ -29,7 +29,9 @@ RunCost run_ours(const Dumbbell& d) {
   const double before = cpu_seconds();
   experiment->run([](Duration) {});
   RunCost cost{.cpu_seconds = cpu_seconds() - before};
-  const auto sent = [&](const net::LinkDirection& way) { return way.counters().sent.packets; };
+  const auto sent = [&](const net::LinkDirection& way) {
+    return way.counters().transmitted.packets;
+  };
   cost.packets = sent(experiment->link(0).forward()) + sent(experiment->link(0).reverse());
   uint64_t delivered = 0;
   for (const auto& f : experiment->flows()) delivered += f->delivered();

@@ -1,5 +1,8 @@
 #include "lwip_end.h"
 
+extern "C" {
+#include <lwip/opt.h>  // Its options declare functions without saying that they are C's.
+}
 #include <lwip/init.h>
 #include <lwip/tcp.h>
 #include <lwip/tcpip.h>

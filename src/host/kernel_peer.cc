@@ -1,13 +1,12 @@
 #include "host/kernel_peer.h"
 
 #include <linux/tcp.h>
-#include <netinet/in.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 
 #include <nlohmann/json.hpp>
 
 #include "core/stream_pattern.h"
+#include "host/socket_address.h"
 #include "host/system.h"
 
 namespace wh::host {
@@ -17,35 +16,6 @@ using Json = nlohmann::json;
 
 constexpr size_t kPart = size_t{256} << 10;  // Bytes a system call.
 constexpr int kCallsPerTurn = 16;            // Before the other direction gets its turn.
-
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-  const sockaddr* get() const {
-    // Sound: what sockaddr_storage is for.
-    return reinterpret_cast<const sockaddr*>(&storage);
-  }
-};
-
-SocketAddress socket_address(const net::IpAddress& address, uint16_t port) {
-  SocketAddress result;
-  if (address.is_v4()) {
-    sockaddr_in in{};
-    in.sin_family = AF_INET;
-    in.sin_port = htons(port);
-    in.sin_addr.s_addr = htonl(address.v4().value);
-    std::memcpy(&result.storage, &in, sizeof in);
-    result.size = sizeof in;
-  } else {
-    sockaddr_in6 in{};
-    in.sin6_family = AF_INET6;
-    in.sin6_port = htons(port);
-    std::memcpy(&in.sin6_addr, address.v6().bytes.data(), 16);
-    std::memcpy(&result.storage, &in, sizeof in);
-    result.size = sizeof in;
-  }
-  return result;
-}
 
 template <class T>
 Result<void> set_option(int socket, int level, int name, const T& value, const char* what) {
@@ -83,7 +53,7 @@ Result<Fd> make_socket(const PeerConfig& config) {
 Result<Fd> begin(const PeerConfig& config) {
   Fd socket = TRY(make_socket(config));
   const net::IpAddress address = config.address.value_or(net::Ip6{});
-  const SocketAddress to = socket_address(address, config.port);
+  const SocketAddress to(address, config.port);
   if (config.role == PeerRole::Listen) {
     if (::bind(socket.raw(), to.get(), to.size) != 0 || ::listen(socket.raw(), 1) != 0) {
       return os_error("listen on {} port {}", to_string(address), config.port);

@@ -28,6 +28,8 @@ constexpr std::array kCommands = {
     Command{"pace", wh::apps::pace_main,
             "run flows over a path and show what congestion control and pacing do"},
     Command{"lab", wh::apps::lab_main, "bring up, check and take down a network from one file"},
+    Command{"proxy", wh::apps::proxy_main,
+            "carry real programs' connections over our own TCP, paced"},
     Command{"router", wh::apps::router_main, "the vector router, with VPP's commands"},
     Command{"vppctl", wh::apps::vppctl_main, "give a running router commands"},
     Command{"kyua", wh::apps::kyua_main, "run test suites, each case isolated, and report on them"},

@@ -1,0 +1,129 @@
+// wh proxy: programs of this machine on Wheelhouse's own TCP.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "apps/commands.h"
+#include "apps/parse.h"
+#include "host/interrupt.h"
+#include "lab/proxy.h"
+
+namespace wh::apps {
+namespace {
+
+constexpr const char* kDescription =
+    "Carries real programs' connections over Wheelhouse's own TCP, paced if asked, through a TAP\n"
+    "device in the network namespace that it is started in. Runs until interrupted.";
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  wh proxy --serve 5201 --rate 100Mbps &        our TCP accepts 10.77.0.2:5201 for the "
+    "program\n"
+    "  iperf3 -s & iperf3 -c 10.77.0.2 -R            that listens on 127.0.0.1:5201\n"
+    "  wh proxy --reach 5202=10.77.0.1:5201 &        what connects to 127.0.0.1:5202 goes out by\n"
+    "  iperf3 -c 127.0.0.1 -p 5202                   our TCP to 10.77.0.1:5201\n"
+    "\nTo try it without root: unshare -rn, then `ip link set lo up` and the lines above.\n"
+    "Exit status: 0; 2 when asked wrongly or the machine cannot.";
+
+struct Options {
+  std::string device = "wh0", link, rate, congestion, duration;
+  std::vector<std::string> ours = {"10.77.0.2/24", "fd77::2/64"};
+  std::vector<std::string> kernels = {"10.77.0.1/24", "fd77::1/64"};
+  std::vector<std::string> serve, reach, sysctls;
+  uint64_t seed = 1;
+  bool quiet = false;
+};
+
+void declare(CLI::App& app, Options& o) {
+  app.footer(kFooter);
+  app.add_option("--serve", o.serve,
+                 "PORT[=ADDRESS:PORT]: what our TCP accepts goes to this socket of a program")
+      ->allow_extra_args(false);
+  app.add_option("--reach", o.reach,
+                 "PORT=ADDRESS:PORT: what connects to 127.0.0.1:PORT goes out by our TCP")
+      ->allow_extra_args(false);
+  app.add_option("--tap", o.device, "Name of the device to make")->capture_default_str();
+  app.add_option("--address", o.ours, "Our addresses")->capture_default_str();
+  app.add_option("--kernel", o.kernels, "The kernel's addresses on the device")
+      ->capture_default_str();
+  app.add_option("--link", o.link, "Put a link between the two, as `wh pace --link` has it");
+  app.add_option("--rate", o.rate, "Pace what we send, counted in Ethernet frames [unpaced]");
+  app.add_option("--cc", o.congestion, "Congestion control of our connections [the stack's]");
+  app.add_option("--sysctl", o.sysctls, "NAME=VALUE for our stack; may be repeated")
+      ->allow_extra_args(false);
+  app.add_option("--duration", o.duration, "Stop after this long [until interrupted]");
+  app.add_option("--seed", o.seed, "What the link's chances are drawn from")->capture_default_str();
+  app.add_flag("-q,--quiet", o.quiet, "Say nothing at the end");
+}
+
+Result<std::vector<net::Prefix>> prefixes(const std::vector<std::string>& texts) {
+  std::vector<net::Prefix> parsed;
+  for (const std::string& text : texts) parsed.push_back(TRY(net::parse_prefix(text)));
+  return parsed;
+}
+
+Result<std::vector<lab::Forward>> forwards(const char* option,
+                                           const std::vector<std::string>& texts) {
+  std::vector<lab::Forward> parsed;
+  for (const std::string& text : texts) {
+    auto forward = lab::parse_forward(text);
+    if (!forward) return tl::unexpected(std::move(forward.error()).within(option));
+    parsed.push_back(*forward);
+  }
+  return parsed;
+}
+
+Result<lab::Proxy::Config> config_of(const Options& o) {
+  if (o.serve.empty() && o.reach.empty()) {
+    return fail("nothing to carry; accepted: --serve PORT, --reach PORT=ADDRESS:PORT, or several");
+  }
+  lab::Proxy::Config config{.device = o.device, .congestion = o.congestion, .seed = o.seed};
+  config.ours = TRY(prefixes(o.ours));
+  config.kernels = TRY(prefixes(o.kernels));
+  config.serve = TRY(forwards("--serve", o.serve));
+  config.reach = TRY(forwards("--reach", o.reach));
+  config.sysctls = o.sysctls;
+  if (!o.link.empty()) {
+    auto link = net::parse_link_config(o.link);
+    if (!link) return tl::unexpected(std::move(link.error()).within("--link"));
+    config.link = std::move(*link);
+  }
+  if (!o.rate.empty()) {
+    config.rate = TRY(parse_rate(o.rate));
+    if (config.rate.is_zero()) return fail("--rate: {} is no rate; accepted: above zero", o.rate);
+  }
+  return config;
+}
+
+Result<void> run(const Options& o) {
+  auto config = TRY(config_of(o));
+  auto loop = TRY(host::RealLoop::make());
+  auto proxy = TRY(lab::Proxy::make(std::move(config), *loop));
+  host::InterruptGuard interrupt([&] { loop->stop(); });
+  if (o.duration.empty()) {
+    loop->run();
+  } else {
+    loop->run_for(TRY(parse_duration(o.duration)));
+  }
+  const auto& t = proxy->totals();
+  if (!o.quiet) {
+    fmt::print("{} connections, {} refused, {} open; {} bytes to the network, {} to programs\n",
+               t.connections, t.refused, t.open, t.to_network, t.to_program);
+  }
+  return {};
+}
+
+}  // namespace
+
+int proxy_main(int argc, char** argv) {
+  CLI::App app(kDescription, "wh proxy");
+  Options options;
+  declare(app, options);
+  if (const auto status = parse(app, argc, argv)) return *status;
+  if (auto done = run(options); !done) {
+    fmt::print(stderr, "wh proxy: {}\n", done.error().text);
+    return kUsage;
+  }
+  return kYes;
+}
+
+}  // namespace wh::apps

@@ -1,0 +1,84 @@
+// Programs of this machine on our TCP: connections that our stack accepts go on to a program's
+// socket, and connections that a program makes to us go out through our stack.
+//
+//   remote --(TAP, through an emulated link if asked)--> our TCP :5201 ==> 127.0.0.1:5201 program
+//   program ==> 127.0.0.1:5202 ==> our TCP --(the same way)--> remote
+//
+// A TAP device in this process' network namespace joins the kernel (the remote end, or the router
+// to it) with a host of ours. Every connection is one Relay. Goes away whole with this object.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/real_loop.h"
+#include "host/tap.h"
+#include "lab/host.h"
+#include "lab/kernel_host.h"
+#include "lab/relay.h"
+#include "net/link/link.h"
+
+namespace wh::lab {
+
+struct Forward {
+  uint16_t port = 0;  // Where connections come.
+  tcp::Endpoint to;   // Where they go on to.
+};
+// "5201=127.0.0.1:5201", "80=[::1]:8080"; a bare port means the same port of 127.0.0.1.
+Result<Forward> parse_forward(std::string_view text);
+
+class Proxy {
+ public:
+  struct Config {
+    std::string device = "wh0";
+    // Of our host and of the kernel's side of the device, pairwise in one network.
+    std::vector<net::Prefix> ours, kernels;
+    std::optional<net::LinkConfig> link;  // Between the two, from us to the kernel; none: a wire.
+    std::vector<Forward> serve;           // Accepted by our TCP, for programs' sockets.
+    std::vector<Forward> reach;           // Accepted on 127.0.0.1, for our TCP to connect.
+    std::string congestion;               // "" for the stack's default.
+    Rate rate = Rate::infinite();         // Pace of what we send.
+    std::vector<std::string> sysctls;
+    uint64_t seed = 1;
+  };
+  struct Totals {
+    uint64_t connections = 0, open = 0, refused = 0;
+    uint64_t to_network = 0, to_program = 0;  // Bytes of relays that have ended.
+  };
+
+  // Errors: no right to make the device, a name or an address or a port that is taken.
+  static Result<std::unique_ptr<Proxy>> make(Config config, host::RealLoop& loop);
+  ~Proxy();
+
+  const Totals& totals() const { return totals_; }
+  Host& host() { return *host_; }
+
+ private:
+  Proxy(Config config, host::RealLoop& loop);
+  Result<void> join_kernel();
+  Result<void> serve(const Forward& forward);
+  Result<void> reach(const Forward& forward);
+  void accept(tcp::Connection& connection, const Forward& forward);
+  void connect(host::Fd program, const Forward& forward);
+  Relay& add_relay();
+  void forget(Relay& relay);
+
+  Config config_;
+  host::RealLoop& loop_;
+  Random random_;
+  net::PacketPool pool_;
+  net::ChunkPool chunks_;
+  std::unique_ptr<host::TapInterface> tap_;
+  std::unique_ptr<net::Link> link_;
+  std::unique_ptr<Patch> patch_;  // Goes before what it joins.
+  std::unique_ptr<Host> host_;
+  std::vector<std::unique_ptr<host::StreamListener>> listeners_;
+  std::vector<std::unique_ptr<Relay>> relays_, ended_;
+  Timer bury_;  // Ended relays go when nobody is in them any more.
+  Totals totals_;
+};
+
+}  // namespace wh::lab
