@@ -17,13 +17,11 @@
 #include <array>
 #include <cstdlib>
 
-#include "bulk_end.h"
 #include "host/capabilities.h"
-#include "lab/host.h"
 #ifdef WH_HAS_LWIP
 #include "lwip_end.h"
 #endif
-#include "tap_bench.h"
+#include "our_end.h"
 
 namespace {
 
@@ -62,70 +60,6 @@ Result<TapFigure> measure_copier(Offload offload, Duration length) {
 }
 
 // --- ours ---
-
-// A host of ours, 10.0.0.1, on the caller's side of the kernel's TAP.
-class OurEnd {
- public:
-  static Result<std::unique_ptr<OurEnd>> make(KernelSide side, Offload offload) {
-    std::unique_ptr<OurEnd> end(new OurEnd(std::move(side.space), TRY(RealLoop::make())));
-    end->tap_ = TRY(TapInterface::adopt(std::move(side.tap),
-                                        {.mac = net::MacAddress::local(1), .offload = offload},
-                                        *end->loop_, end->pool_));
-    end->host_ = std::make_unique<lab::Host>(*end->loop_, end->pool_, "ours", Random(1));
-    const uint16_t port = TRY(end->host_->vnet().attach(*end->tap_));
-    TRY_VOID(end->host_->vnet().add_address(port, TRY(net::parse_prefix("10.0.0.1/24"))));
-    return end;
-  }
-
-  Result<TapFigure> receive(Duration length) {
-    tcp::Listener* listener = nullptr;
-    listener = TRY(host_->tcp().listen({.local = {{}, 5001},
-                                        .on_create = [](tcp::Connection&) {},
-                                        .on_ready = [&] { take(*listener->accept()); }}));
-    auto source = TRY(start_source(space_, "10.0.0.1", length));
-    const auto [cpu, report] = TRY(run(*source));
-    return figure(cpu, Bytes(static_cast<int64_t>(bulk_.received)), report.elapsed);
-  }
-
-  Result<TapFigure> send(Duration length) {
-    auto sink = TRY(start_sink(space_));
-    bulk_.is_source = true;
-    connection_ = TRY(host_->tcp().connect({TRY(net::parse_ip("10.0.0.2")), 5001},
-                                           {.observer = &bulk_, .congestion = "cubic"}));
-    Timer end(*loop_, [&] { bulk_.finish(*connection_); });
-    end.arm(loop_->now() + length);
-    const auto [cpu, report] = TRY(run(*sink));
-    return figure(cpu, report.received, report.elapsed);
-  }
-
- private:
-  OurEnd(Netns space, std::unique_ptr<RealLoop> loop)
-      : space_(std::move(space)), loop_(std::move(loop)) {}
-  void take(tcp::Connection& c) {
-    c.set_observer(&bulk_);
-    bulk_.on_ready(c, tcp::kReadable);
-  }
-  Result<std::pair<double, PeerReport>> run(KernelPeer& peer) {
-    std::optional<Result<PeerReport>> reported;
-    TRY_VOID(peer.watch(*loop_, [&](Result<PeerReport> report) {
-      reported = std::move(report);
-      loop_->stop();
-    }));
-    const double before = cpu_seconds();
-    loop_->run_for(60s);
-    const double cpu = cpu_seconds() - before;
-    if (!reported) return fail("the kernel's end did not finish in 60 s");
-    return std::pair(cpu, TRY(std::move(*reported)));
-  }
-
-  Netns space_;
-  std::unique_ptr<RealLoop> loop_;
-  net::PacketPool pool_;
-  std::unique_ptr<TapInterface> tap_;
-  BulkEnd bulk_;  // Outlives the connections that tell it.
-  std::unique_ptr<lab::Host> host_;
-  tcp::Connection* connection_ = nullptr;
-};
 
 enum class Way { Receive, Send };
 

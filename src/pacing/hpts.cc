@@ -1,7 +1,16 @@
+// A slot's list is a stack: an insert writes the slot and the client and touches no other client,
+// whose lines lie anywhere in memory. What a stack lacks comes when it is needed. Who stands before
+// a client in the list (its newer_) is noted by a walk from the top when the client is removed from
+// below it; each insert is walked over once at most, so a removal too costs constant time on
+// average. First in, first out comes when the slot is served, by turning its list round.
+//
+//   slots_[s] --> C --older--> B --older--> A        inserted in the order A, B, C
+//                  <--newer--               served in the order A, B, C
 #include "pacing/hpts.h"
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "pacing/hpts_tick.h"
 
@@ -11,26 +20,6 @@ namespace {
 constexpr int64_t kWheel = kHptsWheelSlots;
 // Longer delays (146 years) are cut to this, so that the sum with an Instant cannot overflow.
 constexpr Duration kLongestDelay = Duration::max() / 2;
-
-void link_before(HptsLink& at, HptsLink& link) {
-  link.next = &at;
-  link.prev = at.prev;
-  at.prev->next = &link;
-  at.prev = &link;
-}
-
-void unlink(HptsLink& link) {
-  link.next->prev = link.prev;
-  link.prev->next = link.next;
-}
-
-// REQUIRES: `from` is not empty; `to` is.
-void move_all(HptsLink& from, HptsLink& to) {
-  to.next = from.next;
-  to.prev = from.prev;
-  to.next->prev = to.prev->next = &to;
-  from.next = from.prev = &from;
-}
 
 }  // namespace
 
@@ -45,7 +34,7 @@ HptsClient::OutputConsidered HptsClient::hpts_do_queued_segments(Duration) {
 Hpts::Hpts(Loop& loop, HptsBooks& books)
     : loop_(loop),
       books_(books),
-      slots_(std::make_unique<HptsLink[]>(kHptsWheelSlots)),
+      slots_(std::make_unique<HptsClient*[]>(kHptsWheelSlots)),
       drained_(tick_of(loop.clock())),
       callout_(loop, [this] { on_callout(); }),
       mysleep_(books.tunables.min_sleep),
@@ -56,7 +45,7 @@ Hpts::Hpts(Loop& loop, HptsBooks& books)
 Hpts::~Hpts() {
   CHECK(!active_);
   while (const auto slot = occupied_.distance_to_next(0)) {
-    remove(static_cast<HptsClient&>(*slots_[*slot].next));
+    remove(*slots_[*slot]);
   }
 }
 
@@ -111,8 +100,30 @@ void Hpts::admit(HptsClient& client, int64_t at, int64_t due) {
 
 void Hpts::place(HptsClient& client, int64_t at) {
   client.slot_ = slot_of(at);
-  link_before(slots_[client.slot_], client);
+  HptsClient*& top = slots_[client.slot_];
+  client.older_ = top;
+  client.older_is_told_ = false;
+  client.newer_ = nullptr;
+  top = &client;
   occupied_.set(client.slot_);
+}
+
+// From its slot's list, or from the one being served.
+void Hpts::unlink(HptsClient& client) {
+  HptsClient*& top = client.is_being_served_ ? serving_ : slots_[client.slot_];
+  if (top == &client) {
+    top = client.older_;
+  } else {
+    if (client.newer_ == nullptr) {
+      for (HptsClient* c = top; c != &client; c = c->older_) {
+        c->older_->newer_ = c;
+        c->older_is_told_ = true;
+      }
+    }
+    client.newer_->older_ = client.older_;
+    client.newer_->older_is_told_ = client.older_is_told_;
+  }
+  if (client.older_is_told_) client.older_->newer_ = client.newer_;
 }
 
 // One thread owns the wheel, so a client whose slot is being served can be taken off the detached
@@ -121,10 +132,11 @@ void Hpts::place(HptsClient& client, int64_t at) {
 void Hpts::remove(HptsClient& client) {
   if (!client.in_hpts()) return;
   Hpts& wheel = *client.hpts_;
-  const HptsLink* head = &wheel.slots_[client.slot_];
-  const bool was_last = client.next == head && client.prev == head;
-  unlink(client);
-  wheel.occupied_.clear_if(client.slot_, was_last);
+  wheel.unlink(client);
+  if (!client.is_being_served_) {
+    wheel.occupied_.clear_if(client.slot_, wheel.slots_[client.slot_] == nullptr);
+  }
+  client.is_being_served_ = false;
   client.slot_ = HptsClient::kNoSlot;
   --wheel.queued_;
   ++wheel.books_.counters.removes;
@@ -183,15 +195,31 @@ std::optional<HptsSlots> Hpts::serve_until(int64_t cur) {
   return span;
 }
 
+// Makes serving_ of the slot's list, turned round: there `older_` leads to who is served next.
+void Hpts::detach(uint32_t slot) {
+  HptsClient* next = nullptr;
+  for (HptsClient* c = std::exchange(slots_[slot], nullptr); c != nullptr;) {
+    HptsClient* rest = c->older_;
+    c->older_ = next;
+    c->older_is_told_ = next != nullptr;
+    if (next != nullptr) next->newer_ = c;
+    c->newer_ = nullptr;
+    c->is_being_served_ = true;
+    next = std::exchange(c, rest);
+  }
+  serving_ = next;
+  occupied_.clear(slot);
+}
+
 // Calls every client of a slot that is due, and places the others anew. Returns whether any was
 // called.
 bool Hpts::serve_slot(uint32_t slot, int64_t cur) {
   bool called = false;
-  move_all(slots_[slot], serving_);
-  occupied_.clear(slot);
-  while (serving_.next != &serving_) {
-    auto& client = static_cast<HptsClient&>(*serving_.next);
+  detach(slot);
+  while (serving_ != nullptr) {
+    HptsClient& client = *serving_;
     unlink(client);
+    client.is_being_served_ = false;
     if (client.due_ > cur) {
       ++books_.counters.moves;
       place(client, std::min(client.due_, furthest()));

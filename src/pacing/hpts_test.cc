@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 
+#include "core/random.h"
 #include "pacing/hpts_recorder.h"
 #include "pacing/late_loop.h"
 
@@ -389,7 +391,7 @@ TEST_F(HptsTest, dies_when_a_client_is_inserted_twice) {
 }
 
 TEST_F(HptsTest, memory_of_a_wheel_is_at_most_2_MiB_and_of_a_client_one_cache_line) {
-  EXPECT_LE(sizeof(Hpts) + kHptsWheelSlots * sizeof(HptsLink), size_t{2} << 20);
+  EXPECT_LE(sizeof(Hpts) + kHptsWheelSlots * sizeof(HptsClient*), size_t{2} << 20);
   EXPECT_EQ(sizeof(HptsClient), 64u);
   EXPECT_EQ(alignof(HptsClient), 64u);
 }
@@ -438,6 +440,36 @@ TEST_F(HptsTest, marks_calls_as_its_own_once) {
   loop.run_for(1ms);
   EXPECT_TRUE(a.from_hpts);
   EXPECT_FALSE(a.take_hpts_calls());
+}
+
+// Against a list that needs no cleverness: whatever is inserted, removed and moved, in any order
+// and slot, is called once, in the order of its last insert within a slot.
+TEST_F(HptsTest, any_order_of_inserts_and_removes_leaves_first_in_first_out) {
+  Random random(7);
+  std::vector<std::unique_ptr<Recorder>> clients;
+  for (int i = 0; i < 60; ++i) {
+    clients.push_back(std::make_unique<Recorder>(loop, std::to_string(i), &log));
+  }
+  for (int round = 0; round < 200; ++round) {
+    std::vector<std::pair<int64_t, std::string>> expected;  // Slot, name; oldest insert first.
+    for (int step = 0; step < 300; ++step) {
+      const auto i = random.below(clients.size());
+      const std::string name = std::to_string(i);
+      std::erase_if(expected, [&](const auto& e) { return e.second == name; });
+      Hpts::remove(*clients[i]);
+      if (random.chance(0.3)) continue;
+      const auto slot = static_cast<int64_t>(random.between(100, 103));
+      hpts.insert(*clients[i], HptsSlots(slot));
+      expected.emplace_back(slot, name);
+    }
+    std::stable_sort(expected.begin(), expected.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    log.clear();
+    ASSERT_EQ(hpts.queued(), expected.size());
+    loop.run_for(10ms);
+    ASSERT_EQ(log.size(), expected.size());
+    for (size_t i = 0; i < log.size(); ++i) ASSERT_EQ(log[i], expected[i].second) << round;
+  }
 }
 
 }  // namespace
