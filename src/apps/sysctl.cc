@@ -15,7 +15,7 @@ constexpr const char* kFooter =
     "Examples:\n"
     "  wh sysctl net.inet.tcp.hpts            all leaves below a name, with their values\n"
     "  wh sysctl -d net.inet.tcp.hpts.min_sleep\n"
-    "  wh sysctl net.inet.tcp.hpts.min_sleep=500   check a name and a value\n"
+    "  wh sysctl net.inet.tcp.hpts.min_sleep=500   check a name and a value (also NAME = VALUE)\n"
     "\nA stack's values live as long as the stack: give NAME=VALUE to `wh pace --sysctl` or to a "
     "lab file's [sysctl].";
 
@@ -53,12 +53,26 @@ nlohmann::ordered_json to_json(const SysctlTree::Leaf& leaf) {
   return json;
 }
 
+// "NAME", "=", "VALUE" of a command line that puts spaces round the sign are one assignment.
+std::vector<std::string> joined(const std::vector<std::string>& words) {
+  std::vector<std::string> names;
+  for (const std::string& word : words) {
+    const bool goes_on = !names.empty() && (word.starts_with('=') || names.back().ends_with('='));
+    if (goes_on) {
+      names.back() += word;
+    } else {
+      names.push_back(word);
+    }
+  }
+  return names;
+}
+
 Result<void> show(SysctlTree& tree, const Options& o) {
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   const std::vector<std::string> everything = {""};
-  for (const std::string& name : o.names.empty() ? everything : o.names) {
+  for (const std::string& name : o.names.empty() ? everything : joined(o.names)) {
     if (name.find('=') != std::string::npos) {
-      const std::string leaf = name.substr(0, name.find('='));
+      const std::string leaf = name.substr(0, name.find_first_of(" ="));
       const std::string before = TRY(tree.get(leaf));
       TRY_VOID(tree.assign(name));
       if (!o.json) fmt::print("{}: {} -> {}\n", leaf, before, TRY(tree.get(leaf)));

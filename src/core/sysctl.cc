@@ -106,7 +106,12 @@ Result<void> SysctlTree::set(std::string_view name, std::string_view value) {
 Result<void> SysctlTree::assign(std::string_view text) {
   const size_t at = text.find('=');
   if (at == std::string_view::npos) return fail("'{}' is not NAME=VALUE", text);
-  return set(text.substr(0, at), text.substr(at + 1));
+  const auto trimmed = [](std::string_view part) {
+    while (part.starts_with(' ')) part.remove_prefix(1);
+    while (part.ends_with(' ')) part.remove_suffix(1);
+    return part;
+  };
+  return set(trimmed(text.substr(0, at)), trimmed(text.substr(at + 1)));
 }
 
 Result<std::vector<SysctlTree::Leaf>> SysctlTree::list(std::string_view prefix) const {

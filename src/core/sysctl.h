@@ -66,7 +66,7 @@ class SysctlTree {
   // value that is not a number or out of its range (with the range).
   Result<std::string> get(std::string_view name) const;
   Result<void> set(std::string_view name, std::string_view value);
-  Result<void> assign(std::string_view name_equals_value);  // "a.b=1"
+  Result<void> assign(std::string_view name_equals_value);  // "a.b=1", "a.b = 1"
 
   // All leaves at or below `prefix` ("" for all), by name. Errors: nothing is there.
   Result<std::vector<Leaf>> list(std::string_view prefix) const;

@@ -13,6 +13,8 @@ std::string name_of(const FlowSpec& flow) {
   if (!flow.name.empty()) return flow.name;
   std::string name = flow.cc;
   if (flow.is_dgp) name = flow.cc == "newreno" ? "dgp" : "dgp/" + flow.cc;
+  if (flow.is_fill) name += " fill";
+  if (flow.fcc_share > 0) name += fmt::format(" {}%", flow.fcc_share);
   if (flow.fcc) name += flow.fcc->is_zero() ? " no-fcc" : " " + to_string(*flow.fcc);
   return flow.rate ? fmt::format("{} {}", name, to_string(*flow.rate)) : name;
 }

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "core/sysctl.h"
+#include "pacing/path_capacity.h"
 #include "tcp/congestion/builtin.h"
 
 namespace wh::lab {
@@ -31,12 +32,25 @@ Result<void> set_cc(FlowSpec& flow, std::string_view value) {
   return {};
 }
 
-// A rate, or 0 for no cap.
-Result<Rate> parse_fcc(std::string_view value) {
-  if (value == "0") return Rate();
-  auto rate = parse_rate(value);
-  if (rate && !rate->is_infinite()) return *rate;
-  return fail("'{}' is not an FCC; accepted: a rate such as 5Mbps, or 0 for no cap", value);
+// A rate, 0 for no cap, a share of the capacity, or `auto`, the default share.
+Result<void> set_fcc(FlowSpec& flow, std::string_view value) {
+  flow.fcc.reset();
+  flow.fcc_share = 0;
+  if (value == "auto") {
+    flow.fcc_share = pacing::PathCapacity::kAutoShare;
+  } else if (value.ends_with('%')) {
+    flow.fcc_share =
+        static_cast<uint32_t>(TRY(parse_count(value.substr(0, value.size() - 1), 1, 100)));
+  } else if (const auto rate = value == "0" ? Result<Rate>(Rate()) : parse_rate(value);
+             rate && !rate->is_infinite()) {
+    flow.fcc = *rate;
+  } else {
+    return fail(
+        "'{}' is not an FCC; accepted: a rate such as 5Mbps, 0 for no cap, a share of the "
+        "capacity such as 25%, auto",
+        value);
+  }
+  return {};
 }
 
 Result<void> set_flow_key(FlowSpec& flow, std::string_view key, std::string_view value) {
@@ -49,10 +63,13 @@ Result<void> set_flow_key(FlowSpec& flow, std::string_view key, std::string_view
     }
     flow.rate = rate;
   } else if (key == "profile") {
-    if (value != "dgp") return fail("unknown profile '{}'; accepted: dgp", value);
-    flow.is_dgp = true;
+    if (value != "dgp" && value != "fill") {
+      return fail("unknown profile '{}'; accepted: dgp, fill", value);
+    }
+    flow.is_dgp = value == "dgp";
+    flow.is_fill = value == "fill";
   } else if (key == "fcc") {
-    flow.fcc = TRY(parse_fcc(value));
+    TRY_VOID(set_fcc(flow, value));
   } else if (key == "start") {
     flow.start = TRY(parse_duration(value));
     if (flow.start < 0s) return fail("'{}' is before the run begins; accepted: 0s or more", value);
@@ -149,11 +166,17 @@ Result<FlowSpec> parse_flow(std::string_view text) {
       return tl::unexpected(std::move(set.error()).within(fmt::format("flow '{}': {}", text, key)));
     }
   }
-  if (flow.fcc && !flow.is_dgp) {
+  if ((flow.fcc || flow.fcc_share > 0) && !flow.is_dgp) {
     return fail("flow '{}': fcc: only DGP has an FCC; write dgp,fcc=...", text);
   }
-  if (flow.rate && flow.is_dgp) {
-    return fail("flow '{}': rate: DGP chooses its rate itself; leave out one of the two", text);
+  const auto& under_dgp = tcp::kLossBasedCongestion;
+  if (flow.is_dgp && std::find(under_dgp.begin(), under_dgp.end(), flow.cc) == under_dgp.end()) {
+    return fail("flow '{}': cc: DGP goes over a loss-based control; accepted: {}", text,
+                fmt::join(under_dgp, ", "));
+  }
+  if (flow.rate && (flow.is_dgp || flow.is_fill)) {
+    return fail("flow '{}': rate: a profile chooses the rate itself; leave out one of the two",
+                text);
   }
   return flow;
 }
@@ -162,7 +185,8 @@ std::string print_flow(const FlowSpec& flow) {
   std::string text = "cc=" + flow.cc;
   if (!flow.name.empty()) text += ",name=" + flow.name;
   if (flow.rate) text += ",rate=" + to_string(*flow.rate);
-  if (flow.is_dgp) text += ",profile=dgp";
+  if (flow.is_dgp || flow.is_fill) text += flow.is_dgp ? ",profile=dgp" : ",profile=fill";
+  if (flow.fcc_share > 0) text += fmt::format(",fcc={}%", flow.fcc_share);
   if (flow.fcc) text += ",fcc=" + (flow.fcc->is_zero() ? "0" : to_string(*flow.fcc));
   if (flow.start != 0s) text += ",start=" + to_string(flow.start);
   if (flow.bytes) text += ",bytes=" + to_string(*flow.bytes);

@@ -57,6 +57,8 @@ struct FlowSpec {
   std::optional<Rate> rate;    // Pace at this rate, counted in Ethernet frames; nothing: unpaced.
   bool is_dgp = false;         // Paced by Dynamic Goodput Pacing, over `cc`.
   std::optional<Rate> fcc;     // DGP's FCC; zero: no cap; nothing: the stack's default.
+  uint32_t fcc_share = 0;      // FCC in percent of the path's measured capacity; 0: fixed.
+  bool is_fill = false;        // Paced at cwnd / RTT.
   Duration start{};            // After the beginning of the run.
   std::optional<Bytes> bytes;  // Stop after so much payload; nothing: until the end.
   uint32_t count = 1;          // So many alike.

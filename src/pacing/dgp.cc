@@ -44,7 +44,20 @@ Dgp::Dgp(const Config& config)
       window_(config.window),
       timely_(config.timely),
       min_rtt_(config.rtt_window),
-      probe_(config.probe) {}
+      probe_(config.probe) {
+  if (config.capacity) capacity_.emplace(*config.capacity);
+}
+
+void Dgp::set_fcc(Rate fcc) {
+  config_.fcc = fcc;
+  config_.capacity.reset();
+  capacity_.reset();
+}
+
+void Dgp::set_fcc_share(uint32_t percent) {
+  config_.capacity = PathCapacity::Config{.share = percent};
+  capacity_.emplace(*config_.capacity);
+}
 
 GoodputWindow::Situation Dgp::window_situation(const Situation& s) const {
   return {.now = s.now,
@@ -56,6 +69,13 @@ GoodputWindow::Situation Dgp::window_situation(const Situation& s) const {
           .estimate = goodput_.estimate(),
           .srtt = s.srtt,
           .in_recovery = s.phase == Phase::Recovery};
+}
+
+GoodputWindow::Acked Dgp::window_acked(const Acked& a) {
+  return {.sent_at = a.sent_at,
+          .next_sent_at = a.next_sent_at,
+          .next_is_new = a.next_is_new,
+          .rtt = a.rtt};
 }
 
 ProbeRtt::Situation Dgp::probe_situation(const Situation& s) const {
@@ -76,7 +96,9 @@ void Dgp::on_sent(const Situation& s, uint64_t begin) {
     idle_since_ = kNever;
   }
   long_term_.start(s.now);
+  if (capacity_) capacity_->on_sent(s.now, begin, s.snd_max, s.mss);
   if (s.phase == Phase::SlowStart) saw_slow_start_ = true;
+  asked_ = std::max(asked_, payload_rate(s.pace, s.t_maxseg, s.mss, s.ip_header));
   if (s.phase != Phase::Recovery && !probe_.is_active())
     window_.on_sent(window_situation(s), begin);
 }
@@ -84,12 +106,16 @@ void Dgp::on_sent(const Situation& s, uint64_t begin) {
 void Dgp::on_acked(const Situation& s, const Acked& a) {
   was_acked_ = true;
   long_term_.add(a.bytes);
+  if (capacity_) {
+    capacity_->on_acked(s.now, s.una, s.mss);
+    if (!capacity_->capacity().is_zero()) {
+      config_.fcc =
+          capacity_->fcc(line_rate(capacity_->capacity(), s.t_maxseg, s.mss, s.ip_header));
+    }
+  }
   if (a.rtt > Duration::zero()) note_rtt(s, a.rtt);
   if (!probe_.is_active()) {  // What is sent slowly on purpose says nothing of the path.
-    const auto measured = window_.on_acked(window_situation(s), {.sent_at = a.sent_at,
-                                                                 .next_sent_at = a.next_sent_at,
-                                                                 .next_is_new = a.next_is_new,
-                                                                 .rtt = a.rtt});
+    const auto measured = window_.on_acked(window_situation(s), window_acked(a));
     if (measured) note_measurement(s, *measured);
   }
   if (s.una >= s.snd_max) {
@@ -97,7 +123,12 @@ void Dgp::on_acked(const Situation& s, const Acked& a) {
     idle_since_ = s.now;
   }
   if (s.flight == Bytes(0) && a.pacer_waits && a.has_more) note_bottom(s, a);
-  run_probe(s);
+  run_probe(s, a);
+}
+
+void Dgp::on_loss(const Situation& s) {
+  saw_loss_ = true;
+  if (capacity_) capacity_->on_loss(s.una);
 }
 
 void Dgp::note_rtt(const Situation& s, Duration rtt) {
@@ -105,11 +136,15 @@ void Dgp::note_rtt(const Situation& s, Duration rtt) {
   const Duration after = min_rtt_.add(s.now, rtt);
   lowest_rtt_ = before == Duration::zero() ? rtt : std::min(lowest_rtt_, rtt);
   highest_rtt_ = std::max(highest_rtt_, rtt);
-  if (probe_.on_minimum(s.now, before, after) && goodput_.measurements() > 0) enter_probe(s);
+  probe_now_ = probe_.on_minimum(s.now, before, after);
 }
 
 void Dgp::note_measurement(const Situation& s, const GoodputWindow::Measurement& m) {
-  goodput_.add(m.rate, m.took, s.srtt);
+  const Rate asked = std::max(asked_, asked_before_);
+  asked_before_ = std::exchange(asked_, Rate());
+  const bool is_self_limited = config_.self_limited != 0 && !asked.is_infinite() &&
+                               m.rate >= asked.percent(config_.self_limited);
+  if (!is_self_limited || m.rate > goodput_.estimate()) goodput_.add(m.rate, m.took, s.srtt);
   if (m.rtt > Duration::zero()) {
     goodput_rtt_ = m.rtt;
     timely_.on_measurement({.rtt = m.rtt,
@@ -119,7 +154,19 @@ void Dgp::note_measurement(const Situation& s, const GoodputWindow::Measurement&
                             .saw_slow_start = saw_slow_start_,
                             .saw_loss = saw_loss_});
   }
+  note_growth(s);
   saw_slow_start_ = saw_loss_ = false;
+}
+
+// Slow start is over when the bandwidth stops growing: by less than a fifth in five measurements.
+void Dgp::note_growth(const Situation& s) {
+  if (s.phase != Phase::SlowStart) return;
+  if (goodput_.estimate() >= grown_from_.percent(100 + config_.slow_start_growth)) {
+    grown_from_ = goodput_.estimate();
+    flat_measurements_ = 0;
+    return;
+  }
+  ++flat_measurements_;
 }
 
 // The network ran empty although there was data and the pacer held it back: the estimate is too
@@ -134,16 +181,16 @@ void Dgp::note_bottom(const Situation& s, const Acked& a) {
   timely_.on_bottom(!is_higher);
 }
 
-void Dgp::enter_probe(const Situation& s) {
-  ++probes_;
-  window_.abandon();
-  probe_.enter(s.now);
-}
-
-void Dgp::run_probe(const Situation& s) {
+void Dgp::run_probe(const Situation& s, const Acked& a) {
+  const bool is_time = std::exchange(probe_now_, false) || probe_.is_due(s.now);
   if (goodput_.measurements() == 0) return;
   if (!probe_.is_active()) {
-    if (probe_.is_due(s.now) && s.una < s.snd_max) enter_probe(s);
+    if (!is_time || s.una >= s.snd_max) return;
+    // What is measured so far counts; what follows is slow on purpose.
+    if (const auto m = window_.finish(window_situation(s), window_acked(a)))
+      note_measurement(s, *m);
+    ++probes_;
+    probe_.enter(s.now);
     return;
   }
   if (!probe_.update(probe_situation(s))) return;
@@ -188,7 +235,10 @@ PaceParts Dgp::parts(const Situation& s) const {
   PaceParts p;
   p.goodput = goodput_.estimate();
   p.long_term = long_term_.rate(s.now);
-  p.fcc = config_.fcc;
+  p.fcc = config_.fill_only ? Rate() : config_.fcc;
+  if (capacity_) {
+    p.capacity = line_rate(capacity_->capacity(), s.t_maxseg, s.mss, s.ip_header);
+  }
   p.current_rtt = s.latest_rtt;
   p.goodput_rtt = goodput_rtt_;
   p.previous_goodput_rtt = timely_.previous_rtt();
@@ -205,8 +255,11 @@ PaceParts Dgp::parts(const Situation& s) const {
             : s.phase == Phase::SlowStart  ? PaceParts::State::SlowStart
             : s.phase == Phase::Recovery   ? PaceParts::State::Recovery
                                            : PaceParts::State::Avoidance;
-  p.bw = gained_pace_rate(line_rate(bandwidth(s), s.t_maxseg, s.mss, s.ip_header), p.multiplier);
-  const bool is_silent = s.phase == Phase::Recovery || probe_.is_active();
+  p.bw =
+      config_.fill_only
+          ? kLeastPaceRate
+          : gained_pace_rate(line_rate(bandwidth(s), s.t_maxseg, s.mss, s.ip_header), p.multiplier);
+  const bool is_silent = (s.phase == Phase::Recovery && !config_.fill_only) || probe_.is_active();
   if (!is_silent && s.latest_rtt > Duration::zero()) {
     p.fill_cwnd = fill_cwnd_rate(std::min(s.cwnd, s.rwnd), s.latest_rtt);
   }

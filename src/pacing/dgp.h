@@ -17,12 +17,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "core/units.h"
 #include "pacing/goodput.h"
 #include "pacing/long_term_bandwidth.h"
 #include "pacing/min_rtt.h"
+#include "pacing/path_capacity.h"
 #include "pacing/probe_rtt.h"
 #include "pacing/timely.h"
 
@@ -56,6 +58,7 @@ struct PaceParts {
   uint32_t multiplier = 100;     // Percent.
   Rate bw;                       // max(goodput, long_term) x multiplier, in frames a second.
   Rate fill_cwnd, fcc;           // Zero FCC: no cap.
+  Rate capacity;                 // Measured, in frames a second; zero: unknown or not asked for.
   Duration current_rtt{0}, goodput_rtt{0}, previous_goodput_rtt{0}, min_rtt{0};
   uint64_t measurements = 0, probes = 0;
 };
@@ -70,8 +73,19 @@ class Dgp {
     ProbeRtt::Config probe;
     enum class UseLongTerm : uint8_t { No, Min, Max } use_long_term = UseLongTerm::Max;
     Rate fcc = kDefaultFcc;  // Zero: no cap.
-    Rate rate_cap;           // TCP_PACING_RATE_CAP; zero: none.
+    // FCC is a share of the measured capacity instead, once that is known.
+    std::optional<PathCapacity::Config> capacity;
+    // No estimate at all: the pace is FillCwBw, also in recovery (TCP_RACK_PACE_TO_FILL).
+    bool fill_only = false;
+    Rate rate_cap;  // TCP_PACING_RATE_CAP; zero: none.
     Duration rtt_window = 10s;
+    // A measurement that comes within so many percent of what was asked for says that the path
+    // carried it all, not that it has no more: it only raises the estimate. 0: every measurement
+    // counts alike.
+    uint32_t self_limited = 90;
+    // pacing.rnd_gp_gain and dgp_out_of_ss_at: slow start ends when the estimate has grown by less
+    // than so many percent in so many measurements; 0 measurements: losses only.
+    uint32_t slow_start_growth = 20, slow_start_rounds = 5;
   };
   // What the connection is doing now. Positions count bytes from the beginning of the stream.
   struct Situation {
@@ -81,6 +95,7 @@ class Dgp {
     Bytes mss{0}, t_maxseg{0}, ip_header{20};
     Bytes cwnd{0}, rwnd{0}, flight{0}, initial_window{0};
     Duration srtt{0}, latest_rtt{0};  // Zero: no sample yet.
+    Rate pace = Rate::infinite();     // At which data leaves.
   };
   struct Acked {
     Bytes bytes{0};     // Newly acknowledged cumulatively.
@@ -98,7 +113,7 @@ class Dgp {
   void on_sent(const Situation& s, uint64_t begin);  // New data from `begin` on, or a repair.
   void on_acked(const Situation& s, const Acked& a);
   void on_app_limited(const Situation& s);
-  void on_loss() { saw_loss_ = true; }
+  void on_loss(const Situation& s);
   void on_second_timeout() { window_.abandon(); }
   void on_persist(const Situation& s);
 
@@ -109,23 +124,34 @@ class Dgp {
   // Most that may be in flight (probeRTT of the article's kind); no limit otherwise.
   Bytes cwnd_limit(Bytes mss) const { return probe_.cwnd_limit(mss); }
   bool is_probing() const { return probe_.is_active(); }
+  // The bandwidth has stopped growing: there is nothing for slow start to find any more.
+  bool is_slow_start_over() const {
+    return config_.slow_start_rounds != 0 && flat_measurements_ >= config_.slow_start_rounds;
+  }
 
-  void set_fcc(Rate fcc) { config_.fcc = fcc; }
-  Rate fcc() const { return config_.fcc; }
+  // The same as a fixed rate, or as a share of the capacity.
+  void set_fcc(Rate fcc);
+  void set_fcc_share(uint32_t percent);
+  // The next burst should have so many segments, to measure the capacity; 0: as many as the pace
+  // makes it.
+  int64_t wanted_burst(Instant now) const {
+    return capacity_ && capacity_->wants_train(now) ? PathCapacity::kTrainSegments : 0;
+  }
   Config& config() { return config_; }
   Timely& timely() { return timely_; }
   const GoodputFilter& goodput() const { return goodput_; }
 
  private:
   GoodputWindow::Situation window_situation(const Situation& s) const;
+  static GoodputWindow::Acked window_acked(const Acked& a);
   ProbeRtt::Situation probe_situation(const Situation& s) const;
   Rate bandwidth(const Situation& s) const;  // max(GPest, LTbw), payload.
   uint32_t multiplier(const Situation& s) const;
   void note_rtt(const Situation& s, Duration rtt);
   void note_measurement(const Situation& s, const GoodputWindow::Measurement& m);
   void note_bottom(const Situation& s, const Acked& a);
-  void enter_probe(const Situation& s);
-  void run_probe(const Situation& s);
+  void note_growth(const Situation& s);
+  void run_probe(const Situation& s, const Acked& a);
 
   Config config_;
   GoodputFilter goodput_;
@@ -134,9 +160,13 @@ class Dgp {
   Timely timely_;
   MinRtt min_rtt_;
   ProbeRtt probe_;
+  std::optional<PathCapacity> capacity_;
   Duration lowest_rtt_{0}, highest_rtt_{0}, goodput_rtt_{0};
+  Rate asked_, asked_before_;  // Highest pace in this window and in the last, of payload.
   bool was_acked_ = false;
-  bool saw_slow_start_ = false, saw_loss_ = false;
+  bool saw_slow_start_ = false, saw_loss_ = false, probe_now_ = false;
+  Rate grown_from_;
+  uint32_t flat_measurements_ = 0;
   uint64_t probes_ = 0;
   Instant idle_since_ = kNever;
 };

@@ -86,7 +86,7 @@ std::optional<GoodputWindow::Quality> GoodputWindow::is_over(const Situation& s)
   if (needs_base_) return {};
   const auto bytes = Bytes(static_cast<int64_t>(s.una - start_));
   if (bytes < std::max(s.initial_window, s.mss * kLeastSegments)) return {};
-  if (s.now - acked_base_ >= rtt_ && !s.in_recovery) return Quality::High;
+  if (s.now - acked_base_ >= (s.in_recovery ? 2 * rtt_ : rtt_)) return Quality::High;
   return {};
 }
 
@@ -105,6 +105,13 @@ std::optional<GoodputWindow::Measurement> GoodputWindow::measure(const Situation
     m.rate = std::min(m.rate, Rate::of(highest_rwnd_, lowest_rtt_));
   }
   return m;
+}
+
+std::optional<GoodputWindow::Measurement> GoodputWindow::finish(const Situation& s,
+                                                                const Acked& a) {
+  if (!is_open_) return {};
+  is_open_ = false;
+  return s.una > start_ ? measure(s, a, Quality::High) : std::nullopt;
 }
 
 void GoodputWindow::on_app_limited(const Situation& s) {

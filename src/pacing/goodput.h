@@ -10,9 +10,10 @@
 // one after the other while data is in transit. The first window begins with the initial window,
 // sent in a burst; whenever a window begins with a send (not with an acknowledgment) the first
 // acknowledgment only sets its base, or the round trip before it would count. A window ends at its
-// end, after one round trip once it has six segments, and when the sender runs out of data; being
-// limited by the congestion window or the receiver's does not end it. The first three measurements
-// are averaged, later ones enter with an eighth (less when shorter than a round trip).
+// end, after one round trip once it has six segments (two when a loss is being repaired), and when
+// the sender runs out of data; being limited by the congestion window or the receiver's does not
+// end it. The first three measurements are averaged, later ones enter with an eighth (less when
+// shorter than a round trip).
 //
 // Each window has a round-trip time of its own (curGpRTT; that of the window before is prevGpRTT):
 // Timely's input. Positions are bytes from the beginning of the stream.
@@ -90,6 +91,8 @@ class GoodputWindow {
   // The cumulative acknowledgment moved. Returns the measurement that this ends; a next window
   // begins where it ended when there is data in transit.
   std::optional<Measurement> on_acked(const Situation& s, const Acked& a);
+  // Ends the window here, if there is enough of it.
+  std::optional<Measurement> finish(const Situation& s, const Acked& a);
   // The sender has no more data: the window ends with what was sent.
   void on_app_limited(const Situation& s);
   // The window's data is not to be trusted (two timeouts or probes in a row).

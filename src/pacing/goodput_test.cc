@@ -198,7 +198,7 @@ TEST(GoodputWindow, does_not_begin_within_what_was_sent_before_a_pause) {
   EXPECT_EQ(r.last->rate, Rate::of(kMss * 2, 1ms));
 }
 
-TEST(GoodputWindow, ends_after_a_round_trip_but_not_in_recovery) {
+TEST(GoodputWindow, ends_after_a_round_trip_and_in_recovery_after_two) {
   for (const bool in_recovery : {false, true}) {
     Feed r;
     r.s.estimate = mbps(10);
@@ -212,6 +212,12 @@ TEST(GoodputWindow, ends_after_a_round_trip_but_not_in_recovery) {
     r.s.now += 1ns;
     r.ack(1);
     EXPECT_EQ(r.last.has_value(), !in_recovery);
+    r.s.now += 20ms - 1ns;
+    r.ack(1);
+    EXPECT_EQ(r.last.has_value(), !in_recovery);
+    r.s.now += 1ns;
+    r.ack(1);
+    EXPECT_TRUE(r.last);
   }
 }
 

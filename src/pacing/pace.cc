@@ -59,6 +59,15 @@ Rate line_rate(Rate goodput, Bytes t_maxseg, Bytes segsiz, Bytes ip_header) {
                                        : Rate::bits_per_second(static_cast<uint64_t>(bps));
 }
 
+Rate payload_rate(Rate wire, Bytes t_maxseg, Bytes segsiz, Bytes ip_header) {
+  CHECK(segsiz > Bytes(0));
+  if (wire.is_infinite()) return wire;
+  const Bytes frame = segsiz + pacing_overhead(t_maxseg, segsiz, ip_header);
+  return Rate::bits_per_second(
+      static_cast<uint64_t>(Uint128(wire.bps()) * static_cast<uint64_t>(segsiz.count()) /
+                            static_cast<uint64_t>(frame.count())));
+}
+
 Duration burst_mitigation_pause(Bytes len, Bytes cwnd_max, Duration min_rtt) {
   CHECK(cwnd_max > Bytes(0) && min_rtt >= 1us);
   const int64_t bytes_per_ms = cwnd_max.count() * 1000 / (min_rtt / 1us);

@@ -56,6 +56,9 @@ constexpr Rate gained_pace_rate(Rate bandwidth, uint32_t gain_percent) {
 // Goodput counts payload, pacing counts frames: the wire's rate when payload moves at `goodput`.
 Rate line_rate(Rate goodput, Bytes t_maxseg, Bytes segsiz, Bytes ip_header);
 
+// The other way round: the payload that passes when the wire carries `wire`.
+Rate payload_rate(Rate wire, Bytes t_maxseg, Bytes segsiz, Bytes ip_header);
+
 // The pause after `len` bytes while no rate is known: three quarters of the whole milliseconds they
 // take when the largest window passes once per least round trip. Zero means none. REQUIRES:
 // cwnd_max > 0; min_rtt >= 1 us.

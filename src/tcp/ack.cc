@@ -20,6 +20,7 @@ bool Connection::process_ack(const Segment& s) {
   }
   AckWork work;
   work.flight_before = pipe();
+  const LossMark losses = loss_mark();
   const SeqNum una_before = snd_una_;
   if (has_sack_ && s.options.sack_count > 0) process_sacks(s, work);
   if (s.ack > snd_una_) {
@@ -42,6 +43,7 @@ bool Connection::process_ack(const Segment& s) {
   detect_spurious_timeout(s, work);
   detect_losses(work);
   react_to_ecn(s);
+  if (has_model()) tell_delivery(s.arrival, work, losses);
   if (work.newly_acked > 0) {
     if (has_rate_policy()) tell_acked(s, work);
     after_growth(s, work);
@@ -102,6 +104,7 @@ void Connection::note_delivered(const SendEntry& e, SeqNum end, uint32_t bytes, 
                                 AckWork& work) {
   work.delivered += bytes;
   delivered_total_ += bytes;
+  work.newest_sent_at = std::max(work.newest_sent_at, e.last_sent());
   Duration rtt = std::max<Duration>(s.arrival - e.last_sent(), 1us);
   if (e.is_retransmitted()) {
     // Karn: which copy is answered only a timestamp can tell.
@@ -117,6 +120,7 @@ void Connection::note_delivered(const SendEntry& e, SeqNum end, uint32_t bytes, 
 
 void Connection::take_rtt(Duration rtt) {
   rtt_.sample(rtt, rto_profile());
+  window_.srtt = rtt_.srtt();
   if (observer_ != nullptr) observer_->on_rtt(*this, rtt);
 }
 
@@ -237,7 +241,7 @@ void Connection::after_growth(const Segment& s, const AckWork& work) {
     max_flight_ = std::max(max_flight_, work.flight_before);
     const bool is_used = window_.in_slow_start() && window_.cwnd.count() < 2 * int64_t{max_flight_};
     event.is_cwnd_limited = cwnd_limited_ || is_used || event.is_after_timeout;
-    control_->on_ack(window_, event);
+    if (!has_model()) control_->on_ack(window_, event);
     if (work.is_round_start) max_flight_ = work.flight_before;
     if (!send_auto_) return;
   }

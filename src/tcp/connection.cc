@@ -29,6 +29,7 @@ Connection::Connection(TcpStack& stack, const Endpoint& local, const Endpoint& r
   limits.user_max = static_cast<uint32_t>(t.pacing_max_segments);
   limits.user_min = static_cast<uint32_t>(t.pacing_min_segments);
   fcc_ = Rate::bytes_per_second(static_cast<uint64_t>(t.fillcw_cap));
+  fcc_share_ = static_cast<uint8_t>(t.fillcw_share);
   if (t.defprofile != 0) MUST_VOID(set_profile(t.defprofile));  // Its bounds are the profiles.
   last_heard_ = last_sent_at_ = now();
 }

@@ -85,6 +85,13 @@ class Connection final : private pacing::HptsClient {
   Result<void> set_profile(int64_t profile);
   // TCP_FILLCW_RATE_CAP: DGP's FCC. Zero is no cap. Kept until DGP is on.
   void set_fcc(Rate fcc);
+  // FCC as a share of the path's measured capacity. REQUIRES: 1 to 100 percent.
+  void set_fcc_share(uint32_t percent);
+  // TCP_RACK_PACE_TO_FILL: pace at cwnd / RTT, whatever the congestion control. Errors: as
+  // set_profile().
+  Result<void> set_pace_to_fill(bool on);
+  // Any of FreeBSD's pacing options, by its number and with its C value (tcp/socket_option.h).
+  Result<void> set_option(int option, std::span<const uint8_t> value);
   pacing::BurstLimits& burst_limits() { return pacer_.limits(); }
 
   // --- queries ---
@@ -101,6 +108,7 @@ class Connection final : private pacing::HptsClient {
   const SendMap& sendmap() const { return map_; }
   const Pacer& pacer() const { return pacer_; }
   const CongestionState& congestion() const { return window_; }
+  const CongestionControl* congestion_control() const { return control_.get(); }
   // The pace now, taken apart (what decided it, and from what). For reports.
   pacing::PaceParts pace_parts() const;
   void set_flow(uint32_t mark) { flow_ = mark; }  // Noted on its packets (Packet::flow).
@@ -120,7 +128,8 @@ class Connection final : private pacing::HptsClient {
     int64_t allowance;  // Payload bytes that may still leave.
     int64_t wire = 0;   // Frame bytes that left.
     uint32_t segments = 0;
-    int64_t fresh = 0;  // Payload bytes that left for the first time.
+    int64_t fresh = 0;  // Payload bytes that left for the first time,
+    int64_t sent = 0;   // and all of them.
   };
   struct AckWork {  // What an acknowledgment turned out to do.
     uint32_t newly_acked = 0, delivered = 0;
@@ -128,7 +137,8 @@ class Connection final : private pacing::HptsClient {
     Duration rtt{0};  // Lowest sample; 0 for none.
     bool has_dsack = false, sacked_new = false, is_round_start = false, is_dupack = false;
     bool acked_retransmitted = false;
-    Instant acked_sent_at{};  // First transmission of the last byte acknowledged cumulatively.
+    Instant newest_sent_at{};  // Last transmission of the most recently sent of what was delivered.
+    Instant acked_sent_at{};   // First transmission of the last byte acknowledged cumulatively.
   };
 
   // connection.cc: the life of it.
@@ -222,13 +232,24 @@ class Connection final : private pacing::HptsClient {
   int64_t burst_allowance() const;
 
   // rate_policy.cc: the pace, when it is not a fixed one.
+  enum class Policy : uint8_t { None, Dgp, Fill };
+  Result<void> set_policy(Policy policy);
+  Result<void> apply_option(int option, uint64_t value);  // socket_option.cc
   bool has_rate_policy() const { return dgp_ != nullptr; }
+  bool has_model() const { return control_ != nullptr && control_->owns_window(); }
   pacing::Dgp::Situation dgp_situation() const;
   void choose_pace();
   void tell_sent(const Burst& burst);
   void tell_acked(const Segment& s, const AckWork& work);
   void tell_loss();
+  struct LossMark {  // Of the sendmap, to tell what is newly lost.
+    uint64_t bytes;
+    uint32_t marks;
+  };
+  LossMark loss_mark() const { return {map_.lost_total(), map_.lost_marks()}; }
+  void tell_delivery(Instant when, const AckWork& work, const LossMark& before);
   int64_t send_cwnd() const;
+  bool waits_for_train() const;
 
   // fast_output.cc
   bool send_fast(Burst& burst);
@@ -380,7 +401,8 @@ class Connection final : private pacing::HptsClient {
   uint32_t flow_ = 0;
   uint64_t delivered_total_ = 0;
   Rate fcc_;
-  Info total_;  // The counting members only.
+  uint8_t fcc_share_ = 0;  // Percent; 0: fcc_ is fixed.
+  Info total_;             // The counting members only.
 
   Connection* next_in_bucket_ = nullptr;
   ListLink in_batch_, in_backlog_, in_all_;

@@ -25,7 +25,7 @@ void Connection::set_up_fast_send(const Burst& burst) {
 }
 
 bool Connection::send_fast(Burst& burst) {
-  if (receive_.has_islands() || has_dsack_ || fast_left_ > unsent()) {
+  if (receive_.has_islands() || has_dsack_ || fast_left_ > unsent() || waits_for_train()) {
     clear_fast_send();
     return false;
   }

@@ -17,7 +17,7 @@ void Connection::output() {
     if (box_ != nullptr) box_->held_by_pacing(*this);
     return arm_timers(now);
   }
-  if (has_rate_policy()) choose_pace();
+  if (has_rate_policy() || has_model()) choose_pace();
   Burst burst{burst_allowance()};
   if (is_handshaking()) {
     send_handshake();
@@ -62,7 +62,9 @@ bool Connection::open_gate(Instant now) {
 int64_t Connection::burst_allowance() const {
   if (!pacer_.is_on()) return INT64_MAX;
   const Bytes mss = window_.mss;  // Whole segments: the limit of 64 KiB need not be.
-  return std::max(mss * (pacer_.burst(mss) / mss), mss).count();
+  int64_t segments = std::max<int64_t>(pacer_.burst(mss) / mss, 1);
+  if (dgp_ != nullptr) segments = std::max(segments, dgp_->wanted_burst(now()));
+  return (mss * segments).count();
 }
 
 void Connection::finish_output(Instant now, const Burst& burst) {
@@ -75,7 +77,7 @@ void Connection::finish_output(Instant now, const Burst& burst) {
     }
   }
   if (burst.wire > 0) last_sent_at_ = now;
-  if (has_rate_policy()) tell_sent(burst);
+  if (has_rate_policy() || has_model()) tell_sent(burst);
   // The window was what stopped us: there was more to send and the peer had room for it.
   if (is_synchronised(state_)) {
     const bool has_more = unsent() > 0 && snd_wnd_ > map_.outstanding();
@@ -141,6 +143,7 @@ bool Connection::send_new(Burst& burst) {
   const size_t waiting = unsent();
   if (waiting == 0 && !fin_is_due) return false;
   if (recovery_ == Recovery::Loss && map_.lost() > 0) return false;
+  if (burst.wire == 0 && waits_for_train()) return false;
   const int64_t room = send_cwnd() - int64_t{pipe()};
   const auto most = static_cast<uint32_t>(std::min<int64_t>(burst.allowance, largest_send()));
   uint32_t length = std::min(sendable_now(), most);

@@ -39,15 +39,22 @@ class Pacer {
   Instant due() const { return account_.last_output_to(); }
   void begin_output(Instant now) { account_.note_output(now); }
   // A burst of so many bytes of frames left: the next delay begins.
-  void sent(Instant now, Bytes wire) { account_.start(now, rate_.transfer_time(wire), policy_); }
+  void sent(Instant now, Bytes wire) {
+    const Duration time = rate_.transfer_time(wire);
+    asked_ += time;
+    account_.start(now, time, policy_);
+  }
   // Nothing was sent, or a timer expired: what was owed is forgiven.
   void forgive() { account_.reset(); }
   const pacing::PaceAccount& account() const { return account_; }
+  // The time that all bursts so far should have taken: what passed, when the pace is kept.
+  Duration asked() const { return asked_; }
 
  private:
   Rate rate_ = Rate::infinite();
   pacing::PaceAccount account_;
   pacing::PaceAccount::Policy policy_;
+  Duration asked_{0};
   pacing::BurstLimits limits_;
 };
 

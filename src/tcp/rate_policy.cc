@@ -1,9 +1,11 @@
-// The pace when it is not a fixed one: a connection under Dynamic Goodput Pacing.
+// The pace when it is not a fixed one: a connection under Dynamic Goodput Pacing, or under a
+// congestion control that has a model of the path and asks for a pace itself.
 //
-// The policy (pacing/dgp.h) knows nothing of TCP. Here it is told what was sent and acknowledged,
-// and asked for the pace whenever a burst may leave.
+// The policy (pacing/dgp.h) and the model know nothing of TCP. Here they are told what was sent,
+// acknowledged and lost, and asked for the pace whenever a burst may leave.
 #include <algorithm>
 
+#include "pacing/pace.h"
 #include "tcp/stack.h"
 
 namespace wh::tcp {
@@ -12,16 +14,31 @@ Result<void> Connection::set_profile(int64_t profile) {
   if (profile != 0 && profile != 1) {
     return fail("profile {}: accepted: 0 (none), 1 (Dynamic Goodput Pacing)", profile);
   }
-  if (profile == 1 && dgp_ == nullptr && pacer_.is_on()) {
-    return fail_with(std::errc::device_or_resource_busy, "profile 1: a fixed pace rate is set");
+  return set_policy(profile == 0 ? Policy::None : Policy::Dgp);
+}
+
+Result<void> Connection::set_pace_to_fill(bool on) {
+  return set_policy(on ? Policy::Fill : Policy::None);
+}
+
+Result<void> Connection::set_policy(Policy policy) {
+  if (policy != Policy::None && pace_by_ == pacing::PaceBy::Fixed) {
+    return fail_with(std::errc::device_or_resource_busy, "a rate policy beside a fixed pace rate");
   }
-  if (profile == 0) {
+  if (policy == Policy::None) {
     if (dgp_ != nullptr) set_pace_rate(Rate::infinite());
     return {};
   }
   if (dgp_ != nullptr) return {};
+  const Tunables& t = stack_.tunables();
   pacing::Dgp::Config config;
   config.fcc = fcc_;
+  if (fcc_share_ > 0) config.capacity = pacing::PathCapacity::Config{.share = fcc_share_};
+  config.probe.mode = static_cast<pacing::ProbeRtt::Mode>(t.probertt_mode);
+  config.self_limited = static_cast<uint32_t>(t.gp_self_limited);
+  config.use_long_term = static_cast<pacing::Dgp::Config::UseLongTerm>(t.gp_use_ltbw);
+  config.fill_only = policy == Policy::Fill;
+  if (config.fill_only) config.probe.mode = pacing::ProbeRtt::Mode::Off;
   dgp_ = std::make_unique<pacing::Dgp>(config);
   pacer_.set_policy({.repay = pacing::PaceAccount::Repay::Slowly});
   window_.is_paced = true;
@@ -32,7 +49,14 @@ Result<void> Connection::set_profile(int64_t profile) {
 void Connection::set_fcc(Rate fcc) {
   CHECK(!fcc.is_infinite());
   fcc_ = fcc;
+  fcc_share_ = 0;
   if (dgp_ != nullptr) dgp_->set_fcc(fcc);
+}
+
+void Connection::set_fcc_share(uint32_t percent) {
+  CHECK(percent >= 1 && percent <= 100);
+  fcc_share_ = static_cast<uint8_t>(percent);
+  if (dgp_ != nullptr) dgp_->set_fcc_share(percent);
 }
 
 pacing::Dgp::Situation Connection::dgp_situation() const {
@@ -52,18 +76,37 @@ pacing::Dgp::Situation Connection::dgp_situation() const {
   s.initial_window = initial_window(window_.mss);
   s.srtt = rtt_.srtt();
   s.latest_rtt = rtt_.latest();
+  s.pace = pacer_.rate();
   return s;
 }
 
 void Connection::choose_pace() {
   if (is_handshaking()) return;
-  const pacing::PaceParts parts = dgp_->parts(dgp_situation());
-  pacer_.set_rate(parts.pace);
-  pace_by_ = parts.by;
+  if (has_rate_policy()) {
+    const pacing::PaceParts parts = dgp_->parts(dgp_situation());
+    pacer_.set_rate(parts.pace);
+    pace_by_ = parts.by;
+    return;
+  }
+  if (pace_by_ == pacing::PaceBy::Fixed) return;
+  const auto rate = control_->pacing_rate(window_);
+  if (!rate) return;
+  pacer_.set_rate(pacing::line_rate(std::max(*rate, pacing::kLeastPaceRate),
+                                    Bytes(mss_ + option_bytes()), window_.mss,
+                                    Bytes(headers_.ip_size())));
+  pace_by_ = pacing::PaceBy::Control;
 }
 
 void Connection::tell_sent(const Burst& burst) {
   if (is_handshaking()) return;
+  if (has_model()) {
+    const Bytes flight(pipe());
+    if (burst.sent > 0) control_->on_send(window_, {now(), flight - Bytes(burst.sent), flight});
+    if (unsent() == 0 && flight < window_.cwnd && map_.lost() == 0) {
+      control_->on_app_limited(window_, flight);
+    }
+  }
+  if (!has_rate_policy()) return;
   const pacing::Dgp::Situation s = dgp_situation();
   if (burst.fresh > 0) dgp_->on_sent(s, s.snd_max - static_cast<uint64_t>(burst.fresh));
   if (unsent() == 0 && s.flight < s.cwnd) dgp_->on_app_limited(s);
@@ -84,16 +127,50 @@ void Connection::tell_acked(const Segment& s, const AckWork& work) {
   const bool was_probing = dgp_->is_probing();
   dgp_->on_acked(situation, a);
   if (was_probing != dgp_->is_probing()) clear_fast_send();
+  if (situation.phase == pacing::Phase::SlowStart && dgp_->is_slow_start_over()) {
+    window_.ssthresh = window_.cwnd;
+  }
+}
+
+void Connection::tell_delivery(Instant when, const AckWork& work, const LossMark& before) {
+  if (is_handshaking()) return;
+  DeliveryEvent e;
+  e.now = when;
+  e.delivered = Bytes(work.delivered);
+  e.newest_sent_at = work.newest_sent_at;
+  e.oldest_sent_at = map_.oldest() != nullptr ? map_.oldest()->last_sent() : when;
+  e.lost = Bytes(static_cast<int64_t>(map_.lost_total() - before.bytes));
+  e.lost_ranges = map_.lost_marks() - before.marks;
+  e.lost_sent_at = map_.lost_sent_at();
+  e.flight = Bytes(pipe());
+  e.rtt = work.rtt;
+  e.srtt = rtt_.srtt();
+  e.min_rtt = rtt_.min();
+  e.is_cwnd_limited = cwnd_limited_;
+  e.in_recovery = recovery_ != Recovery::Open;
+  e.has_sack = has_sack_;
+  const Bytes cwnd = window_.cwnd;
+  control_->on_delivery(window_, e);
+  if (window_.cwnd < cwnd) clear_fast_send();
 }
 
 void Connection::tell_loss() {
-  if (dgp_ != nullptr) dgp_->on_loss();
+  if (dgp_ != nullptr) dgp_->on_loss(dgp_situation());
 }
 
 // The congestion window, or less while the round trip is being probed.
 int64_t Connection::send_cwnd() const {
   const Bytes cwnd = window_.cwnd;
   return (dgp_ == nullptr ? cwnd : std::min(cwnd, dgp_->cwnd_limit(window_.mss))).count();
+}
+
+// A burst to measure the capacity with is wanted, and a full window has no room for it: what
+// acknowledgments free adds up to it.
+bool Connection::waits_for_train() const {
+  if (dgp_ == nullptr || recovery_ != Recovery::Open || dgp_->is_probing()) return false;
+  const int64_t train = dgp_->wanted_burst(now()) * mss_;
+  if (train == 0 || sendable_now() < train || int64_t{pipe()} < 2 * train) return false;
+  return send_cwnd() - int64_t{pipe()} < train;
 }
 
 pacing::PaceParts Connection::pace_parts() const {

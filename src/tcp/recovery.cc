@@ -48,6 +48,7 @@ void Connection::detect_losses(const AckWork& work) {
 // The reordering timer: the same without an acknowledgment.
 void Connection::look_for_losses(Instant now) {
   const uint32_t flight = pipe();
+  const LossMark losses = loss_mark();
   const Rack::Detection found = rack_.detect(map_, rtt_, now, rack_situation());
   rack_due_ = found.look_again;
   if (found.newly_lost == 0) return;
@@ -55,6 +56,7 @@ void Connection::look_for_losses(Instant now) {
   if (box_ != nullptr) box_->lost(*this, found.newly_lost, BlackBox::LossBy::Rack);
   if (recovery_ == Recovery::Open) enter_recovery(flight);
   if (recovery_ == Recovery::Recovery) run_recovery(AckWork{}, true);
+  if (has_model()) tell_delivery(now, AckWork{}, losses);
 }
 
 void Connection::mark_lost_without_sack(const AckWork& work) {
@@ -90,6 +92,7 @@ void Connection::enter_recovery(uint32_t flight_before) {
 }
 
 void Connection::run_recovery(const AckWork& work, bool found_loss) {
+  if (has_model()) return;  // It keeps to its own window, also now.
   Prr::Delivery d;
   d.delivered = Bytes(work.delivered);
   d.pipe = Bytes(pipe());

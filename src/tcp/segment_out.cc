@@ -133,6 +133,7 @@ bool Connection::send_data(SeqNum seq, uint32_t length, SendBuffer::Position& at
   counters.data_segments_out += segments;
   counters.data_bytes_out += length;
   total_.sent += Bytes(length);
+  burst.sent += length;
   if (!is_retransmission) burst.fresh += length;
   if (is_retransmission) {
     ++counters.retransmitted_segments;

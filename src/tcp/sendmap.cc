@@ -124,6 +124,9 @@ void SendMap::mark_lost(SendEntry& e) {
   if (lost_ == 0 || e.start < lost_hint_) lost_hint_ = e.start;
   e.flags |= SendEntry::kLost;
   lost_ += e.length();
+  lost_total_ += e.length();
+  ++lost_marks_;
+  lost_sent_at_ = e.last_sent();
   e.by_time.unlink();
 }
 

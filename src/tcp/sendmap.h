@@ -173,6 +173,10 @@ class SendMap {
   }  // Sent again and still outstanding ("holes_rxt").
   uint32_t pipe() const { return outstanding() - sacked_ - lost_; }
   uint64_t splits() const { return splits_; }
+  // All that was ever marked lost, in so many marks, the last of them last sent when.
+  uint64_t lost_total() const { return lost_total_; }
+  uint32_t lost_marks() const { return lost_marks_; }
+  Instant lost_sent_at() const { return lost_sent_at_; }
 
   // Fails a CHECK when an invariant does not hold for a connection with these edges.
   void check_invariants(SeqNum snd_una, SeqNum snd_max) const;
@@ -189,7 +193,9 @@ class SendMap {
   IntrusiveList<SendEntry, &SendEntry::by_time> by_time_;
   uint32_t sacked_ = 0, lost_ = 0, retransmitted_ = 0;
   SeqNum lost_hint_;  // No lost entry begins before it, while lost_ > 0.
-  uint64_t splits_ = 0;
+  uint64_t splits_ = 0, lost_total_ = 0;
+  uint32_t lost_marks_ = 0;
+  Instant lost_sent_at_{};
 };
 
 }  // namespace wh::tcp

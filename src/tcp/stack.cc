@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "tcp/congestion/bbr.h"
 #include "tcp/congestion/cubic.h"
 #include "tcp/congestion/newreno.h"
+#include "tcp/congestion/vegas.h"
 
 namespace wh::tcp {
 namespace {
@@ -25,13 +27,16 @@ TcpStack::TcpStack(net::IpService& ip, pacing::Hpts& wheel)
       cookies_(SipKey{ip.random().next(), ip.random().next()}),
       buckets_(kFirstBuckets) {
   add_sysctls(ip.sysctl(), tunables_, counters_);
-  add_congestion("newreno", [this] {
+  const auto newreno = [this] {
     NewReno::Config config;
     config.beta_percent = static_cast<uint32_t>(tunables_.newreno_beta);
     config.beta_ecn_percent = static_cast<uint32_t>(tunables_.newreno_beta_ecn);
     config.abc_l = static_cast<uint32_t>(tunables_.abc_l_var);
-    return std::make_unique<NewReno>(config);
-  });
+    return config;
+  };
+  add_congestion("newreno", [newreno] { return std::make_unique<NewReno>(newreno()); });
+  add_congestion("vegas", [newreno] { return std::make_unique<Vegas>(newreno()); });
+  add_congestion("bbr", [this] { return std::make_unique<Bbr>(Random(ip_.random().next())); });
   add_congestion("cubic", [this] { return std::make_unique<Cubic>(tunables_.hystart != 0); });
   ip_.sysctl().add_text("net.inet.tcp.cc.algorithm",
                         {.description = "congestion control of new connections",

@@ -52,8 +52,12 @@ struct Tunables {
   int64_t prr = 1;        // 0 FreeBSD's, 1 RFC 9937.
   int64_t tlp_limit = 2;
   int64_t pacing_divisor = 250, pacing_max_segments = 40, pacing_min_segments = 0;
-  int64_t defprofile = 0;                  // TCP_RACK_PROFILE of new connections.
-  int64_t fillcw_cap = 3750000;            // FCC of new connections, bytes a second: 30 Mbps.
+  int64_t defprofile = 0;        // TCP_RACK_PROFILE of new connections.
+  int64_t fillcw_cap = 3750000;  // FCC of new connections, bytes a second: 30 Mbps,
+  int64_t fillcw_share = 0;      // or so many percent of the measured capacity.
+  int64_t gp_use_ltbw = 2;       // TCP_GP_USE_LTBW: 0 goodput only, 1 the lesser, 2 the greater.
+  int64_t gp_self_limited = 90;  // Dgp::Config::self_limited
+  int64_t probertt_mode = 0;     // 0 gain, 1 cwnd4, 2 off.
   int64_t fast_send = 1, fast_resend = 1;  // features.rfo, features.rsmrfo
   int64_t split_limit = 0;                 // SACK splits a connection may hold; 0 for no limit.
 };

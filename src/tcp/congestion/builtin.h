@@ -6,6 +6,8 @@
 
 namespace wh::tcp {
 
-constexpr std::array<std::string_view, 2> kBuiltinCongestion = {"newreno", "cubic"};
+constexpr std::array<std::string_view, 4> kBuiltinCongestion = {"newreno", "cubic", "vegas", "bbr"};
+// Those that DGP can go over: their window alone says what losses allow.
+constexpr std::array<std::string_view, 2> kLossBasedCongestion = {"newreno", "cubic"};
 
 }  // namespace wh::tcp

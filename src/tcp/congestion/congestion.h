@@ -10,6 +10,10 @@
 //                             -> on_ecn -> on_ack* ...
 //                             -> on_timeout -> on_ack* ...
 // on_spurious() undoes the last on_loss or on_timeout. Sizes are bytes of payload.
+//
+// An algorithm with a model of the path (owns_window()) is told more, and also in recovery:
+// on_send() for each burst, on_delivery() for whatever was acknowledged, SACKed or lost. It sets
+// cwnd itself at all times (no PRR, no on_ack) and asks for a pace.
 #pragma once
 
 #include <algorithm>
@@ -27,6 +31,7 @@ struct CongestionState {
   Bytes cwnd{0};
   Bytes ssthresh = Bytes::max();
   Bytes max_cwnd = Bytes(65535) * (1 << 14);
+  Duration srtt{0};  // Zero before the first sample.
   bool is_paced = false;
 
   bool in_slow_start() const { return cwnd < ssthresh; }
@@ -47,6 +52,27 @@ struct LossEvent {
   Instant now{};
   Bytes flight{0};  // In the network when the loss was found.
   Bytes rwnd{0};
+};
+
+// A burst left, of new data or of repairs.
+struct SendEvent {
+  Instant now{};
+  Bytes flight_before{0}, flight{0};  // In the network before it and with it.
+};
+
+// What an acknowledgment, or a timer that finds losses, turned out to say.
+struct DeliveryEvent {
+  Instant now{};
+  Bytes delivered{0};        // Newly acknowledged or SACKed.
+  Instant newest_sent_at{};  // When the most recently sent of that had left.
+  Instant oldest_sent_at{};  // No segment that left before is still in the network.
+  Bytes lost{0};             // Newly deemed lost, in so many pieces,
+  uint32_t lost_ranges = 0;
+  Instant lost_sent_at{};  // of which the last had left then.
+  Bytes flight{0};         // In the network after it.
+  Duration rtt{0};         // Sample; 0: none.
+  Duration srtt{0}, min_rtt{0};
+  bool is_cwnd_limited = false, in_recovery = false, has_sack = true;
 };
 
 // RFC 6928 section 2: ten segments, or two when they are large.
@@ -82,7 +108,13 @@ class CongestionControl {
   }
   // The last reduction answered no loss; the connection has put cwnd and ssthresh back.
   virtual void on_spurious(CongestionState& /*state*/) {}
-  // The pace the algorithm asks for; nothing when it leaves pacing to others.
+  // For an algorithm with a model of the path; see above.
+  virtual bool owns_window() const { return false; }
+  virtual void on_send(CongestionState& /*state*/, const SendEvent& /*event*/) {}
+  virtual void on_delivery(CongestionState& /*state*/, const DeliveryEvent& /*event*/) {}
+  // The sender has no more data although the window has room.
+  virtual void on_app_limited(CongestionState& /*state*/, Bytes /*flight*/) {}
+  // The pace the algorithm asks for, of payload; nothing when it leaves pacing to others.
   virtual std::optional<Rate> pacing_rate(const CongestionState& /*state*/) const { return {}; }
 };
 

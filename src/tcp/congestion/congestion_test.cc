@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
 #include "tcp/congestion/cubic.h"
+#include "tcp/congestion/delivery_rate.h"
 #include "tcp/congestion/newreno.h"
+#include "tcp/congestion/vegas.h"
 
 namespace wh::tcp {
 namespace {
@@ -136,6 +138,83 @@ TEST(HyStart, ends_slow_start_after_five_conservative_rounds_or_goes_back) {
   EXPECT_EQ(h.growth(kMss * 8, kMss, false), kMss * 2);
   for (int i = 0; i < 5; ++i) EXPECT_FALSE(round(95ms));
   EXPECT_TRUE(round(95ms));
+}
+
+// Feeds Vegas rounds of one round-trip time each, all acknowledged in one go.
+struct VegasRounds {
+  Vegas cc;
+  CongestionState s;
+  void round(Duration rtt, Duration base = 100ms) {
+    AckEvent event = ack_of(s.cwnd);
+    event.rtt = rtt;
+    event.min_rtt = base;
+    event.is_round_start = true;
+    cc.on_ack(s, event);
+  }
+};
+
+TEST(Vegas, keeps_between_one_and_three_segments_waiting_E92) {
+  for (const auto& [rtt, change] : {std::pair(105ms, 1), {110ms, 0}, {120ms, -1}}) {
+    VegasRounds v{.cc = {}, .s = state_of(20, kMss * 10)};
+    v.round(rtt);  // Its sample counts at the end of the round.
+    v.s.cwnd = kMss * 20;
+    v.round(rtt);
+    EXPECT_EQ(v.s.cwnd, kMss * (20 + change)) << rtt.count();
+  }
+  EXPECT_EQ(Vegas::queued(kMss * 20, 100ms, 105ms), Bytes(952));
+  EXPECT_EQ(Vegas::queued(kMss * 20, 100ms, 110ms), Bytes(1818));
+  EXPECT_EQ(Vegas::queued(kMss * 20, 100ms, 120ms), Bytes(3333));
+}
+
+TEST(Vegas, doubles_every_other_round_only) {
+  VegasRounds v{.cc = {}, .s = state_of(10)};
+  std::vector<int64_t> grown;
+  for (int i = 0; i < 6; ++i) {
+    const Bytes before = v.s.cwnd;
+    v.round(100ms);
+    grown.push_back((v.s.cwnd - before) / kMss);
+  }
+  EXPECT_EQ(grown, (std::vector<int64_t>{2, 0, 2, 0, 2, 0}));  // Two: one acknowledgment's limit.
+}
+
+TEST(Vegas, ends_slow_start_when_one_buffer_waits) {
+  for (const Duration rtt : {Duration(110ms), Duration(112ms)}) {
+    VegasRounds v{.cc = {}, .s = state_of(10)};
+    v.round(rtt);
+    v.s.cwnd = kMss * 10;  // Of ten, 0.9 or 1.07 wait.
+    v.round(rtt);
+    EXPECT_EQ(v.s.in_slow_start(), rtt == 110ms);
+  }
+}
+
+TEST(DeliveryRate, is_what_was_delivered_over_the_longer_of_two_times) {
+  DeliveryRate rates;
+  rates.on_send(kT0, Bytes(0), kMss * 10);
+  RateSample rs = rates.on_delivered(kT0 + 100ms, kMss * 2, kT0, 100ms);
+  EXPECT_EQ(rs.delivery_rate, Rate::of(kMss * 2, 100ms));
+  rs = rates.on_delivered(kT0 + 104ms, kMss * 8, kT0, 100ms);
+  EXPECT_EQ(rs.delivery_rate, Rate::of(kMss * 10, 104ms));
+  EXPECT_EQ(rs.tx_in_flight, kMss * 10);
+  EXPECT_TRUE(rates.on_delivered(kT0 + 110ms, kMss, kT0 + 1ms, 100ms).delivery_rate.is_zero());
+}
+
+TEST(DeliveryRate, knows_when_the_application_was_the_limit) {
+  DeliveryRate rates;
+  rates.on_send(kT0, Bytes(0), kMss * 2);
+  rates.mark_app_limited(kMss * 2);
+  rates.on_send(kT0 + 10ms, kMss * 2, kMss * 4);
+  EXPECT_FALSE(rates.on_delivered(kT0 + 100ms, kMss * 2, kT0, 100ms).is_app_limited);
+  EXPECT_TRUE(rates.is_app_limited());
+  EXPECT_TRUE(rates.on_delivered(kT0 + 110ms, kMss * 2, kT0 + 10ms, 100ms).is_app_limited);
+  EXPECT_FALSE(rates.is_app_limited());
+}
+
+TEST(DeliveryRate, forgets_what_is_no_longer_outstanding) {
+  DeliveryRate rates;
+  for (int i = 0; i < 10; ++i) rates.on_send(kT0 + i * 1ms, kMss * i, kMss * (i + 1));
+  rates.forget_before(kT0 + 5ms);
+  EXPECT_EQ(rates.find(kT0 + 4ms), nullptr);
+  EXPECT_NE(rates.find(kT0 + 5ms), nullptr);
 }
 
 }  // namespace

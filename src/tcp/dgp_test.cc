@@ -1,0 +1,313 @@
+// Connections under Dynamic Goodput Pacing and under BBR: the article's listings, and what a
+// paced connection does on a path.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tcp/congestion/bbr.h"
+#include "tcp/congestion/vegas.h"
+#include "tcp/socket_option.h"
+#include "tcp/test_world.h"
+
+namespace wh::tcp {
+namespace {
+
+template <class T>
+Result<void> setsockopt(Connection& c, int option, const T& value) {
+  return c.set_option(option, {reinterpret_cast<const uint8_t*>(&value), sizeof value});
+}
+
+// Sends without end.
+class Bulk final : public ConnectionObserver {
+ public:
+  void on_ready(Connection& c, uint8_t readiness) override {
+    if ((readiness & (kConnected | kWritable)) == 0) return;
+    for (;;) {
+      const auto taken = c.send(net::Slice{chunk_, 0, kSize});
+      if (!taken || *taken == 0) return;
+    }
+  }
+  void on_rtt(Connection&, Duration rtt) override { highest = std::max(highest, rtt); }
+  Duration highest{0};
+
+ private:
+  static constexpr uint32_t kSize = 65536;
+  net::ChunkRef chunk_ = net::ChunkRef::make(kSize);
+};
+
+class Sink final : public ConnectionObserver {
+ public:
+  void on_ready(Connection& c, uint8_t) override { received += c.discard(SIZE_MAX); }
+  uint64_t received = 0;
+};
+
+// One flow over a bottleneck of `rate`, 20 ms round trip, `queue` of buffer.
+struct OneFlow {
+  OneFlow(Rate rate, Duration queue, const std::string& cc,
+          const std::function<void(Connection&)>& set) {
+    for (TestHost* host : {&world.client, &world.server}) {
+      for (const char* leaf : {"sendspace", "recvspace", "sendbuf_max", "recvbuf_max"}) {
+        MUST_VOID(host->ip.sysctl().set(std::string("net.inet.tcp.") + leaf, "8000000"));
+      }
+    }
+    world.up.config = {.rate = rate, .delay = 10ms, .queue = rate.bytes_in(queue)};
+    world.down.config.delay = 10ms;
+    world.listener = &world.listen();
+    sender = MUST(world.client.tcp.connect(
+        world.server_endpoint(), {.observer = &source, .congestion = cc, .on_create = set}));
+    world.run(50ms);
+    world.b = world.listener->accept();
+    world.b->set_observer(&sink);
+    sink.on_ready(*world.b, kReadable);
+  }
+  ~OneFlow() {
+    sender->abort();
+    world.b->abort();
+  }
+  // Payload a second over the next `time`.
+  double mbps(Duration time) {
+    const uint64_t before = sink.received;
+    source.highest = Duration(0);
+    world.run(time);
+    world.check();
+    return static_cast<double>(sink.received - before) * 8 / 1e6 / to_seconds(time);
+  }
+  TestWorld world;
+  Bulk source;
+  Sink sink;
+  Connection* sender = nullptr;
+};
+
+TEST(DgpListing, turns_dgp_on_by_socket_option) {
+  TestWorld world;
+  world.establish();
+  const int profileno = 1;
+  ASSERT_TRUE(setsockopt(*world.a, TCP_RACK_PROFILE, profileno));
+  EXPECT_EQ(world.a->pace_parts().fcc.bytes_per_second(), 3'750'000u);
+  EXPECT_EQ(world.a->pace_parts().state, pacing::PaceParts::State::Startup);
+}
+
+TEST(DgpListing, turns_dgp_on_for_all_by_sysctl) {
+  TestWorld world;
+  MUST_VOID(world.client.ip.sysctl().assign("net.inet.tcp.rack.misc.defprofile = 1"));
+  MUST_VOID(world.client.ip.sysctl().assign("net.inet.tcp.rack.pacing.fillcw_cap = 6250000"));
+  world.establish();
+  EXPECT_EQ(world.a->pace_parts().state, pacing::PaceParts::State::Startup);
+  EXPECT_EQ(world.a->pace_parts().fcc, 50_Mbps);
+  EXPECT_EQ(world.b->pace_parts().state, pacing::PaceParts::State::Unpaced);
+}
+
+TEST(DgpListing, sets_fcc_for_one_connection) {
+  TestWorld world;
+  world.establish();
+  const uint64_t fcc = 50000000 / 8;
+  EXPECT_EQ(fcc, 6'250'000u);
+  const int profileno = 1;
+  ASSERT_TRUE(setsockopt(*world.a, TCP_RACK_PROFILE, profileno));
+  ASSERT_TRUE(setsockopt(*world.a, TCP_FILLCW_RATE_CAP, fcc));
+  EXPECT_EQ(world.a->pace_parts().fcc, 50_Mbps);
+  ASSERT_TRUE(setsockopt(*world.a, TCP_FILLCW_RATE_CAP, uint64_t{0}));
+  EXPECT_TRUE(world.a->pace_parts().fcc.is_zero());
+}
+
+// The listing as printed names TCP_RACK_PROFILE for a uint64_t: what it means is done.
+TEST(DgpListing, takes_what_the_printed_listing_means) {
+  TestWorld world;
+  world.establish();
+  ASSERT_TRUE(setsockopt(*world.a, TCP_RACK_PROFILE, 1));
+  const uint64_t fcc = 50000000 / 8;
+  ASSERT_TRUE(setsockopt(*world.a, TCP_RACK_PROFILE, fcc));
+  EXPECT_EQ(world.a->pace_parts().fcc, 50_Mbps);
+}
+
+TEST(SocketOption, refuses_what_makes_no_sense_and_says_what_would) {
+  TestWorld world;
+  world.establish();
+  const auto text = [](const Result<void>& r) { return r ? std::string() : r.error().text; };
+  EXPECT_NE(text(setsockopt(*world.a, TCP_RACK_PROFILE, 2)).find("from 0 to 1"), std::string::npos);
+  EXPECT_NE(text(setsockopt(*world.a, TCP_RACK_PROFILE, -1)).find("from 0 to 1"),
+            std::string::npos);
+  EXPECT_NE(text(setsockopt(*world.a, TCP_FILLCW_RATE_CAP, 5)).find("uint64_t"), std::string::npos);
+  EXPECT_NE(text(setsockopt(*world.a, TCP_NO_TIMELY, 1)).find("TCP_RACK_PROFILE"),
+            std::string::npos);
+  EXPECT_FALSE(setsockopt(*world.a, 4711, 1));
+  ASSERT_TRUE(setsockopt(*world.a, TCP_RACK_PACE_RATE_CA, uint64_t{1'500'000}));
+  EXPECT_EQ(world.a->pacer().rate(), 12_Mbps);
+  EXPECT_NE(text(setsockopt(*world.a, TCP_RACK_PROFILE, 1)).find("busy"), std::string::npos);
+}
+
+TEST(SocketOption, reaches_every_part_of_the_policy) {
+  TestWorld world;
+  world.establish();
+  Connection& c = *world.a;
+  ASSERT_TRUE(setsockopt(c, TCP_RACK_PROFILE, 1));
+  for (const auto& [option, value] : {std::pair<int, int>{TCP_RACK_GP_INCREASE_SS, 180},
+                                      {TCP_RACK_GP_INCREASE_CA, 110},
+                                      {TCP_RACK_GP_INCREASE_REC, 80},
+                                      {TCP_TIMELY_DYN_ADJ, 0},
+                                      {TCP_NO_TIMELY, 1},
+                                      {TCP_REC_IS_DYN, 1},
+                                      {TCP_GP_USE_LTBW, 0},
+                                      {TCP_DGP_UPPER_BOUNDS, 200 << 16 | 150},
+                                      {TCP_RACK_PACE_MAX_SEG, 20},
+                                      {TCP_RACK_PACE_MIN_SEG, 4},
+                                      {TCP_RACK_PACING_DIVISOR, 500},
+                                      {TCP_RACK_FORCE_MSEG, 1}}) {
+    EXPECT_TRUE(setsockopt(c, option, value)) << option;
+  }
+  EXPECT_EQ(c.pace_parts().multiplier, 180u);
+  EXPECT_EQ(c.burst_limits().user_max, 20u);
+  EXPECT_EQ(c.burst_limits().divisor, 500u);
+  EXPECT_TRUE(c.burst_limits().force_max);
+  ASSERT_TRUE(setsockopt(c, TCP_PACING_RATE_CAP, uint64_t{125'000}));
+  ASSERT_TRUE(setsockopt(c, TCP_RACK_PROFILE, 0));
+  EXPECT_EQ(c.pace_parts().state, pacing::PaceParts::State::Unpaced);
+  ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_TO_FILL, 1));
+}
+
+// E-68: the standing queue of a deep buffer, with and without DGP.
+TEST(DgpPath, keeps_the_queue_short_where_a_loss_based_flow_fills_it_E68) {
+  OneFlow dgp(12_Mbps, 300ms, "newreno", [](Connection& c) {
+    c.set_fcc(4_Mbps);
+    MUST_VOID(c.set_profile(1));
+  });
+  OneFlow reno(12_Mbps, 300ms, "newreno", [](Connection&) {});
+  dgp.mbps(3s);
+  reno.mbps(3s);
+  const double fast = reno.mbps(10s), paced = dgp.mbps(10s);
+  EXPECT_GE(paced, 0.95 * fast);
+  EXPECT_LE(to_ms(dgp.source.highest), 0.6 * to_ms(reno.source.highest));
+}
+
+TEST(DgpPath, is_loss_based_without_a_cap_or_with_one_above_the_path) {
+  for (const Rate fcc : {Rate(), 30_Mbps}) {
+    OneFlow flow(8_Mbps, 100ms, "newreno", [fcc](Connection& c) {
+      c.set_fcc(fcc);
+      MUST_VOID(c.set_profile(1));
+    });
+    flow.mbps(20s);
+    EXPECT_GT(flow.sender->info().recoveries, 0u) << fcc.bps();
+  }
+}
+
+TEST(DgpPath, goes_over_cubic_too) {
+  OneFlow flow(20_Mbps, 200ms, "cubic", [](Connection& c) {
+    c.set_fcc(5_Mbps);
+    MUST_VOID(c.set_profile(1));
+  });
+  flow.mbps(2s);
+  EXPECT_GT(flow.mbps(5s), 0.9 * 20 * 1448 / 1514);
+}
+
+TEST(DgpPath, lets_the_flight_down_to_find_the_round_trip_E65_E66) {
+  for (const int mode : {0, 1}) {
+    OneFlow flow(10_Mbps, 200ms, "newreno", [mode](Connection& c) {
+      c.stack().tunables().probertt_mode = mode;
+      c.set_fcc(2_Mbps);
+      MUST_VOID(c.set_profile(1));
+    });
+    bool was_probing = false;
+    Bytes least = Bytes::max();
+    for (int i = 0; i < 2400; ++i) {
+      flow.world.run(10ms);
+      if (flow.sender->pace_parts().state != pacing::PaceParts::State::ProbeRtt) continue;
+      was_probing = true;
+      least = std::min(least, flow.sender->info().pipe);
+    }
+    EXPECT_TRUE(was_probing) << mode;
+    // No more than the path holds: 25 kB, or four segments.
+    EXPECT_LE(least, mode == 0 ? Bytes(1448 * 19) : Bytes(1448 * 4)) << mode;
+  }
+}
+
+TEST(DgpPath, measures_the_capacity_and_holds_fcc_at_a_quarter_of_it) {
+  for (const Rate rate : {4_Mbps, 20_Mbps, 100_Mbps}) {
+    OneFlow flow(rate, 200ms, "newreno", [](Connection& c) {
+      c.set_fcc_share(25);
+      MUST_VOID(c.set_profile(1));
+    });
+    flow.mbps(4s);
+    const pacing::PaceParts parts = flow.sender->pace_parts();
+    EXPECT_NEAR(static_cast<double>(parts.capacity.bps()), static_cast<double>(rate.bps()),
+                0.05 * static_cast<double>(rate.bps()));
+    EXPECT_NEAR(static_cast<double>(parts.fcc.bps()), static_cast<double>(rate.bps()) / 4,
+                0.12 * static_cast<double>(rate.bps()) / 4);
+  }
+}
+
+TEST(DgpPath, follows_a_step_of_the_capacity_within_ten_seconds) {
+  for (const auto& [before, after] : {std::pair(40_Mbps, 10_Mbps), {10_Mbps, 40_Mbps}}) {
+    OneFlow flow(before, 300ms, "newreno", [](Connection& c) {
+      c.set_fcc_share(25);
+      MUST_VOID(c.set_profile(1));
+    });
+    flow.mbps(8s);
+    flow.world.up.config.rate = after;
+    flow.world.run(10s);
+    EXPECT_NEAR(static_cast<double>(flow.sender->pace_parts().fcc.bps()),
+                static_cast<double>(after.bps()) / 4, 0.15 * static_cast<double>(after.bps()) / 4);
+  }
+}
+
+TEST(FillPath, paces_any_window_over_a_round_trip) {
+  OneFlow flow(20_Mbps, 100ms, "cubic", [](Connection& c) { MUST_VOID(c.set_pace_to_fill(true)); });
+  flow.mbps(2s);
+  EXPECT_GT(flow.mbps(5s), 0.93 * 20 * 1448 / 1514);
+  EXPECT_EQ(flow.sender->pace_parts().by, pacing::PaceBy::FillCwnd);
+}
+
+TEST(VegasPath, keeps_a_few_segments_in_the_queue) {
+  OneFlow flow(20_Mbps, 300ms, "vegas", [](Connection&) {});
+  flow.mbps(2s);
+  EXPECT_GT(flow.mbps(5s), 0.98 * 20 * 1448 / 1514);
+  EXPECT_LE(to_ms(flow.source.highest), 25);  // Three segments are 1.8 ms here.
+}
+
+// The draft's example test cases, on a path of 20 Mbps and 20 ms.
+const Bbr* model_of(const Connection& c) {
+  return dynamic_cast<const Bbr*>(c.congestion_control());
+}
+
+TEST(BbrPath, leaves_startup_when_the_bandwidth_is_flat_and_measures_it) {
+  OneFlow flow(20_Mbps, 300ms, "bbr", [](Connection&) {});
+  const Bbr* bbr = model_of(*flow.sender);
+  ASSERT_NE(bbr, nullptr);
+  EXPECT_EQ(bbr->state(), Bbr::State::Startup);
+  flow.mbps(1s);
+  EXPECT_TRUE(bbr->is_pipe_full());
+  EXPECT_NE(bbr->state(), Bbr::State::Startup);
+  const double payload = 20e6 * 1448 / 1514;
+  EXPECT_NEAR(static_cast<double>(bbr->max_bw().bps()), payload, 0.02 * payload);
+  EXPECT_LE(bbr->min_rtt(), Duration(21ms));
+  EXPECT_GT(flow.mbps(10s), 0.95 * payload / 1e6);
+  EXPECT_LE(to_ms(flow.source.highest), 60);
+}
+
+TEST(BbrPath, goes_round_its_states_and_probes_the_round_trip_every_five_seconds) {
+  OneFlow flow(20_Mbps, 300ms, "bbr", [](Connection&) {});
+  const Bbr* bbr = model_of(*flow.sender);
+  flow.mbps(1s);
+  std::set<Bbr::State> seen;
+  for (int i = 0; i < 1200; ++i) {
+    flow.world.run(10ms);
+    seen.insert(bbr->state());
+  }
+  for (const Bbr::State s : {Bbr::State::Down, Bbr::State::Cruise, Bbr::State::Refill,
+                             Bbr::State::Up, Bbr::State::ProbeRtt}) {
+    EXPECT_TRUE(seen.contains(s)) << to_string(s);
+  }
+  EXPECT_FALSE(seen.contains(Bbr::State::Startup));
+}
+
+TEST(BbrPath, remembers_where_losses_began_in_a_shallow_buffer) {
+  OneFlow flow(20_Mbps, 5ms, "bbr", [](Connection&) {});
+  const Bbr* bbr = model_of(*flow.sender);
+  flow.mbps(10s);
+  EXPECT_NE(bbr->inflight_longterm(), Bytes::max());
+  EXPECT_GT(flow.mbps(10s), 0.8 * 20 * 1448 / 1514);
+  const Info info = flow.sender->info();
+  EXPECT_LT(info.retransmitted.count(), info.sent.count() / 20);
+}
+
+}  // namespace
+}  // namespace wh::tcp
