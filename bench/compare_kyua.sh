@@ -105,3 +105,46 @@ TEST
   parallel=$(measure "$work/net" "$ours" -v parallelism=8 | cut -d' ' -f2)
   echo "60 network tests: exclusive on the host $exclusive s ($good passed), 8 at a time in jails $parallel s ($(passed) passed): $(ratio "$exclusive" "$parallel") times faster (at least 4)"
 fi
+
+if [ "$jails" = yes ]; then
+  # A hundred runs of ten cases in jails, each run killed at a random moment: what is left?
+  mkdir "$work/left" "$work/tmp"
+  cat >"$work/left/busy" <<TEST
+#!/bin/sh
+PATH=$bin:\$PATH; export PATH
+touch file; mkdir folder
+setsid sleep 30 &
+a=\$(ifconfig epair create) && jail -qc name=sub persist vnet vnet.interface=\$a
+sleep 0.1
+TEST
+  chmod +x "$work/left/busy"
+  { echo 'syntax(2) test_suite("bench")'
+    for i in $(seq 10); do
+      ln -s busy "$work/left/t$i"
+      echo "plain_test_program{name='t$i', execenv='jail', execenv_jail_params='vnet'}"
+    done; } >"$work/left/Kyuafile"
+  # Namespaces, mounts, jails' processes, interfaces, files.
+  count() {
+    ls -l /proc/[0-9]*/ns/pid 2>/dev/null | awk '{ print $NF }' | sort -u | grep -c . || true
+    wc -l </proc/self/mountinfo
+    cat /proc/[0-9]*/comm 2>/dev/null | grep -cx jail-init || true
+    ls /sys/class/net | wc -l
+    find "$work/tmp" "$work/run/jails" -mindepth 1 2>/dev/null | wc -l
+  }
+  before=$(count | tr '\n' ' ')
+  killed=0
+  for i in $(seq 100); do
+    (cd "$work/left" && exec env TMPDIR="$work/tmp" "$ours" --logfile=/dev/null -v parallelism=4 test -r "$work/left/$i.db") \
+      >/dev/null 2>&1 &
+    pid=$!
+    sleep "0.$(printf '%03d' $((RANDOM % 700)))"
+    kill -9 "$pid" 2>/dev/null && killed=$((killed + 1))
+    wait "$pid" 2>/dev/null || true
+  done
+  for i in $(seq 100); do
+    after=$("$bin/jls" >/dev/null 2>&1; count | tr '\n' ' ')
+    [ "$after" = "$before" ] && break
+    sleep 0.1
+  done
+  echo "left behind after $killed of 100 runs of 10 jail cases were killed: namespaces, mounts, inits, interfaces, files: $before before, $after after"
+fi

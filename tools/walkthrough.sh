@@ -13,7 +13,7 @@ set -euo pipefail
 page=$(readlink -f "${1:?usage: walkthrough.sh PAGE.md BIN_DIR}")
 bin=$(readlink -f "${2:?usage: walkthrough.sh PAGE.md BIN_DIR}")
 need=$(sed -n '1s/^<!-- needs: \(.*\) -->$/\1/p' "$page")
-if [ -n "$need" ] && ! bash -c "$need" >/dev/null 2>&1; then
+if [ -n "$need" ] && ! PATH="$bin:$PATH" bash -c "$need" >/dev/null 2>&1; then
   echo "skipped: $(basename "$page") needs: $need"
   exit 77
 fi

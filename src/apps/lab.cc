@@ -15,7 +15,6 @@
 namespace wh::apps {
 namespace {
 
-
 struct Options {
   std::string file, host, svg;
   std::vector<std::string> command;
@@ -141,6 +140,12 @@ Result<int> list(const Options&) {
   return 0;
 }
 
+int finish(const Result<int>& status) {
+  if (status) return *status;
+  fmt::print(stderr, "wh lab: {}\n", status.error().text);
+  return status.error().code == std::errc::no_such_file_or_directory ? kNo : kUsage;
+}
+
 }  // namespace
 
 int lab_main(int argc, char** argv) {
@@ -166,7 +171,15 @@ int lab_main(int argc, char** argv) {
       add("exec", "run a program in a jail, or a command in a router, of a lab that is up", exec);
   in->add_option("HOST", options.host)->required();
   in->add_option("COMMAND", options.command)->required();
-  in->prefix_command();
+  // From COMMAND on the words are the command's own, options too.
+  const std::vector<std::string> all(argv + 1, argv + argc);
+  constexpr std::ptrdiff_t kBeforeCommand = 3;  // exec FILE HOST
+  if (std::ssize(all) > kBeforeCommand && all[0] == "exec") {
+    options.file = all[1];
+    options.host = all[2];
+    options.command.assign(all.begin() + kBeforeCommand, all.end());
+    return finish(exec(options));
+  }
   add("down", "take it down", down);
   CLI::App* draw = add("show", "draw it", show);
   draw->add_option("--svg", options.svg, "write a picture to this file ('-': standard output)");
@@ -177,10 +190,7 @@ int lab_main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : kUsage;
   }
-  const auto status = action(options);
-  if (status) return *status;
-  fmt::print(stderr, "wh lab: {}\n", status.error().text);
-  return status.error().code == std::errc::no_such_file_or_directory ? kNo : kUsage;
+  return finish(action(options));
 }
 
 }  // namespace wh::apps

@@ -112,6 +112,9 @@ class CaseRun {
     outcome_.usage = supervisor_.usage();
     if (!ended) {
       outcome_.result = {Verdict::Broken, ended.error().text};
+    } else if (supervisor_.was_multiplying()) {
+      outcome_.result = {Verdict::Broken, fmt::format("Test case started more than {} processes",
+                                                      Supervisor::kMostProcesses)};
     } else if (supervisor_.was_too_loud()) {
       outcome_.result = {Verdict::Broken, fmt::format("Test case wrote more than {} of output",
                                                       format_size(job_.output_limit))};

@@ -119,9 +119,12 @@ TEST_F(KyuafileTest, names_the_place_of_a_bad_include) {
   EXPECT_NE(error(s + "include('sub/Kyuafile')").find("includes itself"), std::string::npos);
 }
 
-TEST_F(KyuafileTest, stops_a_script_that_loops) {
+TEST_F(KyuafileTest, stops_a_script_that_loops_or_hoards) {
   EXPECT_NE(error("while true do end").find("did not end within"), std::string::npos);
   EXPECT_NE(error("local function f() return f() + 1 end f()").find("stack overflow"),
+            std::string::npos);
+  EXPECT_NE(error("local t = {} while true do t[#t + 1] = string.rep('x', 1e6) .. #t end")
+                .find("not enough memory"),
             std::string::npos);
   EXPECT_EQ(error("error({})"), "The script threw something not a text");
 }

@@ -1,5 +1,7 @@
 #include "kyua/lua_state.h"
 
+#include <cstdlib>
+
 namespace wh::kyua {
 namespace {
 
@@ -10,7 +12,22 @@ void stop_script(lua_State* state, lua_Debug*) {
 
 }  // namespace
 
-LuaState::LuaState(Libraries libraries) : state_(luaL_newstate()) {
+// As lua_Alloc has it: what `new_size` 0 frees, a null `block` makes.
+void* LuaState::allocate(void* used, void* block, size_t old_size, size_t new_size) {
+  auto& total = *static_cast<size_t*>(used);
+  if (block == nullptr) old_size = 0;  // Then it tells the kind of object.
+  if (new_size == 0) {
+    std::free(block);
+    total -= old_size;
+    return nullptr;
+  }
+  if (new_size > old_size && total + (new_size - old_size) > kMemoryLimit) return nullptr;
+  void* made = std::realloc(block, new_size);
+  if (made != nullptr) total += new_size - old_size;
+  return made;
+}
+
+LuaState::LuaState(Libraries libraries) : state_(lua_newstate(&allocate, used_.get())) {
   CHECK(state_ != nullptr);
   if (libraries == Libraries::None) return;
   for (const luaL_Reg& library :

@@ -1,10 +1,10 @@
 // A Lua 5.4 state for configuration scripts: few libraries, a bound on work, errors as Results.
 //
-// A script is somebody else's program: it may loop, recurse or throw. run() stops it after
-// kInstructionLimit instructions and answers with Lua's own message ("Kyuafile:3: ..."). C
-// functions offered to scripts are written as lambdas that return Result<int> (how many values they
-// pushed); bind() turns an error into a Lua error only after every C++ object of the lambda is
-// gone, because Lua leaves a frame by longjmp.
+// A script is somebody else's program: it may loop, recurse, hoard or throw. run() stops it after
+// kInstructionLimit instructions or with kMemoryLimit in use, and answers with Lua's own message
+// ("Kyuafile:3: ..."). C functions offered to scripts are written as lambdas that return
+// Result<int> (how many values they pushed); bind() turns an error into a Lua error only after
+// every C++ object of the lambda is gone, because Lua leaves a frame by longjmp.
 #pragma once
 
 #include <functional>
@@ -24,6 +24,7 @@ class LuaState {
  public:
   // About a second of looping; a large suite's Kyuafile takes thousandths of that.
   static constexpr int kInstructionLimit = 100'000'000;
+  static constexpr size_t kMemoryLimit = 256 << 20;
   using Function = std::function<Result<int>(lua_State*)>;
 
   enum class Libraries : uint8_t { None, BaseStringTable };
@@ -41,7 +42,9 @@ class LuaState {
     void operator()(lua_State* s) const { lua_close(s); }
   };
   static int call(lua_State* state);
+  static void* allocate(void* used, void* block, size_t old_size, size_t new_size);
 
+  std::unique_ptr<size_t> used_ = std::make_unique<size_t>(0);  // Bytes.
   std::vector<std::unique_ptr<Function>> functions_;  // Outlive the state that points to them.
   std::unique_ptr<lua_State, Close> state_;
 };

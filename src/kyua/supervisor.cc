@@ -3,10 +3,13 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
+#include <map>
 
 #include "host/system.h"
 #include "kyua/text.h"
@@ -24,6 +27,40 @@ Duration to_duration(const timeval& t) {
 void kill_group(pid_t leader) {
   ::kill(-leader, SIGKILL);
   ::kill(leader, SIGKILL);
+}
+
+uint32_t tasks_of_machine() {
+  struct sysinfo info {};
+  return ::sysinfo(&info) == 0 ? info.procs : 0;
+}
+
+// Living processes below this one, whatever groups and sessions they have made.
+uint32_t count_descendants() {
+  std::map<int64_t, int64_t> parents;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it("/proc", error), end; !error && it != end;
+       it.increment(error)) {
+    const auto pid = parse_int(it->path().filename().string());
+    const auto stat = pid ? host::read_file(it->path().string() + "/stat") : fail("no process");
+    // "PID (NAME) STATE PARENT ...", and a name may hold anything.
+    const size_t name_end = stat ? stat->rfind(") ") : std::string::npos;
+    if (name_end == std::string::npos) continue;
+    const auto words = split_words(stat->substr(name_end + 1, 64));
+    if (words.size() > 1) parents[*pid] = parse_int(words[1]).value_or(0);
+  }
+  uint32_t count = 0;
+  for (auto [pid, parent] : parents) {
+    constexpr int kDeepest = 4096;
+    for (int depth = 0; parent > 1 && depth < kDeepest; ++depth) {
+      if (parent == ::getpid()) {
+        ++count;
+        break;
+      }
+      const auto at = parents.find(parent);
+      parent = at == parents.end() ? 0 : at->second;
+    }
+  }
+  return count;
 }
 
 }  // namespace
@@ -61,16 +98,19 @@ Result<Ended> Supervisor::wait(pid_t child, const Limits& limits) {
     ended.has_timed_out = true;
     kill_group(child);
   });
+  const uint32_t tasks_before = tasks_of_machine();
   Timer loud(*loop_, [&] {
     loud.arm(loop_->now() + kOutputCheckInterval);
-    if (!is_too_loud(limits)) return;
-    was_too_loud_ = true;
-    kill_group(child);
+    was_too_loud_ = was_too_loud_ || is_too_loud(limits);
+    // The machine's number is cheap to have; only when it has grown is it worth counting ours.
+    was_multiplying_ = was_multiplying_ || (tasks_of_machine() > tasks_before + kMostProcesses &&
+                                            count_descendants() > kMostProcesses);
+    if (was_too_loud_ || was_multiplying_) kill_group(child);
   });
   TRY(end.watch(process.raw()));
   if (lifeline_ >= 0) TRY(life.watch(lifeline_));
   if (limits.time) late.arm(loop_->clock() + *limits.time);
-  if (limits.out >= 0) loud.arm(loop_->clock() + kOutputCheckInterval);
+  loud.arm(loop_->clock() + kOutputCheckInterval);
   while (!has_ended) loop_->run();
   end.unwatch();
   life.unwatch();
@@ -116,9 +156,12 @@ Result<void> Supervisor::end_stragglers(pid_t keeper) {
       if (pid <= 0 || pid == keeper) continue;
       is_alone = false;
       kill_group(pid);
-      host::uninterrupted([&] { return ::waitpid(pid, nullptr, 0); });
     }
     if (is_alone) return {};
+    // Never for a certain one: the init of a jail ends only after its processes have been waited
+    // for, and those may be ours too.
+    constexpr useconds_t kPatience = 1'000;
+    if (::waitpid(-1, nullptr, WNOHANG) == 0) ::usleep(kPatience);
   }
   return fail("The test's processes multiply faster than they can be killed");
 }

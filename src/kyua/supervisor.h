@@ -1,8 +1,9 @@
 // Waits for one process of a case at a time, and sees to it that it ends.
 //
-// A wait is over when the process has ended; when its limit passes, its output grows beyond bounds,
-// or the lifeline breaks, its process group gets SIGKILL, and then it has. stragglers() are what is
-// left of the case afterwards: children that the kernel gave back to this subreaper.
+// A wait is over when the process has ended; when its limit passes, its output or the number of its
+// descendants grows beyond bounds, or the lifeline breaks, its process group gets SIGKILL, and then
+// it has. stragglers() are what is left of the case afterwards: children that the kernel gave back
+// to this subreaper.
 #pragma once
 
 #include <sys/types.h>
@@ -33,6 +34,9 @@ class Supervisor {
   const Usage& usage() const { return usage_; }
   bool was_interrupted() const { return was_interrupted_; }
   bool was_too_loud() const { return was_too_loud_; }
+  bool was_multiplying() const { return was_multiplying_; }
+  // More than any test needs, far less than what a machine can bear: a fork bomb.
+  static constexpr uint32_t kMostProcesses = 2000;
   // After this the lifeline no longer counts: cleanup routines run to their end.
   void ignore_lifeline() { lifeline_ = -1; }
 
@@ -50,7 +54,7 @@ class Supervisor {
   std::unique_ptr<host::RealLoop> loop_;
   int lifeline_;
   Usage usage_;
-  bool was_interrupted_ = false, was_too_loud_ = false;
+  bool was_interrupted_ = false, was_too_loud_ = false, was_multiplying_ = false;
 };
 
 }  // namespace wh::kyua

@@ -1,0 +1,93 @@
+// Topologies as files say them, as they are drawn, and as they run in virtual time.
+#include "lab/topology.h"
+
+#include <gtest/gtest.h>
+
+#include "core/virtual_loop.h"
+#include "lab/drawing.h"
+#include "lab/world.h"
+
+namespace wh::lab {
+namespace {
+
+constexpr std::string_view kTwo =
+    "[[host]]\nname = \"a\"\n[[host]]\nname = \"b\"\n[[link]]\nfrom = \"a\"\nto = \"b\"\n";
+
+std::string error_of(const std::string& text) {
+  const auto topology = parse_topology(text, "x.toml");
+  return topology ? "" : topology.error().text;
+}
+
+TEST(Topology, takes_names_and_addresses_from_its_place_when_none_are_given) {
+  const auto t = parse_topology(kTwo, "some/dir/pair.toml");
+  ASSERT_TRUE(t) << t.error().text;
+  EXPECT_EQ(t->name, "pair");
+  EXPECT_FALSE(t->is_real());
+  EXPECT_EQ(t->links[0].from.interface, "epair0a");
+  EXPECT_EQ(net::to_string(t->links[0].to.addresses[0]), "10.0.0.2/24");
+}
+
+TEST(Topology, names_what_was_wrong_and_where) {
+  const std::string two(kTwo);
+  EXPECT_EQ(error_of(""), "x.toml: it has no [[host]]");
+  EXPECT_EQ(error_of("[[host]]\nname = \"a\"\nkind = \"vm\"\n"),
+            "x.toml:3: kind: unknown 'vm'; accepted: vnet, router, jail");
+  EXPECT_EQ(error_of("[[host]]\nname = \"a\"\n[[host]]\nname = \"a\"\n"),
+            "x.toml:3: name: two hosts are named 'a'");
+  EXPECT_NE(error_of("[[host]]\nname = \"a\"\ncolour = 1\n").find("x.toml:3: colour: unknown key"),
+            std::string::npos);
+  EXPECT_NE(error_of("[[host]]\nname = \"a/b\"\n").find("'a/b' is not a name"), std::string::npos);
+  EXPECT_NE(error_of(two + "[[link]]\nfrom = \"a\"\nto = \"c\"\n").find("there is no host 'c'"),
+            std::string::npos);
+  EXPECT_NE(error_of(two + "dealy = \"1ms\"\n").find("dealy"), std::string::npos);
+  EXPECT_NE(error_of(two + "[[check]]\nhost = \"a\"\n").find("give one of command, ping and flow"),
+            std::string::npos);
+  EXPECT_NE(error_of(two + "[[check]]\nhost = \"a\"\ncommand = \"ls\"\n").find("'a' is a vnet"),
+            std::string::npos);
+  EXPECT_NE(error_of(two + "[[program]]\nhost = \"a\"\ncommand = \"x\"\n").find("accepted: jail"),
+            std::string::npos);
+  EXPECT_NE(error_of("[[host]]\nname = \"a\"\nroute = \"10.0.0.1\"\n").find("is not a route"),
+            std::string::npos);
+  EXPECT_NE(error_of("[[host\n").find("x.toml:1: "), std::string::npos);
+}
+
+TEST(Topology, is_drawn_with_its_addresses) {
+  const auto t = parse_topology(kTwo, "pair.toml");
+  EXPECT_EQ(to_text(*t),
+            "lab pair: 2 hosts, 1 links; virtual time\n\n"
+            "a (vnet)\n  epair0a 10.0.0.1/24 --- link0 --- b epair0b 10.0.0.2/24\n\n"
+            "b (vnet)\n  epair0b 10.0.0.2/24 --- link0 --- a epair0a 10.0.0.1/24\n");
+  const std::string svg = to_svg(*t);
+  EXPECT_NE(svg.find(">epair0b 10.0.0.2/24</text>"), std::string::npos);
+  EXPECT_TRUE(svg.ends_with("</svg>\n"));
+}
+
+// Two hosts with a router between, whose second link takes 15 ms each way.
+TEST(World, holds_checks_in_virtual_time) {
+  const auto t = parse_topology(
+      "duration = \"2s\"\n"
+      "[[host]]\nname = \"a\"\nroute = \"default via 10.1.0.1\"\n"
+      "[[host]]\nname = \"r\"\nkind = \"router\"\n"
+      "[[host]]\nname = \"b\"\nroute = \"default via 10.2.0.1\"\n"
+      "[[link]]\nfrom = \"a\"\nto = \"r\"\nfrom_address = \"10.1.0.2/24\"\nto_address = "
+      "\"10.1.0.1/24\"\n"
+      "[[link]]\nfrom = \"r\"\nto = \"b\"\nfrom_address = \"10.2.0.1/24\"\nto_address = "
+      "\"10.2.0.2/24\"\n"
+      "delay = \"15ms\"\nrate = \"10Mbps\"\n"
+      "[[flow]]\nname = \"f\"\nfrom = \"a\"\nto = \"b\"\n",
+      "x.toml");
+  ASSERT_TRUE(t) << t.error().text;
+  VirtualLoop loop;
+  auto world = World::build(*t, loop, nullptr);
+  ASSERT_TRUE(world) << world.error().text;
+  const CheckSpec reachable{.host = "a", .ping = MUST(net::parse_ip("10.2.0.2")), .within = 2s};
+  const auto held = (*world)->hold(reachable);
+  EXPECT_TRUE(held) << held.error().text;
+  const CheckSpec nobody{.host = "a", .ping = MUST(net::parse_ip("10.2.0.9")), .within = 1s};
+  EXPECT_EQ((*world)->hold(nobody).error().text, "0 of 3 replies");
+  EXPECT_TRUE((*world)->hold({.flow = "f", .goodput = 5_Mbps}));
+  EXPECT_FALSE((*world)->hold({.flow = "f", .goodput = 50_Mbps}));
+}
+
+}  // namespace
+}  // namespace wh::lab
