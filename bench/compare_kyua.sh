@@ -22,7 +22,7 @@ measure() { # FOLDER KYUA [GENERAL OPTIONS...]
   awk '{ printf "%.2f %.2f\n", $1 + $2, $3 }' "$work/time"
 }
 cpu() { measure "$@" | cut -d' ' -f1; }
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b > 0 ? a / b : 0 }'; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", (b > 0) ? a / b : 0 }'; }
 passed() { sed -n 's/\([0-9]*\)\/.*/\1/p' "$work/last"; }
 
 plain() { # FOLDER METADATA

@@ -55,9 +55,12 @@ Result<Entry> load(const std::string& folder, const std::string& name) {
   return entry;
 }
 
-// Calls `action` for every living jail in a folder of jails, parents first; removes the dead if it
-// may.
-void walk(const std::string& jails, const std::string& prefix,
+// The dead may be removed only under the lock of their folder: one in the making is not locked yet.
+enum class Dead : uint8_t { Sweep, Skip };
+
+// Calls `action` for every living jail in a folder of jails, parents first. Only the dead of that
+// folder are swept, not those further below.
+void walk(const std::string& jails, Dead dead, const std::string& prefix,
           const std::function<void(const std::string& folder, const std::string& name)>& action) {
   std::error_code error;
   std::vector<std::string> names;
@@ -68,19 +71,18 @@ void walk(const std::string& jails, const std::string& prefix,
   for (const std::string& name : names) {
     const std::string below = join(jails, name);
     if (!is_alive(below)) {
-      // A folder in the making is locked before the makers' lock is let go.
       std::error_code ignored;
-      fs::remove_all(below, ignored);
+      if (dead == Dead::Sweep) fs::remove_all(below, ignored);
       continue;
     }
     action(below, prefix + name);
-    walk(below + "/jails", prefix + name + ".", action);
+    walk(below + "/jails", Dead::Skip, prefix + name + ".", action);
   }
 }
 
 int64_t count_in(const std::string& jails) {
   int64_t count = 0;
-  walk(jails, "", [&](const std::string&, const std::string&) { ++count; });
+  walk(jails, Dead::Skip, "", [&](const std::string&, const std::string&) { ++count; });
   return count;
 }
 
@@ -132,7 +134,7 @@ std::vector<std::string> Registry::ancestors() const {
 Result<std::vector<Entry>> Registry::list() {
   const host::Fd lock = TRY(lock_folder(jails_));
   std::vector<Entry> all;
-  walk(jails_, "", [&](const std::string& folder, const std::string& name) {
+  walk(jails_, Dead::Sweep, "", [&](const std::string& folder, const std::string& name) {
     if (auto entry = load(folder, name)) all.push_back(*std::move(entry));
   });
   return all;
@@ -165,7 +167,7 @@ Result<Made> Registry::add(JailParams params) {
   const host::Fd makers = TRY(lock_folder(jails_));
   int64_t jid = 1;
   std::vector<int64_t> taken;
-  walk(jails_, "", [&](const std::string& folder, const std::string& name) {
+  walk(jails_, Dead::Sweep, "", [&](const std::string& folder, const std::string& name) {
     if (const auto entry = load(folder, name)) taken.push_back(entry->jid);
   });
   while (std::find(taken.begin(), taken.end(), jid) != taken.end()) ++jid;
@@ -211,8 +213,13 @@ Result<void> Registry::save(const Entry& entry) {
 
 Result<void> Registry::forget(const Entry& entry) {
   std::error_code error;
-  fs::remove_all(entry.folder, error);
-  if (error) return fail("remove {}: {}", entry.folder, error.message());
+  // Somebody who looks may be sweeping it at the same time.
+  constexpr int kTries = 100;
+  for (int i = 0; i < kTries && fs::exists(entry.folder, error); ++i)
+    fs::remove_all(entry.folder, error);
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return fail("remove {}: {}", entry.folder, error.message());
+  }
   return {};
 }
 
