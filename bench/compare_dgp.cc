@@ -175,9 +175,10 @@ double pace_error(const std::function<void(tcp::Connection&)>& set, Rate link) {
   world.b->set_observer(&sink);
   sink.on_ready(*world.b, tcp::kReadable);
   world.run(3s);
-  const Duration asked = c.pacer().asked();
+  const Duration asked = c.pacer().asked(), kept = c.pacer().kept();
   world.run(60s);
-  const double error = std::abs(1 - to_seconds(c.pacer().asked() - asked) / 60);
+  const double error =
+      std::abs(1 - to_seconds(c.pacer().asked() - asked) / to_seconds(c.pacer().kept() - kept));
   c.abort();
   world.b->abort();
   return error;

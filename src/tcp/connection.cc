@@ -346,6 +346,7 @@ void Connection::set_pace_rate(Rate rate) {
   pace_by_ = rate.is_infinite() ? pacing::PaceBy::Nothing : pacing::PaceBy::Fixed;
   pacer_.set_policy({});
   pacer_.set_rate(rate);
+  window_.has_rate_policy = false;
   window_.is_paced = pacer_.is_on();
   clear_fast_send();
   if (box_ != nullptr) box_->rate_set(*this);

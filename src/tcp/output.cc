@@ -81,8 +81,9 @@ void Connection::finish_output(Instant now, const Burst& burst) {
   // The window was what stopped us: there was more to send and the peer had room for it.
   if (is_synchronised(state_)) {
     const bool has_more = unsent() > 0 && snd_wnd_ > map_.outstanding();
-    const bool is_full =
-        pace_by_ == pacing::PaceBy::FillCwnd || int64_t{pipe()} + mss_ > window_.cwnd.count();
+    const bool is_full = pace_by_ == pacing::PaceBy::FillCwnd ||
+                         pace_by_ == pacing::PaceBy::Fulcrum ||
+                         int64_t{pipe()} + mss_ > window_.cwnd.count();
     if (has_more && is_full) {
       cwnd_limited_ = true;
     } else if (burst.wire > 0) {

@@ -37,24 +37,31 @@ class Pacer {
   bool must_wait(Instant now) const { return account_.must_wait(now); }
   bool is_pacing() const { return account_.is_pacing(); }
   Instant due() const { return account_.last_output_to(); }
-  void begin_output(Instant now) { account_.note_output(now); }
+  void begin_output(Instant now) {
+    if (is_pacing()) kept_ += now - started_;
+    account_.note_output(now);
+  }
   // A burst of so many bytes of frames left: the next delay begins.
   void sent(Instant now, Bytes wire) {
     const Duration time = rate_.transfer_time(wire);
     asked_ += time;
+    started_ = now;
     account_.start(now, time, policy_);
   }
   // Nothing was sent, or a timer expired: what was owed is forgiven.
   void forgive() { account_.reset(); }
   const pacing::PaceAccount& account() const { return account_; }
-  // The time that all bursts so far should have taken: what passed, when the pace is kept.
+  // The time that all bursts so far should have taken, and the time that they did: how long their
+  // delays ran.
   Duration asked() const { return asked_; }
+  Duration kept() const { return kept_; }
 
  private:
   Rate rate_ = Rate::infinite();
   pacing::PaceAccount account_;
   pacing::PaceAccount::Policy policy_;
-  Duration asked_{0};
+  Duration asked_{0}, kept_{0};
+  Instant started_{};
   pacing::BurstLimits limits_;
 };
 

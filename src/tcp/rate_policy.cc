@@ -42,6 +42,7 @@ Result<void> Connection::set_policy(Policy policy) {
   dgp_ = std::make_unique<pacing::Dgp>(config);
   pacer_.set_policy({.repay = pacing::PaceAccount::Repay::Slowly});
   window_.is_paced = true;
+  window_.has_rate_policy = policy == Policy::Dgp;
   clear_fast_send();
   return {};
 }

@@ -33,6 +33,8 @@ struct CongestionState {
   Bytes max_cwnd = Bytes(65535) * (1 << 14);
   Duration srtt{0};  // Zero before the first sample.
   bool is_paced = false;
+  bool has_rate_policy =
+      false;  // DGP chooses the pace: NewReno gives way less (FreeBSD's hi-beta).
 
   bool in_slow_start() const { return cwnd < ssthresh; }
 };

@@ -37,6 +37,14 @@ TEST(NewReno, halves_at_a_loss_and_falls_to_one_segment_at_a_timeout_E89) {
   EXPECT_EQ(s.cwnd, kMss);
 }
 
+TEST(NewReno, keeps_four_fifths_under_a_rate_policy) {
+  NewReno cc;
+  CongestionState s = state_of(20);
+  s.has_rate_policy = true;
+  cc.on_loss(s, {kT0, kMss * 20, Bytes(1 << 20)});
+  EXPECT_EQ(s.ssthresh, kMss * 16);
+}
+
 TEST(NewReno, never_goes_below_two_segments) {
   NewReno cc;
   CongestionState s = state_of(3);

@@ -24,7 +24,8 @@ Bytes NewReno::reduced(const CongestionState& state, uint32_t percent) {
 }
 
 void NewReno::on_loss(CongestionState& state, const LossEvent&) {
-  state.ssthresh = reduced(state, config_.beta_percent);
+  const uint32_t kept = state.has_rate_policy ? config_.beta_ecn_percent : config_.beta_percent;
+  state.ssthresh = reduced(state, kept);
   acked_ = Bytes(0);
 }
 

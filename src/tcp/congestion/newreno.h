@@ -2,7 +2,8 @@
 //
 // Slow start adds what is acknowledged, at most `abc_l` segments an acknowledgment; avoidance adds
 // one segment for each window acknowledged. A loss multiplies by beta, rounded down to whole
-// segments, never below two.
+// segments, never below two. Under DGP the beta is that of a mark, as FreeBSD has it: a paced flow
+// loses less of its own making.
 #pragma once
 
 #include "tcp/congestion/congestion.h"
