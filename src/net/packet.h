@@ -110,9 +110,9 @@ enum class Checksum : uint8_t {
 
 class PacketPool;
 
-class Packet {
+class alignas(64) Packet {
  public:
-  static constexpr uint32_t kHeadCapacity = 384;
+  static constexpr uint32_t kHeadCapacity = 448;
   static constexpr uint32_t kHeadroom = 128;  // Ethernet 18 + IPv6 40 + TCP 60, and 10 spare.
   static constexpr uint32_t kMaxSlices = 2;
 
@@ -124,6 +124,8 @@ class Packet {
   const uint8_t* data() const { return bytes_.data() + head_begin; }
   std::span<uint8_t> head() { return {data(), head_size()}; }
   std::span<const uint8_t> head() const { return {data(), head_size()}; }
+  // Where a packet's headers usually begin: to be fetched ahead of reading them.
+  const uint8_t* headers_at() const { return bytes_.data() + kHeadroom; }
   uint32_t headroom() const { return head_begin; }
   uint32_t tailroom() const { return kHeadCapacity - head_end; }
 
@@ -183,33 +185,37 @@ class Packet {
   void assign(std::span<const uint8_t> bytes);
   void clear();  // As it comes from the pool.
 
-  // --- what its bearers note on it ---
+  // --- what its bearers note on it: one cache line ---
   uint16_t head_begin = kHeadroom;
   uint16_t head_end = kHeadroom;
   uint16_t l2_size = 0;    // Bytes of link header that were pulled off in front of data().
   uint16_t l3_offset = 0;  // From data(): where the IP header begins, set by ethernet-input.
   uint16_t l4_offset = 0;  // From data(): where the transport header begins, set by IP or TCP.
   Checksum checksum = Checksum::Unknown;
-  uint8_t ecn = 0;         // The IP header's two ECN bits, on input.
-  uint16_t gso_size = 0;   // Payload bytes a segment when this is to be cut later; 0 when not.
-  uint16_t interface = 0;  // Index of the interface it came in by, or leaves by.
-  uint16_t reason = 0;     // Why it is being dropped: the graph's number of the reason.
-  uint32_t adjacency = 0;  // Result of the lookup; before an ICMP error, what that shall say.
+  uint8_t ecn = 0;            // The IP header's two ECN bits, on input.
+  uint16_t gso_size = 0;      // Payload bytes a segment when this is to be cut later; 0 when not.
+  uint16_t interface = 0;     // Index of the interface it came in by, or leaves by.
+  uint16_t rx_interface = 0;  // Index of the one it came in by, kept by what answers it; 0: none.
+  uint16_t reason = 0;        // Why it is being dropped: the graph's number of the reason.
+  uint32_t adjacency = 0;     // Result of the lookup; before an ICMP error, what that shall say.
   uint32_t flow_hash = 0;
-  uint32_t trace = 0;      // 0: not traced; else 1 + index into the graph's trace log.
+  uint32_t trace = 0;  // 0: not traced; else 1 + index into the graph's trace log.
+  std::array<Slice, kMaxSlices> slices;
+  // The second cache line: what forwarding does not look at.
   uint32_t flow = 0;       // Lab's mark of the flow it belongs to; 0 when none. Never on the wire.
   Instant arrival{};       // When it came in by its interface.
   Instant enqueued{};      // Scratch of the queue that holds it.
   Instant deliver{};       // Scratch of the delay line that holds it.
   Packet* link = nullptr;  // Scratch of the list that holds it.
-  std::array<Slice, kMaxSlices> slices;
 
  private:
   friend class PacketPool;
   friend struct PacketRelease;
   PacketPool* pool_ = nullptr;
-  std::array<uint8_t, kHeadCapacity> bytes_;
+  alignas(64) std::array<uint8_t, kHeadCapacity> bytes_;
 };
+// An odd number of cache lines, so that the headers of neighbouring packets lie in different sets.
+static_assert(sizeof(Packet) == 9 * 64);
 
 struct PacketRelease {
   void operator()(Packet* packet) const;

@@ -86,10 +86,13 @@ void list_neighbours(const Router& router, std::vector<ConfigurationLine>& lines
 void list_routes(const Router& router, std::vector<ConfigurationLine>& lines) {
   for (const auto& route : router.vnet().static_routes()) {
     const std::string prefix = to_string(route.prefix);
-    const std::string via = route.interface == 0
-                                ? "drop"
-                                : fmt::format("{} {}", to_string(route.next_hop),
-                                              router.vnet().interfaces()[route.interface].name);
+    std::string via = route.next_hops.empty() ? "drop" : "";
+    for (const vnet::NextHop& hop : route.next_hops) {
+      if (!via.empty()) via += " via ";
+      via += to_string(hop.address);
+      if (hop.interface == 0) continue;
+      via += " " + router.vnet().interfaces()[hop.interface].name;
+    }
     lines.push_back({fmt::format("ip route add {} via {}", prefix, via),
                      fmt::format("ip route del {}", prefix)});
   }

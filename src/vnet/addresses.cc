@@ -19,8 +19,12 @@ uint8_t host_length(const IpAddress& a) {
 bool is_link_local(const IpAddress& a) {
   return !a.is_v4() && a.v6().is_link_local();
 }
+// In which VRF an interface's address is owned.
+uint16_t owner_vrf(const InterfaceEntry& entry, const IpAddress& a) {
+  return is_link_local(a) ? uint16_t{0} : entry.vrf;
+}
 
-Result<void> check(const Stack& stack, const Prefix& prefix) {
+Result<void> check(const Stack& stack, const InterfaceEntry& entry, const Prefix& prefix) {
   const IpAddress& a = prefix.address;
   const std::string text = to_string(prefix);
   if (a.is_unspecified() || a.is_multicast() || (a.is_v4() && a.v4().is_broadcast())) {
@@ -33,7 +37,7 @@ Result<void> check(const Stack& stack, const Prefix& prefix) {
       return fail("address {}: that is the network's or its broadcast address", text);
     }
   }
-  if (stack.is_local(a)) {
+  if (stack.is_local(a, entry.vrf)) {
     return tl::unexpected(
         Error{std::errc::address_in_use, fmt::format("address {}: in use", text)});
   }
@@ -56,10 +60,10 @@ bool is_shared(const InterfaceEntry& entry, const Prefix& prefix) {
 }  // namespace
 
 Result<void> add_address(Stack& stack, InterfaceEntry& entry, const Prefix& prefix) {
-  TRY(check(stack, prefix));
+  TRY(check(stack, entry, prefix));
   const IpAddress& a = prefix.address;
-  Fib& fib = stack.fib(a.family);
-  stack.interfaces.set_owner(a, entry.index);
+  Fib& fib = stack.fib(a.family, entry.vrf);
+  stack.interfaces.set_owner(a, owner_vrf(entry, a), entry.index);
   // Link-local addresses mean something only with their interface: ip6-link-local knows them, no
   // FIB does.
   if (!is_link_local(a)) {
@@ -88,19 +92,18 @@ Result<void> remove_address(Stack& stack, InterfaceEntry& entry, const IpAddress
     return fail("interface {} has no address {}", entry.name, to_string(address));
   const Prefix prefix = known->prefix;
   std::erase_if(entry.addresses, [&](const auto& a) { return a.prefix.address == address; });
-  stack.interfaces.clear_owner(address);
+  stack.interfaces.clear_owner(address, owner_vrf(entry, address));
   if (!address.is_v4()) {
     const auto at =
         std::find(entry.groups.begin(), entry.groups.end(), address.v6().solicited_node());
     if (at != entry.groups.end()) entry.groups.erase(at);
   }
   if (is_link_local(address)) return {};
-  Fib& fib = stack.fib(address.family);
+  Fib& fib = stack.fib(address.family, entry.vrf);
   fib.remove({address, host_length(address)}, RouteSource::Interface);
   if (prefix.length < host_length(address) && !is_shared(entry, prefix)) {
-    if (const Fib::Entry* connected = fib.find(prefix)) {
-      const auto source = static_cast<size_t>(RouteSource::Interface);
-      const AdjacencyIndex glean = connected->by_source[source];
+    const AdjacencyIndex glean = fib.find(prefix, RouteSource::Interface);
+    if (glean != kNoRoute) {
       fib.remove(prefix, RouteSource::Interface);
       stack.adjacencies.free(glean);
     }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "net/address.h"
+#include "vnet/features.h"
 
 namespace wh::vnet {
 
@@ -26,6 +27,7 @@ enum class AdjacencyKind : uint8_t {
   Glean,       // On a connected prefix: the destination itself is to be resolved.
   Incomplete,  // A neighbour whose link address is not known yet.
   Rewrite,     // A neighbour with its rewrite.
+  Balance,     // Several ways; a flow's hash picks one, whose adjacency may be a balance again.
 };
 
 struct alignas(64) Adjacency {
@@ -34,14 +36,26 @@ struct alignas(64) Adjacency {
   AdjacencyKind kind = AdjacencyKind::NoRoute;
   uint8_t rewrite_size = 0;
   bool notice_use = false;  // Its neighbour is stale and wants to know when it is used again.
+  uint8_t output = 0;       // How ip4-rewrite and ip6-rewrite go on: by features, if there are any.
   uint16_t interface = 0;
   uint32_t mtu = 0;
+  uint32_t balance = 0;  // Which, for Balance.
   std::array<uint8_t, kRewriteCapacity> rewrite{};
   uint64_t packets = 0, bytes = 0;
 };
 static_assert(sizeof(Adjacency) == 64);
 
 using AdjacencyIndex = uint32_t;
+
+// How flows are spread over several adjacencies.
+struct Balance {
+  static constexpr uint32_t kBuckets = 64;
+  static constexpr uint32_t kMaxDepth = 4;  // A balance within a balance, so often; then a loop.
+  static constexpr uint8_t kNobody = 0xff;
+  std::array<AdjacencyIndex, kBuckets> buckets{};
+  std::array<uint8_t, kBuckets> members{};  // Which of the next hops has the bucket.
+};
+
 constexpr AdjacencyIndex kNoRoute = 0;
 constexpr AdjacencyIndex kLocal = 1;
 constexpr AdjacencyIndex kLocalMulticast = 2;  // Local too: broadcast and multicast.
@@ -69,9 +83,42 @@ class AdjacencyTable {
     }
     const AdjacencyIndex index = free_.back();
     free_.pop_back();
-    hot_[index] = {.kind = kind, .interface = interface, .mtu = mtu};
+    hot_[index] = {.kind = kind,
+                   .output = output(interface, next_hop.family),
+                   .interface = interface,
+                   .mtu = mtu};
     next_hops_[index] = next_hop;
     return index;
+  }
+  // A new one of kind Balance, every bucket empty.
+  AdjacencyIndex make_balance(const net::IpAddress& next_hop) {
+    const AdjacencyIndex index = make(AdjacencyKind::Balance, 0, 0, next_hop);
+    if (free_balances_.empty()) {
+      free_balances_.push_back(static_cast<uint32_t>(balances_.size()));
+      balances_.emplace_back();
+    }
+    hot_[index].balance = free_balances_.back();
+    free_balances_.pop_back();
+    balances_[hot_[index].balance].buckets.fill(0);
+    balances_[hot_[index].balance].members.fill(Balance::kNobody);
+    return index;
+  }
+  void free_balance(AdjacencyIndex index) {
+    free_balances_.push_back(hot_[index].balance);
+    free(index);
+  }
+  // REQUIRES: of kind Balance.
+  Balance& balance(AdjacencyIndex index) { return balances_[hot_[index].balance]; }
+  const Balance& balance(AdjacencyIndex index) const { return balances_[hot_[index].balance]; }
+  // The adjacency a flow takes: one that is no balance. kNoRoute when none of its ways counts, or
+  // when they lead in a circle.
+  AdjacencyIndex pick(AdjacencyIndex index, uint32_t flow_hash) const {
+    for (uint32_t depth = 0; depth < Balance::kMaxDepth; ++depth) {
+      if (hot_[index].kind != AdjacencyKind::Balance) return index;
+      index = balance(index).buckets[flow_hash % Balance::kBuckets];
+      flow_hash = flow_hash >> 6 | flow_hash << 26;  // Other bits for the next choice.
+    }
+    return hot_[index].kind == AdjacencyKind::Balance ? 0 : index;
   }
   // The number may be used again; until then packets that still bear it find NoRoute.
   void free(AdjacencyIndex index) {
@@ -86,9 +133,23 @@ class AdjacencyTable {
     a.rewrite_size = static_cast<uint8_t>(rewrite.size());
     std::memcpy(a.rewrite.data(), rewrite.data(), rewrite.size());
   }
+  // How the rewrite nodes of a family go on from packets that leave by an interface.
+  void set_output(uint16_t interface, net::Family family, uint8_t output) {
+    while (outputs_.size() <= interface) outputs_.push_back(kNoFeatures);
+    outputs_[interface][static_cast<size_t>(family)] = output;
+    for (AdjacencyIndex i = 0; i < hot_.size(); ++i) {
+      if (hot_[i].interface == interface && next_hops_[i].family == family) {
+        hot_[i].output = output;
+      }
+    }
+  }
+  static bool has_interface(AdjacencyKind kind) {
+    return kind == AdjacencyKind::Glean || kind == AdjacencyKind::Incomplete ||
+           kind == AdjacencyKind::Rewrite;
+  }
   void set_mtu(uint16_t interface, uint32_t mtu) {
     for (Adjacency& a : hot_) {
-      if (a.interface == interface && a.kind >= AdjacencyKind::Glean) a.mtu = mtu;
+      if (a.interface == interface && has_interface(a.kind)) a.mtu = mtu;
     }
   }
   void unresolve(AdjacencyIndex index) {
@@ -102,9 +163,21 @@ class AdjacencyTable {
   size_t size() const { return hot_.size(); }
 
  private:
+  using Outputs = std::array<uint8_t, 2>;  // By family.
+  static inline const Outputs kNoFeatures = {
+      static_cast<uint8_t>(feature_after(FeatureArc::Ip4Output, -1, 0)),
+      static_cast<uint8_t>(feature_after(FeatureArc::Ip6Output, -1, 0))};
+  uint8_t output(uint16_t interface, net::Family family) const {
+    const Outputs& o = interface < outputs_.size() ? outputs_[interface] : kNoFeatures;
+    return o[static_cast<size_t>(family)];
+  }
+
   std::vector<Adjacency> hot_;
+  std::vector<Outputs> outputs_;  // By interface.
   std::vector<net::IpAddress> next_hops_;
   std::vector<AdjacencyIndex> free_;
+  std::vector<Balance> balances_;
+  std::vector<uint32_t> free_balances_;
 };
 
 }  // namespace wh::vnet

@@ -109,7 +109,7 @@ class ArpInput final : public Node {
     }
     if (ip.value == 0) return kSound;  // A probe (RFC 5227): answered, not learnt.
     if (ip.is_multicast() || ip.is_broadcast() || ip.is_loopback()) return kBadSender;
-    if (stack_.is_local(ip)) return kConflict;
+    if (stack_.is_local(ip, entry.vrf)) return kConflict;
     for (const InterfaceAddress& own : entry.addresses) {
       if (own.prefix.contains(ip)) return kSound;
     }
@@ -196,7 +196,7 @@ void add_arp_nodes(Stack& stack) {
   actions.rules = [&stack] { return arp_rules(stack.settings); };
   actions.ask = [&stack](const Neighbour& n, bool unicast) { send_request(stack, n, unicast); };
   stack.arp = std::make_unique<NeighbourTable>(stack.loop, stack.random.fork("arp"),
-                                               stack.adjacencies, stack.fib4, std::move(actions));
+                                               stack.adjacencies, std::move(actions));
 }
 
 }  // namespace wh::vnet

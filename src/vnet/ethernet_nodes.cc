@@ -2,6 +2,7 @@
 #include "net/wire/describe.h"
 #include "net/wire/ethernet.h"
 #include "vnet/nodes.h"
+#include "vnet/virtual_interfaces.h"
 
 namespace wh::vnet {
 namespace {
@@ -20,7 +21,7 @@ class EthernetInput final : public Node {
  public:
   explicit EthernetInput(Stack& stack)
       : Node({.name = "ethernet-input",
-              .next = {"ip4-input", "ip6-input", "arp-input"},
+              .next = {"ip4-input", "ip6-input", "arp-input", "l2-input"},
               .errors = {{"truncated", Severity::Error, "ethernet truncated"},
                          {"unknown_type", Severity::Error, "unknown ethernet type"},
                          {"unknown_vlan", Severity::Error, "unknown vlan"},
@@ -31,6 +32,8 @@ class EthernetInput final : public Node {
   void process(Batch& batch) override {
     uint16_t interface = 0;
     const uint8_t* own = nullptr;
+    bool is_bridged = false;
+    Tagged tagged;
     for (uint32_t i = 0; i < batch.size(); ++i) {
       Packet& p = batch[i];
       pullup_most(p, EthernetHeader::kMinSize);
@@ -40,15 +43,23 @@ class EthernetInput final : public Node {
       }
       if (own == nullptr || p.interface != interface) {
         interface = p.interface;
-        const net::Interface* device = stack_.interfaces[interface].device;
-        own = device != nullptr ? device->mac().bytes.data() : kNobody.data();
+        const InterfaceEntry& entry = stack_.interfaces[interface];
+        own = entry.device != nullptr ? entry.device->mac().bytes.data() : kNobody.data();
+        is_bridged = entry.is_bridged;
       }
-      const uint8_t* header = p.data();
-      if ((header[0] & 1) == 0 && std::memcmp(header, own, 6) != 0) {
+      auto type = static_cast<EtherType>(net::load16(p.data() + 12));
+      if (type == EtherType::Vlan || type == EtherType::ServiceVlan) {
+        if (take_tagged(batch, i, tagged)) continue;
+        type = static_cast<EtherType>(net::load16(p.data() + 12));
+      }
+      if (is_bridged) {
+        batch.send(i, kBridge);
+        continue;
+      }
+      if ((*p.data() & 1) == 0 && std::memcmp(p.data(), own, 6) != 0) {
         batch.drop(i, kOtherMac);
         continue;
       }
-      const auto type = static_cast<EtherType>(net::load16(header + 12));
       p.pull(EthernetHeader::kMinSize);
       p.l2_size = EthernetHeader::kMinSize;
       p.l3_offset = 0;
@@ -61,6 +72,7 @@ class EthernetInput final : public Node {
         default: batch.drop(i, kUnknownType);
       }
     }
+    tagged.deliver();
   }
   std::string account(const Packet& p) const override {
     const std::span<const uint8_t> frame{p.data() - p.l2_size, p.head_size() + p.l2_size};
@@ -68,7 +80,40 @@ class EthernetInput final : public Node {
   }
 
  private:
-  enum : Arc { kIp4 = 1, kIp6, kArp };
+  enum : Arc { kIp4 = 1, kIp6, kArp, kBridge };
+
+  // Frames for one sub-interface after another.
+  struct Tagged {
+    SubInterface* to = nullptr;
+    net::Frame frame;
+    void deliver() {
+      if (!frame.empty()) to->receive(std::move(frame));
+    }
+  };
+  // Gives a tagged frame, its tags taken off, to the sub-interface they name; a priority tag
+  // (VLAN 0) is only taken off. False when the frame stays.
+  bool take_tagged(Batch& batch, uint32_t i, Tagged& tagged) {
+    Packet& p = batch[i];
+    pullup_most(p, EthernetHeader::kMaxSize);
+    const auto ethernet = net::EthernetView::parse(p.head());
+    if (!ethernet) {
+      batch.drop(i, kTruncated);
+      return true;
+    }
+    const uint32_t count = ethernet->tag_count();
+    const uint16_t outer = ethernet->tag(0).vlan();
+    const uint16_t inner = count > 1 ? ethernet->tag(1).vlan() : uint16_t{0};
+    SubInterface* to = stack_.virtuals->find(p.interface, outer, inner);
+    if (to == nullptr && (outer != 0 || count > 1)) return false;
+    std::memmove(p.data() + 4 * count, p.data(), 12);
+    p.pull(4 * count);
+    if (to == nullptr) return false;
+    if (tagged.to != to) tagged.deliver();
+    tagged.to = to;
+    tagged.frame.push(batch.take(i));
+    return true;
+  }
+
   enum : uint16_t { kTruncated, kUnknownType, kUnknownVlan, kOtherMac };
   static constexpr std::array<uint8_t, 6> kNobody{};
   Stack& stack_;

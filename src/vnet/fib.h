@@ -1,13 +1,16 @@
-// The forwarding information base of one address family: which adjacency a destination leads to.
+// The forwarding information base of one address family and VRF: which adjacency a destination
+// leads to.
 //
 // Several sources may know the same prefix; the first of them in the order of RouteSource wins and
-// is what packets see. The table of prefixes is the truth; the trie is made from it and answers
-// lookups.
+// is what packets see. The trie is the table: a value in it is the winning source and its
+// adjacency, in four bytes, so that a full table is a few MiB. What lost to another source (a
+// neighbour's host route under an address of ours, say) is rare and lies in a map beside it.
 #pragma once
 
 #include <array>
-#include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 
 #include "net/address.h"
 #include "vnet/adjacency.h"
@@ -19,44 +22,98 @@ enum class RouteSource : uint8_t {
   Special,    // Ranges that every host treats in one way: multicast, loopback, reserved.
   Interface,  // An interface's own address, its connected prefix, its broadcast address.
   Static,     // Given by a person.
+  Dhcp,       // Given by a DHCP server: the default route of a client.
   Neighbour,  // The host route of a neighbour on a connected prefix.
 };
-constexpr size_t kRouteSources = 4;
+constexpr size_t kRouteSources = 5;
 const char* to_string(RouteSource source);
 
 class Fib {
  public:
   struct Entry {
-    std::array<AdjacencyIndex, kRouteSources>
-        by_source{};  // kNoRoute where the source knows nothing.
-    RouteSource best() const;
-    AdjacencyIndex adjacency() const { return by_source[static_cast<size_t>(best())]; }
-    bool is_empty() const { return by_source == decltype(by_source){}; }
+    net::Prefix prefix;
+    RouteSource source;  // The best that knows it.
+    AdjacencyIndex adjacency;
   };
 
-  explicit Fib(net::Family family) : trie_(family == net::Family::V4 ? 4 : 16) {}
+  explicit Fib(net::Family family) : family_(family) {}
 
   // Sets or replaces what one source says of a prefix; host bits are ignored. REQUIRES: not
-  // kNoRoute.
+  // kNoRoute, of this family.
   void set(const net::Prefix& prefix, RouteSource source, AdjacencyIndex adjacency);
   // False when that source did not know the prefix.
   bool remove(const net::Prefix& prefix, RouteSource source);
+  // Called after what packets see for a prefix has changed.
+  void on_change(std::function<void(const net::Prefix&)> changed) { changed_ = std::move(changed); }
 
   // The adjacency for a destination given as its bytes in network order; kNoRoute when there is
   // none.
-  AdjacencyIndex lookup(const uint8_t* destination) const { return trie_.lookup(destination); }
+  AdjacencyIndex lookup(const uint8_t* destination) const {
+    return adjacency_in(family_ == net::Family::V4 ? four_.lookup(Key4::load(destination))
+                                                   : six_.lookup(Key6::load(destination)));
+  }
   AdjacencyIndex lookup(const net::IpAddress& a) const { return lookup(a.bits.bytes.data()); }
+  // For many at once. REQUIRES: the keys are of this family, as many adjacencies as keys.
+  void lookup(std::span<const Key4> keys, AdjacencyIndex* adjacencies) const {
+    four_.lookup(keys, adjacencies);
+    for (size_t i = 0; i < keys.size(); ++i) adjacencies[i] = adjacency_in(adjacencies[i]);
+  }
+  void lookup(std::span<const Key6> keys, AdjacencyIndex* adjacencies) const {
+    six_.lookup(keys, adjacencies);
+    for (size_t i = 0; i < keys.size(); ++i) adjacencies[i] = adjacency_in(adjacencies[i]);
+  }
 
-  // What is known of exactly this prefix; nullptr when nothing is.
-  const Entry* find(const net::Prefix& prefix) const;
-  // The longest prefix that covers the address, for `show`; nullptr when none does.
-  const std::pair<const net::Prefix, Entry>* covering(const net::IpAddress& address) const;
-  const std::map<net::Prefix, Entry>& entries() const { return entries_; }
-  size_t memory() const { return trie_.memory(); }
+  // What is known of exactly this prefix, by its best source or by a given one; nothing, or
+  // kNoRoute, when it is not known.
+  std::optional<Entry> find(const net::Prefix& prefix) const;
+  AdjacencyIndex find(const net::Prefix& prefix, RouteSource source) const;
+  // The longest prefix that covers the address; nothing when none does.
+  std::optional<Entry> covering(const net::IpAddress& address) const;
+  // By address, shorter prefixes first. `fn` must not change the table.
+  template <class Fn>
+  void for_each(Fn fn) const {
+    if (family_ == net::Family::V4) {
+      four_.for_each([&](const Key4& key, uint32_t length, uint32_t value) {
+        fn(entry_of({net::Ip4{key.bits}, static_cast<uint8_t>(length)}, value));
+      });
+    } else {
+      six_.for_each([&](const Key6& key, uint32_t length, uint32_t value) {
+        fn(entry_of({address_of(key), static_cast<uint8_t>(length)}, value));
+      });
+    }
+  }
+  size_t size() const { return four_.size() + six_.size(); }
+  size_t memory() const { return four_.memory() + six_.memory(); }  // Bytes.
 
  private:
-  std::map<net::Prefix, Entry> entries_;
-  PrefixTrie trie_;
+  using Sources = std::array<AdjacencyIndex, kRouteSources>;  // kNoRoute where one knows nothing.
+
+  // A value of the trie: three bits of source, the rest adjacency.
+  static constexpr uint32_t kAdjacencyBits = 29;
+  static AdjacencyIndex adjacency_in(uint32_t value) {
+    return value & ((1u << kAdjacencyBits) - 1);
+  }
+  static RouteSource source_in(uint32_t value) {
+    return static_cast<RouteSource>(value >> kAdjacencyBits);
+  }
+  static uint32_t value_of(RouteSource source, AdjacencyIndex adjacency) {
+    CHECK(adjacency >> kAdjacencyBits == 0);
+    return uint32_t{static_cast<uint8_t>(source)} << kAdjacencyBits | adjacency;
+  }
+  static Entry entry_of(const net::Prefix& prefix, uint32_t value) {
+    return {prefix, source_in(value), adjacency_in(value)};
+  }
+  static net::Ip6 address_of(const Key6& key);
+
+  uint32_t value_at(const net::Prefix& network) const;
+  void write(const net::Prefix& network, uint32_t value);
+  void show_best(const net::Prefix& network, const Sources& sources);
+
+  net::Family family_;
+  PrefixTrie4 four_;  // One of them stays empty.
+  PrefixTrie6 six_;
+  std::map<net::Prefix, Sources> contested_;  // Prefixes that several sources know.
+  std::function<void(const net::Prefix&)> changed_;
 };
 
 }  // namespace wh::vnet

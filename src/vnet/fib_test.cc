@@ -34,7 +34,7 @@ TEST(Fib, finds_the_longest_prefix) {
   EXPECT_EQ(fib.lookup(ip("10.1.3.255")), 13u);
   EXPECT_EQ(fib.lookup(ip("10.1.4.0")), 12u);
   EXPECT_EQ(fib.lookup(ip("10.1.2.3")), 14u);
-  EXPECT_EQ(fib.covering(ip("10.1.3.9"))->first, prefix("10.1.2.0/23"));
+  EXPECT_EQ(fib.covering(ip("10.1.3.9"))->prefix, prefix("10.1.2.0/23"));
 }
 
 TEST(Fib, uncovers_the_shorter_prefix_when_one_goes) {

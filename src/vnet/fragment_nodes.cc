@@ -41,6 +41,7 @@ void inherit(Packet& piece, const Packet& whole, uint16_t l4_offset) {
   piece.adjacency = whole.adjacency;
   piece.checksum = net::Checksum::Verified;
   piece.interface = kLocalInterface;
+  piece.rx_interface = whole.rx_interface;
   piece.l4_offset = l4_offset;
 }
 

@@ -44,7 +44,7 @@ class Icmp6Input final : public Node {
   explicit Icmp6Input(Stack& stack)
       : Node({.name = "ip6-icmp-input",
               .next = {"ip6-icmp-echo-request", "icmp6-neighbor-solicitation",
-                       "icmp6-neighbor-advertisement"},
+                       "icmp6-neighbor-advertisement", "icmp6-router-solicitation"},
               .errors =
                   errors_of(net::kIcmp6FaultNames) +
                   std::vector<ErrorSpec>{
@@ -55,7 +55,8 @@ class Icmp6Input final : public Node {
                       {"no_listener", Severity::Error, "error for a protocol without listener"},
                       {"replies", Severity::Info, "echo replies received"},
                       {"errors", Severity::Info, "errors received"},
-                      {"router_messages", Severity::Info, "router messages not for a host"}}}),
+                      {"router_messages", Severity::Info,
+                       "router advertisements not for a router"}}}),
         stack_(stack) {}
 
   void process(Batch& batch) override {
@@ -84,6 +85,8 @@ class Icmp6Input final : public Node {
                                          : batch.drop(i, kUnknownType);
           break;
         case Icmp6Type::RouterSolicitation:
+          p.interface != kLocalInterface ? batch.send(i, kRouter) : batch.drop(i, kUnknownType);
+          break;
         case Icmp6Type::RouterAdvertisement: batch.drop(i, kRouterMessages); break;
         case Icmp6Type::Unreachable:
         case Icmp6Type::PacketTooBig:
@@ -96,7 +99,7 @@ class Icmp6Input final : public Node {
   std::string account(const Packet& p) const override { return net::describe_ip(p); }
 
  private:
-  enum : Arc { kEcho = 1, kSolicitation, kAdvertisement };
+  enum : Arc { kEcho = 1, kSolicitation, kAdvertisement, kRouter };
   enum : uint16_t {
     kBadChecksum = net::kIcmp6FaultNames.size(),
     kUnknownType,

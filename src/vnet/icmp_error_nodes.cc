@@ -48,8 +48,9 @@ std::vector<graph::ErrorSpec> error_specs() {
 // an address of the interface it came by.
 const IpAddress* source_of(const Stack& stack, const Packet& p, const IpAddress& destination,
                            const IpAddress& offender, IpAddress& storage) {
-  if (stack.is_local(destination) || p.interface == kLocalInterface) {
-    storage = stack.is_local(destination) ? destination : offender;
+  const bool is_ours = stack.is_local(destination, stack.vrf_of(p));
+  if (is_ours || p.interface == kLocalInterface) {
+    storage = is_ours ? destination : offender;
     return &storage;
   }
   return stack.interfaces[p.interface].source_for(offender);
@@ -81,7 +82,7 @@ class Icmp4Error final : public Node {
   bool allows_error(const Packet& p, const Ip4View& ip) const {
     // The FIB knows the broadcast addresses of our links.
     if (is_link_multicast(p) || ip.destination().is_multicast() || ip.fragment_offset() != 0 ||
-        stack_.fib4.lookup(ip.destination()) == kLocalMulticast) {
+        stack_.fib(net::Family::V4, stack_.vrf_of(p)).lookup(ip.destination()) == kLocalMulticast) {
       return false;
     }
     const Ip4 from = ip.source();
@@ -129,6 +130,7 @@ class Icmp4Error final : public Node {
     error->l4_offset = Ip4Header::kMinSize;
     error->checksum = net::Checksum::Verified;
     error->trace = p.trace;
+    error->rx_interface = p.rx_interface;
     batch.emit(std::move(error), kLookup);
     return kSent;
   }
@@ -204,6 +206,7 @@ class Icmp6Error final : public Node {
     error->l4_offset = Ip6Header::kSize;
     error->checksum = net::Checksum::Verified;
     error->trace = p.trace;
+    error->rx_interface = p.rx_interface;
     batch.emit(std::move(error), kLookup);
     return kSent;
   }

@@ -12,6 +12,7 @@
 
 #include "graph/node.h"
 #include "net/interface.h"
+#include "vnet/features.h"
 
 namespace wh::vnet {
 
@@ -28,6 +29,10 @@ struct InterfaceEntry {
   std::string name;
   net::Interface* device = nullptr;  // nullptr: local0, or detached.
   graph::Arc tx_arc = 0;             // From interface-output to NAME-tx.
+  FeatureMasks features{};
+  std::array<uint8_t, 2> shallow_users{};  // Who wants shallow reassembly, in and out.
+  bool is_bridged = false;                 // What comes in goes to its bridge domain.
+  uint16_t vrf = 0;                        // Whose routes packets from here follow.
   std::vector<InterfaceAddress> addresses;
   std::vector<net::Ip6> groups;  // IPv6 multicast groups joined, with repetitions.
   uint64_t drops = 0, ip4 = 0, ip6 = 0;
@@ -61,16 +66,29 @@ class InterfaceTable {
   size_t size() const { return entries_.size(); }
 
   // Who has this address; nullptr when no interface of this host has.
-  const uint16_t* owner(const net::IpAddress& address) const {
-    const auto it = owners_.find(address);
+  // Link-local addresses are all in VRF 0: they mean something only with their interface.
+  const uint16_t* owner(const net::IpAddress& address, uint16_t vrf = 0) const {
+    const auto it = owners_.find({address, vrf});
     return it == owners_.end() ? nullptr : &it->second;
   }
-  void set_owner(const net::IpAddress& address, uint16_t index) { owners_[address] = index; }
-  void clear_owner(const net::IpAddress& address) { owners_.erase(address); }
+  void set_owner(const net::IpAddress& address, uint16_t vrf, uint16_t index) {
+    owners_[{address, vrf}] = index;
+  }
+  void clear_owner(const net::IpAddress& address, uint16_t vrf) { owners_.erase({address, vrf}); }
 
  private:
+  struct Place {
+    net::IpAddress address;
+    uint16_t vrf;
+    bool operator==(const Place&) const = default;
+  };
+  struct PlaceHash {
+    size_t operator()(const Place& p) const {
+      return std::hash<net::IpAddress>{}(p.address) + p.vrf * size_t{0x9e3779b97f4a7c15u};
+    }
+  };
   std::vector<std::unique_ptr<InterfaceEntry>> entries_;
-  std::unordered_map<net::IpAddress, uint16_t> owners_;
+  std::unordered_map<Place, uint16_t, PlaceHash> owners_;
 };
 
 }  // namespace wh::vnet

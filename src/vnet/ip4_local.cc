@@ -36,7 +36,7 @@ class Ip4Local final : public Node {
       const uint8_t* ip = p.data();
       if (p.interface != kLocalInterface) {
         const uint32_t source = net::load32(ip + 12);
-        if (source != good_source && stack_.is_local(net::Ip4{source})) {
+        if (source != good_source && stack_.is_local(net::Ip4{source}, stack_.vrf_of(p))) {
           batch.drop(i, kSpoofed);
           continue;
         }

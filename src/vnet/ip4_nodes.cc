@@ -4,6 +4,8 @@
 // interface local0 and enters at ip4-lookup: its TTL is not lowered, and forwarding need not be on
 // for it.
 #include "net/wire/describe.h"
+#include "vnet/flow_hash.h"
+#include "vnet/lookup.h"
 #include "vnet/nodes.h"
 
 namespace wh::vnet {
@@ -26,7 +28,7 @@ class Ip4Input final : public Node {
  public:
   explicit Ip4Input(Stack& stack)
       : Node({.name = "ip4-input",
-              .next = {"ip4-lookup"},
+              .next = features_after(FeatureArc::Ip4Input, -1),
               .errors = errors_of(net::kIp4FaultNames) +
                         std::vector<ErrorSpec>{
                             {"bad_source", Severity::Error, "ip4 source is no host"},
@@ -35,31 +37,32 @@ class Ip4Input final : public Node {
         stack_(stack) {}
 
   void process(Batch& batch) override {
-    batch.send_all(kLookup);
-    for (uint32_t i = 0; i < batch.size(); ++i) {
-      Packet& p = batch[i];
-      ++stack_.interfaces[p.interface].ip4;
-      if (p.head_size() < Ip4Header::kMinSize || p.head_size() < (p.data()[0] & 15u) * 4) {
-        pullup_most(p, Ip4Header::kMaxSize);
+    const uint32_t size = batch.size();
+    for (uint32_t i = 0; i < std::min(size, kAhead); ++i) fetch(batch[i]);
+    uint32_t begin = 0;  // Of a run of packets that came by one interface.
+    while (begin < size) {
+      const uint16_t interface = batch[begin].interface;
+      InterfaceEntry& entry = stack_.interfaces[interface];
+      const auto next =
+          static_cast<Arc>(1 + feature_after(FeatureArc::Ip4Input, -1, entry.features[kArc]));
+      uint32_t i = begin;
+      for (; i < size && batch[i].interface == interface; ++i) {
+        if (i + kAhead < size) fetch(batch[i + kAhead]);
+        Packet& p = batch[i];
+        if (!is_plain(p) && !look_closely(batch, i)) continue;
+        p.l4_offset = static_cast<uint16_t>((p.data()[0] & 15u) * 4);
+        p.ecn = p.data()[1] & 3;
+        batch.send(i, next);
       }
-      const auto ip = Ip4View::parse(p.head(), p.size());
-      if (!ip) {
-        batch.drop(i, static_cast<uint16_t>(ip.fault()));
-        continue;
-      }
-      if (const uint16_t fault = judge(*ip); fault != kSound) {
-        batch.drop(i, fault);
-        continue;
-      }
-      if (ip->total_length() < p.size()) p.truncate(ip->total_length());
-      p.l4_offset = static_cast<uint16_t>(ip->header_size());
-      p.ecn = ip->ecn();
+      entry.ip4 += i - begin;
+      begin = i;
     }
   }
   std::string account(const Packet& p) const override { return net::describe_ip(p); }
 
  private:
-  enum : Arc { kLookup = 1 };
+  static constexpr size_t kArc = static_cast<size_t>(FeatureArc::Ip4Input);
+  static constexpr uint32_t kAhead = 8;  // Packets between asking for a header and reading it.
   enum : uint16_t {
     kBadSource = net::kIp4FaultNames.size(),
     kBadDestination,
@@ -67,6 +70,48 @@ class Ip4Input final : public Node {
     kSound,
   };
 
+  static void fetch(const Packet& p) {
+    __builtin_prefetch(&p);
+    __builtin_prefetch(p.headers_at());
+  }
+
+  // Whether a packet passes at a glance: no options, no padding, a right checksum, addresses that
+  // hosts have. Nearly all do; the rest is looked at closely.
+  static bool is_plain(const Packet& p) {
+    if (p.head_size() < Ip4Header::kMinSize) return false;
+    const uint8_t* ip = p.data();
+    uint64_t a, b;
+    uint32_t c;
+    std::memcpy(&a, ip, 8);
+    std::memcpy(&b, ip + 8, 8);
+    std::memcpy(&c, ip + 16, 4);
+    uint64_t sum = (a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32) + c;
+    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    const uint32_t source = net::load32(ip + 12), destination = net::load32(ip + 16);
+    return (ip[0] == 0x45) & (net::load16(ip + 2) == p.size()) & ((sum + 1) >> 16 == 1) &
+           (source < 0xe0000000) & (source >> 24 != 127) & (destination >> 24 != 127) &
+           (destination != 0);
+  }
+
+  // False when the packet was dropped.
+  static bool look_closely(Batch& batch, uint32_t i) {
+    Packet& p = batch[i];
+    if (p.head_size() < Ip4Header::kMinSize || p.head_size() < (p.data()[0] & 15u) * 4) {
+      pullup_most(p, Ip4Header::kMaxSize);
+    }
+    const auto ip = Ip4View::parse(p.head(), p.size());
+    if (!ip) {
+      batch.drop(i, static_cast<uint16_t>(ip.fault()));
+      return false;
+    }
+    if (const uint16_t fault = judge(*ip); fault != kSound) {
+      batch.drop(i, fault);
+      return false;
+    }
+    if (ip->total_length() < p.size()) p.truncate(ip->total_length());
+    return true;
+  }
   static uint16_t judge(const Ip4View& ip) {
     const Ip4 source = ip.source(), destination = ip.destination();
     if (source.is_multicast() || source.is_broadcast() || source.is_loopback()) return kBadSource;
@@ -101,39 +146,55 @@ class Ip4Lookup final : public Node {
         stack_(stack) {}
 
   void process(Batch& batch) override {
+    AdjacencyIndex found[net::Frame::kCapacity];
+    look_up<Key4>(stack_, batch, 16, found);
     const bool forwarding = stack_.settings.ip_forwarding != 0;
     for (uint32_t i = 0; i < batch.size(); ++i) {
       Packet& p = batch[i];
-      p.adjacency = stack_.fib4.lookup(p.data() + 16);
-      const AdjacencyKind kind = stack_.adjacencies[p.adjacency].kind;
-      if (kind != AdjacencyKind::Local && p.interface != kLocalInterface &&
-          (!forwarding || is_link_multicast(p))) {
-        batch.drop(i, forwarding ? kLinkBroadcast : kNotForwarding);
-        continue;
-      }
-      switch (kind) {
-        case AdjacencyKind::Rewrite: batch.send(i, kRewrite); break;
-        case AdjacencyKind::Local: batch.send(i, kLocalArc); break;
-        case AdjacencyKind::Glean:
-        case AdjacencyKind::Incomplete: batch.send(i, kArp); break;
-        case AdjacencyKind::LinkScope:
-        case AdjacencyKind::Drop: batch.drop(i, kNeverForwarded); break;
-        case AdjacencyKind::NoRoute:
-          batch.blame(i, kNoRouteError);
-          note_icmp(p, {3, 0, 0});  // Network unreachable.
-          batch.send(i, kIcmpError);
-          break;
+      p.adjacency = found[i];
+      const AdjacencyKind kind = stack_.adjacencies[found[i]].kind;
+      if (kind == AdjacencyKind::Rewrite && forwarding && !is_link_multicast(p)) {
+        batch.send(i, kRewrite);
+      } else {
+        decide(batch, i, kind, forwarding);
       }
     }
   }
   std::string account(const Packet& p) const override {
-    return fmt::format("fib 0 dpo-idx {} flow hash: 0x{:08x}\n{}", p.adjacency, p.flow_hash,
-                       net::describe_ip(p));
+    return fmt::format("fib {} dpo-idx {} flow hash: 0x{:08x}\n{}", stack_.vrf_of(p), p.adjacency,
+                       p.flow_hash, net::describe_ip(p));
   }
 
  private:
   enum : Arc { kLocalArc = 1, kRewrite, kArp, kIcmpError };
   enum : uint16_t { kNoRouteError, kNotForwarding, kLinkBroadcast, kNeverForwarded };
+
+  void decide(Batch& batch, uint32_t i, AdjacencyKind kind, bool forwarding) {
+    Packet& p = batch[i];
+    if (kind != AdjacencyKind::Local && p.interface != kLocalInterface &&
+        (!forwarding || is_link_multicast(p))) {
+      batch.drop(i, forwarding ? kLinkBroadcast : kNotForwarding);
+      return;
+    }
+    switch (kind) {
+      case AdjacencyKind::Rewrite: batch.send(i, kRewrite); break;
+      case AdjacencyKind::Local: batch.send(i, kLocalArc); break;
+      case AdjacencyKind::Glean:
+      case AdjacencyKind::Incomplete: batch.send(i, kArp); break;
+      case AdjacencyKind::LinkScope:
+      case AdjacencyKind::Drop: batch.drop(i, kNeverForwarded); break;
+      case AdjacencyKind::Balance:
+        p.flow_hash = flow_hash4(p);
+        p.adjacency = pick_way(stack_.adjacencies, p);
+        decide(batch, i, stack_.adjacencies[p.adjacency].kind, forwarding);
+        break;
+      case AdjacencyKind::NoRoute:
+        batch.blame(i, kNoRouteError);
+        note_icmp(p, {3, 0, 0});  // Network unreachable.
+        batch.send(i, kIcmpError);
+        break;
+    }
+  }
   Stack& stack_;
 };
 
@@ -142,7 +203,8 @@ class Ip4Rewrite final : public Node {
  public:
   explicit Ip4Rewrite(Stack& stack)
       : Node({.name = "ip4-rewrite",
-              .next = {"interface-output", "ip4-icmp-error", "ip4-frag"},
+              .next = std::vector<std::string>{"ip4-icmp-error", "ip4-frag"} +
+                      features_after(FeatureArc::Ip4Output, -1),
               .errors = {{"ttl_expired", Severity::Error, "ip4 ttl <= 1"},
                          {"mtu_exceeded", Severity::Error, "ip4 MTU exceeded and DF set"},
                          {"gone", Severity::Error, "adjacency gone"}}}),
@@ -152,15 +214,16 @@ class Ip4Rewrite final : public Node {
     for (uint32_t i = 0; i < batch.size(); ++i) {
       Packet& p = batch[i];
       Adjacency& a = stack_.adjacencies[p.adjacency];
-      if (a.kind != AdjacencyKind::Rewrite) {
-        batch.drop(i, kGone);
+      const uint32_t size = p.size();
+      const bool is_usual = (a.kind == AdjacencyKind::Rewrite) & (p.data()[8] > 1) &
+                            (p.interface != kLocalInterface) & (size <= a.mtu) & !a.notice_use;
+      if (is_usual) {
+        lower_ttl(p.data());
+      } else if (!look_closely(batch, i, a)) {
         continue;
       }
-      if (p.interface != kLocalInterface && !lower_ttl(batch, i)) continue;
-      if (wire_size(p) > a.mtu && !fit(batch, i, a)) continue;
-      if (a.notice_use) stack_.arp->notice_use(p.adjacency);
-      put_rewrite(p, a);
-      batch.send(i, kOutput);
+      put_rewrite(p, a, size);
+      batch.send(i, static_cast<Arc>(kFeatures + a.output));
     }
   }
   std::string account(const Packet& p) const override {
@@ -170,18 +233,40 @@ class Ip4Rewrite final : public Node {
   }
 
  private:
-  enum : Arc { kOutput = 1, kIcmpError, kFrag };
+  // Behind the first two the arc of output features, at its end interface-output.
+  enum : Arc { kIcmpError = 1, kFrag, kFeatures };
   enum : uint16_t { kTtlExpired, kMtuExceeded, kGone };
 
-  bool lower_ttl(Batch& batch, uint32_t i) {
+  // What decrement_ttl() does, for a header that was checked.
+  static void lower_ttl(uint8_t* ip) {
+    uint16_t word;
+    std::memcpy(&word, ip + 10, 2);
+    // The TTL is the high byte of its word; the checksum of a sound header is never 0xffff.
+    uint32_t sum = uint32_t{word} + net::swap16(0x0100);
+    sum += sum >= 0xffff;
+    word = static_cast<uint16_t>(sum);
+    std::memcpy(ip + 10, &word, 2);
+    --ip[8];
+  }
+
+  // False when the packet goes another way.
+  bool look_closely(Batch& batch, uint32_t i, Adjacency& a) {
     Packet& p = batch[i];
-    if (p.data()[8] <= 1) {
-      batch.blame(i, kTtlExpired);
-      note_icmp(p, {11, 0, 0});
-      batch.send(i, kIcmpError);
+    if (a.kind != AdjacencyKind::Rewrite) {
+      batch.drop(i, kGone);
       return false;
     }
-    net::decrement_ttl(p.head());
+    if (p.interface != kLocalInterface) {
+      if (p.data()[8] <= 1) {
+        batch.blame(i, kTtlExpired);
+        note_icmp(p, {11, 0, 0});
+        batch.send(i, kIcmpError);
+        return false;
+      }
+      lower_ttl(p.data());
+    }
+    if (wire_size(p) > a.mtu && !fit(batch, i, a)) return false;
+    if (a.notice_use) stack_.arp->notice_use(p.adjacency);
     return true;
   }
   // Too big for the next link: cut, or refused when it must not be (RFC 1191 section 4).

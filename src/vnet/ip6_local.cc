@@ -48,7 +48,7 @@ class Ip6Local final : public Node {
         // Neighbour discovery alone may speak from an address of ours: that is how duplicates show.
         const bool is_from_link =
             ip->hop_limit() == 255 && ip->next_header() == net::kProtocolIcmp6;
-        if (!is_from_link && stack_.is_local(source)) {
+        if (!is_from_link && stack_.is_local(source, stack_.vrf_of(p))) {
           batch.drop(i, kSpoofed);
           continue;
         }

@@ -9,6 +9,7 @@
 #include "net/wire/describe.h"
 #include "net/wire/ethernet.h"
 #include "net/wire/icmp6.h"
+#include "vnet/nd_message.h"
 #include "vnet/nodes.h"
 #include "vnet/resolve_node.h"
 
@@ -36,43 +37,6 @@ Ip6 address_at(const Packet& p, uint32_t offset) {
   return a;
 }
 
-// Writes a whole neighbour discovery message into an empty packet: Ethernet, IPv6, ICMPv6.
-template <class Message>
-void write(Packet& p, const Message& message, const Ip6& from, const Ip6& to,
-           const MacAddress& from_mac, const MacAddress& to_mac) {
-  const uint32_t size = message.size();
-  std::span<uint8_t> icmp{p.append(size), size};
-  message.emit(icmp);
-  net::InternetSum sum = net::pseudo_header(from, to, net::kProtocolIcmp6, size);
-  sum.add(icmp);
-  net::store16(icmp.data() + 2, sum.checksum());
-  Ip6Header{.source = from,
-            .destination = to,
-            .next_header = net::kProtocolIcmp6,
-            .hop_limit = 255,
-            .payload_length = static_cast<uint16_t>(size)}
-      .emit({p.push(Ip6Header::kSize), Ip6Header::kSize});
-  const net::EthernetHeader header{to_mac, from_mac, net::EtherType::Ip6};
-  header.emit({p.push(header.size()), header.size()});
-  p.l2_size = 0;
-  p.l3_offset = static_cast<uint16_t>(header.size());
-  p.l4_offset = static_cast<uint16_t>(header.size() + Ip6Header::kSize);
-  p.checksum = net::Checksum::Verified;
-}
-
-MacAddress multicast_mac(const Ip6& group) {
-  MacAddress mac{{0x33, 0x33}};
-  std::memcpy(mac.bytes.data() + 2, group.bytes.data() + 12, 4);
-  return mac;
-}
-
-Ip6 all_nodes() {
-  Ip6 a;
-  a.bytes = {0xff, 0x02};
-  a.bytes[15] = 1;
-  return a;
-}
-
 // Sends a solicitation for `target`; from the unspecified address it asks whether it is a
 // duplicate.
 void solicit(Stack& stack, const InterfaceEntry& entry, const Ip6& target, const Ip6& from,
@@ -81,7 +45,7 @@ void solicit(Stack& stack, const InterfaceEntry& entry, const Ip6& target, const
   if (p == nullptr) return;  // The pool counts it; it is asked again.
   NeighbourSolicitation message{.target = target};
   if (!from.is_unspecified()) message.source_mac = entry.device->mac();
-  write(*p, message, from, to, entry.device->mac(), to_mac);
+  write_discovery(*p, message, from, to, entry.device->mac(), to_mac);
   p->interface = entry.index;
   stack.graph.enqueue(stack.node.interface_output, std::move(p));
 }
@@ -103,8 +67,11 @@ void give_up_address(Stack& stack, InterfaceEntry& entry, const Ip6& address) {
   if (own == nullptr || own->state != InterfaceAddress::State::Tentative) return;
   own->state = InterfaceAddress::State::Duplicated;
   own->probes_left = 0;
-  if (!address.is_link_local()) stack.fib6.remove({address, 128}, RouteSource::Interface);
-  stack.interfaces.clear_owner(address);
+  const uint16_t vrf = address.is_link_local() ? uint16_t{0} : entry.vrf;
+  if (!address.is_link_local()) {
+    stack.fib(net::Family::V6, vrf).remove({address, 128}, RouteSource::Interface);
+  }
+  stack.interfaces.clear_owner(address, vrf);
 }
 
 class Solicitation final : public Node {
@@ -165,9 +132,9 @@ class Solicitation final : public Node {
   }
 
   void learn(const InterfaceEntry& entry, const Ip6& from, const MacAddress& mac) {
-    if (stack_.is_local(from)) return;
+    if (stack_.is_local(from, entry.vrf)) return;
     // Only neighbours are neighbours: a source elsewhere must not fill the table.
-    const AdjacencyIndex way = stack_.fib6.lookup(from);
+    const AdjacencyIndex way = stack_.fib(net::Family::V6, entry.vrf).lookup(from);
     const Adjacency& a = stack_.adjacencies[way];
     const bool on_link = from.is_link_local() ||
                          ((a.kind == AdjacencyKind::Glean || a.kind == AdjacencyKind::Incomplete ||
@@ -201,7 +168,7 @@ class Solicitation final : public Node {
     p.clear();
     p.trace = trace;
     p.interface = interface;
-    write(p, reply, message.target, to, own_mac, to_mac);
+    write_discovery(p, reply, message.target, to, own_mac, to_mac);
   }
   Stack& stack_;
 };
@@ -320,7 +287,7 @@ void add_nd_nodes(Stack& stack) {
   actions.rules = [&stack] { return nd_rules(stack.settings); };
   actions.ask = [&stack](const Neighbour& n, bool unicast) { ask(stack, n, unicast); };
   stack.nd = std::make_unique<NeighbourTable>(stack.loop, stack.random.fork("nd"),
-                                              stack.adjacencies, stack.fib6, std::move(actions));
+                                              stack.adjacencies, std::move(actions));
   stack.probe_addresses = [&stack] {
     stack.graph.run_process(stack.node.nd_timer, [&stack] { probe_addresses(stack); });
     stack.graph.run();

@@ -31,13 +31,9 @@ Neighbour::~Neighbour() {
   while (PacketPtr packet = table_.pop_pending(*this)) packet.reset();
 }
 
-NeighbourTable::NeighbourTable(Loop& loop, Random random, AdjacencyTable& adjacencies, Fib& fib,
+NeighbourTable::NeighbourTable(Loop& loop, Random random, AdjacencyTable& adjacencies,
                                Actions actions)
-    : loop_(loop),
-      random_(random),
-      adjacencies_(adjacencies),
-      fib_(fib),
-      actions_(std::move(actions)) {}
+    : loop_(loop), random_(random), adjacencies_(adjacencies), actions_(std::move(actions)) {}
 
 NeighbourTable::~NeighbourTable() = default;
 
@@ -67,13 +63,13 @@ Neighbour* NeighbourTable::get(uint16_t interface, uint32_t mtu, const IpAddress
   entries_.emplace(Key{interface, address}, std::move(made));
   // A link-local address is looked up with its interface, never in the FIB.
   if (address.is_v4() || !address.v6().is_link_local()) {
-    fib_.set(host_prefix(n), RouteSource::Neighbour, n.adjacency_);
+    actions_.fib(interface).set(host_prefix(n), RouteSource::Neighbour, n.adjacency_);
   }
   return &n;
 }
 
 void NeighbourTable::forget(Neighbour& n) {
-  fib_.remove(host_prefix(n), RouteSource::Neighbour);
+  actions_.fib(n.interface_).remove(host_prefix(n), RouteSource::Neighbour);
   by_adjacency_[n.adjacency_] = nullptr;
   adjacencies_.free(n.adjacency_);
   n.timer_.disarm();

@@ -101,11 +101,13 @@ class NeighbourTable {
     std::function<void(net::PacketPtr)> unreachable;  // Nobody answered.
     std::function<void(net::PacketPtr)> overflow;     // Pushed out of the queue.
     std::function<void()> settle;  // After a timer acted: what was handed on may run.
+    // The table that host routes of an interface's neighbours go to.
+    std::function<Fib&(uint16_t interface)> fib;
     // The Ethernet header towards a link address, into `out`; returns its size.
     std::function<uint32_t(const Neighbour&, std::span<uint8_t> out)> rewrite;
   };
 
-  NeighbourTable(Loop& loop, Random random, AdjacencyTable& adjacencies, Fib& fib, Actions actions);
+  NeighbourTable(Loop& loop, Random random, AdjacencyTable& adjacencies, Actions actions);
   ~NeighbourTable();
 
   // The entry for an address, made if need be; nullptr (counted) when the table is full.
@@ -170,7 +172,6 @@ class NeighbourTable {
   Loop& loop_;
   Random random_;
   AdjacencyTable& adjacencies_;
-  Fib& fib_;
   Actions actions_;
   std::unordered_map<Key, std::unique_ptr<Neighbour>, KeyHash> entries_;
   std::vector<Neighbour*> by_adjacency_;

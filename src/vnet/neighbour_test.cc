@@ -48,7 +48,6 @@ class NeighbourTest : public testing::Test {
   NeighbourTable table{loop,
                        Random(1),
                        adjacencies,
-                       fib,
                        {.rules = [this] { return rules; },
                         .ask =
                             [this](const Neighbour&, bool unicast) {
@@ -58,6 +57,7 @@ class NeighbourTest : public testing::Test {
                         .unreachable = [this](PacketPtr p) { unreachable.push_back(p->flow); },
                         .overflow = [this](PacketPtr p) { overflow.push_back(p->flow); },
                         .settle = [] {},
+                        .fib = [this](uint16_t) -> Fib& { return fib; },
                         .rewrite =
                             [](const Neighbour& n, std::span<uint8_t> out) {
                               std::memcpy(out.data(), n.mac().bytes.data(), 6);

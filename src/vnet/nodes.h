@@ -25,6 +25,10 @@ void add_icmp_error_nodes(Stack& stack);  // ip4-icmp-error, ip6-icmp-error
 void add_udp_nodes(Stack& stack);         // ip4-udp-lookup, ip6-udp-lookup; makes stack.udp
 void add_fragment_nodes(Stack& stack);    // ip4-frag, ip6-frag
 void add_reassembly_nodes(Stack& stack);  // ip4-full-reassembly, ip6-full-reassembly
+void add_source_check_nodes(Stack& stack);  // ip4-source-check, ip6-source-check
+
+// REQUIRES: the interface is attached.
+void set_source_check(Stack& stack, uint16_t interface, net::Family family, SourceCheck check);
 
 // Asks whether somebody else has a new address (RFC 4862 section 5.4), which is used meanwhile (RFC
 // 4429).
@@ -49,8 +53,8 @@ std::vector<graph::ErrorSpec> errors_of(const std::array<const char*, N>& fault_
   }
   return errors;
 }
-inline std::vector<graph::ErrorSpec> operator+(std::vector<graph::ErrorSpec> a,
-                                               std::vector<graph::ErrorSpec> b) {
+template <class T>
+std::vector<T> operator+(std::vector<T> a, const std::vector<T>& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
 }

@@ -62,9 +62,11 @@ bool try_complete_checksum(net::Packet& packet, uint32_t ip_at);
 
 // Puts an adjacency's link header before the packet; data() is at it then, and its interface the
 // outgoing one.
-inline void put_rewrite(net::Packet& p, Adjacency& a) {
+// `size` is the packet's. The copy is of a fixed size that holds any header: what is before the
+// header is headroom.
+inline void put_rewrite(net::Packet& p, Adjacency& a, uint32_t size) {
   ++a.packets;
-  a.bytes += p.size();
+  a.bytes += size;
   uint8_t* header = p.push(a.rewrite_size);
   if (a.rewrite_size == 14) {
     std::memcpy(header, a.rewrite.data(), 14);

@@ -1,101 +1,259 @@
-// Longest prefix match over byte strings: a multi-bit trie with a stride of eight.
+// Longest prefix match: a compressed multi-bit trie that is its own table of prefixes.
 //
-// Each node has 256 slots, one per value of the next byte. A prefix that ends within a byte is
-// written into all the slots it covers, beneath longer ones; a lookup walks down at most one node
-// per byte and keeps the last value it saw. Four loads for an IPv4 address at worst, sixteen for
-// IPv6. It is plain on purpose: a structure that compresses can take its place behind the same four
-// functions.
+//   key  | root: 6, 12 or 18 bits |  6 bits |  6 bits | ...
+//        +------------------------+---------+---------+
+//   root [ value | node ]--------->[ node ]-->[ node ]       node: 32 bytes, two to a cache line
+//                                      |          '--> run of values, one per prefix that ends here
+//                                      '-> run of values
 //
-// Values are 32 bits, 0 meaning "none". The trie does not remember prefixes: whoever removes one
-// says what now covers its place (`under`), which a route table knows.
+// A node stands for the next six bits of a key. It has a bit for each of the 2 + 4 + .. + 64
+// prefixes that may end within them, a bit for each of the 64 nodes that may follow, and where the
+// runs of values and of nodes begin; a rank (count of bits below) finds a place in a run. This is
+// Eatherton's tree bitmap (ACM CCR 34(2), 2004) with the longest prefixes of a node inside it, so
+// that a /24 is found one step below an 18-bit root. Unlike a leaf-pushed trie (Poptrie, DIR-24-8)
+// it changes in one place when a prefix comes or goes, and no second table of prefixes is needed.
+//
+// The root grows from 64 entries to 2^18 with the number of prefixes, so that a host's few routes
+// take a few hundred bytes. Prefixes no longer than it are kept in an array of all of them,
+// and the longest over each root entry is painted onto it; that costs up to 2^18 writes for a /0.
+//
+// Values are 32 bits, 0 meaning "none". Key4 and Key6 below are the two families' keys.
 #pragma once
 
-#include <array>
-#include <cstdint>
-#include <memory>
+#include <bit>
+#include <span>
 #include <vector>
 
-#include "core/check.h"
+#include "net/address.h"
+#include "net/wire/wire.h"
+#include "vnet/run_pool.h"
 
 namespace wh::vnet {
 
+// An address as a number whose leading bits are the next to be looked at.
+struct Key4 {
+  static constexpr uint32_t kBits = 32;
+  uint32_t bits = 0;
+  static Key4 load(const uint8_t* bytes) { return {net::load32(bytes)}; }
+  uint32_t top(uint32_t n) const { return bits >> (kBits - n); }  // REQUIRES: 0 < n < 32.
+  Key4 shifted(uint32_t n) const { return {bits << n}; }
+};
+struct Key6 {
+  static constexpr uint32_t kBits = 128;
+  uint64_t high = 0, low = 0;
+  static Key6 load(const uint8_t* bytes) {
+    return {uint64_t{net::load32(bytes)} << 32 | net::load32(bytes + 4),
+            uint64_t{net::load32(bytes + 8)} << 32 | net::load32(bytes + 12)};
+  }
+  uint32_t top(uint32_t n) const { return static_cast<uint32_t>(high >> (64 - n)); }
+  // REQUIRES (n): 0 < n < 64.
+  Key6 shifted(uint32_t n) const { return {high << n | low >> (64 - n), low << n}; }
+};
+
+template <class Key>
 class PrefixTrie {
  public:
-  explicit PrefixTrie(uint32_t key_bytes) : key_bytes_(key_bytes) { nodes_.emplace_back(new Node); }
+  static constexpr uint32_t kStride = 6;
+  static constexpr uint32_t kMaxRootBits = 18;
+  static constexpr uint32_t kGroup = 32;  // Lookups that wait for memory together.
 
-  // The value of the longest prefix that covers `key` (key_bytes of it), 0 when none does.
-  uint32_t lookup(const uint8_t* key) const {
-    uint32_t found = 0;
-    const Node* node = nodes_[0].get();
-    for (uint32_t i = 0; i < key_bytes_; ++i) {
-      const Slot& slot = node->slots[key[i]];
-      if (slot.value != 0) found = slot.value;
-      if (slot.child == 0) break;
-      node = nodes_[slot.child].get();
-    }
-    return found != 0 ? found : default_;
-  }
+  PrefixTrie() : PrefixTrie(kStride) {}
 
-  // Sets the value of a prefix of `length` bits, new or not. REQUIRES: value != 0, length within
-  // the key.
-  void insert(const uint8_t* key, uint32_t length, uint32_t value) {
-    CHECK(value != 0);
-    write(key, length, value, length);
+  // The value of the longest prefix that covers the key, 0 when none does.
+  uint32_t lookup(const Key& key) const {
+    const RootEntry& root = root_[key.top(root_bits_)];
+    return root.node == 0 ? root.value : descend(root, key);
   }
-  // Takes a prefix out. `under_value` of `under_length` bits is the longest other prefix that
-  // covers it, or 0, 0.
-  void remove(const uint8_t* key, uint32_t length, uint32_t under_value, uint32_t under_length) {
-    CHECK(under_length < length || under_value == 0);
-    // A cover that ends in an earlier byte is found on the way down.
-    const bool is_same_node = length > 0 && under_length > (length - 1) / 8 * 8;
-    write(key, length, is_same_node ? under_value : 0, is_same_node ? under_length : 0);
-  }
+  // The same for many keys at once: memory is asked for all of a group before any is waited for.
+  // REQUIRES: as many values as keys.
+  void lookup(std::span<const Key> keys, uint32_t* values) const;
 
-  size_t memory() const { return nodes_.size() * sizeof(Node); }
+  // The value of exactly this prefix, 0 when it is not here. Host bits of the key are ignored.
+  uint32_t find(const Key& key, uint32_t length) const;
+  // Sets the value of a prefix, new or not. REQUIRES: value != 0, length within the key.
+  void insert(const Key& key, uint32_t length, uint32_t value);
+  // False when there is no such prefix.
+  bool remove(const Key& key, uint32_t length);
+
+  // Calls fn(key, length, value) for each prefix, by address, shorter ones first.
+  template <class Fn>
+  void for_each(Fn fn) const;
+
+  size_t size() const { return count_; }
+  size_t memory() const {
+    return root_.size() * sizeof(RootEntry) + owner_length_.size() +
+           short_.size() * sizeof(uint32_t) + nodes_.memory() + values_.memory();
+  }
 
  private:
-  struct Slot {
-    uint32_t value = 0;
-    uint32_t child = 0;  // Index of the node for the next byte; 0 when there is none.
-    uint8_t length = 0;  // Of the prefix that `value` belongs to.
+  struct RootEntry {
+    uint32_t value = 0;  // Of the longest prefix of at most root_bits_ that covers it.
+    uint32_t node = 0;   // Where longer ones are; 0 when there are none.
   };
-  struct Node {
-    std::array<Slot, 256> slots{};
+  struct alignas(32) Node {
+    uint64_t longest = 0;   // Prefixes of six bits, by their bits.
+    uint64_t shorter = 0;   // Those of one to five: bit (1 << length) - 2 + bits.
+    uint64_t children = 0;  // Nodes for the next six bits.
+    uint32_t values = 0;    // Run: of `longest` first, then of `shorter`.
+    uint32_t nodes = 0;     // Run.
   };
+  static_assert(sizeof(Node) == 32);
 
-  // Puts `value` (of a prefix of `value_length` bits) wherever the prefix key/length, or a shorter
-  // one, stood.
-  void write(const uint8_t* key, uint32_t length, uint32_t value, uint32_t value_length) {
-    CHECK(length <= key_bytes_ * 8);
-    if (length == 0) {
-      default_ = value;
+  static uint32_t rank(uint64_t bits, uint32_t position) {
+    return static_cast<uint32_t>(std::popcount(bits & ((uint64_t{1} << position) - 1)));
+  }
+  static bool has(uint64_t bits, uint32_t position) { return (bits >> position & 1) != 0; }
+  static uint32_t count(uint64_t bits) { return static_cast<uint32_t>(std::popcount(bits)); }
+  // For each six bits, which shorter prefixes cover them.
+  static constexpr auto kCovers = [] {
+    std::array<uint64_t, 64> covers{};
+    for (uint32_t six = 0; six < 64; ++six) {
+      for (uint32_t n = 1; n < kStride; ++n) {
+        covers[six] |= uint64_t{1} << ((1u << n) - 2 + (six >> (kStride - n)));
+      }
+    }
+    return covers;
+  }();
+
+  explicit PrefixTrie(uint32_t root_bits)
+      : root_bits_(root_bits),
+        root_(size_t{1} << root_bits),
+        owner_length_(size_t{1} << root_bits),
+        short_(size_t{2} << root_bits) {}
+
+  [[gnu::always_inline]] uint32_t descend(const RootEntry& root, Key key) const;
+  [[gnu::always_inline]] void lookup_group(const Key* keys, uint32_t n, uint32_t* values) const;
+  [[gnu::always_inline]] void lookup_all(std::span<const Key> keys, uint32_t* values) const;
+  // Of the parts that lookups walk through once they are behind the root.
+  size_t memory_in_use() const { return nodes_.memory() + values_.memory(); }
+#if defined(__x86_64__)
+  [[gnu::target("popcnt,bmi,bmi2")]] void lookup_all_popcnt(std::span<const Key> keys,
+                                                            uint32_t* values) const;
+#endif
+
+  // Where a prefix has its place within a node: which word, bit, and position in the run.
+  struct Place {
+    bool is_longest;
+    uint32_t bit;
+    uint32_t position(const Node& n) const {
+      return is_longest ? rank(n.longest, bit) : count(n.longest) + rank(n.shorter, bit);
+    }
+    bool is_set(const Node& n) const { return has(is_longest ? n.longest : n.shorter, bit); }
+  };
+  static Place place_of(const Key& key, uint32_t length) {
+    if (length == kStride) return {true, key.top(kStride)};
+    return {false, (1u << length) - 2 + key.top(length)};
+  }
+  static uint32_t values_in(const Node& n) {
+    return count(n.longest) + count(n.shorter);
+  }
+
+  uint32_t short_index(const Key& key, uint32_t length) const {
+    return 1u << length | (length == 0 ? 0 : key.top(length));
+  }
+  void set_short(const Key& key, uint32_t length, uint32_t value);
+  uint32_t add_child(uint32_t node, uint32_t six);
+  bool remove_below(uint32_t node, const Key& key, uint32_t length);
+  void grow_root();
+  template <class Fn>
+  void walk(uint32_t node, Key prefix, uint32_t depth, Fn& fn) const;
+  template <class Fn>
+  void walk_short(uint32_t index, uint32_t length, Fn& fn) const;
+  static Key with_bits(Key key, uint32_t bits, uint32_t at, uint32_t n);
+
+  uint32_t root_bits_;
+  size_t count_ = 0;
+  std::vector<RootEntry> root_;
+  std::vector<uint8_t> owner_length_;  // Of the prefix whose value a root entry has.
+  std::vector<uint32_t> short_;  // Values by 1 << length | bits, for lengths up to root_bits_.
+  RunPool<Node> nodes_;
+  RunPool<uint32_t> values_;
+};
+
+using PrefixTrie4 = PrefixTrie<Key4>;
+using PrefixTrie6 = PrefixTrie<Key6>;
+
+template <class Key>
+inline uint32_t PrefixTrie<Key>::descend(const RootEntry& root, Key key) const {
+  uint32_t at = 0;  // Of the best value in a run; 0 while that is the root's.
+  uint32_t index = root.node;
+  key = key.shifted(root_bits_);
+  while (true) {
+    const Node& n = *nodes_.at(index);
+    const uint32_t six = key.top(kStride);
+    if (has(n.longest, six)) {
+      at = n.values + rank(n.longest, six);
+    } else if (const uint64_t covers = n.shorter & kCovers[six]; covers != 0) {
+      const auto last = static_cast<uint32_t>(63 - std::countl_zero(covers));
+      at = n.values + count(n.longest) + rank(n.shorter, last);
+    }
+    if (!has(n.children, six)) break;
+    index = n.nodes + rank(n.children, six);
+    key = key.shifted(kStride);
+  }
+  return at != 0 ? *values_.at(at) : root.value;
+}
+
+// --- walking ---
+
+// `key` with n bits put in at bit `at` from its top.
+template <class Key>
+inline Key PrefixTrie<Key>::with_bits(Key key, uint32_t bits, uint32_t at, uint32_t n) {
+  for (uint32_t i = 0; i < n && at + i < Key::kBits; ++i) {
+    if ((bits >> (n - 1 - i) & 1) == 0) continue;
+    const uint32_t from_top = at + i;
+    if constexpr (Key::kBits == 32) {
+      key.bits |= 1u << (31 - from_top);
+    } else if (from_top < 64) {
+      key.high |= uint64_t{1} << (63 - from_top);
+    } else {
+      key.low |= uint64_t{1} << (127 - from_top);
+    }
+  }
+  return key;
+}
+
+template <class Key>
+template <class Fn>
+void PrefixTrie<Key>::walk(uint32_t index, Key prefix, uint32_t depth, Fn& fn) const {
+  // Each prefix of this node before those it covers: the binary tree of up to six bits, in order.
+  auto visit = [&](auto& self, uint32_t length, uint32_t bits) -> void {
+    const Node& n = *nodes_.at(index);
+    const Place place{length == kStride, length == kStride ? bits : (1u << length) - 2 + bits};
+    if (length > 0 && place.is_set(n)) {
+      fn(with_bits(prefix, bits, depth, length), depth + length,
+         *values_.at(n.values + place.position(n)));
+    }
+    if (length == kStride) {
+      if (!has(n.children, bits)) return;
+      walk(n.nodes + rank(n.children, bits), with_bits(prefix, bits, depth, kStride),
+           depth + kStride, fn);
       return;
     }
-    const uint32_t last = (length - 1) / 8;  // The byte it ends in.
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < last; ++i) {
-      const uint32_t child = nodes_[at]->slots[key[i]].child;
-      at = child != 0 ? child : add_node(at, key[i]);
-    }
-    const uint32_t free_bits = (last + 1) * 8 - length;
-    const uint32_t first = key[last] & (0xffu << free_bits) & 0xff;
-    for (uint32_t i = first; i < first + (1u << free_bits); ++i) {
-      Slot& slot = nodes_[at]->slots[i];
-      if (slot.value != 0 && slot.length > length) continue;
-      slot.value = value;
-      slot.length = static_cast<uint8_t>(value_length);
-    }
-  }
-  uint32_t add_node(uint32_t parent, uint8_t byte) {
-    const auto index = static_cast<uint32_t>(nodes_.size());
-    nodes_.emplace_back(new Node);
-    nodes_[parent]->slots[byte].child = index;
-    return index;
-  }
+    self(self, length + 1, bits << 1);
+    self(self, length + 1, bits << 1 | 1);
+  };
+  visit(visit, 0, 0);
+}
 
-  uint32_t key_bytes_;
-  uint32_t default_ = 0;
-  std::vector<std::unique_ptr<Node>> nodes_;
-};
+template <class Key>
+template <class Fn>
+void PrefixTrie<Key>::walk_short(uint32_t index, uint32_t length, Fn& fn) const {
+  const uint32_t bits = index ^ 1u << length;
+  const Key key = with_bits(Key{}, bits, 0, length);
+  if (short_[index] != 0) fn(key, length, short_[index]);
+  if (length == root_bits_) {
+    if (root_[bits].node != 0) walk(root_[bits].node, key, root_bits_, fn);
+    return;
+  }
+  walk_short(index << 1, length + 1, fn);
+  walk_short(index << 1 | 1, length + 1, fn);
+}
+
+template <class Key>
+template <class Fn>
+void PrefixTrie<Key>::for_each(Fn fn) const {
+  walk_short(1, 0, fn);
+}
 
 }  // namespace wh::vnet

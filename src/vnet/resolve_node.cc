@@ -81,6 +81,9 @@ NeighbourTable::Actions resolve_actions(Stack& stack, Family family) {
     stack.graph.run_process(v4 ? stack.node.arp_timer : stack.node.nd_timer, [] {});
     stack.graph.run();
   };
+  actions.fib = [&stack, family](uint16_t interface) -> Fib& {
+    return stack.fib(family, stack.interfaces[interface].vrf);
+  };
   actions.rewrite = [&stack, v4](const Neighbour& n, std::span<uint8_t> out) {
     const net::Interface* device = stack.interfaces[n.interface()].device;
     const EthernetHeader header{n.mac(), device != nullptr ? device->mac() : net::MacAddress{},

@@ -1,6 +1,7 @@
 #include "vnet/show.h"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "vnet/stack.h"
@@ -175,27 +176,45 @@ json to_json(const std::vector<NeighbourRow>& rows) {
 
 namespace {
 
-FibRow fib_row(const Stack& stack, const net::Prefix& prefix, const Fib::Entry& entry) {
-  const AdjacencyIndex index = entry.adjacency();
+FibRow fib_row(const Stack& stack, const Fib::Entry& entry) {
+  const AdjacencyIndex index = entry.adjacency;
   const Adjacency& a = stack.adjacencies[index];
-  return {prefix, to_string(entry.best()), index, describe_adjacency(stack, index), a.packets,
-          a.bytes};
+  FibRow row{entry.prefix,
+             to_string(entry.source),
+             index,
+             describe_adjacency(stack, index),
+             a.packets,
+             a.bytes,
+             {}};
+  if (a.kind != AdjacencyKind::Balance) return row;
+  std::map<AdjacencyIndex, uint32_t> buckets;
+  for (const AdjacencyIndex way : stack.adjacencies.balance(index).buckets) ++buckets[way];
+  for (const auto& [way, count] : buckets) {
+    row.ways.push_back({describe_adjacency(stack, way), count});
+  }
+  return row;
 }
 
 }  // namespace
 
-FibReport fib_report(const Vnet& vnet, Family family) {
-  FibReport report{family, {}};
-  for (const auto& [prefix, entry] : vnet.stack().fib(family).entries()) {
-    report.rows.push_back(fib_row(vnet.stack(), prefix, entry));
+FibReport fib_report(const Vnet& vnet, Family family, uint32_t vrf) {
+  FibReport report{family, vrf, {}};
+  const Stack& stack = vnet.stack();
+  if (const auto slot = stack.find_vrf(vrf)) {
+    stack.fib(family, *slot).for_each([&](const Fib::Entry& entry) {
+      report.rows.push_back(fib_row(stack, entry));
+    });
   }
   return report;
 }
 
-FibReport fib_report(const Vnet& vnet, const IpAddress& address) {
-  FibReport report{address.family, {}};
-  if (const auto* found = vnet.stack().fib(address.family).covering(address)) {
-    report.rows.push_back(fib_row(vnet.stack(), found->first, found->second));
+FibReport fib_report(const Vnet& vnet, const IpAddress& address, uint32_t vrf) {
+  FibReport report{address.family, vrf, {}};
+  const Stack& stack = vnet.stack();
+  const auto slot = stack.find_vrf(vrf);
+  if (!slot) return report;
+  if (const auto found = stack.fib(address.family, *slot).covering(address)) {
+    report.rows.push_back(fib_row(stack, *found));
   }
   return report;
 }
@@ -203,16 +222,20 @@ FibReport fib_report(const Vnet& vnet, const IpAddress& address) {
 std::string format(const FibReport& report) {
   const bool v4 = report.family == Family::V4;
   std::string out = fmt::format(
-      "{}-VRF:0, fib_index:0, flow hash:[src dst sport dport proto flowlabel ] epoch:0 flags:none "
-      "locks:[adjacency:1, default-route:1, ]\n",
-      v4 ? "ipv4" : "ipv6");
+      "{}-VRF:{}, fib_index:{}, flow hash:[src dst sport dport proto flowlabel ] epoch:0 "
+      "flags:none locks:[adjacency:1, default-route:1, ]\n",
+      v4 ? "ipv4" : "ipv6", report.vrf, report.vrf);
   for (const FibRow& row : report.rows) {
     out += fmt::format(
         "{}\n  unicast-{}-chain\n"
-        "  [@0]: dpo-load-balance: [proto:{} index:{} buckets:1 uRPF:0 to:[{}:{}]]\n"
-        "    [0] [@5]: {}\n",
-        to_string(row.prefix), v4 ? "ip4" : "ip6", v4 ? "ip4" : "ip6", row.adjacency, row.packets,
-        row.bytes, row.forwarding);
+        "  [@0]: dpo-load-balance: [proto:{} index:{} buckets:{} uRPF:0 to:[{}:{}]]\n",
+        to_string(row.prefix), v4 ? "ip4" : "ip6", v4 ? "ip4" : "ip6", row.adjacency,
+        std::max<size_t>(1, row.ways.size()), row.packets, row.bytes);
+    if (row.ways.empty()) out += fmt::format("    [0] [@5]: {}\n", row.forwarding);
+    for (size_t i = 0; i < row.ways.size(); ++i) {
+      out += fmt::format("    [{}] [@5]: {} ({} of {} flows)\n", i, row.ways[i].forwarding,
+                         row.ways[i].buckets, Balance::kBuckets);
+    }
   }
   return out;
 }
@@ -226,6 +249,9 @@ json to_json(const FibReport& report) {
                     {"forwarding", row.forwarding},
                     {"packets", row.packets},
                     {"bytes", row.bytes}});
+    for (const FibRow::Way& way : row.ways) {
+      rows.back()["ways"].push_back({{"forwarding", way.forwarding}, {"buckets", way.buckets}});
+    }
   }
   return rows;
 }

@@ -56,14 +56,21 @@ struct FibRow {
   AdjacencyIndex adjacency = 0;
   std::string forwarding;           // What is done with a packet.
   uint64_t packets = 0, bytes = 0;  // That took this adjacency.
+  struct Way {
+    std::string forwarding;
+    uint32_t buckets = 0;  // Of Balance::kBuckets.
+  };
+  std::vector<Way> ways;  // Of a balance: where its flows go now. Empty for all else.
 };
 struct FibReport {
   net::Family family = net::Family::V4;
+  uint32_t vrf = 0;
   std::vector<FibRow> rows;  // By prefix.
 };
-FibReport fib_report(const Vnet& vnet, net::Family family);
+// Of a VRF that exists; no rows for another.
+FibReport fib_report(const Vnet& vnet, net::Family family, uint32_t vrf = 0);
 // Only the entry that packets to `address` take; no row when there is none.
-FibReport fib_report(const Vnet& vnet, const net::IpAddress& address);
+FibReport fib_report(const Vnet& vnet, const net::IpAddress& address, uint32_t vrf = 0);
 std::string format(const FibReport& report);  // `show ip fib`
 nlohmann::json to_json(const FibReport& report);
 

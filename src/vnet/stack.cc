@@ -1,6 +1,13 @@
 #include "vnet/stack.h"
 
+#include <algorithm>
+
+#include "vnet/acl.h"
+#include "vnet/bridge.h"
+#include "vnet/nat44.h"
 #include "vnet/ping.h"
+#include "vnet/policer.h"
+#include "vnet/router_advertisements.h"
 #include "vnet/udp.h"
 
 namespace wh::vnet {
@@ -14,9 +21,11 @@ Stack::Stack(Loop& loop_, net::PacketPool& pool_, Random random_, graph::Graph::
       pool(pool_),
       random(random_),
       graph(loop_, std::move(graph_config)),
+      paths(*this),
       pings(std::make_unique<PingTable>()),
       dad_timer(loop_, [this] { probe_addresses(); }) {
   register_settings(sysctl, settings);
+  add_vrf(0);
   next_ip_id = static_cast<uint16_t>(random.next());
 }
 
@@ -32,6 +41,44 @@ bool Stack::deliver_error(const IpError& error, uint8_t protocol) {
       protocols[protocol]->error(error);
       return true;
   }
+}
+
+Result<uint16_t> Stack::find_vrf(uint32_t id) const {
+  for (size_t i = 0; i < vrfs.size(); ++i) {
+    if (vrfs[i] != nullptr && vrfs[i]->id == id) return static_cast<uint16_t>(i);
+  }
+  return fail("no VRF {}", id);
+}
+
+// Ranges that mean the same on every host (RFC 6890).
+uint16_t Stack::add_vrf(uint32_t id) {
+  auto slot = std::find(vrfs.begin(), vrfs.end(), nullptr);
+  if (slot == vrfs.end()) slot = vrfs.emplace(slot);
+  *slot = std::make_unique<Vrf>();
+  (*slot)->id = id;
+  const auto index = static_cast<uint16_t>(slot - vrfs.begin());
+  auto special = [&](const IpAddress& address, uint8_t length, AdjacencyIndex adjacency) {
+    fib(address.family, index).set({address, length}, RouteSource::Special, adjacency);
+  };
+  using net::Ip4, net::Ip6;
+  special(Ip4::of(0, 0, 0, 0), 8, kDropAlways);
+  special(Ip4::of(127, 0, 0, 0), 8, kLocal);
+  special(Ip4::of(224, 0, 0, 0), 4, kDropAlways);
+  special(Ip4::of(224, 0, 0, 1), 32, kLocalMulticast);
+  special(Ip4::of(240, 0, 0, 0), 4, kDropAlways);
+  special(Ip4::of(255, 255, 255, 255), 32, kLocalMulticast);
+  Ip6 loopback, link_local, multicast;
+  loopback.bytes[15] = 1;
+  link_local.bytes = {0xfe, 0x80};
+  multicast.bytes = {0xff};
+  special(Ip6{}, 128, kDropAlways);
+  special(loopback, 128, kLocal);
+  special(link_local, 10, kLinkScope);
+  special(multicast, 8, kLinkScope);
+  auto changed = [this, index](const net::Prefix& p) { paths.route_changed(index, p); };
+  (*slot)->fib4.on_change(changed);
+  (*slot)->fib6.on_change(changed);
+  return index;
 }
 
 namespace {
@@ -52,7 +99,9 @@ const InterfaceEntry* sole_link(const InterfaceTable& interfaces) {
 }  // namespace
 
 std::optional<Route> Stack::route(const IpAddress& destination) const {
-  const Adjacency& a = adjacencies[fib(destination.family).lookup(destination)];
+  // Of a balance any way will do: they differ in nothing that is told here, or the path MTU tells.
+  const AdjacencyIndex way = adjacencies.pick(fib(destination.family).lookup(destination), 0);
+  const Adjacency& a = adjacencies[way];
   if (a.kind == AdjacencyKind::Local || is_local(destination)) {
     // To itself: nothing is ever sent, so nothing need be summed.
     return Route{.source = destination, .mtu = kLoopbackMtu, .checksum_offload = true};
@@ -65,6 +114,7 @@ std::optional<Route> Stack::route(const IpAddress& destination) const {
     case AdjacencyKind::LinkScope: out = sole_link(interfaces); break;
     case AdjacencyKind::NoRoute:
     case AdjacencyKind::Drop:
+    case AdjacencyKind::Balance:
     case AdjacencyKind::Local: break;
   }
   if (out == nullptr || out->device == nullptr) return std::nullopt;
@@ -87,6 +137,14 @@ std::string describe_adjacency(const Stack& stack, AdjacencyIndex index) {
     case AdjacencyKind::Glean: return fmt::format("glean: {} mtu:{}", interface, a.mtu);
     case AdjacencyKind::Incomplete:
       return fmt::format("arp-{}: via {} {}", family, to_string(via), interface);
+    case AdjacencyKind::Balance: {
+      std::string ways;
+      for (const NextHop& hop : stack.paths.hops(index)) {
+        ways += fmt::format("{}{} weight {}", ways.empty() ? "" : ", ", to_string(hop.address),
+                            hop.weight);
+      }
+      return fmt::format("{} load-balance: via {}", family, ways);
+    }
     case AdjacencyKind::Rewrite: {
       std::string hex;
       for (uint32_t i = 0; i < a.rewrite_size; ++i) hex += fmt::format("{:02x}", a.rewrite[i]);

@@ -12,15 +12,32 @@
 #include "vnet/fib.h"
 #include "vnet/interface_table.h"
 #include "vnet/neighbour.h"
+#include "vnet/paths.h"
 #include "vnet/rate_limit.h"
 #include "vnet/settings.h"
+#include "vnet/source_check.h"
 
 namespace wh::vnet {
 
+class AclTable;
+class BridgeTable;
+class Nat44;
 class PingTable;
+class PolicerTable;
+class RouterAdvertiser;
 class UdpTable;
+class VirtualInterfaces;
+
+// One table of routes for each family. VRF 0 is the default, and the one that this host's own
+// sockets use.
+struct Vrf {
+  uint32_t id = 0;  // As people number it.
+  Fib fib4{net::Family::V4}, fib6{net::Family::V6};
+};
 
 struct Stack {
+  static constexpr size_t kMaxVrfs = 1024;
+
   Stack(Loop& loop_, net::PacketPool& pool_, Random random_, graph::Graph::Config graph_config);
   ~Stack();
 
@@ -32,14 +49,22 @@ struct Stack {
   graph::Graph graph;
   InterfaceTable interfaces;
   AdjacencyTable adjacencies;
-  Fib fib4{net::Family::V4}, fib6{net::Family::V6};
+  std::vector<std::unique_ptr<Vrf>> vrfs;  // By InterfaceEntry::vrf; null where one was removed.
+  PathTable paths;
   std::unique_ptr<NeighbourTable> arp, nd;
   std::unique_ptr<UdpTable> udp;
   std::unique_ptr<PingTable> pings;
+  std::unique_ptr<BridgeTable> bridges;
+  std::unique_ptr<AclTable> acls;
+  std::unique_ptr<Nat44> nat44;
+  std::unique_ptr<PolicerTable> policers;
+  std::unique_ptr<RouterAdvertiser> advertiser;
+  VirtualInterfaces* virtuals = nullptr;  // The vnet's.
   std::array<net::IpProtocol*, 256> protocols{};
   // The arcs of ip4-local and ip6-local by protocol number.
   std::array<graph::Arc, 256> ip4_arcs{}, ip6_arcs{};
   graph::Arc ip4_unknown = 0, ip6_unknown = 0;  // For a number nobody has registered.
+  std::vector<SourceChecks> source_checks;      // By interface.
   RateLimit icmp_limit, icmp6_limit;
   uint16_t next_ip_id = 0;
   std::function<void()> probe_addresses;  // Duplicate address detection's next step.
@@ -50,14 +75,27 @@ struct Stack {
   struct {
     graph::NodeIndex ethernet_input, ip4_lookup, ip6_lookup, ip4_rewrite, ip6_rewrite, ip4_local,
         ip6_local, ip4_arp, ip6_discover, ip4_icmp_error, ip6_icmp_error, interface_output,
-        ip4_icmp_input, ip6_icmp_input, ip4_reassembly, ip6_reassembly, arp_timer, nd_timer;
+        l2_input, ip4_icmp_input, ip6_icmp_input, ip4_reassembly, ip6_reassembly, arp_timer,
+        nd_timer;
   } node{};
 
-  Fib& fib(net::Family family) { return family == net::Family::V4 ? fib4 : fib6; }
-  const Fib& fib(net::Family family) const { return family == net::Family::V4 ? fib4 : fib6; }
+  Fib& fib(net::Family family, uint16_t vrf = 0) {
+    return family == net::Family::V4 ? vrfs[vrf]->fib4 : vrfs[vrf]->fib6;
+  }
+  const Fib& fib(net::Family family, uint16_t vrf = 0) const {
+    return family == net::Family::V4 ? vrfs[vrf]->fib4 : vrfs[vrf]->fib6;
+  }
+  // The VRF that a packet is looked up in: that of the interface it came by, also for what this
+  // host makes in answer to it.
+  uint16_t vrf_of(const net::Packet& p) const { return interfaces[p.rx_interface].vrf; }
+  Result<uint16_t> find_vrf(uint32_t id) const;
+  // A new VRF with the special ranges in it.
+  uint16_t add_vrf(uint32_t id);
   NeighbourTable& neighbours(net::Family family) { return family == net::Family::V4 ? *arp : *nd; }
-  bool is_local(const net::IpAddress& address) const {
-    return interfaces.owner(address) != nullptr;
+  // Whether an interface of the VRF has it; of any interface, for a link-local address.
+  bool is_local(const net::IpAddress& address, uint16_t vrf = 0) const {
+    if (!address.is_v4() && address.v6().is_link_local()) vrf = 0;
+    return interfaces.owner(address, vrf) != nullptr;
   }
   // Tells the protocol that sent a packet of an error about it. False when nobody wants to know.
   bool deliver_error(const net::IpError& error, uint8_t protocol);

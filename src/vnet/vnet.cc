@@ -4,6 +4,7 @@
 
 #include "vnet/addresses.h"
 #include "vnet/nodes.h"
+#include "vnet/shallow_reassembly.h"
 
 namespace wh::vnet {
 
@@ -19,7 +20,10 @@ using net::Prefix;
 Vnet::Vnet(Config config, Loop& loop, net::PacketPool& pool, Random random)
     : config_(std::move(config)),
       stack_(std::make_unique<Stack>(loop, pool, random,
-                                     graph::Graph::Config{.cycles = config_.cycles})) {
+                                     graph::Graph::Config{.cycles = config_.cycles})),
+      virtuals_(*this),
+      dhcp_(*this),
+      dhcp_clients_(*this) {
   Stack& s = *stack_;
   add_ethernet_nodes(s);
   add_gso_node(s);
@@ -35,11 +39,18 @@ Vnet::Vnet(Config config, Loop& loop, net::PacketPool& pool, Random random)
   add_udp_nodes(s);
   add_fragment_nodes(s);
   add_reassembly_nodes(s);
+  add_bridge_nodes(s);
+  add_shallow_reassembly_nodes(s);
+  add_acl_nodes(s);
+  add_source_check_nodes(s);
+  add_policer_nodes(s);
+  add_nat44_nodes(s);
+  add_router_advertisement_nodes(s);
+  s.virtuals = &virtuals_;
   MUST(s.graph.link());  // Every name above is one of the names above.
   s.graph.on_drop([&s](const Packet& p) {
     if (p.interface < s.interfaces.size()) ++s.interfaces[p.interface].drops;
   });
-  add_specials();
   publish_counters();
 }
 
@@ -47,27 +58,6 @@ Vnet::~Vnet() {
   for (uint16_t i = 1; i < stack_->interfaces.size(); ++i) {
     if (net::Interface* device = stack_->interfaces[i].device) device->attach(nullptr);
   }
-}
-
-// Ranges that mean the same on every host (RFC 6890).
-void Vnet::add_specials() {
-  auto special = [&](const IpAddress& address, uint8_t length, AdjacencyIndex adjacency) {
-    stack_->fib(address.family).set({address, length}, RouteSource::Special, adjacency);
-  };
-  special(Ip4::of(0, 0, 0, 0), 8, kDropAlways);
-  special(Ip4::of(127, 0, 0, 0), 8, kLocal);
-  special(Ip4::of(224, 0, 0, 0), 4, kDropAlways);
-  special(Ip4::of(224, 0, 0, 1), 32, kLocalMulticast);
-  special(Ip4::of(240, 0, 0, 0), 4, kDropAlways);
-  special(Ip4::of(255, 255, 255, 255), 32, kLocalMulticast);
-  Ip6 loopback, link_local, multicast;
-  loopback.bytes[15] = 1;
-  link_local.bytes = {0xfe, 0x80};
-  multicast.bytes = {0xff};
-  special(Ip6{}, 128, kDropAlways);
-  special(loopback, 128, kLocal);
-  special(link_local, 10, kLinkScope);
-  special(multicast, 8, kLinkScope);
 }
 
 // --- interfaces ---
@@ -95,9 +85,20 @@ Result<uint16_t> Vnet::attach(net::Interface& interface) {
 
 Result<void> Vnet::detach(uint16_t index) {
   InterfaceEntry& entry = *TRY(stack_->interfaces.attached(index));
-  const auto routes = static_routes_;
-  for (const StaticRoute& r : routes) {
-    if (r.interface == index) TRY(remove_route(r.prefix));
+  virtuals_.remove_subs_of(index);
+  (void)stack_->bridges->remove_member(index);  // It may be in none.
+  stack_->nat44->forget(index);
+  stack_->acls->forget(index);
+  stack_->policers->forget(index);
+  stack_->advertiser->forget(index);
+  dhcp_.forget(index);
+  (void)dhcp_clients_.remove(index);  // It may have none.
+  for (const StaticRoute& r : static_routes()) {
+    const uint16_t vrf = MUST(stack_->find_vrf(r.vrf));
+    const Fib& fib = stack_->fib(r.prefix.address.family, vrf);
+    if (stack_->paths.uses(fib.find(r.prefix, RouteSource::Static), index)) {
+      TRY(remove_route(r.prefix, r.vrf));
+    }
   }
   while (!entry.addresses.empty()) {
     TRY(vnet::remove_address(*stack_, entry, IpAddress(entry.addresses[0].prefix.address)));
@@ -115,6 +116,7 @@ Result<void> Vnet::detach(uint16_t index) {
 Result<void> Vnet::set_up(uint16_t index, bool up) {
   InterfaceEntry& entry = *TRY(stack_->interfaces.attached(index));
   entry.device->set_up(up);
+  stack_->paths.interface_changed(index);
   return {};
 }
 
@@ -129,6 +131,10 @@ Result<void> Vnet::set_mtu(uint16_t index, uint32_t mtu) {
 
 Result<void> Vnet::add_address(uint16_t index, const Prefix& prefix) {
   InterfaceEntry& entry = *TRY(stack_->interfaces.attached(index));
+  if (entry.is_bridged) {
+    return fail("interface {}: in bridge domain {}; give the address to its BVI", entry.name,
+                stack_->bridges->of(index)->config().id);
+  }
   TRY(vnet::add_address(*stack_, entry, prefix));
   stack_->graph.run();
   return {};
@@ -147,69 +153,140 @@ const InterfaceTable& Vnet::interfaces() const {
 
 // --- routes and neighbours ---
 
-Result<void> Vnet::add_static(StaticRoute route, AdjacencyIndex adjacency) {
-  route.prefix = route.prefix.network();
-  // The old one goes after the new one is in place, so that no packet finds neither.
-  const auto old = std::find_if(static_routes_.begin(), static_routes_.end(),
-                                [&](const StaticRoute& r) { return r.prefix == route.prefix; });
-  stack_->fib(route.prefix.address.family).set(route.prefix, RouteSource::Static, adjacency);
-  if (old != static_routes_.end()) {
-    if (old->interface != 0) {
-      NeighbourTable& table = stack_->neighbours(old->next_hop.family);
-      table.release(*table.find(old->interface, old->next_hop));
-    }
-    *old = route;
-  } else {
-    static_routes_.push_back(route);
+namespace {
+
+std::string describe(const Prefix& prefix, std::span<const NextHop> hops, uint32_t vrf) {
+  std::string text = fmt::format("route {}", to_string(prefix));
+  if (vrf != 0) text += fmt::format(" in VRF {}", vrf);
+  for (const NextHop& hop : hops) text += fmt::format(" via {}", to_string(hop.address));
+  return text;
+}
+
+}  // namespace
+
+// The old way goes after the new one is in place, so that no packet finds neither.
+void Vnet::set_static(uint16_t vrf, const Prefix& prefix, AdjacencyIndex adjacency) {
+  Fib& fib = stack_->fib(prefix.address.family, vrf);
+  const AdjacencyIndex old = fib.find(prefix, RouteSource::Static);
+  fib.set(prefix, RouteSource::Static, adjacency);
+  stack_->paths.release(old);
+}
+
+Result<void> Vnet::add_route(const Prefix& prefix, std::span<const NextHop> next_hops,
+                             uint32_t vrf) {
+  const uint16_t slot = TRY(stack_->find_vrf(vrf));
+  auto adjacency = stack_->paths.acquire(slot, prefix.address.family, next_hops);
+  if (!adjacency) {
+    return tl::unexpected(std::move(adjacency.error()).within(describe(prefix, next_hops, vrf)));
   }
+  set_static(slot, prefix, *adjacency);
   return {};
 }
 
 Result<void> Vnet::add_route(const Prefix& prefix, const IpAddress& next_hop, uint16_t interface) {
-  const std::string what = fmt::format("route {} via {}", to_string(prefix), to_string(next_hop));
-  if (prefix.address.family != next_hop.family) return fail("{}: two families", what);
-  if (is_local(next_hop)) return fail("{}: that is this host", what);
-  if (interface == 0) {
-    const AdjacencyIndex link = stack_->fib(next_hop.family).lookup(next_hop);
-    const Adjacency& a = stack_->adjacencies[link];
-    const bool is_neighbour =
-        a.kind == AdjacencyKind::Incomplete || a.kind == AdjacencyKind::Rewrite;
-    if (a.kind == AdjacencyKind::Glean ||
-        (is_neighbour && stack_->adjacencies.next_hop(link) == next_hop)) {
-      interface = a.interface;
-    } else {
-      return fail("{}: the next hop is on no connected prefix", what);
-    }
-  }
-  InterfaceEntry& entry = *TRY(stack_->interfaces.attached(interface));
-  NeighbourTable& table = stack_->neighbours(next_hop.family);
-  Neighbour* n = table.get(interface, entry.mtu(), next_hop);
-  if (n == nullptr) return fail("{}: the neighbour table is full", what);
-  table.retain(*n);
-  return add_static({prefix, next_hop, interface}, n->adjacency());
+  const NextHop hop{next_hop, interface};
+  return add_route(prefix, std::span(&hop, 1));
 }
 
-Result<void> Vnet::add_blackhole(const Prefix& prefix) {
-  return add_static({.prefix = prefix, .next_hop = {}}, kDropAlways);
-}
-
-Result<void> Vnet::remove_route(const Prefix& prefix) {
-  const auto at = std::find_if(static_routes_.begin(), static_routes_.end(),
-                               [&](const StaticRoute& r) { return r.prefix == prefix.network(); });
-  if (at == static_routes_.end()) return fail("no static route {}", to_string(prefix.network()));
-  stack_->fib(prefix.address.family).remove(prefix, RouteSource::Static);
-  if (at->interface != 0) {
-    NeighbourTable& table = stack_->neighbours(at->next_hop.family);
-    table.release(*table.find(at->interface, at->next_hop));
-  }
-  static_routes_.erase(at);
+Result<void> Vnet::add_blackhole(const Prefix& prefix, uint32_t vrf) {
+  set_static(TRY(stack_->find_vrf(vrf)), prefix, kDropAlways);
   return {};
 }
+
+Result<void> Vnet::remove_route(const Prefix& prefix, uint32_t vrf) {
+  const uint16_t slot = TRY(stack_->find_vrf(vrf));
+  Fib& fib = stack_->fib(prefix.address.family, slot);
+  const AdjacencyIndex old = fib.find(prefix, RouteSource::Static);
+  if (old == kNoRoute) {
+    return fail("no static {}", describe(prefix.network(), {}, vrf));
+  }
+  fib.remove(prefix, RouteSource::Static);
+  stack_->paths.release(old);
+  return {};
+}
+
+std::vector<Vnet::StaticRoute> Vnet::static_routes() const {
+  std::vector<StaticRoute> routes;
+  for (const uint32_t id : vrfs()) {
+    const uint16_t slot = MUST(stack_->find_vrf(id));
+    for (const Family family : {Family::V4, Family::V6}) {
+      const Fib& fib = stack_->fib(family, slot);
+      fib.for_each([&](const Fib::Entry& entry) {
+        const AdjacencyIndex way = fib.find(entry.prefix, RouteSource::Static);
+        if (way == kNoRoute) return;
+        const auto hops = stack_->paths.hops(way);
+        routes.push_back({id, entry.prefix, {hops.begin(), hops.end()}});
+      });
+    }
+  }
+  return routes;
+}
+
+// --- VRFs ---
+
+Result<void> Vnet::add_vrf(uint32_t id) {
+  if (stack_->find_vrf(id)) return fail("VRF {}: there is one", id);
+  if (stack_->vrfs.size() >= Stack::kMaxVrfs) {
+    return fail("VRF {}: at most {} at once", id, Stack::kMaxVrfs);
+  }
+  stack_->add_vrf(id);
+  return {};
+}
+
+Result<void> Vnet::remove_vrf(uint32_t id) {
+  const uint16_t slot = TRY(stack_->find_vrf(id));
+  if (slot == 0) return fail("VRF 0 is the default and stays");
+  for (uint16_t i = 1; i < stack_->interfaces.size(); ++i) {
+    const InterfaceEntry& entry = stack_->interfaces[i];
+    if (entry.vrf == slot && entry.device != nullptr) {
+      return fail("VRF {}: interface {} is in it", id, entry.name);
+    }
+  }
+  for (const StaticRoute& r : static_routes()) {
+    if (r.vrf == id) TRY(remove_route(r.prefix, id));
+  }
+  stack_->vrfs[slot] = nullptr;
+  return {};
+}
+
+Result<void> Vnet::set_vrf(uint16_t index, uint32_t id) {
+  InterfaceEntry& entry = *TRY(stack_->interfaces.attached(index));
+  const uint16_t slot = TRY(stack_->find_vrf(id));
+  for (const InterfaceAddress& a : entry.addresses) {
+    const IpAddress& own = a.prefix.address;
+    if (own.is_v4() || !own.v6().is_link_local()) {
+      return fail("interface {}: has address {}; an interface without addresses can change its VRF",
+                  entry.name, to_string(own));
+    }
+  }
+  stack_->arp->flush(index);
+  stack_->nd->flush(index);
+  entry.vrf = slot;
+  stack_->graph.run();
+  return {};
+}
+
+std::vector<uint32_t> Vnet::vrfs() const {
+  std::vector<uint32_t> ids;
+  for (const auto& vrf : stack_->vrfs) {
+    if (vrf != nullptr) ids.push_back(vrf->id);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+uint32_t Vnet::vrf_of(uint16_t index) const {
+  return stack_->vrfs[stack_->interfaces[index].vrf]->id;
+}
+
+// --- neighbours ---
 
 Result<void> Vnet::add_neighbour(uint16_t index, const IpAddress& address,
                                  const net::MacAddress& mac) {
   InterfaceEntry& entry = *TRY(stack_->interfaces.attached(index));
-  if (is_local(address)) return fail("neighbour {}: that is this host", to_string(address));
+  if (stack_->is_local(address, entry.vrf)) {
+    return fail("neighbour {}: that is this host", to_string(address));
+  }
   TRY(stack_->neighbours(address.family).set_static(index, entry.mtu(), address, mac));
   stack_->graph.run();
   return {};
@@ -221,11 +298,61 @@ Result<void> Vnet::remove_neighbour(uint16_t index, const IpAddress& address) {
   return {};
 }
 
+Result<void> Vnet::set_source_check(uint16_t index, Family family, SourceCheck check) {
+  TRY(stack_->interfaces.attached(index));
+  vnet::set_source_check(*stack_, index, family, check);
+  return {};
+}
+
+SourceCheck Vnet::source_check(uint16_t index, Family family) const {
+  const auto& checks = stack_->source_checks;
+  return index < checks.size() ? checks[index][static_cast<size_t>(family)] : SourceCheck::Off;
+}
+
+BridgeTable& Vnet::bridges() {
+  return *stack_->bridges;
+}
+AclTable& Vnet::acls() {
+  return *stack_->acls;
+}
+Nat44& Vnet::nat44() {
+  return *stack_->nat44;
+}
+PolicerTable& Vnet::policers() {
+  return *stack_->policers;
+}
+RouterAdvertiser& Vnet::advertiser() {
+  return *stack_->advertiser;
+}
+
+bool Vnet::add_dhcp_route(uint16_t index, net::Ip4 router) {
+  const uint16_t vrf = stack_->interfaces[index].vrf;
+  const Prefix everywhere{Ip4{0}, 0};
+  Fib& fib = stack_->fib(Family::V4, vrf);
+  const Adjacency& link = stack_->adjacencies[fib.lookup(IpAddress(router))];
+  if (link.interface != index || fib.find(everywhere, RouteSource::Dhcp) != kNoRoute) return false;
+  const NextHop hop{router, index};
+  const auto adjacency = stack_->paths.acquire(vrf, Family::V4, std::span(&hop, 1));
+  if (!adjacency) return false;
+  fib.set(everywhere, RouteSource::Dhcp, *adjacency);
+  return true;
+}
+
+void Vnet::remove_dhcp_route(uint16_t index) {
+  const Prefix everywhere{Ip4{0}, 0};
+  Fib& fib = stack_->fib(Family::V4, stack_->interfaces[index].vrf);
+  const AdjacencyIndex way = fib.find(everywhere, RouteSource::Dhcp);
+  if (!stack_->paths.uses(way, index)) return;
+  fib.remove(everywhere, RouteSource::Dhcp);
+  stack_->paths.release(way);
+}
+
 // --- packets ---
 
 void Vnet::accept(Frame frame) {
   for (Packet* p : frame.packets()) {
     // What another vnet noted on it is none of ours.
+    p->rx_interface = p->interface;
     p->trace = p->adjacency = 0;
     p->reason = 0;
     p->l2_size = 0;
@@ -243,7 +370,7 @@ void Vnet::output(Frame frame) {
     CHECK(p->head_size() >= net::Ip4Header::kMinSize);
     const bool is_v4 = p->data()[0] >> 4 == 4;
     CHECK(is_v4 || p->head_size() >= net::Ip6Header::kSize);
-    p->interface = kLocalInterface;
+    p->interface = p->rx_interface = kLocalInterface;
     p->trace = 0;
     p->l2_size = p->l3_offset = 0;
     (is_v4 ? v4 : v6).push(std::move(p));

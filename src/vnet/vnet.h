@@ -24,10 +24,19 @@
 #include "graph/graph.h"
 #include "net/interface.h"
 #include "net/ip_service.h"
+#include "vnet/acl.h"
 #include "vnet/adjacency.h"
+#include "vnet/bridge.h"
+#include "vnet/dhcp.h"
 #include "vnet/interface_table.h"
+#include "vnet/nat44.h"
+#include "vnet/paths.h"
 #include "vnet/ping.h"
+#include "vnet/policer.h"
+#include "vnet/router_advertisements.h"
+#include "vnet/source_check.h"
 #include "vnet/udp.h"
+#include "vnet/virtual_interfaces.h"
 
 namespace wh::vnet {
 
@@ -41,10 +50,9 @@ class Vnet final : public net::IpService, private net::FrameSink {
   };
   // A route that a person gave.
   struct StaticRoute {
+    uint32_t vrf = 0;
     net::Prefix prefix;
-    net::IpAddress
-        next_hop;  // Unspecified: directly on the interface, or dropped when `interface` is 0.
-    uint16_t interface = 0;
+    std::vector<NextHop> next_hops;  // As they were given; empty: what matches is dropped.
   };
 
   Vnet(Config config, Loop& loop, net::PacketPool& pool, Random random);
@@ -68,19 +76,51 @@ class Vnet final : public net::IpService, private net::FrameSink {
   const InterfaceTable& interfaces() const;
 
   // --- routes and neighbours ---
-  // Through a next hop on a connected prefix (or a link-local one, with its interface). Replaces a
-  // static route for the same prefix. Errors: the next hop is not on a connected prefix, of another
-  // family, or ours.
+  // Through next hops: each on a connected prefix, or one that another route (not the default)
+  // leads to, or a link-local one with its interface, or an interface alone. Flows are spread over
+  // several by weight. Replaces a static route for the same prefix. Errors name the route: a next
+  // hop that nothing leads to, of another family, or ours; no such VRF.
+  Result<void> add_route(const net::Prefix& prefix, std::span<const NextHop> next_hops,
+                         uint32_t vrf = 0);
   Result<void> add_route(const net::Prefix& prefix, const net::IpAddress& next_hop,
                          uint16_t interface = 0);
   // Drops what matches.
-  Result<void> add_blackhole(const net::Prefix& prefix);
-  Result<void> remove_route(const net::Prefix& prefix);
-  const std::vector<StaticRoute>& static_routes() const { return static_routes_; }
+  Result<void> add_blackhole(const net::Prefix& prefix, uint32_t vrf = 0);
+  Result<void> remove_route(const net::Prefix& prefix, uint32_t vrf = 0);
+  std::vector<StaticRoute> static_routes() const;  // By VRF and prefix.
+
+  // --- VRFs: tables of routes of their own; 0 is the default and always there ---
+  // Errors: there is one; too many.
+  Result<void> add_vrf(uint32_t id);
+  // Errors: none, the default, an interface is in it.
+  Result<void> remove_vrf(uint32_t id);
+  // Puts an interface into a VRF. Errors: no such interface or VRF; it has addresses other than
+  // link-local ones.
+  Result<void> set_vrf(uint16_t index, uint32_t id);
+  std::vector<uint32_t> vrfs() const;     // In order.
+  uint32_t vrf_of(uint16_t index) const;  // REQUIRES: the index was given out.
   // A neighbour given by hand: never asked, never aged.
   Result<void> add_neighbour(uint16_t index, const net::IpAddress& address,
                              const net::MacAddress& mac);
   Result<void> remove_neighbour(uint16_t index, const net::IpAddress& address);
+
+  // --- features, each with its table; they start empty and cost nothing until used ---
+  // Sub-interfaces and loopbacks.
+  VirtualInterfaces& virtuals() { return virtuals_; }
+  BridgeTable& bridges();
+  AclTable& acls();
+  Nat44& nat44();
+  PolicerTable& policers();
+  RouterAdvertiser& advertiser();
+  DhcpService& dhcp() { return dhcp_; }  // Server and relay.
+  DhcpClients& dhcp_clients() { return dhcp_clients_; }
+  // The default route that a DHCP server gave an interface. False when its router is not on the
+  // interface's link, or another interface has such a route.
+  bool add_dhcp_route(uint16_t index, net::Ip4 router);
+  void remove_dhcp_route(uint16_t index);
+  // Errors: no such interface.
+  Result<void> set_source_check(uint16_t index, net::Family family, SourceCheck check);
+  SourceCheck source_check(uint16_t index, net::Family family) const;
 
   // --- transport ---
   Result<std::unique_ptr<UdpSocket>> open_udp(UdpSocket::Config config, UdpSocket::Receive receive);
@@ -103,14 +143,15 @@ class Vnet final : public net::IpService, private net::FrameSink {
 
  private:
   void accept(net::Frame frame) override;  // From an attached interface.
-  void add_specials();
   void publish_counters();
   void publish_interface(const InterfaceEntry& entry);
-  Result<void> add_static(StaticRoute route, AdjacencyIndex adjacency);
+  void set_static(uint16_t vrf, const net::Prefix& prefix, AdjacencyIndex adjacency);
 
   Config config_;
   std::unique_ptr<Stack> stack_;
-  std::vector<StaticRoute> static_routes_;
+  VirtualInterfaces virtuals_;
+  DhcpService dhcp_;
+  DhcpClients dhcp_clients_;
   size_t nodes_published_ = 0;
 };
 

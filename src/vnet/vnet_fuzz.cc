@@ -1,5 +1,6 @@
 // A whole vnet fed from bytes: a forwarding host with two interfaces, IPv4 and IPv6 addresses, echo
-// and UDP.
+// and UDP; by the first byte, also with access lists, NAT, policers, source checks, VLANs, a bridge
+// domain with a BVI, DHCP and router advertisements.
 //
 // The input is a list of records: a control byte, a length byte and that many bytes (times four
 // when asked). A record is a frame that arrives, or time that passes. What must hold: nothing
@@ -24,6 +25,8 @@ using net::EtherType;
 using net::Packet;
 using net::PacketPtr;
 
+constexpr uint16_t kBridgedVlan = 200;
+
 // Nothing malformed leaves a stack, whatever came in.
 class SoundnessTap final : public net::PacketTap {
  public:
@@ -32,6 +35,8 @@ class SoundnessTap final : public net::PacketTap {
     const auto head = packet.head();
     const auto ethernet = net::EthernetView::parse(head);
     CHECK(static_cast<bool>(ethernet));
+    // A bridge lets pass what it does not read.
+    if (ethernet->tag_count() > 0 && ethernet->tag(0).vlan() == kBridgedVlan) return;
     const auto rest = head.subspan(ethernet->header_size());
     const size_t size = packet.size() - ethernet->header_size();
     if (ethernet->type() == EtherType::Ip4) {
@@ -90,6 +95,51 @@ struct Target {
     echo6 = MUST(vnet.open_udp({.family = net::Family::V6, .port = 7},
                                [this](const UdpDatagram& d) { answer(*echo6, d); }));
   }
+  // Everything that packets of an interface can be put through.
+  void enable_features() {
+    const uint16_t one = MUST(vnet.interfaces().find("left"));
+    const uint16_t two = MUST(vnet.interfaces().find("right"));
+    AclRule rule{AclAction::Reflect, MUST(net::parse_prefix("10.0.0.0/8")),
+                 MUST(net::parse_prefix("0.0.0.0/0"))};
+    AclRule some = rule;
+    some.action = AclAction::Deny;
+    some.protocol = net::kProtocolTcp;
+    some.destination_ports = {1, 99};
+    const AclRule rule6{AclAction::Reflect, MUST(net::parse_prefix("::/0")),
+                        MUST(net::parse_prefix("::/0"))};
+    const uint32_t acl = MUST(vnet.acls().add({some, rule, rule6}));
+    MUST(vnet.acls().bind(one, AclTable::kInput, {acl}));
+    MUST(vnet.acls().bind(two, AclTable::kOutput, {acl}));
+    MUST(vnet.nat44().set_max_mappings(8));
+    MUST(vnet.nat44().add_address(net::Ip4::of(10, 0, 1, 1)));
+    MUST(vnet.nat44().set_role(one, NatRole::Inside));
+    MUST(vnet.nat44().set_role(two, NatRole::Outside));
+    MUST(vnet.nat44().add_static(
+        {net::kProtocolUdp, net::Ip4::of(10, 0, 1, 1), 53, net::Ip4::of(10, 0, 0, 2), 53}));
+    MUST(vnet.policers().add(
+        {.name = "p", .rate = Rate::bits_per_second(1'000'000), .burst = Bytes(10'000)}));
+    MUST(vnet.policers().bind(one, PolicerSide::Input, "p"));
+    MUST(vnet.policers().bind(two, PolicerSide::Output, "p"));
+    MUST(vnet.set_source_check(two, net::Family::V4, SourceCheck::Loose));
+    MUST(vnet.set_source_check(two, net::Family::V6, SourceCheck::Strict));
+    const uint16_t vlan = MUST(vnet.virtuals().add_sub(one, {.id = 100}));
+    MUST(vnet.add_address(vlan, MUST(net::parse_prefix("10.0.2.1/24"))));
+    MUST(vnet.virtuals().add_sub(two, {.id = 100, .outer = 100, .inner = 7}));
+    MUST(vnet.bridges().add({.id = 1, .max_entries = kEntries}));
+    for (const uint16_t parent : {one, two}) {
+      const uint16_t member = MUST(vnet.virtuals().add_sub(parent, {.id = kBridgedVlan}));
+      MUST(vnet.bridges().add_member(1, {.interface = member}));
+    }
+    const uint16_t bvi = MUST(vnet.virtuals().add_loopback(0));
+    MUST(vnet.bridges().add_member(1, {.interface = bvi, .is_bvi = true}));
+    MUST(vnet.add_address(bvi, MUST(net::parse_prefix("10.0.3.1/24"))));
+    MUST(vnet.dhcp().add_pool({.name = "lan",
+                               .network = MUST(net::parse_prefix("10.0.0.0/24")),
+                               .first = net::Ip4::of(10, 0, 0, 100),
+                               .last = net::Ip4::of(10, 0, 0, 103)}));
+    MUST(vnet.dhcp().set_relay(vlan, {net::Ip4::of(10, 0, 1, 2)}));
+    MUST(vnet.advertiser().enable(one, {}));
+  }
   // What is sent to oneself from port 7 to port 7 would go round for ever.
   static void answer(UdpSocket& socket, const UdpDatagram& d) {
     if (d.source_port != 7) (void)socket.send(d.source, d.source_port, d.payload());
@@ -119,6 +169,10 @@ struct Target {
     const Stack& stack = vnet.stack();
     CHECK(stack.arp->size() <= kEntries && stack.nd->size() <= kEntries);
     CHECK(stack.adjacencies.size() <= 2 * kEntries + 64);
+    CHECK(stack.nat44->size() <= 8);
+    for (const BridgeDomain* domain : stack.bridges->domains()) {
+      CHECK(domain->entries().size() <= kEntries);
+    }
     // Waiting: 16 for each neighbour, 64 fragments of each packet, and what is on the cables.
     CHECK(pool.in_use() <= 2 * kEntries * 16 + 2 * kContexts * 64 + 20'000);
   }
@@ -144,6 +198,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace wh;
   vnet::Target target;
   std::span<const uint8_t> input(data, std::min<size_t>(size, 16'384));
+  if (!input.empty() && (input[0] & 2) == 0) target.enable_features();
   while (input.size() >= 2) {
     const uint8_t control = input[0];
     const size_t length = size_t{input[1]} * ((control & 64) != 0 ? 4 : 1);

@@ -1,0 +1,311 @@
+#include "vnet/acl.h"
+
+#include <algorithm>
+
+#include "net/wire/describe.h"
+#include "net/wire/ip6.h"
+#include "vnet/feature_node.h"
+#include "vnet/shallow_reassembly.h"
+
+namespace wh::vnet {
+
+using graph::Batch;
+using graph::Severity;
+using net::Family;
+using net::IpAddress;
+using net::Packet;
+
+namespace {
+
+constexpr uint8_t kFin = 1, kSyn = 2, kRst = 4;
+// As VPP's and most firewalls have it; RFC 5382 and RFC 4787 ask for at least so much of a NAT.
+constexpr Duration kIdle = 30s, kTcpOpening = 120s, kTcpOpen = 86400s;
+constexpr Duration kSweep = 10s;
+
+bool has_port_fields(uint8_t protocol) {
+  return protocol == net::kProtocolTcp || protocol == net::kProtocolUdp ||
+         protocol == net::kProtocolIcmp || protocol == net::kProtocolIcmp6;
+}
+
+}  // namespace
+
+bool matches(const AclRule& rule, const AclKey& key) {
+  if (rule.source.address.family != key.source.family) return false;
+  if (rule.protocol != 0 && rule.protocol != key.protocol) return false;
+  if (!rule.source.contains(key.source) || !rule.destination.contains(key.destination))
+    return false;
+  const bool asks_ports = rule.source_ports != PortRange{} ||
+                          rule.destination_ports != PortRange{} || rule.tcp_mask != 0;
+  if (!asks_ports) return true;
+  return key.has_ports && rule.source_ports.contains(key.source_port) &&
+         rule.destination_ports.contains(key.destination_port) &&
+         (key.tcp_flags & rule.tcp_mask) == rule.tcp_flags;
+}
+
+AclTable::AclTable(Stack& stack) : stack_(stack), timer_(stack.loop, [this] { expire(); }) {}
+
+// --- lists ---
+
+Result<void> AclTable::check(const std::vector<AclRule>& rules, size_t replaced) const {
+  size_t total = rules.size();
+  for (const auto& [id, list] : lists_) total += list.rules.size();
+  if (total - replaced > kMaxRules) return fail("at most {} rules in all lists", kMaxRules);
+  for (size_t i = 0; i < rules.size(); ++i) {
+    const AclRule& r = rules[i];
+    if (r.source.address.family != r.destination.address.family) {
+      return fail("rule {}: source and destination of two families", i);
+    }
+    const bool asks_ports = r.source_ports != PortRange{} || r.destination_ports != PortRange{};
+    if (asks_ports && !has_port_fields(r.protocol)) {
+      return fail("rule {}: protocol {} has no ports", i, r.protocol);
+    }
+    if (r.source_ports.first > r.source_ports.last ||
+        r.destination_ports.first > r.destination_ports.last) {
+      return fail("rule {}: a port range that ends before it begins", i);
+    }
+    if (r.tcp_mask != 0 && r.protocol != net::kProtocolTcp) {
+      return fail("rule {}: TCP flags of protocol {}", i, r.protocol);
+    }
+    if ((r.tcp_flags & ~r.tcp_mask) != 0) return fail("rule {}: TCP flags beyond their mask", i);
+  }
+  return {};
+}
+
+Result<uint32_t> AclTable::add(std::vector<AclRule> rules, std::string tag) {
+  TRY(check(rules, 0));
+  uint32_t id = 0;
+  while (lists_.count(id) != 0) ++id;
+  const size_t size = rules.size();
+  lists_[id] = {std::move(tag), std::move(rules), std::vector<uint64_t>(size)};
+  return id;
+}
+
+Result<void> AclTable::replace(uint32_t acl, std::vector<AclRule> rules, std::string tag) {
+  const auto it = lists_.find(acl);
+  if (it == lists_.end()) return fail("no acl {}", acl);
+  TRY(check(rules, it->second.rules.size()));
+  const size_t size = rules.size();
+  it->second = {std::move(tag), std::move(rules), std::vector<uint64_t>(size)};
+  return {};
+}
+
+Result<void> AclTable::remove(uint32_t acl) {
+  if (lists_.count(acl) == 0) return fail("no acl {}", acl);
+  for (uint16_t i = 0; i < bound_.size(); ++i) {
+    for (const auto& acls : bound_[i]) {
+      if (std::find(acls.begin(), acls.end(), acl) != acls.end()) {
+        return fail("acl {}: interface {} uses it", acl, stack_.interfaces[i].name);
+      }
+    }
+  }
+  lists_.erase(acl);
+  return {};
+}
+
+Result<void> AclTable::bind(uint16_t interface, Side side, std::vector<uint32_t> acls) {
+  TRY(stack_.interfaces.attached(interface));
+  for (const uint32_t acl : acls) {
+    if (lists_.count(acl) == 0) return fail("no acl {}", acl);
+  }
+  if (bound_.size() <= interface) bound_.resize(interface + 1u);
+  const bool on = !acls.empty();
+  bound_[interface][side] = std::move(acls);
+  const bool in = side == kInput;
+  set_feature(stack_, interface, in ? FeatureArc::Ip4Input : FeatureArc::Ip4Output,
+              in ? "ip4-acl-input" : "ip4-acl-output", on);
+  set_feature(stack_, interface, in ? FeatureArc::Ip6Input : FeatureArc::Ip6Output,
+              in ? "ip6-acl-input" : "ip6-acl-output", on);
+  want_shallow_reassembly(stack_, interface, in, ShallowUser::Acl, on);
+  return {};
+}
+
+void AclTable::forget(uint16_t interface) {
+  if (interface >= bound_.size()) return;
+  (void)bind(interface, kInput, {});  // It is still attached, and no list can be wrong.
+  (void)bind(interface, kOutput, {});
+}
+
+const std::vector<uint32_t>& AclTable::bound(uint16_t interface, Side side) const {
+  static const std::vector<uint32_t> kNone;
+  return interface < bound_.size() ? bound_[interface][side] : kNone;
+}
+
+// --- sessions ---
+
+AclSession AclTable::session_of(uint16_t interface, const AclKey& key) {
+  AclSession s{interface, key.source, key.destination, 0, 0, key.protocol};
+  // ICMP's requests and replies differ in type: a flow is all between two hosts.
+  if (key.protocol == net::kProtocolTcp || key.protocol == net::kProtocolUdp) {
+    s.a_port = key.source_port;
+    s.b_port = key.destination_port;
+  }
+  if (std::tie(s.b, s.b_port) < std::tie(s.a, s.a_port)) {
+    std::swap(s.a, s.b);
+    std::swap(s.a_port, s.b_port);
+  }
+  return s;
+}
+
+void AclTable::touch(SessionState& state, const AclKey& key) {
+  Duration idle = kIdle;
+  if (key.protocol == net::kProtocolTcp) {
+    state.flags_seen =
+        static_cast<uint8_t>(state.flags_seen | (key.tcp_flags & (kFin | kSyn | kRst)));
+    const bool is_open = (state.flags_seen & (kFin | kRst)) == 0 && (key.tcp_flags & kSyn) == 0;
+    idle = is_open ? kTcpOpen : kTcpOpening;
+  }
+  state.expires = stack_.loop.now() + idle;
+  ages_.splice(ages_.end(), ages_, state.by_age);
+}
+
+bool AclTable::pass_session(const AclSession& session, const AclKey& key) {
+  const auto it = sessions_.find(session);
+  if (it == sessions_.end() || it->second.expires <= stack_.loop.now()) return false;
+  touch(it->second, key);
+  return true;
+}
+
+void AclTable::add_session(const AclSession& session, const AclKey& key) {
+  auto it = sessions_.find(session);
+  if (it == sessions_.end()) {
+    if (sessions_.size() >= kMaxSessions) {
+      sessions_.erase(ages_.front());
+      ages_.pop_front();
+      ++evicted_;
+    }
+    it = sessions_.emplace(session, SessionState{}).first;
+    it->second.by_age = ages_.insert(ages_.end(), session);
+  }
+  it->second.flags_seen = 0;
+  touch(it->second, key);
+  if (!timer_.is_armed()) timer_.arm(stack_.loop.now() + kSweep);
+}
+
+void AclTable::expire() {
+  // Idle times differ, so the oldest need not be the first to end; all are looked at.
+  const Instant now = stack_.loop.now();
+  std::erase_if(sessions_, [&](const auto& s) {
+    if (s.second.expires > now) return false;
+    ages_.erase(s.second.by_age);
+    return true;
+  });
+  if (!sessions_.empty()) timer_.arm(now + kSweep);
+}
+
+void AclTable::clear_sessions() {
+  sessions_.clear();
+  ages_.clear();
+}
+
+AclTable::Verdict AclTable::judge(uint16_t interface, Side side, const AclKey& key) {
+  const AclSession session = session_of(interface, key);
+  if (!sessions_.empty() && pass_session(session, key)) return Verdict::Session;
+  for (const uint32_t acl : bound_[interface][side]) {
+    List& list = lists_[acl];
+    for (size_t i = 0; i < list.rules.size(); ++i) {
+      if (!matches(list.rules[i], key)) continue;
+      ++list.hits[i];
+      if (list.rules[i].action == AclAction::Deny) return Verdict::DenyRule;
+      if (list.rules[i].action == AclAction::Reflect) add_session(session, key);
+      return Verdict::Permit;
+    }
+  }
+  return Verdict::DenyEnd;
+}
+
+// --- the nodes ---
+
+namespace {
+
+class AclNode final : public FeatureNode {
+ public:
+  AclNode(Stack& stack, FeatureArc arc, const std::string& name, AclTable::Side side, Family family)
+      : FeatureNode(stack, arc, name,
+                    {{"denied", Severity::Warning, "acl deny rule"},
+                     {"no_rule", Severity::Warning, "acl without a rule for the packet"},
+                     {"unreadable", Severity::Error, "acl cannot read the headers"},
+                     {"session", Severity::Info, "packets of known sessions"}}),
+        side_(side),
+        family_(family) {}
+
+  void process(Batch& batch) override {
+    for (uint32_t i = 0; i < batch.size(); ++i) {
+      Packet& p = batch[i];
+      const auto key = key_of(p);
+      if (!key) {
+        batch.drop(i, kUnreadable);
+        continue;
+      }
+      switch (stack_.acls->judge(p.interface, side_, *key)) {
+        case AclTable::Verdict::Session: batch.count(kSession); [[fallthrough]];
+        case AclTable::Verdict::Permit: batch.send(i, next(p)); break;
+        case AclTable::Verdict::DenyRule: batch.drop(i, kDenied); break;
+        case AclTable::Verdict::DenyEnd: batch.drop(i, kNoRule); break;
+      }
+    }
+  }
+  std::string account(const Packet& p) const override {
+    return fmt::format("interface {}, {} bytes", stack_.interfaces[p.interface].name, p.size());
+  }
+
+ private:
+  enum : uint16_t { kDenied, kNoRule, kUnreadable, kSession };
+
+  std::optional<AclKey> key_of(Packet& p) const {
+    return family_ == Family::V4 ? std::optional(key4(p)) : key6(p);
+  }
+  static AclKey key4(Packet& p) {
+    const uint8_t* ip = ip_of(p);
+    AclKey key{net::Ip4{net::load32(ip + 12)}, net::Ip4{net::load32(ip + 16)}, ip[9]};
+    if (const auto l4 = transport_of(p)) {
+      key.has_ports = true;
+      key.source_port = l4->source_port;
+      key.destination_port = l4->destination_port;
+      key.tcp_flags = l4->tcp_flags;
+    }
+    return key;
+  }
+  // Nothing when the chain of headers cannot be read: what cannot be judged does not pass.
+  static std::optional<AclKey> key6(Packet& p) {
+    const uint32_t at = p.l3_offset;
+    pullup_most(p, at + 40 + 8 + 20);
+    auto ip = net::Ip6View::parse_quoted(p.head().subspan(at));
+    if (!ip) return std::nullopt;
+    net::Ip6Extensions e;
+    if (net::Ip6View::is_extension(ip->next_header())) {
+      pullup_most(p, p.size());
+      ip = net::Ip6View::parse_quoted(p.head().subspan(at));
+    }
+    if (ip->extensions(e)) return std::nullopt;
+    AclKey key{ip->source(), ip->destination(), e.protocol};
+    const auto rest = p.head().subspan(at);
+    const bool is_first = !e.has_fragment() || e.fragment.offset == 0;
+    if (is_first && has_port_fields(e.protocol) && rest.size() >= e.offset + 4u) {
+      const uint8_t* l4 = rest.data() + e.offset;
+      key.has_ports = true;
+      const bool is_icmp = e.protocol == net::kProtocolIcmp6;
+      key.source_port = is_icmp ? l4[0] : net::load16(l4);
+      key.destination_port = is_icmp ? l4[1] : net::load16(l4 + 2);
+      const bool has_flags = e.protocol == net::kProtocolTcp && rest.size() >= e.offset + 14u;
+      key.tcp_flags = has_flags ? l4[13] : uint8_t{0};
+    }
+    return key;
+  }
+  AclTable::Side side_;
+  Family family_;
+};
+
+}  // namespace
+
+void add_acl_nodes(Stack& stack) {
+  stack.acls = std::make_unique<AclTable>(stack);
+  auto add = [&stack](FeatureArc arc, const char* name, AclTable::Side side, Family family) {
+    stack.graph.add(std::make_unique<AclNode>(stack, arc, name, side, family));
+  };
+  add(FeatureArc::Ip4Input, "ip4-acl-input", AclTable::kInput, Family::V4);
+  add(FeatureArc::Ip6Input, "ip6-acl-input", AclTable::kInput, Family::V6);
+  add(FeatureArc::Ip4Output, "ip4-acl-output", AclTable::kOutput, Family::V4);
+  add(FeatureArc::Ip6Output, "ip6-acl-output", AclTable::kOutput, Family::V6);
+}
+
+}  // namespace wh::vnet

@@ -1,0 +1,176 @@
+#include "vnet/bridge.h"
+
+#include <algorithm>
+
+#include "vnet/stack.h"
+#include "vnet/virtual_interfaces.h"
+
+namespace wh::vnet {
+
+using net::MacAddress;
+
+namespace {
+
+constexpr Duration kSweep = std::chrono::seconds(60);  // Between looks for entries that are old.
+
+}  // namespace
+
+// --- one domain ---
+
+const BridgeMember* BridgeDomain::member(uint16_t interface) const {
+  const auto at = std::find_if(members_.begin(), members_.end(),
+                               [&](const BridgeMember& m) { return m.interface == interface; });
+  return at == members_.end() ? nullptr : &*at;
+}
+
+bool BridgeDomain::learn(const MacAddress& source, uint16_t interface, Instant now) {
+  if (!config_.learn || source.is_multicast()) return true;
+  const auto it = entries_.find(source);
+  if (it != entries_.end()) {
+    if (!it->second.is_static) it->second = {interface, false, now};
+    return true;
+  }
+  if (entries_.size() >= config_.max_entries) return false;
+  entries_.emplace(source, Entry{interface, false, now});
+  return true;
+}
+
+uint16_t BridgeDomain::find(const MacAddress& destination, Instant now) const {
+  const auto it = entries_.find(destination);
+  if (it == entries_.end()) return 0;
+  const Entry& e = it->second;
+  const bool is_old = !e.is_static && config_.age > 0s && now - e.seen >= config_.age;
+  return is_old ? 0 : e.interface;
+}
+
+void BridgeDomain::expire(Instant now) {
+  if (config_.age == 0s) return;
+  std::erase_if(entries_, [&](const auto& entry) {
+    return !entry.second.is_static && now - entry.second.seen >= config_.age;
+  });
+}
+
+// --- all of them ---
+
+BridgeTable::BridgeTable(Stack& stack) : stack_(stack), ageing_(stack.loop, [this] { tick(); }) {}
+
+void BridgeTable::tick() {
+  bool any = false;
+  for (auto& [id, domain] : domains_) {
+    domain->expire(stack_.loop.now());
+    any = any || !domain->entries_.empty();
+  }
+  if (any) ageing_.arm(stack_.loop.now() + kSweep);
+}
+
+Result<void> BridgeTable::add(const BridgeConfig& config) {
+  if (config.id == 0) return fail("bridge domain 0; accepted: 1..{}", ~uint32_t{0});
+  if (config.max_entries == 0) return fail("bridge domain {}: 0 entries", config.id);
+  if (find(config.id) != nullptr) return fail("bridge domain {}: there is one", config.id);
+  auto made = std::make_unique<BridgeDomain>();
+  made->config_ = config;
+  domains_[config.id] = std::move(made);
+  return {};
+}
+
+Result<void> BridgeTable::remove(uint32_t id) {
+  BridgeDomain* domain = find(id);
+  if (domain == nullptr) return fail("no bridge domain {}", id);
+  const auto members = domain->members_;
+  for (const BridgeMember& m : members) TRY(remove_member(m.interface));
+  domains_.erase(id);
+  return {};
+}
+
+Result<void> BridgeTable::add_member(uint32_t id, const BridgeMember& member) {
+  BridgeDomain* domain = find(id);
+  if (domain == nullptr) return fail("no bridge domain {}", id);
+  InterfaceEntry& entry = *TRY(stack_.interfaces.attached(member.interface));
+  if (const BridgeDomain* other = of(member.interface)) {
+    return fail("interface {}: in bridge domain {}", entry.name, other->config_.id);
+  }
+  if (domain->members_.size() >= kMaxMembers) {
+    return fail("bridge domain {}: at most {} members", id, kMaxMembers);
+  }
+  auto* loopback = dynamic_cast<LoopbackInterface*>(entry.device);
+  if (member.is_bvi) {
+    if (loopback == nullptr) return fail("interface {}: a BVI is a loopback", entry.name);
+    for (const BridgeMember& m : domain->members_) {
+      if (m.is_bvi) {
+        return fail("bridge domain {}: {} is its BVI", id, stack_.interfaces[m.interface].name);
+      }
+    }
+    loopback->is_bvi = true;
+  } else {
+    for (const InterfaceAddress& a : entry.addresses) {
+      if (a.prefix.address.is_v4() || !a.prefix.address.v6().is_link_local()) {
+        return fail("interface {}: has address {}, which a bridge would take from it", entry.name,
+                    to_string(a.prefix));
+      }
+    }
+  }
+  if (by_interface_.size() <= member.interface) by_interface_.resize(member.interface + 1u);
+  by_interface_[member.interface] = domain;
+  domain->members_.push_back(member);
+  entry.is_bridged = !member.is_bvi;
+  if (!ageing_.is_armed()) ageing_.arm(stack_.loop.now() + kSweep);
+  return {};
+}
+
+Result<void> BridgeTable::remove_member(uint16_t interface) {
+  BridgeDomain* domain = of(interface);
+  if (domain == nullptr) return fail("interface {}: in no bridge domain", interface);
+  by_interface_[interface] = nullptr;
+  std::erase_if(domain->members_, [&](const auto& m) { return m.interface == interface; });
+  std::erase_if(domain->entries_, [&](const auto& e) { return e.second.interface == interface; });
+  InterfaceEntry& entry = stack_.interfaces[interface];
+  entry.is_bridged = false;
+  if (auto* loopback = dynamic_cast<LoopbackInterface*>(entry.device)) loopback->is_bvi = false;
+  return {};
+}
+
+Result<void> BridgeTable::add_static(uint32_t id, const MacAddress& mac, uint16_t interface) {
+  BridgeDomain* domain = find(id);
+  if (domain == nullptr) return fail("no bridge domain {}", id);
+  if (domain->member(interface) == nullptr) {
+    return fail("bridge domain {}: interface {} is no member", id, interface);
+  }
+  if (mac.is_multicast()) return fail("{}: not a host's address", to_string(mac));
+  if (domain->entries_.size() >= domain->config_.max_entries && !domain->entries_.count(mac)) {
+    return fail("bridge domain {}: the table is full", id);
+  }
+  domain->entries_[mac] = {interface, true, stack_.loop.now()};
+  return {};
+}
+
+Result<void> BridgeTable::remove_static(uint32_t id, const MacAddress& mac) {
+  BridgeDomain* domain = find(id);
+  if (domain == nullptr) return fail("no bridge domain {}", id);
+  const auto it = domain->entries_.find(mac);
+  if (it == domain->entries_.end() || !it->second.is_static) {
+    return fail("bridge domain {}: no static entry {}", id, to_string(mac));
+  }
+  domain->entries_.erase(it);
+  return {};
+}
+
+void BridgeTable::flush(uint32_t id) {
+  if (BridgeDomain* domain = find(id)) {
+    std::erase_if(domain->entries_, [](const auto& e) { return !e.second.is_static; });
+  }
+}
+
+BridgeDomain* BridgeTable::find(uint32_t id) {
+  const auto it = domains_.find(id);
+  return it == domains_.end() ? nullptr : it->second.get();
+}
+
+std::vector<const BridgeDomain*> BridgeTable::domains() const {
+  std::vector<const BridgeDomain*> all;
+  for (const auto& [id, domain] : domains_) all.push_back(domain.get());
+  std::sort(all.begin(), all.end(),
+            [](auto* a, auto* b) { return a->config().id < b->config().id; });
+  return all;
+}
+
+}  // namespace wh::vnet

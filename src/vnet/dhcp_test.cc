@@ -1,0 +1,211 @@
+// DHCP between vnets: server and client on one link, and through a relay; and router
+// advertisements.
+#include "vnet/test_support.h"
+
+namespace wh::vnet {
+namespace {
+
+using net::DhcpMessage;
+using net::DhcpType;
+using net::Ip4;
+
+DhcpPool pool_of(const char* name = "lan") {
+  DhcpPool p;
+  p.name = name;
+  p.network = prefix("10.0.0.0/24");
+  p.first = Ip4::of(10, 0, 0, 100);
+  p.last = Ip4::of(10, 0, 0, 102);
+  p.router = Ip4::of(10, 0, 0, 1);
+  p.dns = {Ip4::of(9, 9, 9, 9)};
+  return p;
+}
+
+// Server s (10.0.0.1) and client c, without an address.
+class Dhcp : public testing::Test, protected World {
+ protected:
+  Dhcp() {
+    is = MUST(s.attach(cable.a()));
+    ic = MUST(c.attach(cable.b()));
+    MUST(s.add_address(is, prefix("10.0.0.1/24")));
+  }
+  net::Cable cable{port("eth0", 1), port("eth0", 2), loop};
+  Vnet s{{.name = "s"}, loop, pool, random.fork("s")};
+  Vnet c{{.name = "c"}, loop, pool, random.fork("c")};
+  uint16_t is = 0, ic = 0;
+};
+
+TEST_F(Dhcp, gives_an_address_and_a_default_route_and_keeps_them) {
+  MUST(s.dhcp().add_pool(pool_of()));
+  MUST(c.dhcp_clients().add(ic));
+  loop.run_for(1s);
+  const DhcpClient& client = *c.dhcp_clients().clients()[0];
+  EXPECT_EQ(client.state(), DhcpClient::State::Bound);
+  EXPECT_EQ(client.address(), prefix("10.0.0.100/24"));
+  EXPECT_EQ(client.dns(), std::vector<Ip4>{Ip4::of(9, 9, 9, 9)});
+  EXPECT_EQ(ping(c, "10.0.0.1", {.count = 1}).received, 1u);
+  EXPECT_TRUE(c.route(ip("192.0.2.1")));
+  ASSERT_EQ(s.dhcp().server().leases("lan").size(), 1u);
+  EXPECT_EQ(s.dhcp().server().leases("lan")[0].state, DhcpLease::State::Bound);
+  // Renewed at half its time, it does not end.
+  loop.run_for(3 * 3600s);
+  EXPECT_EQ(client.state(), DhcpClient::State::Bound);
+  EXPECT_EQ(client.address(), prefix("10.0.0.100/24"));
+  MUST(c.dhcp_clients().remove(ic));
+  loop.run_for(1s);
+  EXPECT_EQ(s.dhcp().server().leases("lan")[0].state, DhcpLease::State::Free);
+  EXPECT_FALSE(c.is_local(ip("10.0.0.100")));
+  EXPECT_FALSE(c.route(ip("192.0.2.1")));
+}
+
+TEST_F(Dhcp, loses_its_address_when_the_server_is_gone) {
+  MUST(s.dhcp().add_pool(pool_of()));
+  MUST(c.dhcp_clients().add(ic));
+  loop.run_for(1s);
+  MUST(s.dhcp().remove_pool("lan"));
+  loop.run_for(3590s);
+  EXPECT_EQ(c.dhcp_clients().clients()[0]->state(), DhcpClient::State::Rebinding);
+  EXPECT_TRUE(c.is_local(ip("10.0.0.100")));
+  loop.run_for(20s);
+  EXPECT_FALSE(c.is_local(ip("10.0.0.100")));
+  MUST(s.dhcp().add_pool(pool_of()));
+  loop.run_for(200s);
+  EXPECT_EQ(c.dhcp_clients().clients()[0]->state(), DhcpClient::State::Bound);
+}
+
+TEST_F(Dhcp, runs_out_of_addresses_and_gives_the_same_again) {
+  MUST(s.dhcp().add_pool(pool_of()));
+  DhcpServer server(s);
+  MUST(server.add(pool_of("x")));
+  auto ask = [&](uint32_t n, DhcpType type, std::optional<Ip4> requested = {}) {
+    DhcpMessage m;
+    m.type = type;
+    m.mac = net::MacAddress::local(n);
+    m.requested = requested;
+    if (type == DhcpType::Request) m.server = Ip4::of(10, 0, 0, 1);
+    return server.answer(m, Ip4::of(10, 0, 0, 1));
+  };
+  for (uint32_t n = 0; n < 3; ++n) {
+    const auto offer = ask(n, DhcpType::Discover);
+    ASSERT_TRUE(offer);
+    EXPECT_EQ(offer->yours, Ip4::of(10, 0, 0, static_cast<uint8_t>(100 + n)));
+    EXPECT_EQ(ask(n, DhcpType::Request, offer->yours)->type, DhcpType::Ack);
+  }
+  EXPECT_FALSE(ask(3, DhcpType::Discover));
+  EXPECT_EQ(ask(1, DhcpType::Discover)->yours, Ip4::of(10, 0, 0, 101));
+  EXPECT_EQ(ask(4, DhcpType::Request, Ip4::of(10, 0, 0, 101))->type, DhcpType::Nak);
+  // A declined address rests, and others that ended are given.
+  ask(2, DhcpType::Decline, Ip4::of(10, 0, 0, 102));
+  EXPECT_FALSE(ask(3, DhcpType::Discover));
+  loop.run_for(601s);
+  EXPECT_EQ(ask(3, DhcpType::Discover)->yours, Ip4::of(10, 0, 0, 102));
+}
+
+TEST_F(Dhcp, keeps_a_fixed_address_for_its_client) {
+  DhcpPool p = pool_of();
+  p.fixed[cable.b().mac()] = Ip4::of(10, 0, 0, 50);
+  MUST(s.dhcp().add_pool(p));
+  MUST(c.dhcp_clients().add(ic));
+  loop.run_for(1s);
+  EXPECT_TRUE(c.is_local(ip("10.0.0.50")));
+}
+
+TEST_F(Dhcp, refuses_pools_that_cannot_be) {
+  DhcpPool p = pool_of();
+  p.last = Ip4::of(10, 0, 1, 5);
+  EXPECT_EQ(s.dhcp().add_pool(p).error().text,
+            "dhcp pool 'lan': 10.0.0.100 to 10.0.1.5 is not in 10.0.0.0/24");
+  p.last = Ip4::of(10, 0, 0, 99);
+  EXPECT_FALSE(s.dhcp().add_pool(p));
+  EXPECT_FALSE(s.dhcp().remove_pool("lan"));
+  EXPECT_FALSE(c.dhcp().set_relay(ic, {Ip4::of(10, 0, 0, 1)})) << "it has no address";
+  EXPECT_FALSE(c.dhcp_clients().add(99));
+}
+
+TEST_F(RouterTest, relays_between_client_and_server) {
+  // a asks; r relays to b, which serves a's network.
+  MUST(a.remove_address(ia, ip("10.1.0.2")));
+  DhcpPool p = pool_of();
+  p.network = prefix("10.1.0.0/24");
+  p.first = Ip4::of(10, 1, 0, 100);
+  p.last = Ip4::of(10, 1, 0, 110);
+  p.router = Ip4::of(10, 1, 0, 1);
+  MUST(b.dhcp().add_pool(p));
+  MUST(r.dhcp().set_relay(1, {Ip4::of(10, 2, 0, 2)}));
+  MUST(a.dhcp_clients().add(ia));
+  loop.run_for(5s);
+  EXPECT_TRUE(a.is_local(ip("10.1.0.100")));
+  EXPECT_EQ(r.dhcp().counters().relayed_up, 2u);
+  EXPECT_EQ(r.dhcp().counters().relayed_down, 2u);
+  EXPECT_EQ(ping(a, "10.2.0.2", {.count = 1}).received, 1u);
+}
+
+TEST(DhcpMessageTest, parses_what_it_emits_and_nothing_cut_short) {
+  DhcpMessage m;
+  m.is_reply = true;
+  m.xid = 0x12345678;
+  m.yours = Ip4::of(10, 0, 0, 9);
+  m.mac = net::MacAddress::local(3);
+  m.type = DhcpType::Ack;
+  m.server = Ip4::of(10, 0, 0, 1);
+  m.mask = Ip4::of(255, 255, 255, 0);
+  m.dns = {Ip4::of(1, 1, 1, 1), Ip4::of(2, 2, 2, 2)};
+  m.lease_s = 3600;
+  m.client_id = {1, 2, 3};
+  m.relay_info = {9, 9};
+  const auto bytes = m.emit();
+  EXPECT_EQ(*DhcpMessage::parse(bytes), m);
+  for (size_t n = 0; n < bytes.size(); ++n) {
+    (void)DhcpMessage::parse(std::span(bytes).first(n));  // Whatever it says, it reads no further.
+  }
+  EXPECT_EQ(DhcpMessage::parse(std::span(bytes).first(239)).fault(), net::DhcpFault::Truncated);
+  EXPECT_EQ(DhcpMessage::parse(std::span(bytes).first(240)).fault(), net::DhcpFault::NoType);
+}
+
+TEST_F(RouterTest, advertises_itself_and_answers_solicitations) {
+  MUST(r.advertiser().enable(1, {}));
+  Recorder seen;
+  left.a().add_tap(&seen);
+  loop.run_for(1s);
+  auto advertisements = [&] {
+    std::vector<net::RouterAdvertisement> all;
+    for (const Octets& bytes : seen.in) {
+      if (bytes.size() < 54 + 16 || bytes[20] != net::kProtocolIcmp6 || bytes[54] != 134) continue;
+      all.push_back(net::Icmp6View::parse(std::span(bytes).subspan(54))->router_advertisement());
+    }
+    seen.in.clear();
+    return all;
+  };
+  auto first = advertisements();
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(first[0].router_lifetime, std::chrono::seconds(1800));
+  ASSERT_EQ(first[0].prefix_count, 1u);
+  EXPECT_EQ(net::IpAddress(first[0].prefixes[0].prefix), ip("2001:db8:1::"));
+  EXPECT_TRUE(first[0].prefixes[0].autonomous);
+  EXPECT_EQ(first[0].mtu, 1500u);
+  loop.run_for(60s);
+  EXPECT_EQ(advertisements().size(), 3u);  // The other initial ones.
+  // A solicitation is answered within half a second.
+  const net::Ip6 own = net::Ip6::link_local(left.a().mac());
+  net::Ip6 routers = ip("ff02::2").v6();
+  net::PacketPtr p = pool.allocate();
+  p->assign(ethernet(net::MacAddress{{0x33, 0x33, 0, 0, 0, 2}}, left.a().mac(), net::EtherType::Ip6,
+                     discovery(own, routers, net::RouterSolicitation{left.a().mac()})));
+  net::Frame frame;
+  frame.push(std::move(p));
+  left.b().receive(std::move(frame));
+  loop.run_for(500ms);
+  EXPECT_EQ(advertisements().size(), 1u);
+  EXPECT_EQ(r.advertiser().rows()[0].solicited, 1u);
+  MUST(r.advertiser().disable(1));
+  loop.run_for(10ms);
+  const auto last = advertisements();
+  ASSERT_EQ(last.size(), 1u);
+  EXPECT_EQ(last[0].router_lifetime, std::chrono::seconds(0));
+  loop.run_for(3600s);
+  EXPECT_TRUE(advertisements().empty());
+  EXPECT_FALSE(r.advertiser().disable(1));
+  left.a().remove_tap(&seen);
+}
+
+}  // namespace
+}  // namespace wh::vnet

@@ -1,0 +1,194 @@
+// Access lists, policers and source checks on a router between two hosts.
+#include "vnet/test_support.h"
+
+namespace wh::vnet {
+namespace {
+
+class Filter : public RouterTest {
+ protected:
+  static constexpr uint16_t kLeft = 1, kRight = 2;
+  Filter() { loop.run_for(2s); }
+
+  static AclRule rule(AclAction action, std::string_view source, std::string_view destination,
+                      uint8_t protocol = 0) {
+    return {action, prefix(source), prefix(destination), protocol, {}, {}, 0, 0};
+  }
+  // A datagram from one host to a port of the other; whether it came.
+  bool reaches(Vnet& from, Vnet& to, std::string_view address, uint16_t port, uint32_t size = 100) {
+    int came = 0;
+    auto sink = MUST(to.open_udp({.port = port}, [&](const UdpDatagram&) { ++came; }));
+    auto source = MUST(from.open_udp({.port = 4000}, [](const UdpDatagram&) {}));
+    MUST(source->send(ip(address), port, std::vector<uint8_t>(size)));
+    loop.run_for(100ms);
+    return came == 1;
+  }
+};
+
+TEST_F(Filter, denies_by_rule_and_at_the_end_of_a_list) {
+  AclRule web = rule(AclAction::Permit, "10.1.0.0/24", "0.0.0.0/0", net::kProtocolUdp);
+  web.destination_ports = {80, 90};
+  const uint32_t acl =
+      MUST(r.acls().add({rule(AclAction::Deny, "10.1.0.2/32", "10.2.0.9/32"), web}, "web"));
+  MUST(r.acls().bind(kLeft, AclTable::kInput, {acl}));
+  EXPECT_TRUE(reaches(a, b, "10.2.0.2", 80));
+  EXPECT_TRUE(reaches(a, b, "10.2.0.2", 90));
+  EXPECT_FALSE(reaches(a, b, "10.2.0.2", 91));
+  EXPECT_FALSE(reaches(a, b, "10.2.0.2", 79));
+  EXPECT_EQ(count(r, "ip4-acl-input", "no_rule"), 2u);
+  ping(a, "10.2.0.9", {.count = 1});
+  EXPECT_EQ(count(r, "ip4-acl-input", "denied"), 1u);
+  EXPECT_EQ(r.acls().lists().at(acl).hits, (std::vector<uint64_t>{1, 2}));
+  MUST(r.acls().bind(kLeft, AclTable::kInput, {}));
+  EXPECT_TRUE(reaches(a, b, "10.2.0.2", 91));
+}
+
+TEST_F(Filter, lets_answers_pass_of_what_was_reflected) {
+  const uint32_t out = MUST(r.acls().add({rule(AclAction::Reflect, "10.1.0.0/24", "0.0.0.0/0")}));
+  const uint32_t none = MUST(r.acls().add({rule(AclAction::Deny, "0.0.0.0/0", "0.0.0.0/0")}));
+  // What leaves by the right is let out, and nothing comes in by it but answers.
+  MUST(r.acls().bind(kRight, AclTable::kOutput, {out}));
+  MUST(r.acls().bind(kRight, AclTable::kInput, {none}));
+  EXPECT_EQ(ping(b, "10.1.0.2", {.count = 2}).received, 0u);
+  EXPECT_EQ(ping(a, "10.2.0.2", {.count = 2}).received, 2u);
+  EXPECT_TRUE(reaches(a, b, "10.2.0.2", 53));
+  EXPECT_EQ(r.acls().sessions(), 2u);
+  loop.run_for(29s);
+  EXPECT_EQ(r.acls().sessions(), 2u);
+  loop.run_for(15s);
+  EXPECT_EQ(r.acls().sessions(), 0u);
+  EXPECT_EQ(ping(b, "10.1.0.2", {.count = 1}).received, 0u);
+}
+
+TEST_F(Filter, judges_every_fragment_by_the_ports_of_the_first) {
+  AclRule only = rule(AclAction::Permit, "0.0.0.0/0", "0.0.0.0/0", net::kProtocolUdp);
+  only.destination_ports = {53, 53};
+  MUST(r.acls().bind(kLeft, AclTable::kInput, {MUST(r.acls().add({only}))}));
+  EXPECT_TRUE(reaches(a, b, "10.2.0.2", 53, 4000));
+  EXPECT_FALSE(reaches(a, b, "10.2.0.2", 54, 4000));
+  EXPECT_EQ(count(r, "ip4-acl-input", "no_rule"), 3u);  // All its fragments.
+  EXPECT_EQ(pool.in_use(), 0u);
+}
+
+TEST_F(Filter, filters_ip6_too) {
+  MUST(r.acls().bind(
+      kLeft, AclTable::kInput,
+      {MUST(r.acls().add({rule(AclAction::Deny, "2001:db8:1::2/128", "::/0", net::kProtocolIcmp6),
+                          rule(AclAction::Permit, "::/0", "::/0")}))}));
+  EXPECT_EQ(ping(a, "2001:db8:2::2", {.count = 1}).received, 0u);
+  EXPECT_GE(count(r, "ip6-acl-input", "denied"), 1u);
+}
+
+TEST_F(Filter, names_the_rule_that_cannot_be) {
+  AclRule bad = rule(AclAction::Permit, "10.0.0.0/8", "::/0");
+  EXPECT_EQ(r.acls().add({bad}).error().text, "rule 0: source and destination of two families");
+  bad = rule(AclAction::Permit, "10.0.0.0/8", "0.0.0.0/0", 47);
+  bad.source_ports = {1, 2};
+  EXPECT_EQ(r.acls().add({bad}).error().text, "rule 0: protocol 47 has no ports");
+  bad.protocol = 6;
+  bad.source_ports = {2, 1};
+  EXPECT_FALSE(r.acls().add({bad}));
+  EXPECT_FALSE(r.acls().bind(kLeft, AclTable::kInput, {3}));
+  const uint32_t acl = MUST(r.acls().add({}));
+  MUST(r.acls().bind(kLeft, AclTable::kInput, {acl}));
+  EXPECT_EQ(r.acls().remove(acl).error().text, "acl 0: interface left uses it");
+  MUST(r.acls().bind(kLeft, AclTable::kInput, {}));
+  MUST(r.acls().remove(acl));
+}
+
+TEST_F(Filter, bounds_sessions) {
+  AclKey key{ip("10.0.0.1"), ip("10.0.0.2"), net::kProtocolUdp, 0, true, 1, 2};
+  MUST(r.acls().bind(kLeft, AclTable::kInput,
+                     {MUST(r.acls().add({rule(AclAction::Reflect, "0.0.0.0/0", "0.0.0.0/0")}))}));
+  for (uint32_t i = 0; i < AclTable::kMaxSessions + 10; ++i) {
+    key.source = net::Ip4{0x0b000000 + i};
+    EXPECT_EQ(r.acls().judge(kLeft, AclTable::kInput, key), AclTable::Verdict::Permit);
+  }
+  EXPECT_EQ(r.acls().sessions(), AclTable::kMaxSessions);
+  EXPECT_EQ(r.acls().evicted(), 10u);
+}
+
+TEST_F(Filter, polices_to_a_rate) {
+  EXPECT_TRUE(reaches(a, b, "10.2.0.2", 9));  // The neighbours are known.
+  MUST(r.policers().add({.name = "p", .rate = Rate::bits_per_second(8000), .burst = Bytes(1000)}));
+  MUST(r.policers().bind(kLeft, PolicerSide::Input, "p"));
+  auto source = MUST(a.open_udp({.port = 4000}, [](const UdpDatagram&) {}));
+  int came = 0;
+  auto sink = MUST(b.open_udp({.port = 53}, [&](const UdpDatagram&) { ++came; }));
+  auto burst = [&](int n) {
+    for (int i = 0; i < n; ++i) {
+      MUST(source->send(ip("10.2.0.2"), 53, std::vector<uint8_t>(72)));  // 100 bytes of IP.
+    }
+    loop.run_for(1ms);
+    return std::exchange(came, 0);
+  };
+  EXPECT_EQ(burst(20), 10);
+  loop.run_for(500ms);  // 500 bytes more.
+  EXPECT_EQ(burst(20), 5);
+  EXPECT_EQ(count(r, "ip4-policer-input", "exceed"), 25u);
+  EXPECT_FALSE(r.policers().remove("p"));
+  MUST(r.policers().unbind(kLeft, PolicerSide::Input));
+  EXPECT_EQ(burst(20), 20);
+  MUST(r.policers().remove("p"));
+}
+
+TEST(Policer, tells_three_colours) {
+  const Instant t{};
+  Policer single({.name = "s",
+                  .rate = Rate::bits_per_second(8000),
+                  .burst = Bytes(100),
+                  .excess_burst = Bytes(100)});
+  EXPECT_EQ(single.meter(100, t), Colour::Conform);
+  EXPECT_EQ(single.meter(100, t), Colour::Exceed);
+  EXPECT_EQ(single.meter(1, t), Colour::Violate);
+  EXPECT_EQ(single.meter(100, t + 99ms), Colour::Violate);
+  EXPECT_EQ(single.meter(100, t + 100ms), Colour::Conform);
+  Policer two({.name = "t",
+               .rate = Rate::bits_per_second(8000),
+               .burst = Bytes(100),
+               .peak = Rate::bits_per_second(16000),
+               .excess_burst = Bytes(200)});
+  EXPECT_EQ(two.meter(100, t), Colour::Conform);
+  EXPECT_EQ(two.meter(100, t), Colour::Exceed);
+  EXPECT_EQ(two.meter(100, t), Colour::Violate);
+  EXPECT_EQ(two.meter(100, t + 50ms), Colour::Exceed);
+}
+
+TEST_F(Filter, refuses_policers_that_cannot_be) {
+  const Rate rate = Rate::bits_per_second(1000);
+  EXPECT_FALSE(r.policers().add({.name = "", .rate = rate, .burst = Bytes(1)}));
+  EXPECT_FALSE(r.policers().add({.name = "x", .rate = Rate{}, .burst = Bytes(1)}));
+  EXPECT_FALSE(r.policers().add({.name = "x", .rate = rate, .burst = Bytes(0)}));
+  EXPECT_FALSE(r.policers().add(
+      {.name = "x", .rate = rate, .burst = Bytes(1), .peak = Rate::bits_per_second(999)}));
+  EXPECT_FALSE(r.policers().bind(kLeft, PolicerSide::Input, "x"));
+  EXPECT_FALSE(r.policers().unbind(kLeft, PolicerSide::Input));
+}
+
+TEST_F(Filter, drops_sources_that_no_route_leads_back_to) {
+  auto send_from = [&](std::string_view source) {
+    net::PacketPtr p = pool.allocate();
+    p->assign(ip4({.source = ip(source).v4(),
+                   .destination = net::Ip4::of(10, 2, 0, 2),
+                   .protocol = net::kProtocolUdp},
+                  udp(1, 2)));
+    net::Frame frame;
+    frame.push(std::move(p));
+    a.output(std::move(frame));
+    loop.run_for(10ms);
+    return r.graph().error_count("ip4-source-check", "failed");
+  };
+  MUST(r.set_source_check(kLeft, net::Family::V4, SourceCheck::Strict));
+  EXPECT_EQ(send_from("10.1.0.77"), 0u);
+  EXPECT_EQ(send_from("10.2.0.77"), 1u);
+  EXPECT_EQ(send_from("192.0.2.1"), 2u);
+  MUST(r.set_source_check(kLeft, net::Family::V4, SourceCheck::Loose));
+  EXPECT_EQ(send_from("10.2.0.77"), 2u);
+  EXPECT_EQ(send_from("192.0.2.1"), 3u);
+  MUST(r.set_source_check(kLeft, net::Family::V4, SourceCheck::Off));
+  EXPECT_EQ(send_from("192.0.2.1"), 3u);
+  MUST(r.set_source_check(kLeft, net::Family::V6, SourceCheck::Strict));
+  EXPECT_EQ(ping(a, "2001:db8:2::2", {.count = 1}).received, 1u);
+}
+
+}  // namespace
+}  // namespace wh::vnet

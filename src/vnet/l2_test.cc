@@ -1,0 +1,161 @@
+// VLAN and QinQ sub-interfaces, bridge domains, and their BVI.
+#include "vnet/test_support.h"
+
+namespace wh::vnet {
+namespace {
+
+// a --- b, both with sub-interfaces.
+TEST_F(PairTest, carries_vlans_and_double_tags_between_sub_interfaces) {
+  const uint16_t a100 = MUST(a.virtuals().add_sub(ia, {.id = 100}));
+  const uint16_t b100 = MUST(b.virtuals().add_sub(ib, {.id = 100}));
+  const uint16_t a200 = MUST(a.virtuals().add_sub(ia, {.id = 200, .outer = 200, .inner = 7}));
+  const uint16_t b200 = MUST(b.virtuals().add_sub(ib, {.id = 5, .outer = 200, .inner = 7}));
+  EXPECT_EQ(b.interfaces()[b200].name, "eth0.5");
+  MUST(a.add_address(a100, prefix("10.100.0.1/24")));
+  MUST(b.add_address(b100, prefix("10.100.0.2/24")));
+  MUST(a.add_address(a200, prefix("10.200.0.1/24")));
+  MUST(b.add_address(b200, prefix("10.200.0.2/24")));
+  Recorder wire;
+  cable.a().add_tap(&wire);
+  EXPECT_EQ(ping(a, "10.100.0.2", {.count = 2}).received, 2u);
+  EXPECT_EQ(ping(a, "10.200.0.2", {.count = 2}).received, 2u);
+  EXPECT_EQ(ping(a, "10.0.0.2", {.count = 2}).received, 2u);
+  bool vlan = false, qinq = false;
+  for (const Octets& bytes : wire.out) {
+    const auto e = net::EthernetView::parse(bytes);
+    vlan = vlan || (e->tag_count() == 1 && e->tag(0).vlan() == 100);
+    qinq = qinq || (e->tag_count() == 2 && e->tag(0).tpid == net::EtherType::ServiceVlan &&
+                    e->tag(0).vlan() == 200 && e->tag(1).vlan() == 7);
+  }
+  EXPECT_TRUE(vlan && qinq);
+  cable.a().remove_tap(&wire);
+  EXPECT_GT(b.interfaces()[b100].device->counters().rx_packets, 2u);
+}
+
+TEST_F(PairTest, refuses_sub_interfaces_that_cannot_be) {
+  EXPECT_EQ(a.virtuals().add_sub(ia, {.id = 4095}).error().text, "VLAN 4095; accepted: 1..4094");
+  EXPECT_TRUE(a.virtuals().add_sub(ia, {.id = 4094}));
+  EXPECT_FALSE(a.virtuals().add_sub(ia, {.id = 1, .outer = 4094})) << "the tag is in use";
+  EXPECT_FALSE(a.virtuals().add_sub(77, {.id = 1}));
+  const uint16_t sub = MUST(a.virtuals().add_sub(ia, {.id = 9}));
+  EXPECT_FALSE(a.virtuals().add_sub(sub, {.id = 1}));
+  MUST(a.virtuals().remove(sub));
+  EXPECT_FALSE(a.virtuals().remove(sub));
+  EXPECT_FALSE(a.virtuals().remove(ia));
+  EXPECT_TRUE(a.virtuals().add_sub(ia, {.id = 9}));
+  MUST(a.detach(ia));  // Takes them along.
+  EXPECT_EQ(a.virtuals().find(ia, 9, 0), nullptr);
+}
+
+TEST_F(PairTest, counts_frames_of_a_vlan_nobody_has) {
+  MUST(a.virtuals().add_sub(ia, {.id = 100}));
+  const uint16_t a100 = MUST(a.interfaces().find("eth0.100"));
+  MUST(a.add_address(a100, prefix("10.100.0.1/24")));
+  ping(a, "10.100.0.2", {.count = 1});
+  EXPECT_GE(count(b, "ethernet-input", "unknown_vlan"), 1u);
+}
+
+// Three hosts on one bridge s; hosts a, b and c know nothing of it.
+class Bridge : public testing::Test, protected World {
+ protected:
+  Bridge() {
+    MUST(s.bridges().add({.id = 1, .max_entries = 4}));
+    for (uint32_t i = 0; i < 3; ++i) {
+      ports[i] = MUST(s.attach(cables[i]->b()));
+      MUST(s.bridges().add_member(1, {.interface = ports[i]}));
+      hosts.push_back(std::make_unique<Vnet>(Vnet::Config{.name = std::string(1, static_cast<char>('a' + i))},
+                                             loop, pool, random.fork("h" + std::to_string(i))));
+      const uint16_t index = MUST(hosts[i]->attach(cables[i]->a()));
+      MUST(hosts[i]->add_address(index, prefix("10.0.0." + std::to_string(i + 1) + "/24")));
+    }
+    loop.run_for(3s);
+  }
+  static std::unique_ptr<net::Cable> make_cable(uint32_t i, Loop& loop) {
+    static const char* kNames[] = {"p0", "p1", "p2"};
+    return std::make_unique<net::Cable>(port("eth0", 10 + i), port(kNames[i], 20 + i), loop);
+  }
+  std::unique_ptr<net::Cable> cables[3] = {make_cable(0, loop), make_cable(1, loop),
+                                           make_cable(2, loop)};
+  Vnet s{{.name = "s"}, loop, pool, random.fork("s")};
+  std::vector<std::unique_ptr<Vnet>> hosts;
+  uint16_t ports[3] = {};
+};
+
+TEST_F(Bridge, floods_what_it_does_not_know_and_learns) {
+  EXPECT_EQ(ping(*hosts[0], "10.0.0.2", {.count = 3}).received, 3u);
+  const BridgeDomain& domain = *s.bridges().find(1);
+  EXPECT_EQ(domain.find(cables[0]->a().mac(), loop.now()), ports[0]);
+  EXPECT_EQ(domain.find(cables[1]->a().mac(), loop.now()), ports[1]);
+  // Once known, unicast frames go nowhere else.
+  const uint64_t before = cables[2]->b().counters().tx_packets;
+  EXPECT_EQ(ping(*hosts[0], "10.0.0.2", {.count = 3}).received, 3u);
+  EXPECT_EQ(cables[2]->b().counters().tx_packets, before);
+  EXPECT_EQ(pool.in_use(), 0u);
+}
+
+TEST_F(Bridge, forgets_what_is_old) {
+  ping(*hosts[0], "10.0.0.2", {.count = 1});
+  const BridgeDomain& domain = *s.bridges().find(1);
+  const auto mac = cables[0]->a().mac();
+  ASSERT_EQ(domain.find(mac, loop.now()), ports[0]);
+  const Instant seen = domain.entries().at(mac).seen;
+  EXPECT_EQ(domain.find(mac, seen + 1200s - 1ns), ports[0]);
+  EXPECT_EQ(domain.find(mac, seen + 1200s), 0u);
+  MUST(hosts[0]->set_up(1, false));
+  MUST(hosts[1]->set_up(1, false));
+  MUST(hosts[2]->set_up(1, false));
+  loop.run_for(1400s);
+  EXPECT_TRUE(domain.entries().empty());
+}
+
+TEST_F(Bridge, keeps_its_table_bounded_and_counts) {
+  for (uint32_t i = 0; i < 10; ++i) {
+    net::PacketPtr p = pool.allocate();
+    p->assign(ethernet(net::MacAddress::broadcast(), net::MacAddress::local(100 + i),
+                       net::EtherType::Ip4, Octets(50)));
+    net::Frame frame;
+    frame.push(std::move(p));
+    cables[0]->b().receive(std::move(frame));
+  }
+  loop.run_for(1ms);
+  EXPECT_EQ(s.bridges().find(1)->entries().size(), 4u);
+  EXPECT_GE(count(s, "l2-input", "not_learnt"), 6u);
+}
+
+TEST_F(Bridge, routes_for_its_hosts_through_the_bvi) {
+  const uint16_t loop0 = MUST(s.virtuals().add_loopback(0));
+  MUST(s.bridges().add_member(1, {.interface = loop0, .is_bvi = true}));
+  MUST(s.add_address(loop0, prefix("10.0.0.254/24")));
+  EXPECT_EQ(ping(*hosts[0], "10.0.0.254", {.count = 3}).received, 3u);
+  EXPECT_EQ(ping(s, "10.0.0.2", {.count = 3}).received, 3u);
+  EXPECT_EQ(pool.in_use(), 0u);
+  EXPECT_FALSE(s.add_address(ports[0], prefix("10.5.0.1/24"))) << "a member's frames are bridged";
+}
+
+TEST_F(Bridge, keeps_a_split_horizon_group_apart) {
+  for (const int i : {0, 1}) {
+    MUST(s.bridges().remove_member(ports[i]));
+    MUST(s.bridges().add_member(1, {.interface = ports[i], .group = 1}));
+  }
+  EXPECT_EQ(ping(*hosts[0], "10.0.0.2", {.count = 1}).received, 0u);
+  EXPECT_EQ(ping(*hosts[0], "10.0.0.3", {.count = 1}).received, 1u);
+}
+
+TEST_F(Bridge, refuses_members_that_cannot_be) {
+  EXPECT_EQ(s.bridges().add({.id = 1}).error().text, "bridge domain 1: there is one");
+  EXPECT_FALSE(s.bridges().add({.id = 0}));
+  EXPECT_EQ(s.bridges().add_member(1, {.interface = ports[0]}).error().text,
+            "interface p0: in bridge domain 1");
+  EXPECT_FALSE(s.bridges().add_member(9, {.interface = ports[0]}));
+  EXPECT_FALSE(s.bridges().add_static(1, net::MacAddress::broadcast(), ports[0]));
+  MUST(s.bridges().add_static(1, net::MacAddress::local(99), ports[0]));
+  MUST(s.bridges().remove_static(1, net::MacAddress::local(99)));
+  EXPECT_FALSE(s.bridges().remove_static(1, net::MacAddress::local(99)));
+  MUST(s.detach(ports[2]));
+  EXPECT_EQ(s.bridges().find(1)->members().size(), 2u);
+  MUST(s.bridges().remove(1));
+  EXPECT_EQ(s.bridges().of(ports[0]), nullptr);
+}
+
+}  // namespace
+}  // namespace wh::vnet

@@ -1,0 +1,269 @@
+#include "vnet/nat44.h"
+
+#include <algorithm>
+
+#include "vnet/feature_node.h"
+#include "vnet/shallow_reassembly.h"
+
+namespace wh::vnet {
+
+using net::Ip4;
+
+namespace {
+
+constexpr uint8_t kFin = 1, kRst = 4;
+constexpr uint16_t kFirstPort = 1024;
+constexpr Duration kSweep = 5s;
+// How many mappings, the longest idle first, are looked at for one that has ended.
+constexpr int kLooks = 64;
+
+// How endpoints of static mappings are looked up: a whole address is any protocol's and port's.
+NatEndpoint whole(Ip4 address) {
+  return {0, address, 0, 0};
+}
+
+}  // namespace
+
+Nat44::Nat44(Stack& stack)
+    : stack_(stack),
+      random_(stack.random.fork("nat44")),
+      timer_(stack.loop, [this] { expire(); }) {}
+
+// --- configuration ---
+
+Result<void> Nat44::set_role(uint16_t interface, NatRole role_wanted) {
+  const InterfaceEntry& entry = *TRY(stack_.interfaces.attached(interface));
+  const NatRole old = role(interface);
+  if (role_wanted == NatRole::None && old == NatRole::None) {
+    return fail("interface {}: neither inside nor outside", entry.name);
+  }
+  if (role_wanted != NatRole::None && old != NatRole::None) {
+    return fail("interface {}: is {}", entry.name, old == NatRole::Inside ? "inside" : "outside");
+  }
+  if (roles_.size() <= interface) roles_.resize(interface + 1u);
+  roles_[interface] = role_wanted;
+  const bool is_outside = role_wanted == NatRole::Outside;
+  set_feature(stack_, interface, FeatureArc::Ip4Input, "nat44-out2in", is_outside);
+  set_feature(stack_, interface, FeatureArc::Ip4Output, "nat44-in2out-output", is_outside);
+  want_shallow_reassembly(stack_, interface, true, ShallowUser::Nat, is_outside);
+  want_shallow_reassembly(stack_, interface, false, ShallowUser::Nat, is_outside);
+  return {};
+}
+
+void Nat44::forget(uint16_t interface) {
+  if (role(interface) != NatRole::None) MUST(set_role(interface, NatRole::None));
+}
+
+Result<void> Nat44::add_address(Ip4 address) {
+  if (address.value == 0 || address.is_multicast() || address.is_broadcast() ||
+      address.is_loopback()) {
+    return fail("nat address {}: not a host's", to_string(address));
+  }
+  if (is_pool_address(address)) return fail("nat address {}: is in the pool", to_string(address));
+  if (addresses_.size() >= kMaxAddresses) return fail("nat: at most {} addresses", kMaxAddresses);
+  addresses_.push_back(address);
+  return {};
+}
+
+Result<void> Nat44::remove_address(Ip4 address) {
+  if (std::erase(addresses_, address) == 0) {
+    return fail("nat address {}: not in the pool", to_string(address));
+  }
+  for (auto it = ages_.begin(); it != ages_.end();) {
+    const auto next = std::next(it);
+    if (it->outside.address == address) erase(it);
+    it = next;
+  }
+  return {};
+}
+
+Result<void> Nat44::add_static(const NatStatic& m) {
+  const bool has_port = m.protocol == net::kProtocolTcp || m.protocol == net::kProtocolUdp ||
+                        m.protocol == net::kProtocolIcmp;
+  if (m.protocol != 0 && (!has_port || m.outside_port == 0 || m.inside_port == 0)) {
+    return fail("static mapping of protocol {} port {}; accepted: tcp, udp or icmp, ports 1..65535",
+                m.protocol, m.outside_port);
+  }
+  if (m.protocol == 0 && (m.outside_port != 0 || m.inside_port != 0)) {
+    return fail("static mapping: ports need a protocol");
+  }
+  if (statics_.size() >= kMaxStatic) return fail("nat: at most {} static mappings", kMaxStatic);
+  const NatEndpoint outside{m.protocol, m.outside, m.outside_port, 0};
+  const NatEndpoint inside{m.protocol, m.inside, m.inside_port, 0};
+  if (static_in_.count(outside) != 0 || static_out_.count(inside) != 0) {
+    return fail("static mapping {}:{}: there is one", to_string(m.outside), m.outside_port);
+  }
+  const auto dynamic = by_outside_.find(outside);
+  if (dynamic != by_outside_.end()) erase(dynamic->second);
+  statics_.push_back(m);
+  static_in_[outside] = m;
+  static_out_[inside] = m;
+  return {};
+}
+
+Result<void> Nat44::remove_static(const NatStatic& m) {
+  if (std::erase(statics_, m) == 0) {
+    return fail("no static mapping {}:{} to {}:{}", to_string(m.outside), m.outside_port,
+                to_string(m.inside), m.inside_port);
+  }
+  static_in_.erase({m.protocol, m.outside, m.outside_port, 0});
+  static_out_.erase({m.protocol, m.inside, m.inside_port, 0});
+  return {};
+}
+
+Result<void> Nat44::set_max_mappings(size_t n) {
+  if (n == 0) return fail("nat: 0 mappings; accepted: 1 or more");
+  max_ = n;
+  while (by_inside_.size() > max_) erase(ages_.begin());
+  return {};
+}
+
+std::vector<const NatMapping*> Nat44::mappings() const {
+  std::vector<const NatMapping*> all;
+  for (const NatMapping& m : ages_) all.push_back(&m);
+  return all;
+}
+
+void Nat44::clear() {
+  by_inside_.clear();
+  by_outside_.clear();
+  ages_.clear();
+}
+
+// --- mappings ---
+
+bool Nat44::is_pool_address(Ip4 address) const {
+  return std::find(addresses_.begin(), addresses_.end(), address) != addresses_.end() ||
+         static_in_.count(whole(address)) != 0;
+}
+
+std::optional<NatEndpoint> Nat44::static_inside(const NatEndpoint& outside) const {
+  if (static_in_.empty()) return std::nullopt;
+  if (const auto it = static_in_.find(outside); it != static_in_.end()) {
+    return NatEndpoint{outside.protocol, it->second.inside, it->second.inside_port, 0};
+  }
+  if (const auto it = static_in_.find(whole(outside.address)); it != static_in_.end()) {
+    return NatEndpoint{outside.protocol, it->second.inside, outside.port, 0};
+  }
+  return std::nullopt;
+}
+
+std::optional<NatEndpoint> Nat44::static_outside(const NatEndpoint& inside) const {
+  if (static_out_.empty()) return std::nullopt;
+  NatEndpoint key = inside;
+  key.vrf = 0;
+  if (const auto it = static_out_.find(key); it != static_out_.end()) {
+    return NatEndpoint{inside.protocol, it->second.outside, it->second.outside_port, 0};
+  }
+  if (const auto it = static_out_.find(whole(inside.address)); it != static_out_.end()) {
+    return NatEndpoint{inside.protocol, it->second.outside, inside.port, 0};
+  }
+  return std::nullopt;
+}
+
+std::optional<NatEndpoint> Nat44::inside_of(const NatEndpoint& outside) {
+  const auto it = by_outside_.find(outside);
+  if (it != by_outside_.end() && it->second->expires > stack_.loop.now()) {
+    return it->second->inside;
+  }
+  return static_inside(outside);
+}
+
+std::optional<NatEndpoint> Nat44::outside_of(const NatEndpoint& inside, bool make) {
+  if (const auto fixed = static_outside(inside)) return fixed;
+  const auto it = by_inside_.find(inside);
+  if (it != by_inside_.end() && it->second->expires > stack_.loop.now()) {
+    return it->second->outside;
+  }
+  if (!make) return std::nullopt;
+  if (it != by_inside_.end()) erase(it->second);
+  if (!make_room()) return std::nullopt;
+  const auto outside = pick_outside(inside);
+  if (!outside) return std::nullopt;
+  const auto made = ages_.insert(ages_.end(), {.inside = inside, .outside = *outside});
+  made->expires = stack_.loop.now() + idle_time(*made);
+  by_inside_[inside] = made;
+  by_outside_[*outside] = made;
+  if (!timer_.is_armed()) timer_.arm(stack_.loop.now() + kSweep);
+  return outside;
+}
+
+// The same address for all of an inside host (RFC 4787 REQ-2), its own port when that is free.
+std::optional<NatEndpoint> Nat44::pick_outside(const NatEndpoint& inside) {
+  if (addresses_.empty()) return std::nullopt;
+  const size_t start = inside.address.value % addresses_.size();
+  auto is_free = [&](const NatEndpoint& e) {
+    return by_outside_.count(e) == 0 && static_in_.count(e) == 0;
+  };
+  // A host's own address stays what it is.
+  const auto own = std::find(addresses_.begin(), addresses_.end(), inside.address);
+  const size_t first =
+      own != addresses_.end() ? static_cast<size_t>(own - addresses_.begin()) : start;
+  for (size_t i = 0; i < addresses_.size(); ++i) {
+    NatEndpoint e{inside.protocol, addresses_[(first + i) % addresses_.size()], inside.port, 0};
+    if (is_free(e)) return e;
+    constexpr uint32_t kPorts = 0x10000 - kFirstPort;
+    const auto offset = static_cast<uint32_t>(random_.below(kPorts));
+    for (uint32_t tried = 0; tried < kPorts; ++tried) {
+      e.port = static_cast<uint16_t>(kFirstPort + (offset + tried) % kPorts);
+      if (is_free(e)) return e;
+    }
+  }
+  return std::nullopt;
+}
+
+bool Nat44::make_room() {
+  if (by_inside_.size() < max_) return true;
+  int looks = 0;
+  for (auto it = ages_.begin(); it != ages_.end() && looks < kLooks; ++it, ++looks) {
+    if (it->expires > stack_.loop.now()) continue;
+    erase(it);
+    return true;
+  }
+  return false;
+}
+
+void Nat44::erase(Ages::iterator mapping) {
+  by_inside_.erase(mapping->inside);
+  by_outside_.erase(mapping->outside);
+  ages_.erase(mapping);
+}
+
+Duration Nat44::idle_time(const NatMapping& m) const {
+  switch (m.inside.protocol) {
+    case net::kProtocolTcp:
+      return m.is_established ? timeouts_.tcp_established : timeouts_.tcp_transitory;
+    case net::kProtocolUdp: return timeouts_.udp;
+    default: return timeouts_.icmp;
+  }
+}
+
+void Nat44::note(const NatEndpoint& inside, bool outward, uint8_t tcp_flags, uint32_t size) {
+  const auto it = by_inside_.find(inside);
+  if (it == by_inside_.end()) return;  // Static ones have no state.
+  NatMapping& m = *it->second;
+  ++m.packets;
+  m.bytes += size;
+  (outward ? m.out_seen : m.in_seen) = true;
+  if ((tcp_flags & (kFin | kRst)) != 0) {
+    m.is_established = m.out_seen = m.in_seen = false;
+  } else if (m.out_seen && m.in_seen) {
+    m.is_established = true;
+  }
+  // Only what the inside sends keeps a mapping alive (RFC 4787 REQ-6), but for TCP's own traffic.
+  if (!outward && m.inside.protocol != net::kProtocolTcp) return;
+  m.expires = stack_.loop.now() + idle_time(m);
+  ages_.splice(ages_.end(), ages_, it->second);
+}
+
+void Nat44::expire() {
+  const Instant now = stack_.loop.now();
+  for (auto it = ages_.begin(); it != ages_.end();) {
+    const auto next = std::next(it);
+    if (it->expires <= now) erase(it);
+    it = next;
+  }
+  if (!ages_.empty()) timer_.arm(now + kSweep);
+}
+
+}  // namespace wh::vnet

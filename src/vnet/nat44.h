@@ -1,0 +1,146 @@
+// NAT44: many inside hosts behind a few outside IPv4 addresses (RFC 3022), as RFC 4787, 5382 and
+// 5508 ask of one.
+//
+//   inside interface --> ip4-lookup --> ip4-rewrite --> nat44-in2out-output --> outside interface
+//   outside interface --> nat44-out2in --> ip4-lookup --> inside interface
+//
+// A *mapping* joins an inside address and port (or ICMP echo identifier) with an outside one, for
+// all peers (endpoint-independent mapping and filtering). It is made by the first packet that
+// leaves by an outside interface, having come by an inside one or been made by this host; keeps the
+// port when that is free; and ends when it was idle for long enough. *Static mappings* forward a
+// port of an outside address to an inside host, or a whole address.
+//
+// ICMP errors are translated with the packet they quote, in both directions. What comes to a pool
+// address by an outside interface and has no mapping goes to this host if the address is its own,
+// else is dropped. Bounds: `max_mappings` dynamic ones; at the bound one that has ended is used
+// again, or nothing new is mapped (counted, dropped). Fragments wait for their first (shallow
+// reassembly). No application gateways, no hairpinning.
+#pragma once
+
+#include <array>
+#include <list>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "core/loop.h"
+#include "core/random.h"
+#include "core/result.h"
+#include "net/address.h"
+
+namespace wh::vnet {
+
+struct Stack;
+
+struct NatTimeouts {
+  Duration udp = 300s;               // RFC 4787 REQ-5.
+  Duration tcp_established = 7440s;  // RFC 5382 REQ-5.
+  Duration tcp_transitory = 240s;
+  Duration icmp = 60s;  // RFC 5508 REQ-2.
+};
+
+enum class NatRole : uint8_t { None, Inside, Outside };
+
+// An address and port on one side; for ICMP the port is the echo identifier.
+struct NatEndpoint {
+  uint8_t protocol = 0;
+  net::Ip4 address;
+  uint16_t port = 0;
+  uint16_t vrf = 0;  // Of inside endpoints.
+  bool operator==(const NatEndpoint&) const = default;
+};
+
+struct NatStatic {
+  uint8_t protocol = 0;  // 0: the whole address, any protocol and port.
+  net::Ip4 outside;
+  uint16_t outside_port = 0;
+  net::Ip4 inside;
+  uint16_t inside_port = 0;
+  bool operator==(const NatStatic&) const = default;
+};
+
+struct NatMapping {
+  NatEndpoint inside, outside;
+  Instant expires{};
+  bool is_established = false;  // TCP: both sides were heard, neither has closed.
+  bool out_seen = false, in_seen = false;
+  uint64_t packets = 0, bytes = 0;
+};
+
+class Nat44 {
+ public:
+  static constexpr size_t kMaxAddresses = 256;
+  static constexpr size_t kMaxStatic = 65'536;
+
+  explicit Nat44(Stack& stack);
+
+  // --- configuration ---
+  // Errors: no such interface; it has a role.
+  Result<void> set_role(uint16_t interface, NatRole role);
+  NatRole role(uint16_t interface) const {
+    return interface < roles_.size() ? roles_[interface] : NatRole::None;
+  }
+  // A pool address. Errors: not a host's; is in the pool; the pool is full.
+  Result<void> add_address(net::Ip4 address);
+  Result<void> remove_address(net::Ip4 address);  // Its dynamic mappings go too.
+  // Errors: a port without TCP, UDP or ICMP, or of 0; the outside endpoint is taken.
+  Result<void> add_static(const NatStatic& mapping);
+  Result<void> remove_static(const NatStatic& mapping);
+  // Errors: 0.
+  Result<void> set_max_mappings(size_t n);
+  void set_timeouts(const NatTimeouts& timeouts) { timeouts_ = timeouts; }
+  void forget(uint16_t interface);  // It is detached.
+
+  // --- what there is ---
+  const std::vector<net::Ip4>& addresses() const { return addresses_; }
+  const std::vector<NatStatic>& statics() const { return statics_; }
+  const NatTimeouts& timeouts() const { return timeouts_; }
+  size_t max_mappings() const { return max_; }
+  size_t size() const { return by_inside_.size(); }
+  std::vector<const NatMapping*> mappings() const;  // Dynamic ones, longest idle first.
+  void clear();                                     // Ends all dynamic mappings.
+
+  // --- what the nodes ask ---
+  bool is_pool_address(net::Ip4 address) const;
+  // Where an outside endpoint leads; nothing when there is no mapping.
+  std::optional<NatEndpoint> inside_of(const NatEndpoint& outside);
+  // The outside endpoint of an inside one, its mapping made when need be and `make` says so.
+  std::optional<NatEndpoint> outside_of(const NatEndpoint& inside, bool make);
+  // A packet of a mapping passed.
+  void note(const NatEndpoint& inside, bool outward, uint8_t tcp_flags, uint32_t size);
+
+ private:
+  struct Hash {
+    size_t operator()(const NatEndpoint& e) const {
+      const uint64_t h = (uint64_t{e.address.value} << 32 | uint64_t{e.port} << 16 |
+                          uint64_t{e.vrf} << 8 | e.protocol) *
+                         0x9e3779b97f4a7c15u;
+      return static_cast<size_t>(h ^ (h >> 29));
+    }
+  };
+  using Ages = std::list<NatMapping>;
+
+  std::optional<NatEndpoint> static_inside(const NatEndpoint& outside) const;
+  std::optional<NatEndpoint> static_outside(const NatEndpoint& inside) const;
+  std::optional<NatEndpoint> pick_outside(const NatEndpoint& inside);
+  bool make_room();
+  void erase(Ages::iterator mapping);
+  Duration idle_time(const NatMapping& m) const;
+  void expire();
+
+  Stack& stack_;
+  Random random_;
+  std::vector<NatRole> roles_;  // By interface.
+  std::vector<net::Ip4> addresses_;
+  std::vector<NatStatic> statics_;
+  std::unordered_map<NatEndpoint, NatStatic, Hash> static_in_, static_out_;
+  Ages ages_;  // Dynamic mappings, longest idle first.
+  std::unordered_map<NatEndpoint, Ages::iterator, Hash> by_inside_, by_outside_;
+  size_t max_ = 65'536;
+  NatTimeouts timeouts_;
+  Timer timer_;
+};
+
+void add_nat44_nodes(Stack& stack);  // nat44-out2in, nat44-in2out-output; makes stack.nat44
+
+}  // namespace wh::vnet

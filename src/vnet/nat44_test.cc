@@ -1,0 +1,174 @@
+// NAT44 on a router between inside host a (10.1.0.2) and outside host b (10.2.0.2), which has no
+// route back to a's network.
+#include "vnet/test_support.h"
+
+namespace wh::vnet {
+namespace {
+
+using net::Ip4;
+
+class Nat : public RouterTest {
+ protected:
+  static constexpr uint16_t kInside = 1, kOutside = 2;
+  const Ip4 pool_address = Ip4::of(10, 2, 0, 1);  // The router's own outside address.
+
+  Nat() {
+    MUST(b.remove_route(prefix("0.0.0.0/0")));
+    MUST(r.nat44().add_address(pool_address));
+    MUST(r.nat44().set_role(kInside, NatRole::Inside));
+    MUST(r.nat44().set_role(kOutside, NatRole::Outside));
+  }
+};
+
+TEST_F(Nat, lets_an_inside_host_ping_and_be_answered) {
+  const auto s = ping(a, "10.2.0.2", {.count = 3});
+  EXPECT_EQ(s.received, 3u);
+  ASSERT_EQ(r.nat44().size(), 1u);
+  const NatMapping& m = *r.nat44().mappings()[0];
+  EXPECT_EQ(m.inside.address, Ip4::of(10, 1, 0, 2));
+  EXPECT_EQ(m.outside.address, pool_address);
+  EXPECT_EQ(m.packets, 6u);
+  loop.run_for(70s);
+  EXPECT_EQ(r.nat44().size(), 0u);
+}
+
+TEST_F(Nat, translates_datagrams_whole_and_in_fragments) {
+  std::vector<std::pair<net::IpAddress, uint32_t>> came;
+  std::unique_ptr<UdpSocket> server = MUST(b.open_udp({.port = 53}, [&](const UdpDatagram& d) {
+    came.push_back({d.source, d.size});
+    MUST(server->send(d.source, d.source_port, d.payload()));
+  }));
+  std::vector<uint32_t> back;
+  auto client = MUST(a.open_udp({.port = 4000}, [&](const UdpDatagram& d) {
+    EXPECT_EQ(d.source, ip("10.2.0.2"));
+    back.push_back(d.size);
+  }));
+  for (const uint32_t size : {10u, 4000u, 0u}) {
+    MUST(client->send(ip("10.2.0.2"), 53, std::vector<uint8_t>(size, 7)));
+    loop.run_for(100ms);
+  }
+  // Received means that the checksum over the new addresses is right.
+  ASSERT_EQ(came.size(), 3u);
+  EXPECT_EQ(came[1], (std::pair<net::IpAddress, uint32_t>{net::IpAddress(pool_address), 4000u}));
+  EXPECT_EQ(back, (std::vector<uint32_t>{10, 4000, 0}));
+  EXPECT_EQ(r.nat44().size(), 1u);
+  EXPECT_EQ(r.nat44().mappings()[0]->outside.port, 4000u);  // Its own port, as that was free.
+  EXPECT_EQ(pool.in_use(), 0u);
+}
+
+TEST_F(Nat, gives_another_port_when_one_is_taken) {
+  Nat44& nat = r.nat44();
+  const auto one = nat.outside_of({17, Ip4::of(10, 1, 0, 2), 4000, 0}, true);
+  const auto two = nat.outside_of({17, Ip4::of(10, 1, 0, 3), 4000, 0}, true);
+  EXPECT_EQ(one->port, 4000u);
+  EXPECT_NE(two->port, 4000u);
+  EXPECT_GE(two->port, 1024u);
+  EXPECT_EQ(nat.inside_of(*two)->address, Ip4::of(10, 1, 0, 3));
+  // TCP's ports are others.
+  EXPECT_EQ(nat.outside_of({6, Ip4::of(10, 1, 0, 3), 4000, 0}, true)->port, 4000u);
+}
+
+TEST_F(Nat, forwards_a_port) {
+  MUST(r.nat44().add_static({net::kProtocolUdp, pool_address, 8053, Ip4::of(10, 1, 0, 2), 53}));
+  int asked = 0, answered = 0;
+  std::unique_ptr<UdpSocket> server = MUST(a.open_udp({.port = 53}, [&](const UdpDatagram& d) {
+    ++asked;
+    MUST(server->send(d.source, d.source_port, d.payload()));
+  }));
+  auto client = MUST(b.open_udp({}, [&](const UdpDatagram& d) {
+    EXPECT_EQ(d.source, net::IpAddress(pool_address));
+    EXPECT_EQ(d.source_port, 8053u);
+    ++answered;
+  }));
+  MUST(client->send(net::IpAddress(pool_address), 8053, Octets(20)));
+  loop.run_for(100ms);
+  EXPECT_EQ(asked, 1);
+  EXPECT_EQ(answered, 1);
+  EXPECT_EQ(r.nat44().size(), 0u);
+  MUST(r.nat44().remove_static({net::kProtocolUdp, pool_address, 8053, Ip4::of(10, 1, 0, 2), 53}));
+  EXPECT_FALSE(
+      r.nat44().remove_static({net::kProtocolUdp, pool_address, 8053, Ip4::of(10, 1, 0, 2), 53}));
+}
+
+TEST_F(Nat, maps_a_whole_address) {
+  MUST(r.nat44().add_static({0, Ip4::of(10, 2, 0, 50), 0, Ip4::of(10, 1, 0, 2), 0}));
+  MUST(r.add_neighbour(kInside, ip("10.1.0.2"), left.a().mac()));
+  MUST(b.add_neighbour(ib, ip("10.2.0.50"), right.a().mac()));
+  EXPECT_EQ(ping(b, "10.2.0.50", {.count = 2}).received, 2u);
+}
+
+TEST_F(Nat, brings_errors_to_whom_they_are_about) {
+  std::vector<net::IpError> errors;
+  auto client = MUST(a.open_udp({.port = 4000}, [](const UdpDatagram&) {}));
+  client->on_error([&](const net::IpError& e) { errors.push_back(e); });
+  MUST(client->send(ip("10.2.0.2"), 9, Octets(20)));  // Nobody listens.
+  loop.run_for(100ms);
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_EQ(errors[0].kind, net::IpError::Kind::PortUnreachable);
+  EXPECT_EQ(errors[0].source, ip("10.1.0.2"));
+  EXPECT_EQ(errors[0].destination, ip("10.2.0.2"));
+  // And the other way: an inside host has closed the port that was forwarded to it.
+  MUST(r.nat44().add_static({net::kProtocolUdp, pool_address, 8053, Ip4::of(10, 1, 0, 2), 53}));
+  auto outside = MUST(b.open_udp({}, [](const UdpDatagram&) {}));
+  std::vector<net::IpError> seen;
+  outside->on_error([&](const net::IpError& e) { seen.push_back(e); });
+  MUST(outside->send(net::IpAddress(pool_address), 8053, Octets(20)));
+  loop.run_for(100ms);
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_EQ(seen[0].destination, net::IpAddress(pool_address));
+}
+
+TEST_F(Nat, leaves_the_router_itself_reachable_and_reaching) {
+  EXPECT_EQ(ping(b, "10.2.0.1", {.count = 2}).received, 2u);
+  EXPECT_EQ(ping(r, "10.2.0.2", {.count = 2}).received, 2u);
+  EXPECT_EQ(ping(r, "10.1.0.2", {.count = 2}).received, 2u);
+}
+
+TEST_F(Nat, drops_and_counts_what_has_no_mapping) {
+  MUST(r.nat44().add_address(Ip4::of(10, 2, 0, 60)));
+  MUST(b.add_neighbour(ib, ip("10.2.0.60"), right.a().mac()));
+  EXPECT_EQ(ping(b, "10.2.0.60", {.count = 2}).received, 0u);
+  EXPECT_EQ(count(r, "nat44-out2in", "no_translation"), 2u);
+}
+
+TEST_F(Nat, bounds_mappings_and_uses_again_what_has_ended) {
+  Nat44& nat = r.nat44();
+  MUST(nat.set_max_mappings(3));
+  for (uint16_t port = 1; port <= 3; ++port) {
+    EXPECT_TRUE(nat.outside_of({17, Ip4::of(10, 1, 0, 2), port, 0}, true));
+  }
+  EXPECT_FALSE(nat.outside_of({17, Ip4::of(10, 1, 0, 2), 4, 0}, true));
+  EXPECT_EQ(ping(a, "10.2.0.2", {.count = 1}).received, 0u);
+  EXPECT_EQ(count(r, "nat44-in2out-output", "no_room"), 1u);
+  loop.run_for(301s);
+  EXPECT_TRUE(nat.outside_of({17, Ip4::of(10, 1, 0, 2), 4, 0}, true));
+}
+
+TEST_F(Nat, keeps_tcp_by_its_state) {
+  Nat44& nat = r.nat44();
+  const NatEndpoint inside{6, Ip4::of(10, 1, 0, 2), 4000, 0};
+  ASSERT_TRUE(nat.outside_of(inside, true));
+  nat.note(inside, true, 2, 40);
+  EXPECT_EQ(nat.mappings()[0]->expires, loop.now() + 240s);
+  nat.note(inside, false, 0x12, 40);
+  EXPECT_EQ(nat.mappings()[0]->expires, loop.now() + 7440s);
+  nat.note(inside, true, 1, 40);
+  EXPECT_EQ(nat.mappings()[0]->expires, loop.now() + 240s);
+}
+
+TEST_F(Nat, refuses_what_cannot_be) {
+  EXPECT_EQ(r.nat44().add_address(pool_address).error().text,
+            "nat address 10.2.0.1: is in the pool");
+  EXPECT_FALSE(r.nat44().add_address(Ip4::of(224, 0, 0, 5)));
+  EXPECT_EQ(r.nat44().set_role(kInside, NatRole::Outside).error().text,
+            "interface left: is inside");
+  EXPECT_FALSE(r.nat44().add_static({17, pool_address, 0, Ip4::of(10, 1, 0, 2), 53}));
+  EXPECT_FALSE(r.nat44().add_static({47, pool_address, 5, Ip4::of(10, 1, 0, 2), 5}));
+  EXPECT_FALSE(r.nat44().remove_address(Ip4::of(1, 2, 3, 4)));
+  EXPECT_FALSE(r.nat44().set_max_mappings(0));
+  MUST(r.detach(kOutside));
+  EXPECT_EQ(r.nat44().role(kOutside), NatRole::None);
+}
+
+}  // namespace
+}  // namespace wh::vnet

@@ -1,0 +1,243 @@
+#include "vnet/paths.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "vnet/stack.h"
+
+namespace wh::vnet {
+
+using net::Family;
+using net::IpAddress;
+
+namespace {
+
+// How many buckets each next hop gets of all: by weight, every one at least one, the rounding in
+// favour of the first.
+std::vector<uint32_t> shares(const std::vector<uint32_t>& weights) {
+  const uint32_t total = std::accumulate(weights.begin(), weights.end(), 0u);
+  std::vector<uint32_t> counts(weights.size());
+  uint32_t left = Balance::kBuckets;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    if (weights[i] == 0) continue;
+    counts[i] = std::max(1u, Balance::kBuckets * weights[i] / total);
+    left -= std::min(left, counts[i]);
+  }
+  for (size_t i = 0; left > 0; i = (i + 1) % counts.size()) {
+    if (weights[i] == 0) continue;
+    ++counts[i];
+    --left;
+  }
+  return counts;
+}
+
+tl::unexpected<Error> unreached() {
+  return fail("the next hop is on no connected prefix");
+}
+
+}  // namespace
+
+// Whether the address is a neighbour's, on a connected prefix of the VRF, and of which interface.
+bool PathTable::is_connected(uint16_t vrf, const IpAddress& address, uint16_t& interface) const {
+  const AdjacencyIndex way = stack_.fib(address.family, vrf).lookup(address);
+  const Adjacency& a = stack_.adjacencies[way];
+  const bool is_neighbour =
+      (a.kind == AdjacencyKind::Incomplete || a.kind == AdjacencyKind::Rewrite);
+  if (a.kind != AdjacencyKind::Glean &&
+      !(is_neighbour && stack_.adjacencies.next_hop(way) == address)) {
+    return false;
+  }
+  interface = a.interface;
+  return true;
+}
+
+Result<PathTable::Member> PathTable::resolve_new(const Key& key, const NextHop& hop) {
+  Member member{.hop = hop};
+  const bool is_attached = hop.address.is_unspecified();
+  uint16_t interface = hop.interface;
+  if (hop.weight == 0) return fail("weight 0; accepted: 1..255");
+  if (is_attached && interface == 0) return fail("neither a next hop nor an interface");
+  if (!is_attached) {
+    if (hop.address.family != key.family) return fail("two families");
+    if (stack_.is_local(hop.address, key.vrf)) return fail("that is this host");
+    const bool is_link_local = key.family == Family::V6 && hop.address.v6().is_link_local();
+    if (is_link_local && interface == 0) return fail("a link-local next hop needs its interface");
+    if (interface == 0 && !is_connected(key.vrf, hop.address, interface)) {
+      member.is_recursive = true;
+      const PathList probe{.key = key};
+      member.adjacency = resolve(probe, member);
+      if (member.adjacency == kNoRoute) return unreached();
+      return member;
+    }
+  }
+  InterfaceEntry& entry = *TRY(stack_.interfaces.attached(interface));
+  if (is_attached) {
+    member.adjacency =
+        stack_.adjacencies.make(AdjacencyKind::Glean, interface, entry.mtu(), hop.address);
+  } else {
+    NeighbourTable& table = stack_.neighbours(key.family);
+    Neighbour* n = table.get(interface, entry.mtu(), hop.address);
+    if (n == nullptr) return fail("the neighbour table is full");
+    table.retain(*n);
+    member.adjacency = n->adjacency();
+  }
+  return member;
+}
+
+void PathTable::give_up(const Key& key, const Member& member) {
+  if (member.is_recursive) return;
+  if (member.hop.address.is_unspecified()) {
+    stack_.adjacencies.free(member.adjacency);
+    return;
+  }
+  NeighbourTable& table = stack_.neighbours(key.family);
+  const uint16_t interface = stack_.adjacencies[member.adjacency].interface;
+  if (Neighbour* n = table.find(interface, member.hop.address)) table.release(*n);
+}
+
+Result<AdjacencyIndex> PathTable::acquire(uint16_t vrf, Family family,
+                                          std::span<const NextHop> hops) {
+  if (hops.empty() || hops.size() > kMaxHops) {
+    return fail("{} next hops; accepted: 1..{}", hops.size(), kMaxHops);
+  }
+  const Key key{vrf, family, {hops.begin(), hops.end()}};
+  if (const auto known = lists_.find(key); known != lists_.end()) {
+    for (const Member& m : known->second.members) {
+      if (m.is_recursive && resolve(known->second, m) == kNoRoute) return unreached();
+    }
+    ++known->second.routes;
+    return known->second.adjacency;
+  }
+  PathList list{.key = key, .routes = 1};
+  for (const NextHop& hop : hops) {
+    auto member = resolve_new(key, hop);
+    if (!member) {
+      for (const Member& m : list.members) give_up(key, m);
+      return tl::unexpected(std::move(member.error()));
+    }
+    list.members.push_back(*member);
+  }
+  list.has_balance = list.members.size() > 1 || list.members[0].is_recursive;
+  list.adjacency = list.has_balance ? stack_.adjacencies.make_balance(hops[0].address)
+                                    : list.members[0].adjacency;
+  PathList& kept = lists_.emplace(key, std::move(list)).first->second;
+  if (by_adjacency_.size() <= kept.adjacency) by_adjacency_.resize(kept.adjacency + 1);
+  by_adjacency_[kept.adjacency] = &kept;
+  const bool any_recursive = std::any_of(kept.members.begin(), kept.members.end(),
+                                         [](const Member& m) { return m.is_recursive; });
+  if (any_recursive) recursive_.push_back(&kept);
+  refresh(kept);
+  return kept.adjacency;
+}
+
+void PathTable::retain(AdjacencyIndex adjacency) {
+  if (adjacency >= by_adjacency_.size() || by_adjacency_[adjacency] == nullptr) return;
+  ++by_adjacency_[adjacency]->routes;
+}
+
+void PathTable::release(AdjacencyIndex adjacency) {
+  if (adjacency >= by_adjacency_.size() || by_adjacency_[adjacency] == nullptr) return;
+  PathList& list = *by_adjacency_[adjacency];
+  if (--list.routes > 0) return;
+  by_adjacency_[adjacency] = nullptr;
+  std::erase(recursive_, &list);
+  if (list.has_balance) stack_.adjacencies.free_balance(adjacency);
+  for (const Member& m : list.members) give_up(list.key, m);
+  const Key key = list.key;  // By a copy: the key lies within what is erased.
+  lists_.erase(key);
+}
+
+std::span<const NextHop> PathTable::hops(AdjacencyIndex adjacency) const {
+  if (adjacency >= by_adjacency_.size() || by_adjacency_[adjacency] == nullptr) return {};
+  return by_adjacency_[adjacency]->key.hops;
+}
+
+bool PathTable::uses(AdjacencyIndex adjacency, uint16_t interface) const {
+  if (adjacency >= by_adjacency_.size() || by_adjacency_[adjacency] == nullptr) return false;
+  return is_direct(*by_adjacency_[adjacency], interface);
+}
+
+bool PathTable::is_direct(const PathList& list, uint16_t interface) const {
+  return std::any_of(list.members.begin(), list.members.end(), [&](const Member& m) {
+    return !m.is_recursive && stack_.adjacencies[m.adjacency].interface == interface;
+  });
+}
+
+// The adjacency that a member's packets take now; kNoRoute when it has none.
+AdjacencyIndex PathTable::resolve(const PathList& list, const Member& member) const {
+  if (!member.is_recursive) {
+    const uint16_t interface = stack_.adjacencies[member.adjacency].interface;
+    return stack_.interfaces[interface].is_up() ? member.adjacency : kNoRoute;
+  }
+  const Fib& fib = stack_.fib(list.key.family, list.key.vrf);
+  const auto cover = fib.covering(member.hop.address);
+  // The default route leads everywhere, and so says nothing of a next hop. What leads back here is
+  // no way at all.
+  if (!cover || cover->prefix.length == 0 || cover->adjacency == list.adjacency) return kNoRoute;
+  switch (stack_.adjacencies[cover->adjacency].kind) {
+    case AdjacencyKind::Balance:
+    case AdjacencyKind::Incomplete:
+    case AdjacencyKind::Rewrite: return cover->adjacency;
+    case AdjacencyKind::Glean:
+    case AdjacencyKind::NoRoute:
+    case AdjacencyKind::Local:
+    case AdjacencyKind::Drop:
+    case AdjacencyKind::LinkScope: return kNoRoute;
+  }
+  UNREACHABLE();
+}
+
+void PathTable::refresh(PathList& list) {
+  if (!list.has_balance) return;
+  std::vector<uint32_t> weights;
+  std::vector<AdjacencyIndex> ways;
+  for (Member& m : list.members) {
+    ways.push_back(resolve(list, m));
+    weights.push_back(ways.back() == kNoRoute ? 0u : uint32_t{m.hop.weight});
+  }
+  Balance& balance = stack_.adjacencies.balance(list.adjacency);
+  const bool any = std::any_of(ways.begin(), ways.end(), [](auto w) { return w != kNoRoute; });
+  if (!any) {
+    balance.buckets.fill(kNoRoute);
+    balance.members.fill(Balance::kNobody);
+    return;
+  }
+  std::vector<uint32_t> quota = shares(weights);
+  // First whoever keeps a bucket, then whoever still wants one.
+  for (uint8_t& member : balance.members) {
+    if (member != Balance::kNobody && quota[member] > 0) {
+      --quota[member];
+    } else {
+      member = Balance::kNobody;
+    }
+  }
+  size_t next = 0;
+  for (size_t i = 0; i < Balance::kBuckets; ++i) {
+    uint8_t& member = balance.members[i];
+    if (member == Balance::kNobody) {
+      // By turns, so that what one leaves is spread over all others.
+      while (quota[next % quota.size()] == 0) ++next;
+      member = static_cast<uint8_t>(next++ % quota.size());
+      --quota[member];
+    }
+    balance.buckets[i] = ways[member];
+  }
+}
+
+void PathTable::route_changed(uint16_t vrf, const net::Prefix& prefix) {
+  for (PathList* list : recursive_) {
+    if (list->key.vrf != vrf || list->key.family != prefix.address.family) continue;
+    const bool concerns = std::any_of(
+        list->members.begin(), list->members.end(),
+        [&](const Member& m) { return m.is_recursive && prefix.contains(m.hop.address); });
+    if (concerns) refresh(*list);
+  }
+}
+
+void PathTable::interface_changed(uint16_t interface) {
+  for (auto& [key, list] : lists_) {
+    if (is_direct(list, interface)) refresh(list);
+  }
+}
+
+}  // namespace wh::vnet

@@ -1,0 +1,174 @@
+#include "vnet/shallow_reassembly.h"
+
+#include <list>
+#include <unordered_map>
+
+#include "net/wire/describe.h"
+#include "vnet/feature_node.h"
+#include "vnet/reassembly.h"
+
+namespace wh::vnet {
+
+using graph::Batch;
+using graph::Severity;
+using net::Packet;
+using net::PacketPtr;
+
+std::optional<Transport4> transport_of(Packet& p) {
+  const uint32_t at = p.l3_offset;
+  const uint8_t* ip = p.data() + at;
+  Transport4 t{.protocol = ip[9]};
+  const bool is_icmp = t.protocol == net::kProtocolIcmp;
+  if (!is_icmp && t.protocol != net::kProtocolTcp && t.protocol != net::kProtocolUdp) {
+    return std::nullopt;
+  }
+  if ((net::load16(ip + 6) & 0x1fff) != 0) {
+    t.is_first = false;
+    t.source_port = static_cast<uint16_t>(p.flow_hash >> 16);
+    t.destination_port = static_cast<uint16_t>(p.flow_hash);
+    return t;
+  }
+  t.offset = at + (ip[0] & 15u) * 4;
+  pullup_most(p, t.offset + 20);
+  if (p.head_size() < t.offset + 4) return std::nullopt;
+  const uint8_t* l4 = p.data() + t.offset;
+  t.source_port = is_icmp ? l4[0] : net::load16(l4);
+  t.destination_port = is_icmp ? l4[1] : net::load16(l4 + 2);
+  if (t.protocol == net::kProtocolTcp && p.head_size() >= t.offset + 14) t.tcp_flags = l4[13];
+  return t;
+}
+
+namespace {
+
+class ShallowReassembly final : public FeatureNode {
+ public:
+  static constexpr size_t kMaxFlows = 1024;
+  static constexpr size_t kMaxHeld = 64;
+  static constexpr Duration kLifetime = 2s;
+
+  ShallowReassembly(Stack& stack, FeatureArc arc, const std::string& name)
+      : FeatureNode(stack, arc, name,
+                    {{"no_first", Severity::Error, "fragment whose first never came"},
+                     {"too_many", Severity::Error, "too many fragments before the first"},
+                     {"held", Severity::Info, "fragments that waited for the first"}}),
+        timer_(stack.loop, [this] { expire(); }) {}
+
+  void process(Batch& batch) override {
+    for (uint32_t i = 0; i < batch.size(); ++i) {
+      Packet& p = batch[i];
+      const uint16_t fragment = net::load16(ip_of(p) + 6);
+      if ((fragment & 0x3fff) == 0) {
+        batch.send(i, next(p));
+      } else if ((fragment & 0x1fff) == 0) {
+        take_first(batch, i);
+      } else {
+        take_later(batch, i);
+      }
+    }
+  }
+  std::string account(const Packet& p) const override {
+    return fmt::format("interface {}, ports {} {}", stack_.interfaces[p.interface].name,
+                       p.flow_hash >> 16, p.flow_hash & 0xffff);
+  }
+
+ private:
+  enum : uint16_t { kNoFirst, kTooMany, kHeld };
+  struct Flow {
+    Instant expires{};
+    bool is_known = false;
+    uint32_t ports = 0;
+    std::vector<PacketPtr> held;
+    std::list<FragmentKey>::iterator by_age;
+  };
+  struct KeyHash {
+    size_t operator()(const FragmentKey& k) const {
+      const std::hash<net::IpAddress> hash;
+      return hash(k.source) ^ hash(k.destination) * 31 ^
+             (uint64_t{k.protocol} << 32 | k.id) * 0x9e3779b97f4a7c15u;
+    }
+  };
+
+  Flow& flow_of(const Packet& p) {
+    const uint8_t* ip = p.data() + p.l3_offset;
+    const FragmentKey key{net::Ip4{net::load32(ip + 12)}, net::Ip4{net::load32(ip + 16)},
+                          net::load16(ip + 4), ip[9]};
+    auto it = flows_.find(key);
+    if (it == flows_.end()) {
+      if (flows_.size() >= kMaxFlows) forget_oldest();
+      it = flows_.emplace(key, Flow{}).first;
+      it->second.by_age = ages_.insert(ages_.end(), key);
+      it->second.expires = stack_.loop.now() + kLifetime;
+      if (!timer_.is_armed()) timer_.arm(it->second.expires);
+    }
+    return it->second;
+  }
+
+  void take_first(Batch& batch, uint32_t i) {
+    Packet& p = batch[i];
+    const auto t = transport_of(p);
+    Flow& flow = flow_of(p);
+    flow.is_known = true;
+    flow.ports = t ? uint32_t{t->source_port} << 16 | t->destination_port : 0;
+    // In order: the first, then those that were early.
+    PacketPtr first = batch.take(i);
+    const graph::Arc to = next(*first);
+    batch.emit(std::move(first), to);
+    for (PacketPtr& held : std::exchange(flow.held, {})) {
+      held->flow_hash = flow.ports;
+      const graph::Arc on = next(*held);
+      batch.emit(std::move(held), on);
+    }
+  }
+  void take_later(Batch& batch, uint32_t i) {
+    Packet& p = batch[i];
+    Flow& flow = flow_of(p);
+    if (flow.is_known) {
+      p.flow_hash = flow.ports;
+      const graph::Arc to = next(p);
+      batch.emit(batch.take(i), to);  // Not to be overtaken by those that waited.
+    } else if (flow.held.size() >= kMaxHeld) {
+      batch.drop(i, kTooMany);
+    } else {
+      batch.count(kHeld);
+      flow.held.push_back(batch.take(i));
+    }
+  }
+
+  void forget_oldest() {
+    const auto it = flows_.find(ages_.front());
+    for (PacketPtr& p : it->second.held) stack_.graph.drop(index(), kNoFirst, std::move(p));
+    flows_.erase(it);
+    ages_.pop_front();
+  }
+  void expire() {
+    while (!ages_.empty() && flows_.find(ages_.front())->second.expires <= stack_.loop.now()) {
+      forget_oldest();
+    }
+    if (!ages_.empty()) timer_.arm(flows_.find(ages_.front())->second.expires);
+    stack_.graph.run();
+  }
+
+  std::unordered_map<FragmentKey, Flow, KeyHash> flows_;
+  std::list<FragmentKey> ages_;
+  Timer timer_;
+};
+
+}  // namespace
+
+void want_shallow_reassembly(Stack& stack, uint16_t interface, bool input, ShallowUser user,
+                             bool on) {
+  uint8_t& users = stack.interfaces[interface].shallow_users[input ? 0 : 1];
+  const auto bit = static_cast<uint8_t>(user);
+  users = static_cast<uint8_t>(on ? users | bit : users & ~bit);
+  set_feature(stack, interface, input ? FeatureArc::Ip4Input : FeatureArc::Ip4Output,
+              input ? "ip4-sv-reassembly" : "ip4-output-sv-reassembly", users != 0);
+}
+
+void add_shallow_reassembly_nodes(Stack& stack) {
+  stack.graph.add(
+      std::make_unique<ShallowReassembly>(stack, FeatureArc::Ip4Input, "ip4-sv-reassembly"));
+  stack.graph.add(std::make_unique<ShallowReassembly>(stack, FeatureArc::Ip4Output,
+                                                      "ip4-output-sv-reassembly"));
+}
+
+}  // namespace wh::vnet

@@ -1,0 +1,37 @@
+// Shallow reassembly of IPv4: what ports a fragment belongs to, without putting it together.
+//
+//   ip4-sv-reassembly (input arc), ip4-output-sv-reassembly (output arc)
+//
+// The first fragment's transport header says it for all; it is remembered by source, destination,
+// protocol and identifier, and noted on later fragments (in Packet::flow_hash). Fragments that come
+// before their first wait for it. Bounds: kMaxFlows remembered, kMaxHeld waiting for one, kLifetime
+// both; what waits longer is dropped, counted. Enabled on an interface by what needs it: access
+// lists and NAT.
+#pragma once
+
+#include <optional>
+
+#include "vnet/nodes.h"
+
+namespace wh::vnet {
+
+struct Transport4 {
+  uint8_t protocol = 0;
+  uint16_t source_port = 0, destination_port = 0;  // For ICMP: type and code.
+  uint8_t tcp_flags = 0;
+  bool is_first = true;  // The transport header is in this packet, at `offset`.
+  uint32_t offset = 0;   // From data().
+};
+// Of a packet that passed ip4-sv-reassembly, or is no fragment; its IP header is at l3_offset.
+// Makes the first bytes of the transport header contiguous. Nothing for a protocol without ports,
+// or when the packet ends before them.
+std::optional<Transport4> transport_of(net::Packet& p);
+
+// Who wants it on a side of an interface: it is on while somebody does.
+enum class ShallowUser : uint8_t { Acl = 1, Nat = 2 };
+void want_shallow_reassembly(Stack& stack, uint16_t interface, bool input, ShallowUser user,
+                             bool on);
+
+void add_shallow_reassembly_nodes(Stack& stack);
+
+}  // namespace wh::vnet
