@@ -63,8 +63,9 @@ class Bridge : public testing::Test, protected World {
     for (uint32_t i = 0; i < 3; ++i) {
       ports[i] = MUST(s.attach(cables[i]->b()));
       MUST(s.bridges().add_member(1, {.interface = ports[i]}));
-      hosts.push_back(std::make_unique<Vnet>(Vnet::Config{.name = std::string(1, static_cast<char>('a' + i))},
-                                             loop, pool, random.fork("h" + std::to_string(i))));
+      hosts.push_back(
+          std::make_unique<Vnet>(Vnet::Config{.name = std::string(1, static_cast<char>('a' + i))},
+                                 loop, pool, random.fork("h" + std::to_string(i))));
       const uint16_t index = MUST(hosts[i]->attach(cables[i]->a()));
       MUST(hosts[i]->add_address(index, prefix("10.0.0." + std::to_string(i + 1) + "/24")));
     }
