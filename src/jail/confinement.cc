@@ -13,7 +13,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <memory>
+#include <tuple>
 
 #include "host/system.h"
 
@@ -92,7 +94,9 @@ Result<std::vector<sock_filter>> compile(const Filter& filter) {
 
 }  // namespace
 
-Result<Confinement> make_confinement(const JailParams& p) {
+namespace {
+
+Result<std::vector<sock_filter>> make_filter(const JailParams& p) {
   const Filter filter(seccomp_init(SCMP_ACT_ALLOW), &seccomp_release);
   if (filter == nullptr) return fail("seccomp: cannot make a filter");
   refuse(filter, {"kexec_load",      "kexec_file_load", "init_module",
@@ -110,7 +114,21 @@ Result<Confinement> make_confinement(const JailParams& p) {
   if (p.children_max == 0 && !p.allows_mount) refuse_namespaces(filter);
   if (p.ip4 == "disable") refuse_family(filter, AF_INET);
   if (p.ip6 == "disable") refuse_family(filter, AF_INET6);
-  return Confinement{capabilities(p), TRY(compile(filter))};
+  return compile(filter);
+}
+
+}  // namespace
+
+Result<Confinement> make_confinement(const JailParams& p) {
+  // Compiling takes longer than all else about a jail, and there are few kinds: once for each kind
+  // and process, children that it forks included.
+  static std::map<std::tuple<bool, bool, bool, std::string, std::string>, std::vector<sock_filter>>
+      filters;
+  const auto kind =
+      std::tuple(p.allows_mount, p.children_max > 0, p.securelevel >= 2, p.ip4, p.ip6);
+  auto at = filters.find(kind);
+  if (at == filters.end()) at = filters.emplace(kind, TRY(make_filter(p))).first;
+  return Confinement{capabilities(p), at->second};
 }
 
 Result<void> confine(const Confinement& c) {

@@ -11,6 +11,7 @@
 #include <cstdlib>
 
 #include "host/system.h"
+#include "kyua/execenv.h"
 
 namespace wh::kyua {
 
@@ -119,6 +120,7 @@ Result<void> Engine::start(Slot& slot, const Work& work, int attempt) {
     job.pause_before_cleanup = options_.pauses;
     job.pause_only_if_bad = options_.pauses_only_if_bad;
     if (job.is_live) job.out = job.err = -1;
+    prepare_execenv(work.program->metadata.under(work.test_case->metadata));
   }
   const pid_t pid = ::fork();
   if (pid < 0) return host::os_error("start a process for a test case");

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "host/system.h"
+#include "jail/confinement.h"
 #include "kyua/jail_execenv.h"
 
 namespace wh::kyua {
@@ -19,6 +20,15 @@ Result<pid_t> HostExecEnv::start(const std::function<void()>& child) {
     UNREACHABLE();
   }
   return pid;
+}
+
+void prepare_execenv(const Metadata& metadata) {
+  if (metadata.get("execenv") != "jail") return;
+  constexpr int64_t kSome = 2;  // So that jails may be made inside, as is usual.
+  const auto words = jail_words("any", kSome, metadata.get("execenv_jail_params"));
+  const auto params = words ? jail::parse_params(*words) : fail("no such parameters");
+  // What is wrong with them the case itself will say.
+  if (params) (void)jail::make_confinement(*params);
 }
 
 std::unique_ptr<ExecEnv> make_execenv(const TestProgram& program, const std::string& case_name,

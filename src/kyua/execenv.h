@@ -35,6 +35,8 @@ class HostExecEnv final : public ExecEnv {
   Result<void> cleanup() override { return {}; }
 };
 
+// In the runner, before it forks a case's process: makes once what all such cases can share.
+void prepare_execenv(const Metadata& metadata);
 // The environment that the case's `execenv` names. REQUIRES: its requirements hold.
 std::unique_ptr<ExecEnv> make_execenv(const TestProgram& program, const std::string& case_name,
                                       const Metadata& metadata);
