@@ -10,9 +10,12 @@ constexpr int kUsage = 2;  // Asked wrongly, or the machine cannot.
 
 int lab_main(int argc, char** argv);
 int pace_main(int argc, char** argv);
+int ip_main(int argc, char** argv);
 int proxy_main(int argc, char** argv);
 int router_main(int argc, char** argv);
+int sockstat_main(int argc, char** argv);
 int sysctl_main(int argc, char** argv);
+int tcpdrop_main(int argc, char** argv);
 int vppctl_main(int argc, char** argv);
 
 }  // namespace wh::apps

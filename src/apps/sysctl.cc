@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
+#include "apps/control_client.h"
 #include "apps/parse.h"
 #include "core/virtual_loop.h"
 #include "jail/sysctl.h"
@@ -17,10 +18,20 @@ constexpr const char* kFooter =
     "  wh sysctl -d net.inet.tcp.hpts.min_sleep\n"
     "  wh sysctl net.inet.tcp.hpts.min_sleep=500   check a name and a value (also NAME = VALUE)\n"
     "\nA stack's values live as long as the stack: give NAME=VALUE to `wh pace --sysctl` or to a "
-    "lab file's [sysctl].";
+    "lab file's [sysctl].\nIn a shell line of a packetdrill script it reads and sets the stack under "
+    "test.";
+
+// Where the leaves are: a stack made for the occasion, or one that runs.
+class Source {
+ public:
+  virtual ~Source() = default;
+  virtual Result<std::vector<SysctlTree::Leaf>> list(const std::string& prefix) = 0;
+  virtual Result<std::string> set(const std::string& assignment) = 0;  // The value before.
+};
 
 struct Options {
   std::vector<std::string> names;
+  bool quiet = false, write = false, ignore = false;
   bool all = false, describe = false, json = false, names_only = false, values_only = false;
 };
 
@@ -67,18 +78,52 @@ std::vector<std::string> joined(const std::vector<std::string>& words) {
   return names;
 }
 
-Result<void> show(SysctlTree& tree, const Options& o) {
+class FreshStack final : public Source {
+ public:
+  FreshStack() { jail::add_sysctls(host_.sysctl()); }
+  Result<std::vector<SysctlTree::Leaf>> list(const std::string& prefix) override {
+    return host_.sysctl().list(prefix);
+  }
+  Result<std::string> set(const std::string& assignment) override {
+    const std::string before = TRY(host_.sysctl().get(assignment.substr(0, assignment.find_first_of(" ="))));
+    TRY_VOID(host_.sysctl().assign(assignment));
+    return before;
+  }
+
+ private:
+  VirtualLoop loop_;
+  net::PacketPool pool_;
+  lab::Host host_{loop_, pool_, "host", Random(1)};
+};
+
+class RunningStack final : public Source {
+ public:
+  explicit RunningStack(std::string name) : name_(std::move(name)) {}
+  Result<std::vector<SysctlTree::Leaf>> list(const std::string& prefix) override {
+    return list_remote(name_, prefix);
+  }
+  Result<std::string> set(const std::string& assignment) override {
+    return set_remote(name_, assignment);
+  }
+
+ private:
+  std::string name_;
+};
+
+Result<void> show(Source& source, const Options& o) {
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   const std::vector<std::string> everything = {""};
   for (const std::string& name : o.names.empty() ? everything : joined(o.names)) {
     if (name.find('=') != std::string::npos) {
       const std::string leaf = name.substr(0, name.find_first_of(" ="));
-      const std::string before = TRY(tree.get(leaf));
-      TRY_VOID(tree.assign(name));
-      if (!o.json) fmt::print("{}: {} -> {}\n", leaf, before, TRY(tree.get(leaf)));
+      const auto before = source.set(name);
+      if (!before && o.ignore) continue;
+      const std::string old = TRY(before);
+      if (!o.json && !o.quiet)
+        fmt::print("{}: {} -> {}\n", leaf, old, TRY(source.list(leaf)).front().value);
       continue;
     }
-    for (const SysctlTree::Leaf& leaf : TRY(tree.list(name))) {
+    for (const SysctlTree::Leaf& leaf : TRY(source.list(name))) {
       if (o.json) {
         all.push_back(to_json(leaf));
       } else {
@@ -97,17 +142,23 @@ int sysctl_main(int argc, char** argv) {
   Options options;
   app.footer(kFooter);
   app.add_option("name", options.names, "NAME, a prefix of names, or NAME=VALUE [everything]");
+  app.add_flag("-w", options.write, "Write; NAME=VALUE does so anyway");
+  app.add_flag("-q", options.quiet, "Say nothing of what was set");
+  app.add_flag("-i,-e", options.ignore, "Ignore names that are not known");
   app.add_flag("-a", options.all, "Everything (the default)");
   app.add_flag("-d", options.describe, "Describe: text, unit, default and bounds");
   app.add_flag("-n", options.values_only, "Values only");
   app.add_flag("-N", options.names_only, "Names only");
   app.add_flag("--json", options.json, "A JSON array of leaves");
   if (const auto status = parse(app, argc, argv)) return *status;
-  VirtualLoop loop;
-  net::PacketPool pool;
-  lab::Host host(loop, pool, "host", Random(1));
-  jail::add_sysctls(host.sysctl());
-  if (auto done = show(host.sysctl(), options); !done) {
+  const auto control = control_name();
+  std::unique_ptr<Source> source;
+  if (control) {
+    source = std::make_unique<RunningStack>(*control);
+  } else {
+    source = std::make_unique<FreshStack>();
+  }
+  if (auto done = show(*source, options); !done) {
     fmt::print(stderr, "sysctl: {}\n", done.error().text);
     return kUsage;
   }

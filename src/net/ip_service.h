@@ -32,7 +32,8 @@ struct IpError {
     PortUnreachable,
     ProtocolUnreachable,
     AdminProhibited,
-    TimeExceeded,
+    TimeExceeded,            // In transit.
+    ReassemblyTimeExceeded,  // At the far end: the path is there.
     ParameterProblem,
   };
   Kind kind;

@@ -50,7 +50,9 @@ void Connection::open_actively(SeqNum iss) {
   has_ecn_ = stack_.tunables().ecn_enable == 1;
   update_mss();
   enter(State::SynSent);
-  idle_due_ = now() + std::chrono::milliseconds(stack_.tunables().keepinit_ms);
+  idle_due_ = now() + (keep_init_ > Duration::zero()
+                           ? keep_init_
+                           : std::chrono::milliseconds(stack_.tunables().keepinit_ms));
   stack_.mark(*this);
 }
 
@@ -64,7 +66,9 @@ void Connection::open_passively(const Segment& syn, SeqNum iss) {
   snd_wnd_ = max_snd_wnd_ = syn.window;  // Never scaled in a SYN (RFC 7323 section 2.2).
   snd_wl1_ = syn.seq;
   enter(State::SynReceived);
-  idle_due_ = now() + std::chrono::milliseconds(stack_.tunables().keepinit_ms);
+  idle_due_ = now() + (keep_init_ > Duration::zero()
+                           ? keep_init_
+                           : std::chrono::milliseconds(stack_.tunables().keepinit_ms));
   stack_.mark(*this);
 }
 
@@ -85,6 +89,7 @@ void Connection::adopt_cookie(const Segment& ack, SeqNum iss, SeqNum irs, uint16
 
 void Connection::negotiate(const net::TcpOptions& options) {
   const Tunables& t = stack_.tunables();
+  if (no_options_) return negotiate_nothing(options);
   if (options.mss) peer_mss_ = *options.mss;
   has_sack_ = t.sack_enable != 0 && options.sack_permitted;
   has_timestamps_ = t.rfc1323 != 0 && options.timestamps.has_value();
@@ -103,14 +108,35 @@ void Connection::negotiate(const net::TcpOptions& options) {
   update_mss();
 }
 
+// TCP_NOOPT, or a peer that did not answer until no options were offered.
+void Connection::negotiate_nothing(const net::TcpOptions& options) {
+  if (options.mss) peer_mss_ = *options.mss;
+  has_sack_ = has_timestamps_ = has_scaling_ = false;
+  snd_scale_ = rcv_scale_ = 0;
+  update_mss();
+}
+
 void Connection::update_mss() {
   const uint32_t largest = mtu_ - headers_.ip_size() - 20;
   const auto least = static_cast<uint32_t>(stack_.tunables().minmss);
-  mss_ = std::min(std::max(peer_mss_, least), largest) - option_bytes();
+  mss_ = std::min({std::max(peer_mss_, least), largest, own_max_segment_}) - option_bytes();
   window_.mss = Bytes(mss_);
 }
 
+// A full buffer is to be full segments: both become a multiple of the segment size, as FreeBSD's
+// tcp_mss() has it.
+void Connection::round_buffers() {
+  const int64_t segment = max_segment(), most = stack_.tunables().maxsockbuf;
+  const auto rounded = [&](Bytes limit) {
+    if (limit.count() <= segment) return limit;
+    return Bytes(std::max(limit.count(), std::min((limit.count() + segment - 1) / segment * segment, most)));
+  };
+  send_.set_limit(rounded(send_.limit()));
+  receive_limit_ = rounded(receive_limit_);
+}
+
 void Connection::become_established() {
+  round_buffers();
   enter(State::Established);
   ++stack_.counters().established;
   control_->on_established(window_);
@@ -187,9 +213,19 @@ void Connection::on_ip_error(const net::IpError& error, SeqNum quoted) {
     case net::IpError::Kind::PortUnreachable:
     case net::IpError::Kind::ProtocolUnreachable:
     case net::IpError::Kind::AdminProhibited:
-      if (state_ == State::SynSent) finish(End::Refused);
+      if (state_ == State::SynSent && stack_.tunables().icmp_may_rst != 0) finish(End::Refused);
       return;
-    default: return;  // Soft: the timers decide (RFC 1122 section 4.2.3.9).
+    case net::IpError::Kind::TimeExceeded:
+      if (state_ == State::SynSent && stack_.tunables().icmp_may_rst != 0) finish(End::Unreachable);
+      return;
+    case net::IpError::Kind::HostUnreachable:
+    case net::IpError::Kind::NetUnreachable:
+      // Soft: the timers decide (RFC 1122 section 4.2.3.9), unless nobody has answered for long.
+      if (is_handshaking() && timeouts_in_row_ > 3 && soft_error_ != End::None)
+        return finish(soft_error_);
+      soft_error_ = End::Unreachable;
+      return;
+    default: return;
   }
 }
 
@@ -285,6 +321,11 @@ void Connection::close() {
   }
 }
 
+void Connection::drop() {
+  TcpStack::Batch batch(stack_);
+  finish(End::Aborted);
+}
+
 void Connection::abort() {
   CHECK(!is_released_);
   TcpStack::Batch batch(stack_);
@@ -322,6 +363,18 @@ void Connection::set_keepalive(bool on) {
   TcpStack::Batch batch(stack_);
   restart_idle_timer();
   stack_.mark(*this);
+}
+
+void Connection::set_keepalive_times(Duration idle, Duration interval, int64_t count) {
+  keep_idle_ = idle;
+  keep_interval_ = interval;
+  keep_count_ = count;
+  set_keepalive(keepalive_);
+}
+
+void Connection::set_max_segment(uint32_t bytes) {
+  own_max_segment_ = bytes;
+  if (state_ != State::Closed) update_mss();
 }
 
 void Connection::set_send_buffer(Bytes limit) {
@@ -381,6 +434,12 @@ Info Connection::info() const {
   i.agg_delayed = pacer_.account().agg_delayed();
   i.agg_early = pacer_.account().agg_early();
   i.sendmap_entries = static_cast<uint32_t>(map_.size());
+  i.backoffs = timeouts_in_row_;
+  i.path_mtu = mtu_;
+  i.last_sent = last_sent_at_;
+  i.last_heard = last_heard_;
+  i.retransmitted_outstanding = Bytes(map_.retransmitted());
+  i.scaling = has_scaling_;
   i.timestamps = has_timestamps_;
   i.sack = has_sack_;
   i.ecn = has_ecn_;

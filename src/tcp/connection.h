@@ -58,10 +58,12 @@ class Connection final : private pacing::HptsClient {
   // pause.
   size_t recv(std::span<uint8_t> out);
   net::Slice recv_slice(size_t most);  // Without copying; empty when none are there.
+  size_t peek(std::span<uint8_t> out) const { return receive_.peek(out); }  // They stay.
   size_t discard(size_t most);         // As recv(), for who does not want to look.
   void shutdown_send();                // FIN after what was written. Nothing when done before.
   void close();  // Gives the connection up; what was written is still delivered.
   void abort();  // Gives the connection up with a RST.
+  void drop();   // Ends it without a word to the peer, as tcpdrop(8) does.
 
   // --- settings; as FreeBSD's socket options of these names ---
   void set_observer(ConnectionObserver* observer) { observer_ = observer; }
@@ -76,6 +78,14 @@ class Connection final : private pacing::HptsClient {
   Result<void> set_congestion(
       std::string_view name);  // TCP_CONGESTION. Errors: unknown, with the known ones.
   void set_user_timeout(Duration timeout) { user_timeout_ = timeout; }  // RFC 5482; 0: none
+  // TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT; 0 for the stack's.
+  void set_keepalive_times(Duration idle, Duration interval, int64_t count);
+  void set_connect_timeout(Duration timeout) { keep_init_ = timeout; }  // TCP_KEEPINIT; 0: usual.
+  void set_max_segment(uint32_t bytes);  // TCP_MAXSEG: at most this, options included.
+  void set_delayed_ack(bool on) { delayed_ack_ = on; }  // TCP_DELACK
+  void set_no_options(bool on) { no_options_ = on; }    // TCP_NOOPT: offer none, and take none.
+  void set_traffic_class(uint8_t tos) { tos_ = tos & 0xfc; }           // IP_TOS, less ECN's bits.
+  void set_hop_limit(uint8_t hops) { headers_.set_hop_limit(hops); }  // IP_TTL
   // TCP_RACK_PACE_RATE_*: Ethernet frame bytes a second; Rate::infinite() paces no more. REQUIRES:
   // above zero.
   // Ends a rate policy.
@@ -101,6 +111,9 @@ class Connection final : private pacing::HptsClient {
   size_t readable() const { return receive_.readable(); }
   size_t writable() const { return can_send_data() ? send_.space() : 0; }
   size_t unacknowledged() const { return send_.size(); }  // Written and not yet acknowledged.
+  Bytes send_buffer() const { return send_.limit(); }
+  Bytes receive_buffer() const { return receive_limit_; }
+  uint32_t max_segment() const { return mss_ + option_bytes(); }  // t_maxseg: options included.
   const Endpoint& local() const { return local_; }
   const Endpoint& remote() const { return remote_; }
   Info info() const;
@@ -152,7 +165,9 @@ class Connection final : private pacing::HptsClient {
   void finish(End end);  // To CLOSED: frees everything, tells the application.
   void enter_time_wait();
   void negotiate(const net::TcpOptions& options);
+  void negotiate_nothing(const net::TcpOptions& options);
   void update_mss();
+  void round_buffers();
   bool can_send_data() const {
     return (state_ == State::Established || state_ == State::CloseWait ||
             state_ == State::SynSent || state_ == State::SynReceived) &&
@@ -170,6 +185,8 @@ class Connection final : private pacing::HptsClient {
   // input.cc: what a segment does.
   void input(const Segment& s);
   void input_syn_sent(const Segment& s);
+  void keep_early(const Segment& s);
+  void input_time_wait(const Segment& s);
   bool check_timestamps(const Segment& s);
   bool check_reset_and_syn(const Segment& s);
   void input_synchronised(Segment s);
@@ -287,6 +304,8 @@ class Connection final : private pacing::HptsClient {
   void on_recovery_timer(TimerKind kind);
   void on_idle_timer();
   void restart_idle_timer();
+  Duration keep_idle() const;
+  Duration keep_interval() const;
   void stop_timers();
   Instant next_timer() const;
   static std::string_view timer_name(TimerKind kind);
@@ -371,6 +390,7 @@ class Connection final : private pacing::HptsClient {
   bool ecn_reduced_ = false;
 
   // --- receiving, rarer ---
+  uint32_t early_bytes_ = 0;   // Of data that came with a SYN, before the handshake was done.
   bool fin_received_ = false;  // In order.
   bool has_fin_at_ = false;
   SeqNum fin_at_;         // Sequence number of a FIN that came out of order.
@@ -398,6 +418,12 @@ class Connection final : private pacing::HptsClient {
   uint8_t keepalive_probes_ = 0;
   Instant last_heard_{};
   Duration user_timeout_{0};
+  Duration keep_idle_{0}, keep_interval_{0}, keep_init_{0};  // 0: the stack's.
+  int64_t keep_count_ = 0;
+  uint32_t own_max_segment_ = UINT32_MAX;
+  bool delayed_ack_ = true, no_options_ = false;
+  uint8_t tos_ = 0;
+  End soft_error_ = End::None;  // Of an ICMP error that did not end it; said when it ends.
   uint32_t flow_ = 0;
   uint64_t delivered_total_ = 0;
   Rate fcc_;

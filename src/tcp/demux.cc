@@ -100,7 +100,7 @@ void TcpStack::deliver(const Segment& s) {
   }
   if (s.has(net::kTcpRst)) return;
   if (s.has(net::kTcpAck)) return answer_cookie(*listener, s);
-  if (!s.has(net::kTcpSyn) || s.has(net::kTcpFin)) {
+  if (!s.has(net::kTcpSyn)) {
     ++counters_.bad_flags;
     return;
   }
@@ -111,7 +111,7 @@ void TcpStack::answer_syn(Listener& listener, const Segment& s) {
   const auto route = ip_.route(s.source.address);
   if (!route) return;
   const bool is_full = connection_count_ >= static_cast<size_t>(tunables_.max_connections);
-  if (listener.has_room() && !is_full) {
+  if (listener.has_room() && !is_full && tunables_.syncookies_only == 0) {
     auto made = make(s.destination, s.source, *route, listener.config().congestion);
     Connection* c = made.release();
     add(*c);
@@ -119,7 +119,7 @@ void TcpStack::answer_syn(Listener& listener, const Segment& s) {
     if (listener.config().on_create) listener.config().on_create(*c);
     return c->open_passively(s, initial_sequence(s.destination, s.source));
   }
-  if (tunables_.syncookies == 0) {
+  if (tunables_.syncookies == 0 && tunables_.syncookies_only == 0) {
     ++counters_.listen_overflows;
     return;
   }

@@ -21,6 +21,7 @@ void Connection::input(const Segment& s) {
   last_heard_ = s.arrival;
   if (box_ != nullptr) box_->received(*this, s);
   if (state_ == State::SynSent) return input_syn_sent(s);
+  if (state_ == State::TimeWait) return input_time_wait(s);
   input_synchronised(s);
 }
 
@@ -52,6 +53,10 @@ void Connection::input_syn_sent(const Segment& s) {
   if (!has_ack) {  // Simultaneous open (RFC 9293 figure 8): answer with SYN-ACK.
     enter(State::SynReceived);
     map_.mark_lost(map_.front());
+    Segment rest = s;  // Its data waits for the other half; its FIN will come again.
+    rest.seq += SeqLen(1);
+    rest.flags.bits &= static_cast<uint16_t>(~net::kTcpFin.bits);
+    if (rest.payload > 0 && trim(rest) && rest.payload > 0) keep_early(rest);
     return stack_.mark(*this);
   }
   AckWork work;
@@ -64,6 +69,31 @@ void Connection::input_syn_sent(const Segment& s) {
   if (rest.payload > 0 && trim(rest)) take_payload(rest);
   if (rest.has(net::kTcpFin) && state_ != State::Closed) take_fin(rest.seq + SeqLen(rest.payload));
   if (state_ != State::Closed) stack_.mark(*this);
+}
+
+// Data that came with a SYN that opens from both ends: kept, and acknowledged when the handshake
+// is.
+void Connection::keep_early(const Segment& s) {
+  const auto got = receive_.insert(rcv_nxt_, s.seq, *s.packet, s.payload_at, s.payload, 1);
+  early_bytes_ = got.advance;
+}
+
+// The quiet time after both ends have closed. A RST does not end it (RFC 1337), a SYN that begins
+// anew was seen by the stack before; a repeated FIN starts it over; what is not just the last
+// acknowledgment again is answered.
+void Connection::input_time_wait(const Segment& s) {
+  Counters& counters = stack_.counters();
+  if (s.has(net::kTcpRst)) return void(++counters.unacceptable_rst);
+  if (!s.has(net::kTcpAck)) return void(++counters.bad_flags);
+  const bool lacks_timestamp = has_timestamps_ && !s.options.timestamps;
+  if (lacks_timestamp && stack_.tunables().tolerate_missing_ts == 0)
+    return void(++counters.missing_timestamp);
+  if (s.has(net::kTcpFin) && s.end() == rcv_nxt_)
+    idle_due_ = now() + 2 * std::chrono::milliseconds(stack_.tunables().msl_ms);
+  const bool is_repeated = s.payload == 0 && s.seq == rcv_nxt_ && s.ack == snd_max_ &&
+                           !s.has(net::kTcpFin) && !s.has(net::kTcpSyn);
+  ack_now_ = ack_now_ || !is_repeated;
+  stack_.mark(*this);
 }
 
 uint32_t Connection::receive_window_at_open() const {
@@ -93,15 +123,12 @@ void Connection::input_synchronised(Segment s) {
     }
     become_established();
     if (state_ == State::Closed) return;
-    snd_wl1_ =
-        s.seq - SeqLen(1);  // The window of this segment counts: it is the first that is scaled.
-  }
-  if (state_ == State::TimeWait) {
-    if (s.has(net::kTcpFin) || original.has(net::kTcpFin)) {
-      idle_due_ = now() + 2 * std::chrono::milliseconds(stack_.tunables().msl_ms);
+    if (const uint32_t early = std::exchange(early_bytes_, 0); early > 0) {
+      tell(kReadable);
       ack_now_ = true;
     }
-    return stack_.mark(*this);
+    snd_wl1_ =
+        s.seq - SeqLen(1);  // The window of this segment counts: it is the first that is scaled.
   }
   if (!process_ack(s)) return;
   if (s.payload > 0 && state_ != State::TimeWait) take_payload(s);
@@ -112,6 +139,7 @@ void Connection::input_synchronised(Segment s) {
 bool Connection::check_timestamps(const Segment& s) {
   if (!has_timestamps_ || s.has(net::kTcpRst)) return true;
   if (!s.options.timestamps) {
+    if (stack_.tunables().tolerate_missing_ts != 0) return true;
     ++stack_.counters().missing_timestamp;
     return false;
   }
@@ -141,7 +169,7 @@ bool Connection::check_reset_and_syn(const Segment& s) {
     const bool is_in_window = s.seq.is_in(last_ack_sent_, (rcv_adv_ - last_ack_sent_) + SeqLen(1));
     if (is_exact || (is_in_window && stack_.tunables().insecure_rst != 0)) {
       ++stack_.counters().resets_in;
-      finish(state_ == State::TimeWait ? End::Normal : End::Reset);
+      finish(End::Reset);
     } else if (is_in_window) {
       challenge();
     } else {
@@ -150,6 +178,12 @@ bool Connection::check_reset_and_syn(const Segment& s) {
     return false;
   }
   if (!s.has(net::kTcpSyn)) return true;
+  const bool is_in_window = s.seq.is_in(last_ack_sent_, rcv_adv_ - last_ack_sent_);
+  if (stack_.tunables().insecure_syn != 0 && is_in_window) {
+    send_reset();
+    finish(End::Reset);
+    return false;
+  }
   challenge();
   return false;
 }
@@ -263,7 +297,8 @@ void Connection::take_payload(const Segment& s) {
 // Every second segment at once, a single one after delacktime (RFC 1122 section 4.2.3.2).
 void Connection::acknowledge_soon(bool at_once) {
   const Tunables& t = stack_.tunables();
-  if (at_once || ack_delayed_ || ++unacked_segments_ >= 2 || t.delayed_ack == 0) {
+  if (at_once || ack_delayed_ || ++unacked_segments_ >= 2 || t.delayed_ack == 0 ||
+      !delayed_ack_) {
     ack_now_ = true;
     return;
   }

@@ -81,6 +81,16 @@ void SliceQueue::drop_front(size_t n) {
   if (size_ == 0 && slices_.empty()) owns_tail_ = false;
 }
 
+size_t SliceQueue::peek(std::span<uint8_t> out) const {
+  size_t done = 0;
+  for (size_t i = 0; i < slices_.size() && done < out.size(); ++i) {
+    const size_t n = std::min<size_t>(out.size() - done, slices_[i].size);
+    std::memcpy(out.data() + done, slices_[i].data(), n);
+    done += n;
+  }
+  return done;
+}
+
 size_t SliceQueue::read(std::span<uint8_t> out) {
   size_t done = 0;
   while (done < out.size() && size_ > 0) {

@@ -40,6 +40,7 @@ class SliceQueue {
   void append(const net::Packet& packet, uint32_t from, uint32_t n);
   void append(SliceQueue&& other);  // `other` is left empty.
   void drop_front(size_t n);
+  size_t peek(std::span<uint8_t> out) const;  // Copies as many as read() would move.
   // Moves up to out.size() bytes out; returns how many.
   size_t read(std::span<uint8_t> out);
   // Takes the next contiguous bytes, at most `most`, as a slice; empty when there are none.
@@ -72,6 +73,7 @@ class ReceiveBuffer {
 
   size_t readable() const { return ready_.size(); }
   size_t read(std::span<uint8_t> out) { return ready_.read(out); }
+  size_t peek(std::span<uint8_t> out) const { return ready_.peek(out); }
   net::Slice read_slice(size_t most) { return ready_.read_slice(most); }
   size_t discard(size_t most);
 

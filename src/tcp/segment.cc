@@ -51,6 +51,12 @@ HeaderTemplate::HeaderTemplate(const Endpoint& local, const Endpoint& remote) {
   net::store16(ip + ip_size_ + 2, remote.port);
 }
 
+void HeaderTemplate::set_hop_limit(uint8_t hops) {
+  const bool is_v4 = ip_size_ == 20;
+  bytes_[is_v4 ? 8 : 7] = hops;
+  if (is_v4) ip_sum_ = static_cast<uint32_t>(sum_words(bytes_.data(), 20));
+}
+
 uint8_t* HeaderTemplate::write(net::Packet& packet, const Fields& f) const {
   const uint32_t tcp_length = 20 + f.options + f.payload;
   uint8_t* ip = packet.append(ip_size_ + 20 + f.options);

@@ -43,6 +43,7 @@ class HeaderTemplate {
   HeaderTemplate(const Endpoint& local, const Endpoint& remote);
 
   uint32_t ip_size() const { return ip_size_; }
+  void set_hop_limit(uint8_t hops);  // TTL or hop limit; 64 at first.
   // What an Ethernet frame with `options` bytes of TCP options has beside payload.
   uint32_t frame_overhead(uint32_t options) const { return 14 + ip_size_ + 20 + options; }
 

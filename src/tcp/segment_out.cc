@@ -86,6 +86,7 @@ net::PacketPtr Connection::make_segment(HeaderTemplate::Fields fields) {
   const bool has_sacks = has_sack_ && (has_dsack_ || receive_.has_islands());
   fields.ack = rcv_nxt_;
   fields.window = advertise(false);
+  fields.tos |= tos_;
   if (!has_sacks) {
     fields.options = option_bytes();
     uint8_t* at = headers_.write(*packet, fields);
@@ -212,11 +213,11 @@ bool Connection::send_syn() {
   const bool is_answer = state_ == State::SynReceived;
   net::TcpOptions o;
   o.mss = static_cast<uint16_t>(std::min(mtu_ - headers_.ip_size() - 20, 65535u));
-  const bool offers = t.rfc1323 != 0;
+  const bool offers = t.rfc1323 != 0 && !no_options_;
   if (is_answer ? has_scaling_ : offers) {
     o.window_scale = is_answer ? rcv_scale_ : stack_.receive_scale();
   }
-  o.sack_permitted = is_answer ? has_sack_ : t.sack_enable != 0;
+  o.sack_permitted = is_answer ? has_sack_ : t.sack_enable != 0 && !no_options_;
   if (is_answer ? has_timestamps_ : offers) {
     o.timestamps = net::TcpTimestamps{timestamp_now(), is_answer ? ts_recent_ : 0};
   }
@@ -227,6 +228,7 @@ bool Connection::send_syn() {
   if (has_ecn_) fields.flags |= is_answer ? net::kTcpEce : net::kTcpEce | net::kTcpCwr;
   fields.ack = is_answer ? rcv_nxt_ : SeqNum(0);
   fields.window = advertise(true);
+  fields.tos = tos_;
   fields.options = o.size();
   net::PacketPtr packet = stack_.packet();
   if (packet == nullptr) return false;

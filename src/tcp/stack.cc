@@ -171,7 +171,7 @@ uint64_t TcpStack::keyed_hash(const Endpoint& local, const Endpoint& remote, uin
 // The least scale by which 65535 covers the largest receive buffer (RFC 7323 section 2.3).
 uint8_t TcpStack::receive_scale() const {
   uint8_t scale = 0;
-  while (scale < 14 && (int64_t{65535} << scale) < tunables_.recvbuf_max) ++scale;
+  while (scale < 14 && (int64_t{65535} << scale) < tunables_.maxsockbuf) ++scale;
   return scale;
 }
 

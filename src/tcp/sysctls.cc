@@ -35,7 +35,7 @@ constexpr Tunable kTunables[] = {
     {"recvspace", &Tunables::recvspace, "bytes", 1, kGiB, "initial receive buffer"},
     {"sendbuf_max", &Tunables::sendbuf_max, "bytes", 1, kGiB, "largest automatic send buffer"},
     {"recvbuf_max", &Tunables::recvbuf_max, "bytes", 1, kGiB,
-     "largest automatic receive buffer; sets the window scale"},
+     "largest automatic receive buffer"},
     {"sendbuf_auto", &Tunables::sendbuf_auto, "bool", 0, 1, "let the send buffer grow with cwnd"},
     {"recvbuf_auto", &Tunables::recvbuf_auto, "bool", 0, 1,
      "let the receive buffer grow with the rate"},
@@ -53,6 +53,21 @@ constexpr Tunable kTunables[] = {
     {"blackhole", &Tunables::blackhole, "bool", 0, 1, "do not answer segments to closed ports"},
     {"drop_synfin", &Tunables::drop_synfin, "bool", 0, 1, "drop segments with SYN and FIN"},
     {"insecure_rst", &Tunables::insecure_rst, "bool", 0, 1, "accept a RST anywhere in the window"},
+    {"insecure_syn", &Tunables::insecure_syn, "bool", 0, 1, "let a SYN in the window reset"},
+    {"icmp_may_rst", &Tunables::icmp_may_rst, "bool", 0, 1,
+     "let ICMP errors end a connection attempt (RFC 5927)"},
+    {"tolerate_missing_ts", &Tunables::tolerate_missing_ts, "bool", 0, 1,
+     "take segments without the timestamps that were agreed"},
+    {"rexmit_initial", &Tunables::rexmit_initial_ms, "ms", 1, kDay,
+     "retransmission timeout before a round trip was measured"},
+    {"rexmit_drop_options", &Tunables::rexmit_drop_options, "bool", 0, 1,
+     "offer no options after three SYNs without an answer"},
+    {"ecn.maxretries", &Tunables::ecn_maxretries, "", 0, 100,
+     "SYNs that ask for ECN before one does not"},
+    {"syncookies_only", &Tunables::syncookies_only, "bool", 0, 1,
+     "answer every SYN with a cookie"},
+    {"rexmit_min", &Tunables::timers_minrto_ms, "ms", 1, 60000, "rack.timers.minrto"},
+    {"rexmit_slop", &Tunables::timers_slop_ms, "ms", 0, 60000, "rack.timers.slop"},
     {"ack_war_cnt", &Tunables::challenge_ack_limit, "1/s", 0, 1'000'000,
      "challenge ACKs a second, all connections together (RFC 5961)"},
     {"abc_l_var", &Tunables::abc_l_var, "segments", 1, 100,
@@ -186,6 +201,16 @@ constexpr Counter kCounters[] = {
 }  // namespace
 
 void add_sysctls(SysctlTree& tree, Tunables& tunables, Counters& counters) {
+  tree.add_int("kern.ipc.maxsockbuf", &tunables.maxsockbuf,
+               {.description = "largest socket buffer; sets the window scale to offer",
+                .unit = "bytes",
+                .min = 2048,
+                .max = int64_t{1} << 32});
+  // This stack keeps nothing of hosts it talked to: forgetting it is done before it is asked.
+  tree.add_text("net.inet.tcp.hostcache.purgenow",
+                {.description = "forget what was learnt of other hosts: nothing is kept",
+                 .get = [] { return std::string("0"); },
+                 .set = [](std::string_view) -> Result<void> { return {}; }});
   for (const Tunable& t : kTunables) {
     tree.add_int(std::string("net.inet.tcp.") + t.name, &(tunables.*t.member),
                  {.description = t.description, .unit = t.unit, .min = t.min, .max = t.max});
@@ -197,6 +222,8 @@ void add_sysctls(SysctlTree& tree, Tunables& tunables, Counters& counters) {
 }
 
 void remove_sysctls(SysctlTree& tree) {
+  tree.remove("kern.ipc.maxsockbuf");
+  tree.remove("net.inet.tcp.hostcache.purgenow");
   for (const Tunable& t : kTunables) tree.remove(std::string("net.inet.tcp.") + t.name);
   for (const Counter& c : kCounters) tree.remove(std::string("net.inet.tcp.stats.") + c.name);
 }

@@ -13,6 +13,8 @@ namespace {
 constexpr unsigned kMostTimeouts =
     12;  // In a row, before the connection is given up (FreeBSD's TCP_MAXRXTSHIFT).
 constexpr unsigned kTimeoutsToForgetRtt = 3;
+constexpr unsigned kTimeoutsToDropOptions = 3;  // FreeBSD's rexmit_drop_options.
+constexpr Duration kMostSynTimeout = 64s;       // FreeBSD's TCPTV_REXMTMAX.
 
 Duration ms(int64_t n) {
   return std::chrono::milliseconds(n);
@@ -30,7 +32,21 @@ RtoProfile Connection::rto_profile() const {
           .variance_gain_shift = 3};
 }
 
+Duration Connection::keep_idle() const {
+  return keep_idle_ > Duration::zero() ? keep_idle_ : ms(stack_.tunables().keepidle_ms);
+}
+Duration Connection::keep_interval() const {
+  return keep_interval_ > Duration::zero() ? keep_interval_ : ms(stack_.tunables().keepintvl_ms);
+}
+
 Duration Connection::rto() const {
+  if (is_handshaking() && stack_.tunables().rfc6298 == 0) {
+    // FreeBSD's: the first wait is bare, later ones are doubled and have the slop.
+    const Tunables& t = stack_.tunables();
+    const int64_t factor = int64_t{1} << std::min<unsigned>(timeouts_in_row_, 9);
+    const Duration slop = timeouts_in_row_ == 0 ? Duration::zero() : ms(t.timers_slop_ms);
+    return std::min<Duration>(ms(t.rexmit_initial_ms) * factor + slop, kMostSynTimeout);
+  }
   return rtt_.rto(rto_profile(), timeouts_in_row_);
 }
 
@@ -103,10 +119,10 @@ void Connection::on_recovery_timer(TimerKind kind) {
     case TimerKind::Persist:
       if (timeouts_in_row_ < kMostTimeouts) {
         ++timeouts_in_row_;
-      } else if (now() - last_heard_ >= ms(stack_.tunables().keepidle_ms)) {
+      } else if (now() - last_heard_ >= keep_idle()) {
         ++stack_.counters().dropped_by_timeout;
         send_reset();
-        return finish(End::TimedOut);
+        return finish(soft_error_ == End::None ? End::TimedOut : soft_error_);
       }
       // A window smaller than a segment is used after all (RFC 9293 section 3.8.6.2.1).
       (sendable_now() > 0 ? send_small_ : window_probe_due_) = true;
@@ -125,7 +141,13 @@ void Connection::on_timeout() {
   if (is_hopeless) {
     ++counters.dropped_by_timeout;
     if (is_synchronised(state_)) send_reset();
-    return finish(End::TimedOut);
+    return finish(soft_error_ == End::None ? End::TimedOut : soft_error_);
+  }
+  if (state_ == State::SynSent) {
+    const Tunables& t = stack_.tunables();
+    if (timeouts_in_row_ >= t.ecn_maxretries) has_ecn_ = false;
+    if (t.rexmit_drop_options != 0 && timeouts_in_row_ >= kTimeoutsToDropOptions)
+      no_options_ = true;
   }
   if (!is_handshaking()) {
     if (is_first) {
@@ -152,7 +174,7 @@ void Connection::restart_idle_timer() {
   keepalive_probes_ = 0;
   switch (state_) {
     case State::Established:
-    case State::CloseWait: idle_due_ = keepalive_ ? now() + ms(t.keepidle_ms) : kNever; return;
+    case State::CloseWait: idle_due_ = keepalive_ ? now() + keep_idle() : kNever; return;
     case State::FinWait2:
       idle_due_ = is_released_ ? now() + ms(t.finwait2_timeout_ms) : kNever;
       return;
@@ -164,7 +186,7 @@ void Connection::on_idle_timer() {
   const Tunables& t = stack_.tunables();
   switch (state_) {
     case State::SynSent:
-    case State::SynReceived: ++stack_.counters().dropped_by_timeout; return finish(End::TimedOut);
+    case State::SynReceived: ++stack_.counters().dropped_by_timeout; return finish(soft_error_ == End::None ? End::TimedOut : soft_error_);
     case State::TimeWait:
     case State::FinWait2: return finish(End::Normal);
     case State::Established:
@@ -172,27 +194,27 @@ void Connection::on_idle_timer() {
     default: return;
   }
   const Duration idle = now() - last_heard_;
-  if (keepalive_probes_ == 0 && idle < ms(t.keepidle_ms)) {
-    idle_due_ = last_heard_ + ms(t.keepidle_ms);
+  if (keepalive_probes_ == 0 && idle < keep_idle()) {
+    idle_due_ = last_heard_ + keep_idle();
     return;
   }
-  if (keepalive_probes_ > 0 && idle < ms(t.keepintvl_ms)) {  // The last probe was answered.
+  if (keepalive_probes_ > 0 && idle < keep_interval()) {  // The last probe was answered.
     keepalive_probes_ = 0;
-    idle_due_ = last_heard_ + ms(t.keepidle_ms);
+    idle_due_ = last_heard_ + keep_idle();
     return;
   }
   if (!map_.empty()) {  // The retransmission timer looks after it (RFC 1122 section 4.2.3.6).
-    idle_due_ = now() + ms(t.keepidle_ms);
+    idle_due_ = now() + keep_idle();
     return;
   }
-  if (keepalive_probes_ >= t.keepcnt) {
+  if (keepalive_probes_ >= (keep_count_ > 0 ? keep_count_ : t.keepcnt)) {
     ++stack_.counters().dropped_by_keepalive;
     send_reset();
-    return finish(End::TimedOut);
+    return finish(soft_error_ == End::None ? End::TimedOut : soft_error_);
   }
   ++keepalive_probes_;
   keepalive_due_ = true;
-  idle_due_ = now() + ms(t.keepintvl_ms);
+  idle_due_ = now() + keep_interval();
 }
 
 void Connection::choose_recovery_timer(Instant now) {

@@ -26,6 +26,7 @@ struct Tunables {
   int64_t delayed_ack = 1;
   int64_t sendspace = 32768, recvspace = 65536;
   int64_t sendbuf_max = 2097152, recvbuf_max = 2097152;
+  int64_t maxsockbuf = 2097152;  // kern.ipc.maxsockbuf; sets the window scale.
   int64_t sendbuf_auto = 1, recvbuf_auto = 1;
   int64_t keepinit_ms = 75000, keepidle_ms = 7200000, keepintvl_ms = 75000, keepcnt = 8;
   int64_t always_keepalive = 1;
@@ -35,6 +36,13 @@ struct Tunables {
   int64_t blackhole = 0;  // Do not answer segments to nobody.
   int64_t drop_synfin = 0;
   int64_t insecure_rst = 0;
+  int64_t insecure_syn = 0;         // A SYN in the window resets, as RFC 793 had it.
+  int64_t icmp_may_rst = 1;         // An ICMP error may end a connection attempt.
+  int64_t tolerate_missing_ts = 0;  // Take segments without timestamps where they were agreed.
+  int64_t rexmit_initial_ms = 1000;
+  int64_t rexmit_drop_options = 0;  // After three SYNs without an answer.
+  int64_t ecn_maxretries = 1;       // SYNs that ask for ECN before one does not.
+  int64_t syncookies_only = 0;
   int64_t challenge_ack_limit = 1000;  // A second (RFC 5961 section 7).
   int64_t abc_l_var = 2;
   int64_t path_mtu_discovery = 1;

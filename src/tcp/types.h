@@ -95,7 +95,11 @@ struct Info {
   uint64_t segments_sent = 0, segments_received = 0;
   uint64_t timeouts = 0, recoveries = 0, tlp_probes = 0, reorderings = 0;
   uint32_t sendmap_entries = 0;
-  bool timestamps = false, sack = false, ecn = false;
+  unsigned backoffs = 0;               // Retransmission timeouts in a row.
+  Bytes retransmitted_outstanding{0};  // Sent again and not acknowledged since.
+  uint32_t path_mtu = 0;
+  Instant last_sent{}, last_heard{};
+  bool timestamps = false, sack = false, ecn = false, scaling = false;
   uint8_t send_scale = 0, receive_scale = 0;
 };
 

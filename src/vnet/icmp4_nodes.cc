@@ -25,7 +25,8 @@ using net::Packet;
 // (redirects).
 std::optional<IpError::Kind> kind_of(const IcmpView& icmp) {
   switch (icmp.type()) {
-    case IcmpType::TimeExceeded: return IpError::Kind::TimeExceeded;
+    case IcmpType::TimeExceeded:
+      return icmp.code() == 0 ? IpError::Kind::TimeExceeded : IpError::Kind::ReassemblyTimeExceeded;
     case IcmpType::ParameterProblem: return IpError::Kind::ParameterProblem;
     case IcmpType::Unreachable:
       switch (icmp.code()) {
@@ -33,6 +34,8 @@ std::optional<IpError::Kind> kind_of(const IcmpView& icmp) {
         case net::kIcmpProtocolUnreachable: return IpError::Kind::ProtocolUnreachable;
         case net::kIcmpPortUnreachable: return IpError::Kind::PortUnreachable;
         case net::kIcmpFragmentationNeeded: return IpError::Kind::PacketTooBig;
+        case net::kIcmpNetProhibited:
+        case net::kIcmpHostProhibited:
         case net::kIcmpAdminProhibited: return IpError::Kind::AdminProhibited;
         default: return IpError::Kind::NetUnreachable;
       }

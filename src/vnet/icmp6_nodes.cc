@@ -25,7 +25,8 @@ using net::Packet;
 IpError::Kind kind_of(const Icmp6View& icmp) {
   switch (icmp.type()) {
     case Icmp6Type::PacketTooBig: return IpError::Kind::PacketTooBig;
-    case Icmp6Type::TimeExceeded: return IpError::Kind::TimeExceeded;
+    case Icmp6Type::TimeExceeded:
+      return icmp.code() == 0 ? IpError::Kind::TimeExceeded : IpError::Kind::ReassemblyTimeExceeded;
     case Icmp6Type::ParameterProblem:
       return icmp.code() == net::kIcmp6UnknownNextHeader ? IpError::Kind::ProtocolUnreachable
                                                          : IpError::Kind::ParameterProblem;

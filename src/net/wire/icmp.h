@@ -30,6 +30,8 @@ constexpr uint8_t kIcmpHostUnreachable = 1;
 constexpr uint8_t kIcmpProtocolUnreachable = 2;
 constexpr uint8_t kIcmpPortUnreachable = 3;
 constexpr uint8_t kIcmpFragmentationNeeded = 4;
+constexpr uint8_t kIcmpNetProhibited = 9;
+constexpr uint8_t kIcmpHostProhibited = 10;
 constexpr uint8_t kIcmpAdminProhibited = 13;
 // Codes of TimeExceeded.
 constexpr uint8_t kIcmpTtlExceeded = 0;

@@ -1,6 +1,5 @@
 #include "net/wire/tcp.h"
 
-#include <utility>
 
 namespace wh::net {
 namespace {
@@ -9,28 +8,21 @@ namespace {
 constexpr uint8_t kEnd = 0, kNop = 1, kMss = 2, kWindowScale = 3, kSackPermitted = 4, kSack = 5,
                   kTimestamps = 8, kFastOpen = 34;
 
-// Appends options to a buffer of kMaxSize bytes; `aligned` puts no-operations before those that
-// want it.
+// Lays options out as FreeBSD's tcp_addoptions does: each kind at its own place within a word, with
+// no-operations before it, and end-of-list and zeros up to the next word. Without a buffer it only
+// counts.
 class Writer {
  public:
-  Writer(std::span<uint8_t> out, bool aligned) : out_(out), aligned_(aligned) {}
+  Writer(uint8_t* out, bool aligned) : out_(out), aligned_(aligned) {}
 
-  // Makes room for an option of `size` bytes and writes its kind and size; returns where its value
-  // goes.
-  uint8_t* option(uint8_t kind, uint32_t size) {
-    while (aligned_ && (used_ + size) % 4 != 0) put(kNop);
+  // Writes an option's kind and size, so that used() % modulus is `place` before it (nothing of the
+  // kind when the options are laid out closely). Returns where its value goes; null when counting.
+  uint8_t* option(uint8_t kind, uint32_t size, uint32_t modulus, uint32_t place) {
+    while (aligned_ && used_ % modulus != place) put(kNop);
     put(kind);
     put(static_cast<uint8_t>(size));
-    uint8_t* at = out_.data() + used_;
+    uint8_t* at = out_ == nullptr ? nullptr : out_ + used_;
     used_ += size - 2;
-    CHECK(used_ <= out_.size());
-    return at;
-  }
-  // Without a no-operation, whatever the alignment.
-  uint8_t* option_close(uint8_t kind, uint32_t size) {
-    const bool aligned = std::exchange(aligned_, false);
-    uint8_t* at = option(kind, size);
-    aligned_ = aligned;
     return at;
   }
   void finish() {
@@ -40,32 +32,46 @@ class Writer {
 
  private:
   void put(uint8_t byte) {
-    CHECK(used_ < out_.size());
-    out_[used_++] = byte;
+    if (out_ != nullptr) out_[used_] = byte;
+    ++used_;
   }
-  std::span<uint8_t> out_;
+  uint8_t* out_;
   uint32_t used_ = 0;
   bool aligned_;
 };
 
-constexpr uint32_t round_up4(uint32_t n) {
-  return (n + 3) & ~3u;
-}
-
-// The size of all options end to end, and with each padded to whole words. SACK-permitted rides in
-// the two bytes before the timestamps.
-uint32_t close_size(const TcpOptions& o) {
-  return (o.mss ? 4u : 0u) + (o.sack_permitted ? 2u : 0u) + (o.timestamps ? 10u : 0u) +
-         (o.window_scale ? 3u : 0u) + (o.sack_count != 0 ? 2 + 8u * o.sack_count : 0u) +
-         (o.fast_open ? 2u + o.fast_open->size : 0u);
-}
-uint32_t aligned_size(const TcpOptions& o) {
-  return (o.mss ? 4u : 0u) +
-         (o.timestamps       ? 12u
-          : o.sack_permitted ? 4u
-                             : 0u) +
-         (o.window_scale ? 4u : 0u) + (o.sack_count != 0 ? 4 + 8u * o.sack_count : 0u) +
-         (o.fast_open ? round_up4(2u + o.fast_open->size) : 0u);
+// Bytes taken, when laid out aligned or closely; written to `out` unless it is null.
+uint32_t lay_out(const TcpOptions& o, bool aligned, uint8_t* out) {
+  Writer w(out, aligned);
+  if (o.mss) {
+    uint8_t* at = w.option(kMss, 4, 4, 0);
+    if (at != nullptr) store16(at, *o.mss);
+  }
+  if (o.window_scale) {
+    uint8_t* at = w.option(kWindowScale, 3, 2, 1);
+    if (at != nullptr) *at = *o.window_scale;
+  }
+  if (o.sack_permitted) w.option(kSackPermitted, 2, 2, 0);
+  if (o.timestamps) {
+    uint8_t* at = w.option(kTimestamps, 10, 4, 2);
+    if (at != nullptr) {
+      store32(at, o.timestamps->value);
+      store32(at + 4, o.timestamps->echo);
+    }
+  }
+  if (o.sack_count != 0) {
+    uint8_t* at = w.option(kSack, 2 + 8u * o.sack_count, 4, 2);
+    for (uint32_t i = 0; at != nullptr && i < o.sack_count; ++i) {
+      store32(at + 8 * i, o.sack[i].begin.value());
+      store32(at + 8 * i + 4, o.sack[i].end.value());
+    }
+  }
+  if (o.fast_open) {
+    uint8_t* at = w.option(kFastOpen, 2u + o.fast_open->size, 1, 0);
+    if (at != nullptr) std::memcpy(at, o.fast_open->bytes.data(), o.fast_open->size);
+  }
+  w.finish();
+  return w.used();
 }
 
 // Takes one option whose bytes, kind and length included, are `bytes`. False when its length is not
@@ -131,40 +137,15 @@ TcpOptions TcpOptions::parse(std::span<const uint8_t> bytes) {
 }
 
 uint32_t TcpOptions::size() const {
-  const uint32_t aligned = aligned_size(*this);
-  return aligned <= kMaxSize ? aligned : round_up4(close_size(*this));
+  const uint32_t aligned = lay_out(*this, true, nullptr);
+  return aligned <= kMaxSize ? aligned : lay_out(*this, false, nullptr);
 }
 
 void TcpOptions::emit(std::span<uint8_t> out) const {
   const uint32_t bytes = size();
   CHECK(bytes <= kMaxSize && out.size() >= bytes && sack_count <= kMaxSackBlocks);
-  const bool aligned = bytes == aligned_size(*this);
-  Writer w(out.first(bytes), aligned);
-  if (mss) store16(w.option(kMss, 4), *mss);
-  if (sack_permitted) {
-    // Two bytes that bring the timestamps' values onto a word, or two with no-operations before
-    // them.
-    timestamps ? w.option_close(kSackPermitted, 2) : w.option(kSackPermitted, 2);
-  }
-  if (timestamps) {
-    uint8_t* at = w.option(kTimestamps, 10);
-    store32(at, timestamps->value);
-    store32(at + 4, timestamps->echo);
-  }
-  if (window_scale) *w.option(kWindowScale, 3) = *window_scale;
-  if (sack_count != 0) {
-    uint8_t* at = w.option(kSack, 2 + 8u * sack_count);
-    for (uint32_t i = 0; i < sack_count; ++i, at += 8) {
-      store32(at, sack[i].begin.value());
-      store32(at + 4, sack[i].end.value());
-    }
-  }
-  if (fast_open) {
-    std::memcpy(w.option(kFastOpen, 2u + fast_open->size), fast_open->bytes.data(),
-                fast_open->size);
-  }
-  w.finish();
-  CHECK_EQ(w.used(), bytes);
+  const bool aligned = lay_out(*this, true, nullptr) == bytes;
+  CHECK_EQ(lay_out(*this, aligned, out.data()), bytes);
 }
 
 void TcpHeader::emit(std::span<uint8_t> out) const {

@@ -1,0 +1,92 @@
+#include "host/question.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace wh::host {
+namespace {
+
+// The name's address: a zero byte, then the name. Its length tells it from a longer one.
+struct Address {
+  sockaddr_un un{};
+  socklen_t length = 0;
+};
+Result<Address> address_of(const std::string& name) {
+  Address a;
+  if (name.empty() || name.size() >= sizeof a.un.sun_path) {
+    return fail("'{}' is no socket's name; 1 to {} bytes are", name, sizeof a.un.sun_path - 1);
+  }
+  a.un.sun_family = AF_UNIX;
+  std::memcpy(a.un.sun_path + 1, name.data(), name.size());
+  a.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  return a;
+}
+
+Result<std::string> read_text(int fd) {
+  std::string text;
+  std::vector<uint8_t> part(65536);
+  while (text.size() < kMostText) {
+    const size_t n = TRY(read_some(fd, part));
+    if (n == 0) break;
+    text.append(part.begin(), part.begin() + static_cast<std::ptrdiff_t>(n));
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Answerer>> Answerer::open(const std::string& name, Answer answer) {
+  const Address address = TRY(address_of(name));
+  Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!listener) return os_error("make a local socket");
+  if (::bind(listener.raw(), reinterpret_cast<const sockaddr*>(&address.un), address.length) < 0 ||
+      ::listen(listener.raw(), 8) < 0) {
+    return os_error("listen at @{}", name);
+  }
+  return std::unique_ptr<Answerer>(new Answerer(std::move(listener), std::move(answer)));
+}
+
+Answerer::Answerer(Fd listener, Answer answer)
+    : listener_(std::move(listener)), answer_(std::move(answer)), thread_([this] { serve(); }) {}
+
+Answerer::~Answerer() {
+  ::shutdown(listener_.raw(), SHUT_RDWR);  // Ends accept().
+  thread_.join();
+}
+
+void Answerer::serve() {
+  for (;;) {
+    Fd peer(uninterrupted(
+        [this] { return ::accept4(listener_.raw(), nullptr, nullptr, SOCK_CLOEXEC); }));
+    if (!peer) return;
+    const auto question = read_text(peer.raw());
+    if (!question) continue;
+    // An asker that went away has no use for the answer.
+    const std::string answer = answer_(*question);
+    std::string_view rest = std::string_view(answer).substr(0, kMostText);
+    while (!rest.empty()) {
+      const ssize_t n = uninterrupted(
+          [&] { return ::send(peer.raw(), rest.data(), rest.size(), MSG_NOSIGNAL); });
+      if (n <= 0) break;
+      rest.remove_prefix(static_cast<size_t>(n));
+    }
+  }
+}
+
+Result<std::string> ask(const std::string& name, const std::string& question) {
+  const Address address = TRY(address_of(name));
+  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket) return os_error("make a local socket");
+  const int connected = uninterrupted([&] {
+    return ::connect(socket.raw(), reinterpret_cast<const sockaddr*>(&address.un), address.length);
+  });
+  if (connected < 0) return os_error("ask at @{}", name);
+  TRY_VOID(write_all(socket.raw(), question));
+  ::shutdown(socket.raw(), SHUT_WR);
+  return read_text(socket.raw());
+}
+
+}  // namespace wh::host

@@ -1,0 +1,142 @@
+// What the application does in a transcript, and what can be asked of the connection.
+#include <charconv>
+
+#include "stage.h"
+
+namespace wh::transcript {
+namespace {
+
+Result<int64_t> count_of(const std::string& word) {
+  int64_t n = 0;
+  const auto end = std::from_chars(word.data(), word.data() + word.size(), n);
+  if (end.ec != std::errc{} || end.ptr != word.data() + word.size())
+    return fail("'{}' is not a number", word);
+  return n;
+}
+
+std::string bytes_text(Bytes b) {
+  return b == Bytes::max() ? "-" : std::to_string(b.count());
+}
+std::string ms_text(Duration d) {
+  return fmt::format("{:.3f}", static_cast<double>(d / 1us) / 1000);
+}
+
+}  // namespace
+
+Result<void> Stage::act(const std::vector<std::string>& w) {
+  const std::string& verb = w[0];
+  if (verb == "listen") {
+    tcp::Listener::Config config;
+    config.local = us();
+    if (w.size() == 2) config.backlog = static_cast<size_t>(TRY(count_of(w[1])));
+    listener_ = TRY(host_.tcp.listen(std::move(config)));
+    return {};
+  }
+  if (verb == "connect") {
+    connection_ = TRY(host_.tcp.connect(peer(), {.local = us()}));
+    return {};
+  }
+  if (verb == "accept") {
+    if (listener_ == nullptr) return fail("nobody listens");
+    connection_ = listener_->accept();
+    return connection_ == nullptr ? fail("nothing to accept") : Result<void>{};
+  }
+  if (verb == "sysctl" && w.size() == 2) return host_.ip.sysctl().assign(w[1]);
+  if (verb == "nothing") return {};
+  if (verb == "expect") return check(w);
+  if (connection_ == nullptr) return fail("'{}' needs a connection", verb);
+  return act_on_connection(w);
+}
+
+Result<void> Stage::act_on_connection(const std::vector<std::string>& w) {
+  tcp::Connection& c = *connection_;
+  const std::string& verb = w[0];
+  if (verb == "write" && w.size() == 2) {
+    const auto n = static_cast<size_t>(TRY(count_of(w[1])));
+    const std::vector<uint8_t> bytes(n, 'y');
+    const size_t taken = TRY(c.send(bytes));
+    return taken == n ? Result<void>{} : fail("only {} of {} bytes were taken", taken, n);
+  }
+  if (verb == "read" && w.size() == 2) {
+    const auto wanted = static_cast<size_t>(TRY(count_of(w[1])));
+    std::vector<uint8_t> bytes(wanted + 1);
+    const size_t got = c.recv(std::span(bytes).first(std::max<size_t>(wanted, 1)));
+    return got == wanted ? Result<void>{} : fail("{} bytes could be read", got);
+  }
+  if (verb == "shutdown") return c.shutdown_send(), Result<void>{};
+  if (verb == "close") return std::exchange(connection_, nullptr)->close(), Result<void>{};
+  if (verb == "abort") return std::exchange(connection_, nullptr)->abort(), Result<void>{};
+  if (verb == "set" && w.size() == 3) return set(w);
+  return fail(
+      "'{}': known are listen, connect, accept, write, read, shutdown, close, abort, set, sysctl, "
+      "expect, nothing",
+      verb);
+}
+
+Result<void> Stage::set(const std::vector<std::string>& w) {
+  tcp::Connection& c = *connection_;
+  const int64_t n = TRY(count_of(w[2]));
+  if (w[1] == "nodelay") return c.set_nodelay(n != 0), Result<void>{};
+  if (w[1] == "cork") return c.set_cork(n != 0), Result<void>{};
+  if (w[1] == "keepalive") return c.set_keepalive(n != 0), Result<void>{};
+  if (w[1] == "rcvbuf") return c.set_receive_buffer(Bytes(n)), Result<void>{};
+  if (w[1] == "sndbuf") return c.set_send_buffer(Bytes(n)), Result<void>{};
+  if (w[1] == "user_timeout_ms")
+    return c.set_user_timeout(std::chrono::milliseconds(n)), Result<void>{};
+  if (w[1] == "maxseg") return c.set_max_segment(static_cast<uint32_t>(n)), Result<void>{};
+  return fail(
+      "set {}: known are nodelay, cork, keepalive, rcvbuf, sndbuf, user_timeout_ms, maxseg", w[1]);
+}
+
+Result<void> Stage::check(const std::vector<std::string>& w) {
+  if (w.size() % 2 == 0) return fail("expect NAME VALUE ...");
+  for (size_t i = 1; i + 1 < w.size(); i += 2) {
+    const std::string value = TRY(value_of(w[i]));
+    if (value != w[i + 1]) return fail("{} is {}", w[i], value);
+  }
+  return {};
+}
+
+Result<std::string> Stage::value_of(const std::string& name) {
+  if (name.starts_with("stats.") || name.starts_with("net."))
+    return host_.ip.sysctl().get(name.starts_with("net.") ? name : "net.inet.tcp." + name);
+  if (name == "connections") return std::to_string(host_.tcp.connections());
+  if (name == "waiting")
+    return std::to_string(listener_ == nullptr ? 0 : listener_->waiting());
+  if (connection_ == nullptr) return fail("expect {}: there is no connection", name);
+  const tcp::Connection& c = *connection_;
+  const tcp::Info i = c.info();
+  const std::map<std::string, std::string> values = {
+      {"state", std::string(tcp::to_string(i.state))},
+      {"end", std::string(tcp::to_string(c.end()))},
+      {"recovery", std::string(tcp::to_string(i.recovery))},
+      {"cwnd", bytes_text(i.cwnd)},
+      {"ssthresh", bytes_text(i.ssthresh)},
+      {"mss", bytes_text(i.mss)},
+      {"pipe", bytes_text(i.pipe)},
+      {"outstanding", bytes_text(i.outstanding)},
+      {"sacked", bytes_text(i.sacked)},
+      {"lost", bytes_text(i.lost)},
+      {"unsent", bytes_text(i.unsent)},
+      {"send_window", bytes_text(i.send_window)},
+      {"receive_window", bytes_text(i.receive_window)},
+      {"readable", std::to_string(c.readable())},
+      {"at_end", c.at_end() ? "1" : "0"},
+      {"srtt", ms_text(i.srtt)},
+      {"rto", ms_text(i.rto)},
+      {"rtt_samples", std::to_string(i.rtt_samples)},
+      {"backoffs", std::to_string(i.backoffs)},
+      {"tlp_probes", std::to_string(i.tlp_probes)},
+      {"reorderings", std::to_string(i.reorderings)},
+      {"timestamps", i.timestamps ? "1" : "0"},
+      {"sack", i.sack ? "1" : "0"},
+      {"ecn", i.ecn ? "1" : "0"}};
+  const auto at = values.find(name);
+  if (at != values.end()) return at->second;
+  std::vector<std::string> known;
+  for (const auto& [each, value] : values) known.push_back(each);
+  return fail("expect {}: known are {}, connections, waiting, stats.COUNTER", name,
+              fmt::join(known, ", "));
+}
+
+}  // namespace wh::transcript
