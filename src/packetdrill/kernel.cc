@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include "host/system.h"
 #include "packetdrill/tcp_socket.h"
 #include "packetdrill/udp_socket.h"
 
@@ -17,9 +18,12 @@ std::shared_ptr<Descriptor> Kernel::find(int fd) const {
   return at == table_.end() ? nullptr : at->second;
 }
 
-int Kernel::add(std::shared_ptr<Descriptor> descriptor) {
-  table_[next_] = std::move(descriptor);
-  return next_++;
+Outcome Kernel::add(std::shared_ptr<Descriptor> descriptor) {
+  auto held = host::open_file("/dev/null", O_RDWR);
+  if (!held) return error(EMFILE);
+  const int fd = held->release();
+  table_[fd] = std::move(descriptor);
+  return fd;
 }
 
 Outcome Kernel::socket(int domain, int type, int protocol) {
@@ -42,6 +46,7 @@ Outcome Kernel::close(World::Lock& lock, int fd) {
   if (at == table_.end()) return error(EBADF);
   const std::shared_ptr<Descriptor> descriptor = at->second;
   table_.erase(at);
+  host::Fd(fd).close();
   return descriptor->close(lock);
 }
 

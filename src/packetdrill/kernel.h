@@ -18,7 +18,7 @@ class Kernel {
   World& world() { return world_; }
   // Null when there is no such descriptor.
   std::shared_ptr<Descriptor> find(int fd) const;
-  int add(std::shared_ptr<Descriptor> descriptor);
+  Outcome add(std::shared_ptr<Descriptor> descriptor);
   Outcome socket(int domain, int type, int protocol);
   Outcome close(World::Lock& lock, int fd);
   Outcome poll(World::Lock& lock, std::span<pollfd> fds, int timeout_ms);
@@ -27,9 +27,8 @@ class Kernel {
 
  private:
   World world_;
-  // Numbers no real descriptor of packetdrill's has.
-  static constexpr int kFirst = 100'000;
-  int next_ = kFirst;
+  // packetdrill closes what a script left open with the real close(): each number is a real
+  // descriptor's, held for nothing else.
   std::map<int, std::shared_ptr<Descriptor>> table_;
   Control control_;
 };

@@ -9,6 +9,7 @@
 
 #include "packetdrill/epoll_set.h"
 #include "packetdrill/interface.h"
+#include "packetdrill/interpose.h"
 #include "packetdrill/kernel.h"
 #include "packetdrill/pipe.h"
 
@@ -43,7 +44,19 @@ int64_t on(void* userdata, int fd, Call call) {
   });
 }
 
+// --so_flags=verbose: each packet, as packetdrill may not show those that match no socket.
+void report(const char* way, std::span<const uint8_t> packet) {
+  std::string hex;
+  for (const uint8_t byte : packet.first(std::min<size_t>(packet.size(), 80)))
+    hex += fmt::format("{:02x}", byte);
+  std::fprintf(stderr, "libwh-packetdrill: %s %zu bytes %s\n", way, packet.size(), hex.c_str());
+}
+
+// The kernel that the program's own getsockopt() is led to.
+Kernel* led_to = nullptr;
+
 void destroy(void* userdata) {
+  if (led_to == userdata) led_to = nullptr;
   delete static_cast<Kernel*>(userdata);
 }
 
@@ -203,6 +216,7 @@ int do_poll(void* u, pollfd* fds, nfds_t count, int timeout_ms) {
 
 int do_netdev_send(void* u, const void* packet, size_t size) {
   return static_cast<int>(run(u, [&](Kernel& kernel, World::Lock&) -> Outcome {
+    if (kernel.world().flags().verbose) report("in", {static_cast<const uint8_t*>(packet), size});
     const bool is_ip = kernel.world().wire().deliver({static_cast<const uint8_t*>(packet), size});
     return is_ip ? Outcome(0) : error(EINVAL);
   }));
@@ -220,6 +234,7 @@ int do_netdev_receive(void* u, void* packet, size_t* size, long long* time_us) {
     return 0;
   }
   const Wire::Sent sent = *world.wire().take();
+  if (world.flags().verbose) report("out", sent.packet);
   *size = std::min(*size, sent.packet.size());
   std::memcpy(packet, sent.packet.data(), *size);
   *time_us = sent.when.time_since_epoch() / 1us;
@@ -265,8 +280,11 @@ int do_epoll_wait(void* u, int epoll, epoll_event* events, int most, int timeout
 int do_pipe(void* u, int fds[2]) {
   return static_cast<int>(run(u, [&](Kernel& kernel, World::Lock&) -> Outcome {
     const auto shared = std::make_shared<PipeEnd::Shared>();
-    fds[0] = kernel.add(std::make_shared<PipeEnd>(kernel.world(), shared, true));
-    fds[1] = kernel.add(std::make_shared<PipeEnd>(kernel.world(), shared, false));
+    const Outcome reader = kernel.add(std::make_shared<PipeEnd>(kernel.world(), shared, true));
+    const Outcome writer = kernel.add(std::make_shared<PipeEnd>(kernel.world(), shared, false));
+    if (!reader || !writer) return reader ? writer : reader;
+    fds[0] = static_cast<int>(*reader);
+    fds[1] = static_cast<int>(*writer);
     return 0;
   }));
 }
@@ -276,6 +294,16 @@ int do_splice(void* u, int from, loff_t* from_at, int to, loff_t* to_at, size_t 
     if (from_at != nullptr || to_at != nullptr) return error(ESPIPE);
     return kernel.splice(lock, from, to, size, flags);
   }));
+}
+
+int led_getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
+  bool is_ours = false;
+  if (led_to != nullptr) {
+    const World::Lock lock = led_to->world().lock();
+    is_ours = led_to->find(fd) != nullptr;
+  }
+  if (is_ours) return do_getsockopt(led_to, fd, level, name, value, length);
+  return ::getsockopt(fd, level, name, value, length);
 }
 
 }  // namespace
@@ -294,6 +322,8 @@ void fill(const char* text, packetdrill_interface* interface) {
       std::exit(2);
     }
   }
+  led_to = kernel.get();
+  lead_getsockopt_to(led_getsockopt);  // Where it cannot be, code blocks see nothing of ours.
   *interface = {kernel.release(),   destroy,          do_socket,      do_bind,
                 do_listen,          do_accept,        do_connect,     do_read,
                 do_readv,           do_recv,          do_recvfrom,    do_recvmsg,

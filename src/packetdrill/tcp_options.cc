@@ -1,6 +1,7 @@
 #include "packetdrill/tcp_options.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "packetdrill/tcp_info.h"
@@ -10,6 +11,7 @@ namespace {
 
 // Options by FreeBSD's numbers (its netinet/tcp.h) that Linux's do not name.
 enum FreeBsdOption : int {
+  kCcInfo = 26,  // Linux's TCP_CC_INFO.
   kCongestion = 64,
   kDelAck = 72,
   kKeepInit = 128,
@@ -105,6 +107,16 @@ Outcome TcpOptions::get_socket(int name, std::span<uint8_t> value) {
     case SO_PROTOCOL: return put_int(value, IPPROTO_TCP);
     case SO_MAX_PACING_RATE:
       return put_int(value, s.pace_rate == 0 ? -1 : static_cast<int64_t>(s.pace_rate));
+    case SO_MEMINFO: {  // SK_MEMINFO_*: rmem_alloc, rcvbuf, wmem_alloc, sndbuf, fwd, wmem_queued ...
+      std::array<uint32_t, 9> memory{};
+      if (c != nullptr) {
+        memory[0] = static_cast<uint32_t>(c->readable());
+        memory[1] = static_cast<uint32_t>(c->receive_buffer().count());
+        memory[3] = static_cast<uint32_t>(c->send_buffer().count());
+        memory[5] = static_cast<uint32_t>(c->unacknowledged());
+      }
+      return put(value, memory.data(), sizeof memory);
+    }
     case SO_LINGER: {
       const linger l{s.linger, s.linger_s};
       return put(value, &l, sizeof l);
@@ -150,6 +162,10 @@ Outcome TcpOptions::get_tcp(int name, std::span<uint8_t> value) {
                                                         : s.congestion;
       std::fill(value.begin(), value.end(), uint8_t{0});
       return put(value, used.c_str(), used.size() + 1);
+    }
+    case kCcInfo: {  // What Vegas, DCTCP and BBR would say: none of them runs.
+      const std::array<uint8_t, 20> none{};
+      return put(value, none.data(), none.size());
     }
     case TCP_INFO: {
       tcp_info info{};

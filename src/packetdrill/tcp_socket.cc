@@ -113,6 +113,7 @@ Outcome TcpSocket::listen(World::Lock&, int backlog) {
   tcp::Listener::Config config;
   if (bound_) config.local = *bound_;
   if (!bound_) config.local.address.family = domain_ == AF_INET ? net::Family::V4 : net::Family::V6;
+  if (config.local.port == 0) config.local.port = world_.free_port();
   config.congestion = settings_.congestion;
   // FreeBSD's queue admits half as many again, and keeps handshakes elsewhere.
   constexpr size_t kHandshakes = 30;

@@ -51,6 +51,7 @@ class World {
   bool advance_to_packet(Lock& lock);
   // The time for gettimeofday. Moves it on, unless the caller comes from a call that blocked.
   Instant read_clock(Lock& lock);
+  uint16_t free_port() { return next_port_++; }  // For who listens without having said where.
   // Waits until ready() or the deadline; false at the deadline. On the thread that made the world
   // nobody else moves time, so there it moves it itself.
   bool block(Lock& lock, const std::function<bool()>& ready, Instant deadline = kNever);
@@ -70,6 +71,7 @@ class World {
   std::condition_variable changed_;
   std::thread::id owner_ = std::this_thread::get_id();
   std::list<Waiter> waiters_;
+  uint16_t next_port_ = 49152;  // RFC 6335 section 6
   std::thread::id returning_{};  // A released thread that has not read the clock yet.
 
   VirtualLoop loop_;

@@ -106,6 +106,7 @@ void Connection::negotiate(const net::TcpOptions& options) {
     snd_scale_ = rcv_scale_ = 0;
   }
   update_mss();
+  round_buffers();
 }
 
 // TCP_NOOPT, or a peer that did not answer until no options were offered.
@@ -114,6 +115,7 @@ void Connection::negotiate_nothing(const net::TcpOptions& options) {
   has_sack_ = has_timestamps_ = has_scaling_ = false;
   snd_scale_ = rcv_scale_ = 0;
   update_mss();
+  round_buffers();
 }
 
 void Connection::update_mss() {
@@ -136,7 +138,6 @@ void Connection::round_buffers() {
 }
 
 void Connection::become_established() {
-  round_buffers();
   enter(State::Established);
   ++stack_.counters().established;
   control_->on_established(window_);
@@ -188,7 +189,7 @@ void Connection::finish(End end) {
   snd_una_ = snd_max_;
   reno_sacked_ = 0;
   clear_fast_send();
-  ack_now_ = ack_delayed_ = false;
+  ack_now_ = ack_delayed_ = challenge_due_ = false;
   if (is_listed_) stack_.remove(*this);
   if (listener_ != nullptr) {
     listener_->forget(*this);

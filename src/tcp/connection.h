@@ -200,6 +200,7 @@ class Connection final : private pacing::HptsClient {
   void update_ts_recent(const Segment& s);
   void grow_receive_buffer(const Segment& s, uint32_t bytes);
   void challenge();
+  uint32_t window_held() const;
   void note_ecn(const Segment& s);
 
   // ack.cc: what an acknowledgment does.
@@ -282,7 +283,12 @@ class Connection final : private pacing::HptsClient {
   void dispatch(net::PacketPtr packet);
   bool retransmit(SendEntry& e, uint32_t most, bool is_probe, Burst& burst);
   bool send_control(SeqNum seq, TcpFlags flags);
-  void send_ack() { send_control(snd_max_, net::kTcpAck); }
+  // While our FIN is on its way every acknowledgment repeats it, as FreeBSD's do.
+  void send_ack() {
+    const bool repeats_fin = fin_is_outstanding();
+    send_control(repeats_fin ? snd_max_ - SeqLen(1) : snd_max_,
+                 repeats_fin ? net::kTcpAck | net::kTcpFin : net::kTcpAck);
+  }
   void send_reset();
   net::TcpOptions options_now() const;
   uint16_t advertise(bool is_syn);
@@ -320,6 +326,7 @@ class Connection final : private pacing::HptsClient {
   bool wants_output_ = false;  // On the stack's list of connections to consider.
   bool ack_now_ = false;       // An acknowledgment is owed at once,
   bool ack_delayed_ = false;   // or may wait for delack_due_.
+  bool challenge_due_ = false;  // An acknowledgment that is nothing else (RFC 5961).
   bool has_timestamps_ = false, has_sack_ = false, has_ecn_ = false, has_scaling_ = false;
   uint8_t snd_scale_ = 0, rcv_scale_ = 0;
   uint8_t told_ = 0;          // Readiness to report when the batch ends.

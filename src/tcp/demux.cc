@@ -99,6 +99,10 @@ void TcpStack::deliver(const Segment& s) {
     return;
   }
   if (s.has(net::kTcpRst)) return;
+  if (s.has(net::kTcpSyn) && s.has(net::kTcpAck)) {  // FreeBSD's: not even a RST for a reflector.
+    ++counters_.bad_flags;
+    return;
+  }
   if (s.has(net::kTcpAck)) return answer_cookie(*listener, s);
   if (!s.has(net::kTcpSyn)) {
     ++counters_.bad_flags;

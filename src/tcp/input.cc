@@ -51,6 +51,7 @@ void Connection::input_syn_sent(const Segment& s) {
   snd_wl2_ = s.ack;
   has_ecn_ = has_ecn_ && s.has(net::kTcpEce) && !s.has(net::kTcpCwr) && has_ack;
   if (!has_ack) {  // Simultaneous open (RFC 9293 figure 8): answer with SYN-ACK.
+    has_ecn_ = stack_.tunables().ecn_enable != 0 && s.flags.has(net::kTcpEce | net::kTcpCwr);
     enter(State::SynReceived);
     map_.mark_lost(map_.front());
     Segment rest = s;  // Its data waits for the other half; its FIN will come again.
@@ -96,6 +97,16 @@ void Connection::input_time_wait(const Segment& s) {
   stack_.mark(*this);
 }
 
+// FreeBSD's rcv_wnd: the room in the buffer, or what was offered when that is more. The window
+// field cannot say all of it, but it is what a RST or SYN is measured by.
+uint32_t Connection::window_held() const {
+  const auto limit = static_cast<uint32_t>(std::min<int64_t>(receive_limit_.count(), INT32_MAX));
+  const uint32_t room = limit - static_cast<uint32_t>(std::min<size_t>(receive_.readable(), limit));
+  const uint32_t offered = rcv_adv_ > last_ack_sent_ ? (rcv_adv_ - last_ack_sent_).count() : 0;
+  const bool is_in_backlog = state_ == State::SynReceived && listener_ != nullptr;
+  return std::max(is_in_backlog ? offered : room, offered);
+}
+
 uint32_t Connection::receive_window_at_open() const {
   return static_cast<uint32_t>(std::min<int64_t>(receive_limit_.count(), 65535));
 }
@@ -124,6 +135,9 @@ void Connection::input_synchronised(Segment s) {
     become_established();
     if (state_ == State::Closed) return;
     if (const uint32_t early = std::exchange(early_bytes_, 0); early > 0) {
+      rcv_nxt_ += SeqLen(early);
+      rcv_adv_ = net::later(rcv_adv_, rcv_nxt_);
+      total_.received += Bytes(early);
       tell(kReadable);
       ack_now_ = true;
     }
@@ -166,10 +180,10 @@ void Connection::update_ts_recent(const Segment& s) {
 bool Connection::check_reset_and_syn(const Segment& s) {
   if (s.has(net::kTcpRst)) {
     const bool is_exact = s.seq == rcv_nxt_ || s.seq == last_ack_sent_;
-    const bool is_in_window = s.seq.is_in(last_ack_sent_, (rcv_adv_ - last_ack_sent_) + SeqLen(1));
+    const bool is_in_window = s.seq.is_in(last_ack_sent_, SeqLen(window_held()));
     if (is_exact || (is_in_window && stack_.tunables().insecure_rst != 0)) {
       ++stack_.counters().resets_in;
-      finish(End::Reset);
+      finish(state_ == State::SynReceived ? End::Refused : End::Reset);
     } else if (is_in_window) {
       challenge();
     } else {
@@ -178,7 +192,7 @@ bool Connection::check_reset_and_syn(const Segment& s) {
     return false;
   }
   if (!s.has(net::kTcpSyn)) return true;
-  const bool is_in_window = s.seq.is_in(last_ack_sent_, rcv_adv_ - last_ack_sent_);
+  const bool is_in_window = s.seq.is_in(last_ack_sent_, SeqLen(window_held()));
   if (stack_.tunables().insecure_syn != 0 && is_in_window) {
     send_reset();
     finish(End::Reset);
@@ -194,7 +208,7 @@ void Connection::challenge() {
     return;
   }
   ++stack_.counters().challenge_acks;
-  ack_now_ = true;
+  challenge_due_ = true;
   stack_.mark(*this);
 }
 
@@ -278,7 +292,7 @@ void Connection::take_payload(const Segment& s) {
   const auto got = receive_.insert(rcv_nxt_, s.seq, *s.packet, s.payload_at, s.payload, islands);
   counters.duplicate_bytes += got.duplicate;
   if (got.is_refused) ++counters.reassembly_full;
-  if (got.duplicate >= s.payload) note_dsack({s.seq, s.seq + SeqLen(s.payload)});
+  if (got.repeated.begin < got.repeated.end) note_dsack(got.repeated);
   stack_.mark(*this);
   if (got.advance == 0) {
     ++counters.out_of_order;

@@ -41,6 +41,7 @@ void Connection::output() {
       ++stack_.counters().keepalive_probes;
       send_control(snd_una_ - SeqLen(1), net::kTcpAck);
     }
+    if (std::exchange(challenge_due_, false)) send_control(snd_max_, net::kTcpAck);
     if (ack_now_ || needs_window_update()) send_ack();
   }
   if (box_ != nullptr) box_->held(*this, burst.allowance <= 0);
@@ -95,7 +96,7 @@ void Connection::finish_output(Instant now, const Burst& burst) {
 
 bool Connection::send_handshake() {
   if (!map_.empty() && !map_.front().has(SendEntry::kLost)) {
-    if (ack_now_) send_ack();
+    if (ack_now_ || std::exchange(challenge_due_, false)) send_control(snd_max_, net::kTcpAck);
     return false;
   }
   return send_syn();
@@ -193,13 +194,19 @@ void Connection::send_probe(Burst& burst) {
   tlp_end_ = snd_max_;
 }
 
+// FreeBSD's rule (tcp_output): the edge can move by two segments and that is much of the buffer, or
+// by half the buffer. A delayed acknowledgment will say it anyway.
 bool Connection::needs_window_update() const {
-  if (!can_receive(state_)) return false;
-  const SeqNum edge = rcv_nxt_ + SeqLen(receive_window());
-  if (edge <= rcv_adv_) return false;
-  const uint32_t gain = (edge - rcv_adv_).count();
-  const auto half = static_cast<uint32_t>(std::min<int64_t>(receive_limit_.count() / 2, INT32_MAX));
-  return gain >= half || (gain >= 2 * mss_ && (rcv_adv_ - rcv_nxt_).count() < half / 2);
+  if (!can_receive(state_) || ack_delayed_) return false;
+  const uint32_t window = receive_window();
+  const uint32_t offered = rcv_adv_ > rcv_nxt_ ? (rcv_adv_ - rcv_nxt_).count() : 0;
+  if (window <= offered || window >> rcv_scale_ <= offered >> rcv_scale_) return false;
+  const uint32_t gain = window - offered;
+  const auto buffer = static_cast<uint32_t>(std::min<int64_t>(receive_limit_.count(), INT32_MAX));
+  const uint32_t segment = max_segment();
+  const bool is_much = gain >= buffer / 4 || window <= buffer / 8 || buffer <= 8 * segment ||
+                       gain >= uint32_t{65535} << rcv_scale_;
+  return (gain >= 2 * segment && is_much) || gain >= buffer / 2;
 }
 
 }  // namespace wh::tcp

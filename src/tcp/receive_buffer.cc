@@ -148,6 +148,22 @@ ReceiveBuffer::Insertion ReceiveBuffer::insert(SeqNum rcv_nxt, SeqNum seq,
                                                const net::Packet& packet, uint32_t from, uint32_t n,
                                                size_t max_islands) {
   CHECK(n > 0 && rcv_nxt <= seq);
+  SeqRange repeated{};
+  const SeqNum end = seq + SeqLen(n);
+  for (const Island& island : islands_) {
+    if (island.end <= seq) continue;
+    if (island.begin < end)
+      repeated = {net::later(island.begin, seq), net::earlier(island.end, end)};
+    break;
+  }
+  Insertion result = place(rcv_nxt, seq, packet, from, n, max_islands);
+  result.repeated = repeated;
+  return result;
+}
+
+ReceiveBuffer::Insertion ReceiveBuffer::place(SeqNum rcv_nxt, SeqNum seq,
+                                              const net::Packet& packet, uint32_t from, uint32_t n,
+                                              size_t max_islands) {
   if (seq == rcv_nxt) return insert_ready(rcv_nxt, packet, from, n);
   const SeqNum end = seq + SeqLen(n);
   Insertion result;

@@ -62,7 +62,8 @@ class ReceiveBuffer {
 
   struct Insertion {
     uint32_t advance = 0;     // By how much rcv_nxt moves.
-    uint32_t duplicate = 0;   // Bytes that were here before.
+    uint32_t duplicate = 0;   // Bytes that were here before,
+    SeqRange repeated{};      // and the first run of them (RFC 2883 section 4).
     bool is_refused = false;  // It would have been an island too many.
   };
 
@@ -93,6 +94,8 @@ class ReceiveBuffer {
     SeqNum begin, end;
     SliceQueue bytes;
   };
+  Insertion place(SeqNum rcv_nxt, SeqNum seq, const net::Packet& packet, uint32_t from, uint32_t n,
+                  size_t max_islands);
   Insertion insert_ready(SeqNum rcv_nxt, const net::Packet& packet, uint32_t from, uint32_t n);
   void note_change(const SeqRange& range);
 

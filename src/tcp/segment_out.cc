@@ -38,7 +38,10 @@ uint32_t Connection::receive_window() const {
 // The window field for a segment that leaves now; moves rcv_adv.
 uint16_t Connection::advertise(bool is_syn) {
   const uint8_t scale = is_syn ? 0 : rcv_scale_;
-  const auto field = static_cast<uint16_t>(std::min<uint32_t>(receive_window() >> scale, 65535));
+  // Rounded up, so that the edge never moves back by what the scale cannot say.
+  const uint32_t rounding = (1u << scale) - 1;
+  const auto field =
+      static_cast<uint16_t>(std::min<uint32_t>((receive_window() + rounding) >> scale, 65535));
   rcv_adv_ = net::later(rcv_adv_, rcv_nxt_ + SeqLen(uint32_t{field} << scale));
   return field;
 }
@@ -85,7 +88,7 @@ net::PacketPtr Connection::make_segment(HeaderTemplate::Fields fields) {
   if (packet == nullptr) return nullptr;
   const bool has_sacks = has_sack_ && (has_dsack_ || receive_.has_islands());
   fields.ack = rcv_nxt_;
-  fields.window = advertise(false);
+  fields.window = fields.flags.has(net::kTcpRst) ? 0 : advertise(false);
   fields.tos |= tos_;
   if (!has_sacks) {
     fields.options = option_bytes();

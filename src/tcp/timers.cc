@@ -145,7 +145,7 @@ void Connection::on_timeout() {
   }
   if (state_ == State::SynSent) {
     const Tunables& t = stack_.tunables();
-    if (timeouts_in_row_ >= t.ecn_maxretries) has_ecn_ = false;
+    if (timeouts_in_row_ > t.ecn_maxretries) has_ecn_ = false;
     if (t.rexmit_drop_options != 0 && timeouts_in_row_ >= kTimeoutsToDropOptions)
       no_options_ = true;
   }
@@ -249,6 +249,7 @@ void Connection::choose_recovery_timer(Instant now) {
                          probes_in_row_ < stack_.tunables().tlp_limit;
   if (may_probe) {
     SendEntry* newest = map_.newest();
+    if (newest->has(SendEntry::kFin)) return set(TimerKind::Retransmit, rto_due);  // As FreeBSD.
     SendEntry* previous = map_.previous_in_time(*newest);
     Rack::Tail tail;
     tail.is_alone = map_.outstanding() <= mss_;

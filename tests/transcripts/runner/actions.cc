@@ -1,4 +1,5 @@
 // What the application does in a transcript, and what can be asked of the connection.
+#include <algorithm>
 #include <charconv>
 
 #include "stage.h"
@@ -16,6 +17,11 @@ Result<int64_t> count_of(const std::string& word) {
 
 std::string bytes_text(Bytes b) {
   return b == Bytes::max() ? "-" : std::to_string(b.count());
+}
+std::string one_word(std::string_view text) {
+  std::string word(text);
+  std::replace(word.begin(), word.end(), ' ', '_');
+  return word;
 }
 std::string ms_text(Duration d) {
   return fmt::format("{:.3f}", static_cast<double>(d / 1us) / 1000);
@@ -108,7 +114,7 @@ Result<std::string> Stage::value_of(const std::string& name) {
   const tcp::Info i = c.info();
   const std::map<std::string, std::string> values = {
       {"state", std::string(tcp::to_string(i.state))},
-      {"end", std::string(tcp::to_string(c.end()))},
+      {"end", one_word(tcp::to_string(c.end()))},
       {"recovery", std::string(tcp::to_string(i.recovery))},
       {"cwnd", bytes_text(i.cwnd)},
       {"ssthresh", bytes_text(i.ssthresh)},

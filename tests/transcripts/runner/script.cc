@@ -198,7 +198,7 @@ std::vector<std::string> split_line(std::string_view text) {
 
 }  // namespace
 
-std::string to_string(net::TcpFlags flags) {
+std::string flags_text(net::TcpFlags flags) {
   std::string text;
   for (const FlagName& f : kFlags) {
     if (flags.has(f.flag)) text += f.letter;

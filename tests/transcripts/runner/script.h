@@ -81,6 +81,6 @@ struct Script {
 // Errors: the number of the line that makes no sense, and why.
 Result<Script> parse_script(std::string_view text);
 
-std::string to_string(net::TcpFlags flags);  // "S.", "PF.", "-"
+std::string flags_text(net::TcpFlags flags);  // "S.", "PF.", "-"
 
 }  // namespace wh::transcript

@@ -7,7 +7,7 @@ constexpr uint16_t kOurPort = 80, kPeerPort = 4000;
 constexpr uint32_t kPeerIss = 0xfffffff0u;  // So that numbers wrap early.
 
 std::string to_text(const SegmentLine& s) {
-  std::string text = fmt::format("{} {}:{}({})", to_string(s.flags), s.seq, s.seq + s.length,
+  std::string text = fmt::format("{} {}:{}({})", flags_text(s.flags), s.seq, s.seq + s.length,
                                  s.length);
   if (s.ack) text += fmt::format(" ack {}", *s.ack);
   if (s.window) text += fmt::format(" win {}", *s.window);
