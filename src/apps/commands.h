@@ -15,6 +15,7 @@ int proxy_main(int argc, char** argv);
 int router_main(int argc, char** argv);
 int sockstat_main(int argc, char** argv);
 int sysctl_main(int argc, char** argv);
+int tc_main(int argc, char** argv);
 int tcpdrop_main(int argc, char** argv);
 int vppctl_main(int argc, char** argv);
 

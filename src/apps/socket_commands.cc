@@ -124,21 +124,32 @@ int ip_main(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   std::erase_if(words, [](const std::string& w) { return w.starts_with("-"); });
   if (words.empty() || std::find(argv + 1, argv + argc, std::string("--help")) != argv + argc) {
-    fmt::print("usage: ip route change DESTINATION ... mtu [lock] BYTES\n"
-               "       ip link set dev tun0 mtu BYTES\n"
-               "       ip tcp_metrics flush all\n"
-               "\nExample, as a script's shell line:\n  `ip link set dev tun0 mtu 1280`\n");
+    fmt::print(
+        "usage: ip route change DESTINATION ... mtu [lock] BYTES\n"
+        "       ip link set dev tun0 mtu BYTES\n"
+        "       ip tcp_metrics flush all\n"
+        "\nExample, as a script's shell line:\n  `ip link set dev tun0 mtu 1280`\n");
     return words.empty() && argc < 2 ? kUsage : kYes;
   }
   if (words[0] == "tcp_metrics") return kYes;
   auto at = std::find(words.begin(), words.end(), "mtu");
   if ((words[0] != "route" && words[0] != "link") || at == words.end()) {
-    fmt::print(stderr, "ip: accepted: route change ... mtu BYTES, link set ... mtu BYTES, "
-                       "tcp_metrics flush\n");
+    fmt::print(stderr,
+               "ip: accepted: route change ... mtu BYTES, link set ... mtu BYTES, "
+               "tcp_metrics flush\n");
     return kUsage;
   }
   if (++at != words.end() && *at == "lock") ++at;
   return at != words.end() && ask("ip", {"mtu", *at}) ? kYes : kUsage;
+}
+
+// Of tc(8): scripts take the queue before the interface away, and there is none.
+int tc_main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "qdisc") return kYes;
+  fmt::print(argc > 1 && std::string_view(argv[1]) == "--help" ? stdout : stderr,
+             "usage: tc qdisc ...    does nothing: nothing queues before the interface\n"
+             "\nExample, as a script's shell line:\n  `tc qdisc replace dev tun0 root pfifo`\n");
+  return argc > 1 && std::string_view(argv[1]) == "--help" ? kYes : kUsage;
 }
 
 }  // namespace wh::apps

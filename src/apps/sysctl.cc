@@ -18,7 +18,8 @@ constexpr const char* kFooter =
     "  wh sysctl -d net.inet.tcp.hpts.min_sleep\n"
     "  wh sysctl net.inet.tcp.hpts.min_sleep=500   check a name and a value (also NAME = VALUE)\n"
     "\nA stack's values live as long as the stack: give NAME=VALUE to `wh pace --sysctl` or to a "
-    "lab file's [sysctl].\nIn a shell line of a packetdrill script it reads and sets the stack under "
+    "lab file's [sysctl].\nIn a shell line of a packetdrill script it reads and sets the stack "
+    "under "
     "test.";
 
 // Where the leaves are: a stack made for the occasion, or one that runs.

@@ -68,8 +68,8 @@ void Answerer::serve() {
     const std::string answer = answer_(*question);
     std::string_view rest = std::string_view(answer).substr(0, kMostText);
     while (!rest.empty()) {
-      const ssize_t n = uninterrupted(
-          [&] { return ::send(peer.raw(), rest.data(), rest.size(), MSG_NOSIGNAL); });
+      const ssize_t n =
+          uninterrupted([&] { return ::send(peer.raw(), rest.data(), rest.size(), MSG_NOSIGNAL); });
       if (n <= 0) break;
       rest.remove_prefix(static_cast<size_t>(n));
     }

@@ -76,7 +76,7 @@ std::string Control::answer(const std::string& question) {
 
 Result<std::string> Control::act(const std::vector<std::string>& words) {
   const auto word = [&](size_t i) { return i < words.size() ? words[i] : std::string(); };
-  SysctlTree& tree = world_.host().sysctl();
+  SysctlTree& tree = world_.sysctl();
   if (word(0) == "sysctl" && word(1) == "set") return set(word(2));
   if (word(0) == "sysctl" && word(1) == "list") {
     std::string text;
@@ -102,8 +102,8 @@ Result<std::string> Control::act(const std::vector<std::string>& words) {
 }
 
 Result<std::string> Control::set(const std::string& assignment) {
-  SysctlTree& tree = world_.host().sysctl();
-  const std::string before = TRY(tree.get(assignment.substr(0, assignment.find('='))));
+  SysctlTree& tree = world_.sysctl();
+  const std::string before = TRY(tree.get(assignment.substr(0, assignment.find_first_of(" ="))));
   TRY_VOID(tree.assign(assignment));
   return before;
 }

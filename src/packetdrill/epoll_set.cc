@@ -58,7 +58,8 @@ Outcome EpollSet::wait(World::Lock& lock, std::span<epoll_event> events, int tim
   if (timeout_ms != 0) {
     const Instant deadline =
         timeout_ms < 0 ? kNever : world_.loop().now() + std::chrono::milliseconds(timeout_ms);
-    world_.block(lock, [this] { return ready() != 0; }, deadline);
+    world_.block(
+        lock, [this] { return ready() != 0; }, deadline);
   }
   return static_cast<int64_t>(collect(events));
 }

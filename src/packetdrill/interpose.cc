@@ -11,13 +11,13 @@ namespace wh::packetdrill {
 namespace {
 
 struct Tables {
-  const ElfW(Sym)* symbols = nullptr;
+  const ElfW(Sym) * symbols = nullptr;
   const char* names = nullptr;
-  const ElfW(Rela)* relocations[2] = {};  // Of calls, and of addresses taken.
+  const ElfW(Rela) * relocations[2] = {};  // Of calls, and of addresses taken.
   size_t counts[2] = {};
 };
 
-Tables tables_of(const ElfW(Dyn)* entry) {
+Tables tables_of(const ElfW(Dyn) * entry) {
   Tables t;
   for (; entry->d_tag != DT_NULL; ++entry) {
     const auto at = entry->d_un.d_ptr;

@@ -67,7 +67,8 @@ Outcome Kernel::poll(World::Lock& lock, std::span<pollfd> fds, int timeout_ms) {
   if (const int64_t count = look(); count > 0 || timeout_ms == 0) return count;
   const Instant deadline =
       timeout_ms < 0 ? kNever : world_.loop().now() + std::chrono::milliseconds(timeout_ms);
-  world_.block(lock, [&] { return look() > 0; }, deadline);
+  world_.block(
+      lock, [&] { return look() > 0; }, deadline);
   return look();
 }
 

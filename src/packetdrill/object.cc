@@ -61,9 +61,8 @@ void destroy(void* userdata) {
 }
 
 int do_socket(void* u, int domain, int type, int protocol) {
-  return static_cast<int>(run(u, [&](Kernel& kernel, World::Lock&) {
-    return kernel.socket(domain, type, protocol);
-  }));
+  return static_cast<int>(
+      run(u, [&](Kernel& kernel, World::Lock&) { return kernel.socket(domain, type, protocol); }));
 }
 int do_bind(void* u, int fd, const sockaddr* address, socklen_t length) {
   return static_cast<int>(on(u, fd, [&](Descriptor& d, World::Lock&, Kernel&) -> Outcome {
@@ -72,9 +71,8 @@ int do_bind(void* u, int fd, const sockaddr* address, socklen_t length) {
   }));
 }
 int do_listen(void* u, int fd, int backlog) {
-  return static_cast<int>(on(u, fd, [&](Descriptor& d, World::Lock& lock, Kernel&) {
-    return d.listen(lock, backlog);
-  }));
+  return static_cast<int>(on(
+      u, fd, [&](Descriptor& d, World::Lock& lock, Kernel&) { return d.listen(lock, backlog); }));
 }
 int do_accept(void* u, int fd, sockaddr* address, socklen_t* length) {
   return static_cast<int>(
@@ -124,8 +122,8 @@ ssize_t do_recvmsg(void* u, int fd, msghdr* message, int flags) {
   if ((flags & MSG_ERRQUEUE) != 0) return result_of(error(EAGAIN));  // Nothing is queued there.
   socklen_t length = message->msg_namelen;
   auto* address = static_cast<sockaddr*>(message->msg_name);
-  const ssize_t got = receive(u, fd, {message->msg_iov, message->msg_iovlen}, flags, address,
-                              &length);
+  const ssize_t got =
+      receive(u, fd, {message->msg_iov, message->msg_iovlen}, flags, address, &length);
   message->msg_namelen = address == nullptr ? 0 : length;
   message->msg_controllen = 0;
   message->msg_flags = 0;
@@ -317,22 +315,20 @@ void fill(const char* text, packetdrill_interface* interface) {
   }
   auto kernel = std::make_unique<Kernel>(*flags);
   for (const std::string& setting : flags->sysctls) {
-    if (auto set = kernel->world().host().sysctl().assign(setting); !set) {
+    if (auto set = kernel->world().sysctl().assign(setting); !set) {
       std::fprintf(stderr, "libwh-packetdrill: so_flags: %s\n", set.error().text.c_str());
       std::exit(2);
     }
   }
   led_to = kernel.get();
   lead_getsockopt_to(led_getsockopt);  // Where it cannot be, code blocks see nothing of ours.
-  *interface = {kernel.release(),   destroy,          do_socket,      do_bind,
-                do_listen,          do_accept,        do_connect,     do_read,
-                do_readv,           do_recv,          do_recvfrom,    do_recvmsg,
-                do_write,           do_writev,        do_send,        do_sendto,
-                do_sendmsg,         do_fcntl,         do_ioctl,       do_close,
-                do_shutdown,        do_getsockopt,    do_setsockopt,  do_poll,
-                do_netdev_send,     do_netdev_receive, do_usleep,     do_gettimeofday,
-                do_epoll_create,    do_epoll_ctl,     do_epoll_wait,  do_pipe,
-                do_splice};
+  *interface = {kernel.release(),  destroy,       do_socket,       do_bind,         do_listen,
+                do_accept,         do_connect,    do_read,         do_readv,        do_recv,
+                do_recvfrom,       do_recvmsg,    do_write,        do_writev,       do_send,
+                do_sendto,         do_sendmsg,    do_fcntl,        do_ioctl,        do_close,
+                do_shutdown,       do_getsockopt, do_setsockopt,   do_poll,         do_netdev_send,
+                do_netdev_receive, do_usleep,     do_gettimeofday, do_epoll_create, do_epoll_ctl,
+                do_epoll_wait,     do_pipe,       do_splice};
 }
 
 }  // namespace wh::packetdrill

@@ -59,9 +59,9 @@ tcp_info linux_info(const tcp::Connection& connection, Instant now) {
   t.tcpi_rttvar = us(i.rtt_variance);
   t.tcpi_min_rtt = i.rtt_samples > 0 ? us(i.min_rtt) : UINT32_MAX;
   t.tcpi_snd_cwnd = static_cast<uint32_t>(i.cwnd.count() / mss);
-  t.tcpi_snd_ssthresh =
-      i.ssthresh.count() / mss > kInfinite ? kInfinite
-                                           : static_cast<uint32_t>(i.ssthresh.count() / mss);
+  t.tcpi_snd_ssthresh = i.ssthresh.count() / mss > kInfinite
+                            ? kInfinite
+                            : static_cast<uint32_t>(i.ssthresh.count() / mss);
   t.tcpi_reordering = 3;
   t.tcpi_reord_seen = static_cast<uint32_t>(i.reorderings);
   t.tcpi_rcv_space = static_cast<uint32_t>(i.receive_window.count());

@@ -92,11 +92,11 @@ Outcome TcpOptions::get_socket(int name, std::span<uint8_t> value) {
     case SO_KEEPALIVE:
       return put_int(value, s.keepalive >= 0 ? s.keepalive : static_cast<int>(t.always_keepalive));
     case SO_SNDBUF:
-      return put_int(value, c != nullptr            ? c->send_buffer().count()
+      return put_int(value, c != nullptr        ? c->send_buffer().count()
                             : s.send_buffer > 0 ? s.send_buffer
                                                 : t.sendspace);
     case SO_RCVBUF:
-      return put_int(value, c != nullptr               ? c->receive_buffer().count()
+      return put_int(value, c != nullptr           ? c->receive_buffer().count()
                             : s.receive_buffer > 0 ? s.receive_buffer
                                                    : t.recvspace);
     case SO_SNDLOWAT: return put_int(value, s.send_low_water);
@@ -107,7 +107,8 @@ Outcome TcpOptions::get_socket(int name, std::span<uint8_t> value) {
     case SO_PROTOCOL: return put_int(value, IPPROTO_TCP);
     case SO_MAX_PACING_RATE:
       return put_int(value, s.pace_rate == 0 ? -1 : static_cast<int64_t>(s.pace_rate));
-    case SO_MEMINFO: {  // SK_MEMINFO_*: rmem_alloc, rcvbuf, wmem_alloc, sndbuf, fwd, wmem_queued ...
+    case SO_MEMINFO: {  // SK_MEMINFO_*: rmem_alloc, rcvbuf, wmem_alloc, sndbuf, fwd, wmem_queued
+                        // ...
       std::array<uint32_t, 9> memory{};
       if (c != nullptr) {
         memory[0] = static_cast<uint32_t>(c->readable());
@@ -138,10 +139,9 @@ Outcome TcpOptions::get_tcp(int name, std::span<uint8_t> value) {
     case TCP_MAXSEG: {
       const bool is_v4 = socket_.domain_ == AF_INET;
       const int64_t usual = is_v4 ? t.mssdflt : t.v6mssdflt;
-      return put_int(value, c != nullptr && c->state() != tcp::State::SynSent
-                                ? c->max_segment()
-                            : s.max_segment > 0 ? s.max_segment
-                                                : usual);
+      return put_int(value, c != nullptr && c->state() != tcp::State::SynSent ? c->max_segment()
+                            : s.max_segment > 0                               ? s.max_segment
+                                                                              : usual);
     }
     case TCP_KEEPIDLE:
     case kKeepIdle: return seconds(s.keep_idle, t.keepidle_ms);
@@ -157,9 +157,9 @@ Outcome TcpOptions::get_tcp(int name, std::span<uint8_t> value) {
     case kFastOpen: return put_int(value, 0);
     case TCP_CONGESTION:
     case kCongestion: {
-      const std::string used = c != nullptr             ? std::string(c->info().congestion_control)
+      const std::string used = c != nullptr           ? std::string(c->info().congestion_control)
                                : s.congestion.empty() ? t.cc_algorithm
-                                                        : s.congestion;
+                                                      : s.congestion;
       std::fill(value.begin(), value.end(), uint8_t{0});
       return put(value, used.c_str(), used.size() + 1);
     }
@@ -175,7 +175,13 @@ Outcome TcpOptions::get_tcp(int name, std::span<uint8_t> value) {
         info.tcpi_state =
             socket_.listener_ != nullptr ? kLinuxListen : linux_state(tcp::State::Closed);
       }
-      return put(value, &info, sizeof info);
+      // A caller built for a newer kernel asks for more: the rest is zero, as an older kernel has
+      // it.
+      constexpr size_t kMost = 512;
+      const auto all = value.first(std::min(value.size(), kMost));
+      std::fill(all.begin(), all.end(), uint8_t{0});
+      put(all, &info, sizeof info);
+      return static_cast<int64_t>(all.size());
     }
     default: return error(ENOPROTOOPT);
   }
@@ -235,9 +241,7 @@ Outcome TcpOptions::set_socket(int name, std::span<const uint8_t> value) {
     case SO_MAX_PACING_RATE:
       s.pace_rate = *n == -1 ? 0 : static_cast<uint32_t>(*n);
       if (c != nullptr)
-        c->set_pace_rate(s.pace_rate == 0
-                             ? Rate::infinite()
-                             : Rate::bytes_per_second(s.pace_rate));
+        c->set_pace_rate(s.pace_rate == 0 ? Rate::infinite() : Rate::bytes_per_second(s.pace_rate));
       return 0;
     // Nothing of a transport depends on these.
     case SO_BROADCAST:
@@ -345,10 +349,9 @@ Outcome TcpOptions::set_ip(int level, int name, int value) {
     return 0;
   }
   // Whether a path may be probed, and whether errors queue, changes nothing that a script can see.
-  const bool is_harmless = is_v4 ? name == IP_MTU_DISCOVER || name == IP_RECVERR ||
-                                       name == IP_FREEBIND
-                                 : name == IPV6_MTU_DISCOVER || name == IPV6_RECVERR ||
-                                       name == IPV6_V6ONLY;
+  const bool is_harmless =
+      is_v4 ? name == IP_MTU_DISCOVER || name == IP_RECVERR || name == IP_FREEBIND
+            : name == IPV6_MTU_DISCOVER || name == IPV6_RECVERR || name == IPV6_V6ONLY;
   return is_harmless ? Outcome(0) : error(ENOPROTOOPT);
 }
 

@@ -69,11 +69,12 @@ uint32_t TcpSocket::ready() const {
   const bool has_ended = is_open && is_at_end();
   if (readable() >= low || (has_ended && is_open) || error_ != 0) bits |= POLLIN | POLLRDNORM;
   if (has_ended) bits |= POLLRDHUP;
-  const bool can_write = is_connected() && !is_mute_ &&
-                         (connection_->writable() >= std::min<size_t>(
-                              static_cast<size_t>(settings_.send_low_water),
-                              static_cast<size_t>(connection_->send_buffer().count())) ||
-                          is_over());
+  const bool can_write =
+      is_connected() && !is_mute_ &&
+      (connection_->writable() >=
+           std::min<size_t>(static_cast<size_t>(settings_.send_low_water),
+                            static_cast<size_t>(connection_->send_buffer().count())) ||
+       is_over());
   if (can_write || error_ != 0 || (is_mute_ && is_open)) bits |= POLLOUT | POLLWRNORM;
   if (error_ != 0) bits |= POLLERR;
   if (is_over() || (has_ended && is_mute_)) bits |= POLLHUP;
@@ -131,8 +132,8 @@ tl::expected<std::shared_ptr<Descriptor>, int> TcpSocket::accept(World::Lock& lo
   if (listener_ == nullptr) return error(EINVAL);
   if (listener_->waiting() == 0) {
     if (nonblocking) return error(EAGAIN);
-    const bool came = world_.block(
-        lock, [this] { return listener_ == nullptr || listener_->waiting() > 0; });
+    const bool came =
+        world_.block(lock, [this] { return listener_ == nullptr || listener_->waiting() > 0; });
     if (!came) return error(EAGAIN);
     if (listener_ == nullptr) return error(ECONNABORTED);
   }
@@ -159,7 +160,7 @@ Outcome TcpSocket::connect(World::Lock& lock, const tcp::Endpoint& to) {
   if (bound_) options.local = *bound_;
   if (!bound_ || bound_->address.is_unspecified()) {
     options.local.address.family = to.address.family;
-    if (!world_.host().vnet().route(to.address)) {
+    if (!world_.vnet().route(to.address)) {
       world_.wire().learn_local(usual_local(to.address.family));
     }
   }
@@ -191,9 +192,9 @@ Outcome TcpSocket::receive(World::Lock& lock, std::span<const iovec> parts, int 
   const size_t wanted = size_of(parts);
   const bool may_wait = !nonblocking && (flags & MSG_DONTWAIT) == 0;
   const size_t least =
-      (flags & MSG_WAITALL) != 0 && may_wait ? wanted
-                                             : std::min<size_t>(wanted, static_cast<size_t>(
-                                                   settings_.receive_low_water));
+      (flags & MSG_WAITALL) != 0 && may_wait
+          ? wanted
+          : std::min<size_t>(wanted, static_cast<size_t>(settings_.receive_low_water));
   const auto is_ready = [&] {
     return readable() >= std::max<size_t>(least, 1) || error_ != 0 || is_at_end();
   };
@@ -209,8 +210,7 @@ Outcome TcpSocket::receive(World::Lock& lock, std::span<const iovec> parts, int 
     return 0;
   }
   std::vector<uint8_t> bytes(std::min(wanted, readable()));
-  const size_t got =
-      (flags & MSG_PEEK) != 0 ? connection_->peek(bytes) : connection_->recv(bytes);
+  const size_t got = (flags & MSG_PEEK) != 0 ? connection_->peek(bytes) : connection_->recv(bytes);
   if ((flags & MSG_TRUNC) == 0) scatter(std::span(bytes).first(got), parts);
   return static_cast<int64_t>(got);
 }

@@ -17,7 +17,7 @@ struct TcpSettings {
   int send_buffer = 0, receive_buffer = 0;  // 0: the stack's.
   int reuse_address = 0, reuse_port = 0;
   int nodelay = 0, cork = 0;
-  int keepalive = -1;                                         // -1: the stack's.
+  int keepalive = -1;                                                   // -1: the stack's.
   int keep_idle = 0, keep_interval = 0, keep_count = 0, keep_init = 0;  // Seconds; 0: the stack's.
   int user_timeout_ms = 0;
   int max_segment = 0;
@@ -74,9 +74,9 @@ class TcpSocket final : public Descriptor, private tcp::ConnectionObserver {
   std::optional<tcp::Endpoint> bound_;
   tcp::Connection* connection_ = nullptr;
   tcp::Listener* listener_ = nullptr;
-  int error_ = 0;          // SO_ERROR: reported once.
-  bool is_deaf_ = false;   // shutdown(SHUT_RD).
-  bool is_mute_ = false;   // shutdown(SHUT_WR).
+  int error_ = 0;         // SO_ERROR: reported once.
+  bool is_deaf_ = false;  // shutdown(SHUT_RD).
+  bool is_mute_ = false;  // shutdown(SHUT_WR).
 };
 
 int errno_of(tcp::End end);

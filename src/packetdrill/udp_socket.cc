@@ -19,7 +19,7 @@ Outcome UdpSocket::open(const tcp::Endpoint& local) {
   config.family = local.address.family;
   config.address = local.address;
   config.port = local.port;
-  auto made = world_.host().vnet().open_udp(config, [this](const vnet::UdpDatagram& d) {
+  auto made = world_.vnet().open_udp(config, [this](const vnet::UdpDatagram& d) {
     const tcp::Endpoint from{d.source, d.source_port};
     if (peer_ && *peer_ != from) return;
     if (waiting_.size() >= kMostWaiting) return void(++dropped_);

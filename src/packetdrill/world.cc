@@ -40,9 +40,10 @@ Result<Flags> parse_flags(std::string_view text) {
     } else if (name.find('.') != std::string_view::npos && equals != std::string_view::npos) {
       flags.sysctls.emplace_back(word);
     } else {
-      return fail("so_flags: unknown word '{}'; accepted: mtu=BYTES, patience=SECONDS, verbose, "
-                  "SYSCTL=VALUE",
-                  word);
+      return fail(
+          "so_flags: unknown word '{}'; accepted: mtu=BYTES, patience=SECONDS, verbose, "
+          "SYSCTL=VALUE",
+          word);
     }
   }
   return flags;
@@ -50,13 +51,14 @@ Result<Flags> parse_flags(std::string_view text) {
 
 World::World(const Flags& flags)
     : flags_(flags),
-      host_(loop_, pool_, "sut", Random(1)),
-      wire_(host_.vnet(), loop_, pool_, flags.mtu) {
-  // A lab's hosts have large buffers; scripts expect FreeBSD's.
-  for (const char* setting : {"sendspace=32768", "recvspace=65536", "sendbuf_max=2097152",
-                              "recvbuf_max=2097152"}) {
-    MUST_VOID(host_.sysctl().assign(std::string("net.inet.tcp.") + setting));  // They exist.
-  }
+      vnet_({.name = "sut"}, loop_, pool_, Random(1)),
+      wheel_(loop_, books_),
+      tcp_(vnet_, wheel_),
+      wire_(vnet_, loop_, pool_, flags.mtu) {
+  books_.add_sysctls(sysctl());
+  wheel_.add_sysctls(sysctl(), 0);
+  // packetdrill gives out each address once: there are no duplicates to wait a second for.
+  MUST_VOID(sysctl().set("net.inet6.ip6.dad_count", "0"));  // It exists.
 }
 
 void World::step_to(Lock& lock, Instant target) {

@@ -18,15 +18,16 @@
 #include <thread>
 
 #include "core/virtual_loop.h"
-#include "lab/host.h"
 #include "packetdrill/wire.h"
+#include "pacing/hpts.h"
+#include "tcp/stack.h"
 
 namespace wh::packetdrill {
 
 // --so_flags: words separated by commas.
 struct Flags {
   uint32_t mtu = 1500;
-  Duration patience = 3h;  // How long netdev_receive waits for a packet, in virtual time.
+  Duration patience = 3h;            // How long netdev_receive waits for a packet, in virtual time.
   std::vector<std::string> sysctls;  // NAME=VALUE
   bool verbose = false;
 };
@@ -41,8 +42,9 @@ class World {
 
   Lock lock() { return Lock(mutex_); }
   VirtualLoop& loop() { return loop_; }
-  lab::Host& host() { return host_; }
-  tcp::TcpStack& tcp() { return host_.tcp(); }
+  vnet::Vnet& vnet() { return vnet_; }
+  SysctlTree& sysctl() { return vnet_.sysctl(); }
+  tcp::TcpStack& tcp() { return tcp_; }
   Wire& wire() { return wire_; }
   const Flags& flags() const { return flags_; }
 
@@ -71,12 +73,15 @@ class World {
   std::condition_variable changed_;
   std::thread::id owner_ = std::this_thread::get_id();
   std::list<Waiter> waiters_;
-  uint16_t next_port_ = 49152;  // RFC 6335 section 6
+  uint16_t next_port_ = 49152;   // RFC 6335 section 6
   std::thread::id returning_{};  // A released thread that has not read the clock yet.
 
   VirtualLoop loop_;
   net::PacketPool pool_;
-  lab::Host host_;
+  vnet::Vnet vnet_;
+  pacing::HptsBooks books_;
+  pacing::Hpts wheel_;
+  tcp::TcpStack tcp_;
   Wire wire_;
 };
 

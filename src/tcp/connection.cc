@@ -131,7 +131,8 @@ void Connection::round_buffers() {
   const int64_t segment = max_segment(), most = stack_.tunables().maxsockbuf;
   const auto rounded = [&](Bytes limit) {
     if (limit.count() <= segment) return limit;
-    return Bytes(std::max(limit.count(), std::min((limit.count() + segment - 1) / segment * segment, most)));
+    return Bytes(
+        std::max(limit.count(), std::min((limit.count() + segment - 1) / segment * segment, most)));
   };
   send_.set_limit(rounded(send_.limit()));
   receive_limit_ = rounded(receive_limit_);

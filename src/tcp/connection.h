@@ -59,11 +59,11 @@ class Connection final : private pacing::HptsClient {
   size_t recv(std::span<uint8_t> out);
   net::Slice recv_slice(size_t most);  // Without copying; empty when none are there.
   size_t peek(std::span<uint8_t> out) const { return receive_.peek(out); }  // They stay.
-  size_t discard(size_t most);         // As recv(), for who does not want to look.
-  void shutdown_send();                // FIN after what was written. Nothing when done before.
-  void close();  // Gives the connection up; what was written is still delivered.
-  void abort();  // Gives the connection up with a RST.
-  void drop();   // Ends it without a word to the peer, as tcpdrop(8) does.
+  size_t discard(size_t most);  // As recv(), for who does not want to look.
+  void shutdown_send();         // FIN after what was written. Nothing when done before.
+  void close();                 // Gives the connection up; what was written is still delivered.
+  void abort();                 // Gives the connection up with a RST.
+  void drop();                  // Ends it without a word to the peer, as tcpdrop(8) does.
 
   // --- settings; as FreeBSD's socket options of these names ---
   void set_observer(ConnectionObserver* observer) { observer_ = observer; }
@@ -84,7 +84,7 @@ class Connection final : private pacing::HptsClient {
   void set_max_segment(uint32_t bytes);  // TCP_MAXSEG: at most this, options included.
   void set_delayed_ack(bool on) { delayed_ack_ = on; }  // TCP_DELACK
   void set_no_options(bool on) { no_options_ = on; }    // TCP_NOOPT: offer none, and take none.
-  void set_traffic_class(uint8_t tos) { tos_ = tos & 0xfc; }           // IP_TOS, less ECN's bits.
+  void set_traffic_class(uint8_t tos) { tos_ = tos & 0xfc; }          // IP_TOS, less ECN's bits.
   void set_hop_limit(uint8_t hops) { headers_.set_hop_limit(hops); }  // IP_TTL
   // TCP_RACK_PACE_RATE_*: Ethernet frame bytes a second; Rate::infinite() paces no more. REQUIRES:
   // above zero.
@@ -323,9 +323,9 @@ class Connection final : private pacing::HptsClient {
   std::unique_ptr<BlackBox> box_;  // Null unless decisions are logged.
   State state_ = State::Closed;
   Recovery recovery_ = Recovery::Open;
-  bool wants_output_ = false;  // On the stack's list of connections to consider.
-  bool ack_now_ = false;       // An acknowledgment is owed at once,
-  bool ack_delayed_ = false;   // or may wait for delack_due_.
+  bool wants_output_ = false;   // On the stack's list of connections to consider.
+  bool ack_now_ = false;        // An acknowledgment is owed at once,
+  bool ack_delayed_ = false;    // or may wait for delack_due_.
   bool challenge_due_ = false;  // An acknowledgment that is nothing else (RFC 5961).
   bool has_timestamps_ = false, has_sack_ = false, has_ecn_ = false, has_scaling_ = false;
   uint8_t snd_scale_ = 0, rcv_scale_ = 0;

@@ -20,6 +20,7 @@ void Connection::input(const Segment& s) {
   ++total_.segments_received;
   last_heard_ = s.arrival;
   if (box_ != nullptr) box_->received(*this, s);
+  if (keepalive_probes_ > 0) restart_idle_timer();  // The probe was answered.
   if (state_ == State::SynSent) return input_syn_sent(s);
   if (state_ == State::TimeWait) return input_time_wait(s);
   input_synchronised(s);
@@ -311,8 +312,7 @@ void Connection::take_payload(const Segment& s) {
 // Every second segment at once, a single one after delacktime (RFC 1122 section 4.2.3.2).
 void Connection::acknowledge_soon(bool at_once) {
   const Tunables& t = stack_.tunables();
-  if (at_once || ack_delayed_ || ++unacked_segments_ >= 2 || t.delayed_ack == 0 ||
-      !delayed_ack_) {
+  if (at_once || ack_delayed_ || ++unacked_segments_ >= 2 || t.delayed_ack == 0 || !delayed_ack_) {
     ack_now_ = true;
     return;
   }

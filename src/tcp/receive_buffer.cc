@@ -161,9 +161,8 @@ ReceiveBuffer::Insertion ReceiveBuffer::insert(SeqNum rcv_nxt, SeqNum seq,
   return result;
 }
 
-ReceiveBuffer::Insertion ReceiveBuffer::place(SeqNum rcv_nxt, SeqNum seq,
-                                              const net::Packet& packet, uint32_t from, uint32_t n,
-                                              size_t max_islands) {
+ReceiveBuffer::Insertion ReceiveBuffer::place(SeqNum rcv_nxt, SeqNum seq, const net::Packet& packet,
+                                              uint32_t from, uint32_t n, size_t max_islands) {
   if (seq == rcv_nxt) return insert_ready(rcv_nxt, packet, from, n);
   const SeqNum end = seq + SeqLen(n);
   Insertion result;

@@ -69,7 +69,11 @@ void Connection::mark_lost_without_sack(const AckWork& work) {
   if (!is_third && !is_partial) return;
   SendEntry& first = map_.front();
   if (first.has(SendEntry::kLost)) return;
-  if (first.length() > mss_ && map_.split(0, first.start + SeqLen(mss_)) == nullptr) return;
+  if (first.length() > mss_) {
+    SendEntry* rest = map_.split(0, first.start + SeqLen(mss_));
+    if (rest == nullptr) return;
+    rest->dupacks = 0;  // They spoke of the first segment.
+  }
   map_.mark_lost(map_.front());
 }
 

@@ -186,7 +186,9 @@ void Connection::on_idle_timer() {
   const Tunables& t = stack_.tunables();
   switch (state_) {
     case State::SynSent:
-    case State::SynReceived: ++stack_.counters().dropped_by_timeout; return finish(soft_error_ == End::None ? End::TimedOut : soft_error_);
+    case State::SynReceived:
+      ++stack_.counters().dropped_by_timeout;
+      return finish(soft_error_ == End::None ? End::TimedOut : soft_error_);
     case State::TimeWait:
     case State::FinWait2: return finish(End::Normal);
     case State::Established:
@@ -195,11 +197,6 @@ void Connection::on_idle_timer() {
   }
   const Duration idle = now() - last_heard_;
   if (keepalive_probes_ == 0 && idle < keep_idle()) {
-    idle_due_ = last_heard_ + keep_idle();
-    return;
-  }
-  if (keepalive_probes_ > 0 && idle < keep_interval()) {  // The last probe was answered.
-    keepalive_probes_ = 0;
     idle_due_ = last_heard_ + keep_idle();
     return;
   }

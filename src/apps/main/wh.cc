@@ -38,9 +38,11 @@ constexpr std::array kCommands = {
     Command{"jexec", wh::apps::jexec_main, "run a program in a jail"},
     Command{"ifconfig", wh::apps::ifconfig_main, "make epairs and wire jails with them"},
     Command{"route", wh::apps::route_main, "add and delete routes in a jail"},
-    Command{"ip", wh::apps::ip_main, "of ip(8), what packetdrill scripts ask of a stack under test"},
+    Command{"ip", wh::apps::ip_main,
+            "of ip(8), what packetdrill scripts ask of a stack under test"},
     Command{"sockstat", wh::apps::sockstat_main, "list the sockets of a stack under test"},
     Command{"sysctl", wh::apps::sysctl_main, "list and explain the tunables of a network stack"},
+    Command{"tc", wh::apps::tc_main, "of tc(8), what packetdrill scripts ask: nothing"},
     Command{"tcpdrop", wh::apps::tcpdrop_main, "end connections of a stack under test"},
 };
 

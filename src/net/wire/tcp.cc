@@ -1,6 +1,5 @@
 #include "net/wire/tcp.h"
 
-
 namespace wh::net {
 namespace {
 

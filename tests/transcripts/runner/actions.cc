@@ -90,8 +90,8 @@ Result<void> Stage::set(const std::vector<std::string>& w) {
   if (w[1] == "user_timeout_ms")
     return c.set_user_timeout(std::chrono::milliseconds(n)), Result<void>{};
   if (w[1] == "maxseg") return c.set_max_segment(static_cast<uint32_t>(n)), Result<void>{};
-  return fail(
-      "set {}: known are nodelay, cork, keepalive, rcvbuf, sndbuf, user_timeout_ms, maxseg", w[1]);
+  return fail("set {}: known are nodelay, cork, keepalive, rcvbuf, sndbuf, user_timeout_ms, maxseg",
+              w[1]);
 }
 
 Result<void> Stage::check(const std::vector<std::string>& w) {
@@ -107,8 +107,7 @@ Result<std::string> Stage::value_of(const std::string& name) {
   if (name.starts_with("stats.") || name.starts_with("net."))
     return host_.ip.sysctl().get(name.starts_with("net.") ? name : "net.inet.tcp." + name);
   if (name == "connections") return std::to_string(host_.tcp.connections());
-  if (name == "waiting")
-    return std::to_string(listener_ == nullptr ? 0 : listener_->waiting());
+  if (name == "waiting") return std::to_string(listener_ == nullptr ? 0 : listener_->waiting());
   if (connection_ == nullptr) return fail("expect {}: there is no connection", name);
   const tcp::Connection& c = *connection_;
   const tcp::Info i = c.info();

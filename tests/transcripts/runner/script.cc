@@ -99,7 +99,8 @@ Result<SegmentLine> segment_of(const std::vector<std::string>& w) {
   if (w.size() < 2) return fail("a segment is FLAGS SEQ:END(LENGTH) ...");
   s.flags = TRY(flags_of(w[0]));
   const size_t paren = w[1].find('(');
-  if (paren == std::string::npos || w[1].back() != ')') return fail("'{}' is not SEQ:END(LENGTH)", w[1]);
+  if (paren == std::string::npos || w[1].back() != ')')
+    return fail("'{}' is not SEQ:END(LENGTH)", w[1]);
   const auto [from, to] = TRY(range(std::string_view(w[1]).substr(0, paren)));
   s.seq = from;
   s.length = TRY(number<uint32_t>(std::string_view(w[1]).substr(paren + 1, w[1].size() - paren - 2),

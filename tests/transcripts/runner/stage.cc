@@ -7,8 +7,8 @@ constexpr uint16_t kOurPort = 80, kPeerPort = 4000;
 constexpr uint32_t kPeerIss = 0xfffffff0u;  // So that numbers wrap early.
 
 std::string to_text(const SegmentLine& s) {
-  std::string text = fmt::format("{} {}:{}({})", flags_text(s.flags), s.seq, s.seq + s.length,
-                                 s.length);
+  std::string text =
+      fmt::format("{} {}:{}({})", flags_text(s.flags), s.seq, s.seq + s.length, s.length);
   if (s.ack) text += fmt::format(" ack {}", *s.ack);
   if (s.window) text += fmt::format(" win {}", *s.window);
   if (s.options) {
@@ -86,7 +86,8 @@ Result<void> Stage::play(const Line& line) {
                 to_seconds(sent_.front().when - VirtualLoop::kEpoch),
                 to_text(sent_.front().segment));
   }
-  if (const auto* in = std::get_if<Incoming>(&line.what)) return inject(in->segment), Result<void>{};
+  if (const auto* in = std::get_if<Incoming>(&line.what))
+    return inject(in->segment), Result<void>{};
   if (const auto* icmp = std::get_if<Icmp>(&line.what)) return inject(*icmp);
   return act(std::get<Action>(line.what).words);
 }
@@ -199,15 +200,14 @@ void Stage::inject(const SegmentLine& s) {
 
 Result<void> Stage::inject(const Icmp& icmp) {
   using Kind = net::IpError::Kind;
-  const std::map<std::string, Kind> kinds = {
-      {"too_big", Kind::PacketTooBig},
-      {"host_unreachable", Kind::HostUnreachable},
-      {"net_unreachable", Kind::NetUnreachable},
-      {"port_unreachable", Kind::PortUnreachable},
-      {"protocol_unreachable", Kind::ProtocolUnreachable},
-      {"admin_prohibited", Kind::AdminProhibited},
-      {"time_exceeded", Kind::TimeExceeded},
-      {"parameter_problem", Kind::ParameterProblem}};
+  const std::map<std::string, Kind> kinds = {{"too_big", Kind::PacketTooBig},
+                                             {"host_unreachable", Kind::HostUnreachable},
+                                             {"net_unreachable", Kind::NetUnreachable},
+                                             {"port_unreachable", Kind::PortUnreachable},
+                                             {"protocol_unreachable", Kind::ProtocolUnreachable},
+                                             {"admin_prohibited", Kind::AdminProhibited},
+                                             {"time_exceeded", Kind::TimeExceeded},
+                                             {"parameter_problem", Kind::ParameterProblem}};
   const auto kind = kinds.find(icmp.kind);
   if (kind == kinds.end()) {
     std::vector<std::string> known;
@@ -218,8 +218,8 @@ Result<void> Stage::inject(const Icmp& icmp) {
   net::store16(quoted.data(), us().port);
   net::store16(quoted.data() + 2, peer().port);
   net::store32(quoted.data() + 4, iss_ + icmp.seq);
-  conversation_.push_back(fmt::format("{:10.6f} < icmp {}",
-                                      to_seconds(loop_.now() - VirtualLoop::kEpoch), icmp.kind));
+  conversation_.push_back(
+      fmt::format("{:10.6f} < icmp {}", to_seconds(loop_.now() - VirtualLoop::kEpoch), icmp.kind));
   host_.tcp.error({.kind = kind->second,
                    .mtu = icmp.mtu,
                    .source = us().address,

@@ -1,0 +1,233 @@
+// The interface as packetdrill uses it: calls, raw packets, virtual time, a second thread.
+#include <gtest/gtest.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+
+#include <fcntl.h>
+
+#include <cstring>
+#include <thread>
+
+#include "net/checksum.h"
+#include "net/wire/tcp.h"
+#include "packetdrill/control.h"
+#include "packetdrill/interface.h"
+#include "packetdrill/world.h"
+#include "tcp/segment.h"
+
+namespace wh::packetdrill {
+namespace {
+
+// A script's peer: raw segments by hand, against the table of functions.
+class InterfaceTest : public ::testing::Test {
+ protected:
+  InterfaceTest() { packetdrill_interface_init(nullptr, &ifc); }
+  ~InterfaceTest() override { ifc.free(ifc.userdata); }
+
+  static sockaddr_in address(const char* ip, uint16_t port) {
+    sockaddr_in a{};
+    a.sin_family = AF_INET;
+    a.sin_port = htons(port);
+    a.sin_addr.s_addr = htonl(MUST(net::parse_ip4(ip)).value);
+    return a;
+  }
+  struct Received {
+    net::TcpFlags flags;
+    uint32_t seq = 0, ack = 0, length = 0, window = 0;
+    net::TcpOptions options;
+    int64_t when_us = 0;
+  };
+  Received receive() {
+    std::vector<uint8_t> packet(70000);
+    size_t size = packet.size();
+    long long when = 0;
+    EXPECT_EQ(ifc.netdev_receive(ifc.userdata, packet.data(), &size, &when), 0);
+    EXPECT_GT(size, 40u);
+    packet.resize(size);
+    const auto tcp =
+        net::TcpView::parse(std::span(packet).subspan(20), static_cast<uint32_t>(size - 20));
+    CHECK(tcp);
+    return {tcp->flags(),
+            tcp->seq().value(),
+            tcp->ack().value(),
+            tcp->payload_size(),
+            tcp->window(),
+            tcp->options(),
+            when};
+  }
+  int inject(net::TcpFlags flags, uint32_t seq, uint32_t ack, uint32_t length = 0,
+             uint16_t our_port = 8080, uint16_t peer_port = 4000) {
+    net::PacketPool pool;
+    auto packet = pool.allocate();
+    tcp::HeaderTemplate::Fields f;
+    f.seq = net::SeqNum(seq);
+    f.ack = net::SeqNum(ack);
+    f.flags = flags;
+    f.window = 32767;
+    f.payload = length;
+    const tcp::Endpoint peer{net::Ip4::of(192, 0, 2, 1), peer_port};
+    const tcp::Endpoint us{net::Ip4::of(192, 168, 0, 1), our_port};
+    tcp::HeaderTemplate(peer, us).write(*packet, f);
+    const std::vector<uint8_t> payload(length, 'x');
+    if (length > 0) packet->append(net::Slice{net::ChunkRef::copy_of(payload), 0, length});
+    net::complete_checksum(*packet, 0);
+    std::vector<uint8_t> bytes(packet->size());
+    packet->copy_out(0, bytes);
+    return ifc.netdev_send(ifc.userdata, bytes.data(), bytes.size());
+  }
+  int64_t now_us() {
+    timeval t;
+    ifc.gettimeofday(ifc.userdata, &t, nullptr);
+    return t.tv_sec * 1'000'000 + t.tv_usec;
+  }
+  // A listening socket, and an accepted one in ESTABLISHED.
+  int establish() {
+    listener = ifc.socket(ifc.userdata, AF_INET, SOCK_STREAM, IPPROTO_TCP);
+    const sockaddr_in us = address("192.168.0.1", 8080);
+    EXPECT_EQ(ifc.bind(ifc.userdata, listener, reinterpret_cast<const sockaddr*>(&us), sizeof us),
+              0);
+    EXPECT_EQ(ifc.listen(ifc.userdata, listener, 1), 0);
+    EXPECT_EQ(inject(net::kTcpSyn, 0, 0), 0);
+    const Received syn_ack = receive();
+    EXPECT_TRUE(syn_ack.flags.has(net::kTcpSyn | net::kTcpAck));
+    iss = syn_ack.seq;
+    EXPECT_EQ(inject(net::kTcpAck, 1, iss + 1), 0);
+    sockaddr_in from{};
+    socklen_t length = sizeof from;
+    const int fd = ifc.accept(ifc.userdata, listener, reinterpret_cast<sockaddr*>(&from), &length);
+    EXPECT_EQ(ntohs(from.sin_port), 4000);
+    return fd;
+  }
+
+  packetdrill_interface ifc{};
+  int listener = -1;
+  uint32_t iss = 0;
+};
+
+TEST_F(InterfaceTest, offers_what_freebsd_offers) {
+  const int fd = ifc.socket(ifc.userdata, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, IPPROTO_TCP);
+  const sockaddr_in peer = address("192.0.2.1", 8080);
+  errno = 0;
+  EXPECT_EQ(ifc.connect(ifc.userdata, fd, reinterpret_cast<const sockaddr*>(&peer), sizeof peer),
+            -1);
+  EXPECT_EQ(errno, EINPROGRESS);
+  const Received syn = receive();
+  EXPECT_TRUE(syn.flags.has(net::kTcpSyn));
+  EXPECT_EQ(syn.window, 65535u);
+  EXPECT_EQ(syn.options.mss, 1460);
+  EXPECT_EQ(syn.options.window_scale, 6);
+  EXPECT_TRUE(syn.options.sack_permitted && syn.options.timestamps);
+  EXPECT_EQ(receive().when_us - syn.when_us, 1'000'000);  // Again after rexmit_initial.
+}
+
+TEST_F(InterfaceTest, every_reading_of_the_clock_moves_it) {
+  const int64_t before = now_us();
+  EXPECT_EQ(now_us(), before + 1);
+  ifc.usleep(ifc.userdata, 500'000);
+  EXPECT_EQ(now_us(), before + 500'002);
+}
+
+TEST_F(InterfaceTest, takes_data_and_says_when_there_is_none) {
+  const int fd = establish();
+  ASSERT_GE(fd, 0);
+  ifc.fcntl(ifc.userdata, fd, F_SETFL, O_NONBLOCK);
+  uint8_t buffer[100];
+  EXPECT_EQ(ifc.read(ifc.userdata, fd, buffer, sizeof buffer), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  inject(net::kTcpAck, 1, iss + 1, 30);
+  EXPECT_EQ(ifc.recv(ifc.userdata, fd, buffer, sizeof buffer, MSG_PEEK), 30);
+  EXPECT_EQ(ifc.recv(ifc.userdata, fd, buffer, sizeof buffer, 0), 30);
+  inject(net::kTcpFin | net::kTcpAck, 31, iss + 1);
+  EXPECT_EQ(ifc.read(ifc.userdata, fd, buffer, sizeof buffer), 0);
+  pollfd p{fd, POLLIN | POLLOUT, 0};
+  EXPECT_EQ(ifc.poll(ifc.userdata, &p, 1, 0), 1);
+  EXPECT_EQ(p.revents, POLLIN | POLLOUT);
+}
+
+TEST_F(InterfaceTest, reports_a_reset_once) {
+  const int fd = establish();
+  inject(net::kTcpRst, 1, 0);
+  int error = 0;
+  socklen_t length = sizeof error;
+  EXPECT_EQ(ifc.getsockopt(ifc.userdata, fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
+  EXPECT_EQ(error, ECONNRESET);
+  EXPECT_EQ(ifc.getsockopt(ifc.userdata, fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
+  EXPECT_EQ(error, 0);
+  EXPECT_EQ(ifc.write(ifc.userdata, fd, "x", 1), -1);
+  EXPECT_EQ(errno, EPIPE);
+}
+
+// The second thread's call ends at the instant that ended it, although the first runs on.
+TEST_F(InterfaceTest, blocked_call_returns_at_its_own_time) {
+  const int fd = establish();
+  int64_t returned = 0;
+  const int64_t began = now_us();
+  std::thread reader([&] {
+    uint8_t buffer[100];
+    EXPECT_EQ(ifc.read(ifc.userdata, fd, buffer, sizeof buffer), 10);
+    returned = now_us();
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  ifc.usleep(ifc.userdata, 100'000);
+  inject(net::kTcpAck, 1, iss + 1, 10);
+  ifc.usleep(ifc.userdata, 900'000);
+  reader.join();
+  EXPECT_NEAR(static_cast<double>(returned - began), 100'000, 3);
+}
+
+TEST_F(InterfaceTest, fills_linux_tcp_info) {
+  const int fd = establish();
+  tcp_info info{};
+  socklen_t length = sizeof info;
+  EXPECT_EQ(ifc.getsockopt(ifc.userdata, fd, IPPROTO_TCP, TCP_INFO, &info, &length), 0);
+  EXPECT_EQ(length, sizeof info);
+  EXPECT_EQ(info.tcpi_state, 1);
+  EXPECT_EQ(info.tcpi_snd_mss, 536u);
+  EXPECT_EQ(info.tcpi_snd_cwnd, 10u);
+  // And by the program's own call, as packetdrill's code blocks read it.
+  length = sizeof info;
+  EXPECT_EQ(::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length), 0);
+}
+
+TEST_F(InterfaceTest, names_bad_calls) {
+  EXPECT_EQ(ifc.read(ifc.userdata, 12345, nullptr, 0), -1);
+  EXPECT_EQ(errno, EBADF);
+  EXPECT_EQ(ifc.socket(ifc.userdata, AF_UNIX, SOCK_STREAM, 0), -1);
+  EXPECT_EQ(errno, EAFNOSUPPORT);
+  const int fd = ifc.socket(ifc.userdata, AF_INET, SOCK_STREAM, 0);
+  EXPECT_EQ(ifc.write(ifc.userdata, fd, "x", 1), -1);
+  EXPECT_EQ(errno, ENOTCONN);
+  int value = 0;
+  EXPECT_EQ(ifc.setsockopt(ifc.userdata, fd, IPPROTO_TCP, 9999, &value, sizeof value), -1);
+  EXPECT_EQ(errno, ENOPROTOOPT);
+  EXPECT_EQ(ifc.setsockopt(ifc.userdata, fd, SOL_SOCKET, SO_RCVBUF, &value, 1), -1);
+  EXPECT_EQ(errno, EINVAL);
+  const uint8_t nonsense[] = {0xff, 1, 2};
+  EXPECT_EQ(ifc.netdev_send(ifc.userdata, nonsense, sizeof nonsense), -1);
+}
+
+TEST(Flags, take_what_is_known_and_name_what_is_not) {
+  const auto flags = parse_flags("mtu=9000,patience=5,net.inet.tcp.ecn.enable=1");
+  ASSERT_TRUE(flags);
+  EXPECT_EQ(flags->mtu, 9000u);
+  EXPECT_EQ(flags->patience, Duration(5s));
+  EXPECT_EQ(flags->sysctls, std::vector<std::string>{"net.inet.tcp.ecn.enable=1"});
+  EXPECT_FALSE(parse_flags("mtu=67"));
+  EXPECT_FALSE(parse_flags("speed=1"));
+}
+
+TEST_F(InterfaceTest, answers_commands_at_its_control) {
+  const char* name = std::getenv(kControlVariable);
+  ASSERT_NE(name, nullptr);
+  const auto ask = [&](const std::string& question) { return MUST(host::ask(name, question)); };
+  EXPECT_EQ(ask("sysctl\nset\nnet.inet.tcp.insecure_rst=1"), "ok\n0");
+  EXPECT_EQ(ask("sysctl\nset\nnet.inet.tcp.insecure_rst=2").substr(0, 3), "no\n");
+  EXPECT_EQ(ask("nonsense").substr(0, 3), "no\n");
+  establish();
+  EXPECT_NE(ask("sockets").find("192.168.0.1:8080\t192.0.2.1:4000\tESTABLISHED"),
+            std::string::npos);
+  EXPECT_EQ(ask("drop\nESTABLISHED"), "ok\n1");
+}
+
+}  // namespace
+}  // namespace wh::packetdrill
