@@ -85,13 +85,14 @@ TEST(Tcp, parses_what_it_emits_for_random_headers) {
   EXPECT_GT(tight, 0) << "no case was laid out closely";
 }
 
-TEST(Tcp, lays_out_the_options_of_a_syn_in_words) {
+TEST(Tcp, lays_out_the_options_of_a_syn_as_freebsd_does) {
   TcpHeader h = sample();
   h.options = syn_options();
   const auto bytes = emitted(h);
   const std::vector<uint8_t> options(bytes.begin() + 20, bytes.end());
-  const std::vector<uint8_t> expected = {2, 4,   0x05, 0xb4, 4, 2, 8, 10, 0, 0,
-                                         0, 100, 0,    0,    0, 0, 1, 3,  3, 7};
+  // FreeBSD's order and padding: mss, nop, wscale, sackOK, timestamps.
+  const std::vector<uint8_t> expected = {2, 4,  0x05, 0xb4, 1, 3,   3, 7, 4, 2,
+                                         8, 10, 0,    0,    0, 100, 0, 0, 0, 0};
   EXPECT_EQ(options, expected);
 }
 
