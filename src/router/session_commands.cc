@@ -21,6 +21,7 @@ std::string describe(const net::IpError& e) {
     case Kind::ProtocolUnreachable: return "protocol unreachable";
     case Kind::AdminProhibited: return "administratively prohibited";
     case Kind::TimeExceeded: return "time exceeded on the way";
+    case Kind::ReassemblyTimeExceeded: return "reassembly took too long";
     case Kind::ParameterProblem: return "parameter problem";
   }
   UNREACHABLE();
