@@ -86,7 +86,8 @@ class FreshStack final : public Source {
     return host_.sysctl().list(prefix);
   }
   Result<std::string> set(const std::string& assignment) override {
-    const std::string before = TRY(host_.sysctl().get(assignment.substr(0, assignment.find_first_of(" ="))));
+    const std::string before =
+        TRY(host_.sysctl().get(assignment.substr(0, assignment.find_first_of(" ="))));
     TRY_VOID(host_.sysctl().assign(assignment));
     return before;
   }
