@@ -1,5 +1,6 @@
 #include "gap_capture.h"
 
+#include <arpa/inet.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>

@@ -5,6 +5,7 @@
 #include <ns3/internet-module.h>
 #include <ns3/network-module.h>
 #include <ns3/point-to-point-module.h>
+#include <ns3/traffic-control-module.h>
 
 #include "measure.h"
 
@@ -63,7 +64,9 @@ RunCost run_ns3(const Dumbbell& d) {
   Simulator::Stop(Seconds(d.seconds));
   const double before = cpu_seconds();
   Simulator::Run();
-  RunCost cost{.cpu_seconds = cpu_seconds() - before, .packets = packets};
+  RunCost cost;
+  cost.cpu_seconds = cpu_seconds() - before;
+  cost.packets = packets;
   uint64_t received = 0;
   for (uint32_t i = 0; i < sinks.GetN(); ++i) {
     received += DynamicCast<PacketSink>(sinks.Get(i))->GetTotalRx();
