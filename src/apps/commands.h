@@ -9,6 +9,9 @@ constexpr int kNo = 1;     // The job ran and the answer is no.
 constexpr int kUsage = 2;  // Asked wrongly, or the machine cannot.
 
 int lab_main(int argc, char** argv);
+int dev_main(int argc, char** argv);
+int dev_program_main(int argc, char** argv);
+int echoctl_main(int argc, char** argv);
 int pace_main(int argc, char** argv);
 int ip_main(int argc, char** argv);
 int proxy_main(int argc, char** argv);

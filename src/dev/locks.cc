@@ -224,7 +224,14 @@ int Locks::sleep(const void* chan, ::wh_lock* lock, int priority, const char* wm
     const MachineLock guard(machine_);
     sleepq_.enqueue(td, chan, wmesg);
     if (lock != nullptr) leave(*lock, td, Locked::Yes);
+    td.sleeps_in_driver = true;
     wake = sleepq_.wait(td, deadline, catches);
+    td.sleeps_in_driver = false;
+  }
+  if (td.is_aborted) {
+    reports_.blame(Misdeed::SignalIgnored,
+                   fmt::format("sleep \"{}\"{} would not end", wmesg, who(td)));
+    throw DriverAbort{EINTR};
   }
   if (lock != nullptr && (priority & PDROP) == 0) take(*lock, how, false);
   if (wake == SleepQueues::Wake::Interrupted) return EINTR;

@@ -60,6 +60,8 @@ struct alignas(64) thread {
   bool catches_signals = false;
   bool wants_shared = false;
   std::atomic<bool> has_signal{false};
+  std::atomic<bool> is_aborted{false};  // The kernel ends: no sleep of a driver's is waited for.
+  bool sleeps_in_driver = false;
   uint32_t refused_sleeps = 0;  // Sleeps ended at once by a signal, in one call.
 };
 

@@ -73,7 +73,7 @@ Result<int> Modules::load(const std::string& path_or_name) {
   {
     const MachineLock guard(kernel_.machine());
     if (find(path_or_name) != files_.end()) {
-      return refused(EEXIST, fmt::format("kldload: {}: already loaded", path_or_name));
+      return refused(EEXIST, fmt::format("kldload: can't load {}: already loaded", path_or_name));
     }
   }
   LinkerFile file;
@@ -95,13 +95,12 @@ Result<int> Modules::load(const std::string& path_or_name) {
   const int code = start(*loaded);
   const std::string name = loaded->name();
   const int id = loaded->id;
-  if (code != 0) sweep(*loaded);
-  {
-    const MachineLock guard(kernel_.machine());
-    loaded->is_busy = false;
-    if (code != 0) files_.remove_if([&](const LinkerFile& f) { return f.id == id; });
+  if (code != 0) {
+    sweep(*loaded);
+    forget(*loaded);
+    return refused(code, fmt::format("kldload: can't load {}", name));
   }
-  if (code != 0) return refused(code, fmt::format("kldload: {}: MOD_LOAD", name));
+  settle(*loaded);
   return id;
 }
 
@@ -161,33 +160,60 @@ Result<void> Modules::unload(const std::string& name, Force force) {
     const MachineLock guard(kernel_.machine());
     const auto it = find(name);
     if (it == files_.end()) {
-      return refused(ENOENT, fmt::format("kldunload: {}: not loaded", name));
+      return refused(ENOENT, fmt::format("kldunload: can't find file {}", name));
     }
     if (it->is_busy) return refused(EBUSY, fmt::format("kldunload: {}", name));
     it->is_busy = true;
     file = &*it;
   }
   const int code = stop(*file, force);
-  if (code == 0) sweep(*file);
-  const MachineLock guard(kernel_.machine());
-  file->is_busy = false;
-  if (code != 0) return refused(code, fmt::format("kldunload: {}: MOD_UNLOAD", file->name()));
-  files_.remove_if([&](const LinkerFile& f) { return &f == file; });
+  if (code != 0) {
+    const std::string refusal = fmt::format("kldunload: can't unload {}", file->name());
+    settle(*file);
+    return refused(code, refusal);
+  }
+  sweep(*file);
+  forget(*file);
   return {};
 }
 
+// The kernel ends: a driver that refuses is taken out all the same.
 void Modules::unload_all() {
-  std::vector<std::string> ids;
-  for (const Row& row : rows()) ids.push_back(std::to_string(row.id));
-  for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
-    const auto done = unload(*id, Force::Yes);
-    if (done) continue;
-    // It refuses, but the kernel ends: what is left of it is taken away.
-    const auto it = find(*id);
-    if (it == files_.end()) continue;
-    sweep(*it);
-    files_.erase(it);
+  for (;;) {
+    LinkerFile* file = nullptr;
+    {
+      const MachineLock guard(kernel_.machine());
+      if (files_.empty()) return;
+      file = &files_.back();
+      if (file->is_busy) {  // Another thread loads or unloads it.
+        ::thread& td = kernel_.machine().current();
+        kernel_.sleepq().enqueue(td, &files_, "kldbusy");
+        kernel_.sleepq().wait(td, kNever, false);
+        continue;
+      }
+      file->is_busy = true;
+    }
+    static_cast<void>(stop(*file, Force::Yes));
+    sweep(*file);
+    forget(*file);
   }
+}
+
+// The file stays, and is nobody's work any more.
+void Modules::settle(LinkerFile& file) {
+  const MachineLock guard(kernel_.machine());
+  file.is_busy = false;
+  kernel_.sleepq().wakeup(&files_);
+}
+
+// The file goes, and whoever waits for it is told.
+void Modules::forget(LinkerFile& file) {
+  std::list<LinkerFile> gone;  // Taken out of memory without the lock.
+  const MachineLock guard(kernel_.machine());
+  const auto it =
+      std::find_if(files_.begin(), files_.end(), [&](const auto& f) { return &f == &file; });
+  gone.splice(gone.begin(), files_, it);
+  kernel_.sleepq().wakeup(&files_);
 }
 
 // With the machine's lock held.
@@ -202,7 +228,7 @@ Modules::Iterator Modules::find(const std::string& name) {
 }
 
 bool Modules::has_module(std::string_view name) const {
-  for (const Row& row : rows()) {
+  for (const ModuleRow& row : rows()) {
     for (const std::string& module : row.modules) {
       if (module == name) return true;
     }
@@ -210,27 +236,18 @@ bool Modules::has_module(std::string_view name) const {
   return false;
 }
 
-std::vector<Modules::Row> Modules::rows() const {
+std::vector<ModuleRow> Modules::rows() const {
   const MachineLock guard(kernel_.machine());
-  std::vector<Row> rows;
+  std::vector<ModuleRow> rows;
   for (const LinkerFile& f : files_) {
-    const auto size =
-        static_cast<const char*>(f.image->end()) - static_cast<const char*>(f.image->begin());
-    Row row{f.id, f.image->begin(), static_cast<size_t>(size), f.name(), {}};
+    // Addresses to show, and to subtract as numbers.
+    const auto begin = reinterpret_cast<uintptr_t>(f.image->begin());
+    const auto end = reinterpret_cast<uintptr_t>(f.image->end());
+    ModuleRow row{f.id, begin, end - begin, f.name(), {}};
     for (const ::moduledata_t* m : f.modules) row.modules.emplace_back(m->name);
     rows.push_back(std::move(row));
   }
   return rows;
-}
-
-std::string Modules::kldstat() const {
-  std::string out =
-      fmt::format("{:>2} {:>4} {:<18} {:>8} {}\n", "Id", "Refs", "Address", "Size", "Name");
-  for (const Row& row : rows()) {
-    out += fmt::format("{:>2} {:>4} {:#018x} {:>8x} {}\n", row.id, 1,
-                       reinterpret_cast<uintptr_t>(row.address), row.size, row.name);
-  }
-  return out;
 }
 
 }  // namespace wh::dev

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/result.h"
+#include "dev/kldstat.h"
 #include "dev/kpi.h"
 
 namespace wh::dev {
@@ -40,13 +41,6 @@ class ModuleLoader {
 class Modules {
  public:
   enum class Force : uint8_t { No, Yes };  // Yes: a module's MOD_QUIESCE is not heard.
-  struct Row {                             // One line of kldstat.
-    int id;
-    const void* address;
-    size_t size;
-    std::string name;                  // "echo.so"
-    std::vector<std::string> modules;  // "echodev"
-  };
 
   Modules(Kernel& kernel, ModuleLoader& loader);
   ~Modules();
@@ -61,8 +55,7 @@ class Modules {
 
   // kldstat -m: is there a module of this name?
   bool has_module(std::string_view name) const;
-  std::vector<Row> rows() const;
-  std::string kldstat() const;
+  std::vector<ModuleRow> rows() const;
 
  private:
   struct LinkerFile;
@@ -70,6 +63,8 @@ class Modules {
   int start(LinkerFile& file);
   int stop(LinkerFile& file, Force force);
   void sweep(LinkerFile& file);
+  void settle(LinkerFile& file);
+  void forget(LinkerFile& file);
   Iterator find(const std::string& name);
 
   Kernel& kernel_;

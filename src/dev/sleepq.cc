@@ -15,7 +15,7 @@ SleepQueues::Wake SleepQueues::wait(::thread& td, Instant deadline, bool catches
   td.catches_signals = catches;
   Wake result = Wake::Woken;
   while (!td.is_woken) {
-    if (catches && td.has_signal) {
+    if ((catches && td.has_signal) || (td.sleeps_in_driver && td.is_aborted)) {
       result = Wake::Interrupted;
       break;
     }
@@ -86,6 +86,11 @@ size_t SleepQueues::wake_lockers(const void* chan) {
 void SleepQueues::interrupt(::thread& td) {
   td.has_signal = true;
   if (td.wchan != nullptr && td.catches_signals) machine_.unpark(td);
+}
+
+void SleepQueues::abort(::thread& td) {
+  td.is_aborted = true;
+  if (td.wchan != nullptr && td.sleeps_in_driver) machine_.unpark(td);
 }
 
 }  // namespace wh::dev

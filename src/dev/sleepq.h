@@ -27,6 +27,9 @@ class SleepQueues {
   // Wakes the oldest waiter for a lock; when that one wants to share, every other that does too.
   size_t wake_lockers(const void* chan);
   void interrupt(::thread& td);
+  // Ends every sleep of `td` in a driver, now and from now on, whether it catches signals or not:
+  // only a kernel that ends does that.
+  void abort(::thread& td);
 
   // Anybody asleep at all? A waker that finds none can do without the lock.
   bool has_sleepers() const { return sleepers_.load() != 0; }

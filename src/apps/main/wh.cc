@@ -44,6 +44,12 @@ constexpr std::array kCommands = {
     Command{"sysctl", wh::apps::sysctl_main, "list and explain the tunables of a network stack"},
     Command{"tc", wh::apps::tc_main, "of tc(8), what packetdrill scripts ask: nothing"},
     Command{"tcpdrop", wh::apps::tcpdrop_main, "end connections of a stack under test"},
+    Command{"dev", wh::apps::dev_main, "mount a device file system, load and unload drivers"},
+    Command{"echoctl", wh::apps::echoctl_main, "talk to the echo device of the articles"},
+    Command{"kldload", wh::apps::dev_program_main, "load a driver into a mounted devfs"},
+    Command{"kldstat", wh::apps::dev_program_main, "show the drivers of a mounted devfs"},
+    Command{"kldunload", wh::apps::dev_program_main, "unload a driver from a mounted devfs"},
+    Command{"vmstat", wh::apps::dev_program_main, "show the memory of each malloc type (-m)"},
 };
 
 const Command* find(std::string_view name) {

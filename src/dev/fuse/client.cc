@@ -28,8 +28,8 @@ Result<Client> Client::open(const std::string& directory) {
   return Client(fd);
 }
 
-Client::~Client() {
-  if (fd_ >= 0) ::close(fd_);
+void Client::close() {
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
 Result<std::string> Client::command(const std::string& line) {

@@ -15,12 +15,14 @@ class Client {
  public:
   // Errors: `directory` is no mount of ours.
   static Result<Client> open(const std::string& directory);
-  ~Client();
+  ~Client() { close(); }
   Client(Client&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   Client& operator=(Client&&) = delete;
 
   // One line to the server ("kldload echo"); its answer. Errors: the server's, with its text.
   Result<std::string> command(const std::string& line);
+
+  void close();  // Before the mount goes.
 
   // kevent(2) on this client's queue; device idents are from descriptor_of().
   Result<size_t> kevent(std::span<const ::kevent> changes, std::span<::kevent> events,

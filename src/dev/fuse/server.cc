@@ -69,21 +69,27 @@ void Server::unmount() {
   ::fuse_session_unmount(session_);
 }
 
-// The unloading is a thread's own work: a driver that never returns must not take us with it.
 std::vector<std::string> Server::stop(Duration grace) {
+  std::call_once(stopped_, [&] { stuck_ = end_drivers(grace); });
+  return stuck_;
+}
+
+// The unloading is a thread's own work: a driver that never returns must not take us with it.
+std::vector<std::string> Server::end_drivers(Duration grace) {
   auto is_unloaded = std::make_shared<std::atomic<bool>>(false);
   std::thread([this, is_unloaded] {
     kernel_.modules().unload_all();
     *is_unloaded = true;
   }).detach();
   const Instant end = machine_.now() + grace;
-  const Instant polite = machine_.now() + grace / 2;
+  const Instant signals = machine_.now() + grace / 2, aborts = machine_.now() + grace * 3 / 4;
   std::vector<std::string> inside;
   for (;;) {
     inside.clear();
-    const bool interrupts = machine_.now() >= polite;
+    const Instant now = machine_.now();
     machine_.each_thread([&](::thread& td) {
-      if (interrupts) kernel_.sleepq().interrupt(td);
+      if (now >= signals) kernel_.sleepq().interrupt(td);
+      if (now >= aborts) kernel_.sleepq().abort(td);
       const char* method = td.method.load();
       const Device* device = td.device.load();
       const char* wmesg = td.wmesg.load();
@@ -94,7 +100,7 @@ std::vector<std::string> Server::stop(Duration grace) {
           wmesg != nullptr ? fmt::format("asleep on \"{}\"", wmesg) : std::string("running")));
     });
     if (*is_unloaded) return {};
-    if (machine_.now() >= end) break;
+    if (now >= end) break;
     std::this_thread::sleep_for(10ms);
   }
   if (inside.empty()) inside.push_back("a module's MOD_UNLOAD");
@@ -153,11 +159,7 @@ std::string Server::command(const std::string& line, uint32_t uid, int& code) {
   const std::string verb = line.substr(0, space);
   const std::string rest = space < line.size() ? line.substr(space + 1) : "";
   code = 0;
-  if (verb == "kldstat") return kernel_.modules().kldstat();
-  if (verb == "has-module") {
-    code = kernel_.modules().has_module(rest) ? 0 : ENOENT;
-    return "";
-  }
+  if (verb == "kldstat") return to_lines(kernel_.modules().rows());
   if (verb == "dmesg") return log_.text();
   if (verb == "vmstat") return kernel_.memory().vmstat();
   if (verb == "ls") return list_devices(kernel_);
@@ -165,16 +167,24 @@ std::string Server::command(const std::string& line, uint32_t uid, int& code) {
     code = EPERM;
     return fmt::format("{}: only root and the user who mounted it may", verb);
   }
-  if (verb == "kldload" || verb == "kldunload") {
-    const auto done = verb == "kldload" ? kernel_.modules().load(rest).map([](int) {})
-                                        : kernel_.modules().unload(rest);
+  if (verb == "kldload") {
+    const Result<int> id = kernel_.modules().load(rest);
+    if (id) return std::to_string(*id);
+    code = static_cast<int>(id.error().code);
+    return id.error().text;
+  }
+  if (verb == "kldunload" || verb == "kldunload-force") {
+    const auto force = verb == "kldunload" ? Modules::Force::No : Modules::Force::Yes;
+    const Result<void> done = kernel_.modules().unload(rest, force);
     if (done) return "";
     code = static_cast<int>(done.error().code);
     return done.error().text;
   }
   if (verb == "umount") {
+    const std::vector<std::string> stuck = stop(kGrace);
     ::kill(::getpid(), SIGTERM);  // The main thread waits for it.
-    return "";
+    code = stuck.empty() ? 0 : EBUSY;
+    return fmt::format("{}", fmt::join(stuck, "\n"));
   }
   code = EINVAL;
   return fmt::format("{}: no such command", verb);

@@ -9,7 +9,8 @@
 // put to the driver.
 //
 // stop(): drivers are unloaded (theirs is to wake their sleepers), then sleepers are interrupted,
-// then whoever still has not returned is named and left behind.
+// first those who catch signals, then the rest; whoever still has not returned is named and left
+// behind.
 #pragma once
 
 #include <map>
@@ -29,6 +30,7 @@ namespace wh::dev {
 class Server {
  public:
   static constexpr uint32_t kMaxBusy = 1000;  // Requests inside drivers at one time.
+  static constexpr Duration kGrace = 4s;      // For drivers to return, when all ends.
 
   // `log` is what the kernel's console writes to.
   Server(Kernel& kernel, ThreadMachine& machine, MessageLog& log, std::string directory);
@@ -40,8 +42,8 @@ class Server {
   Result<void> mount();
   // Serves until somebody unmounts. Call it once, on a thread of its own.
   void serve();
-  // Ends the drivers. Returns what never came back ("d_read of echo, asleep on ..."); empty when
-  // all did.
+  // Ends the drivers, the first time it is called. Returns what never came back ("d_read of echo,
+  // running"); empty when all did.
   std::vector<std::string> stop(Duration grace);
   void unmount();
 
@@ -60,6 +62,7 @@ class Server {
   uint64_t inode_of(const std::string& path);
   bool attributes(const std::string& path, uint64_t inode, struct stat& st);
   std::string command(const std::string& line, uint32_t uid, int& code);
+  std::vector<std::string> end_drivers(Duration grace);
   bool may_watch(uint64_t descriptor, uint32_t uid);
 
   Kernel& kernel_;
@@ -70,6 +73,8 @@ class Server {
   ::fuse_session* session_ = nullptr;
   std::atomic<uint32_t> busy_{0};
   std::atomic<uint64_t> refused_busy_{0};
+  std::once_flag stopped_;
+  std::vector<std::string> stuck_;  // What stop() said.
 
   std::mutex mutex_;  // Of what follows.
   std::map<std::string, uint64_t> inodes_;

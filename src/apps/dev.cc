@@ -1,0 +1,339 @@
+// wh dev: a device file system on a mount point, and the drivers behind it.
+//
+// `mount` is the kernel: it serves until it is told to end. The other commands are programs that
+// talk to it through the mount's control file; kldload, kldunload, kldstat and vmstat are also
+// links of those names, and then find the mount in $WH_DEV.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "apps/commands.h"
+#include "apps/dev.h"
+#include "apps/parse.h"
+#include "dev/fuse/client.h"
+#include "dev/fuse/control.h"
+#include "dev/fuse/mount.h"
+#include "dev/kldstat.h"
+#include "host/system.h"
+
+namespace wh::apps {
+namespace {
+
+constexpr const char* kFooter =
+    "Example, a reader and a writer:\n"
+    "  mkdir /tmp/dev && wh dev mount /tmp/dev --load echo --daemon\n"
+    "  export WH_DEV=/tmp/dev\n"
+    "  echo foo > $WH_DEV/echo && cat $WH_DEV/echo\n"
+    "  kldstat && kldunload echo && wh dev umount $WH_DEV\n"
+    "\nAs a user, fusermount3 must be installed, and only that user sees the devices.";
+
+int complain(const char* who, const Error& error, int status) {
+  fmt::print(stderr, "{}: {}\n", who, error.text);
+  return status;
+}
+
+// ---- mount
+
+struct MountFlags {
+  std::string directory;
+  std::vector<std::string> drivers;
+  std::vector<std::string> paths;
+  bool daemon = false, quiet = false;
+};
+
+// Serves in this process. `ready` is told how it went before the first request.
+int serve(const MountFlags& flags, const std::function<void(const std::string& error)>& ready) {
+  dev::Mount::Options options = {.directory = flags.directory,
+                                 .drivers = flags.drivers,
+                                 .driver_path = driver_path(flags.paths)};
+  if (!flags.quiet) options.console = [](const std::string& s) { fmt::print(stderr, "{}", s); };
+  auto mount = dev::Mount::make(std::move(options));
+  if (!mount) {
+    ready(mount.error().text);
+    return kUsage;
+  }
+  ready("");
+  const std::vector<std::string> stuck = (*mount)->run();
+  for (const std::string& who : stuck) {
+    fmt::print(stderr, "wh dev mount: unmounted, but this never returned: {}\n", who);
+  }
+  const int status = stuck.empty() ? kYes : kNo;
+  std::fflush(nullptr);
+  if (!(*mount)->is_finished()) std::_Exit(status);
+  return status;
+}
+
+// The parent waits until the mount stands, so that the next command finds it.
+Result<int> serve_detached(const MountFlags& flags) {
+  host::Pipe pipe = TRY(host::make_pipe());
+  const pid_t child = ::fork();
+  if (child < 0) return host::os_error("fork");
+  if (child > 0) {
+    pipe.write_end.close();
+    const std::string answer = TRY(host::read_to_end(pipe.read_end.raw()));
+    if (answer == "\n") return kYes;
+    return fail("{}", answer.empty() ? "the server died" : answer);
+  }
+  ::setsid();
+  if (::chdir("/") != 0) std::_Exit(kUsage);
+  const int status = serve(flags, [&](const std::string& error) {
+    static_cast<void>(host::write_all(pipe.write_end.raw(), error.empty() ? "\n" : error));
+    pipe.write_end.close();
+    if (auto null = host::open_file("/dev/null", O_RDWR)) {
+      for (const int fd : {0, 1, 2}) ::dup2(null->raw(), fd);
+    }
+  });
+  std::_Exit(status);
+}
+
+int mount(MountFlags flags) {
+  std::error_code gone;
+  flags.directory = std::filesystem::absolute(flags.directory, gone).string();
+  for (std::string& driver : flags.drivers) driver = absolute_driver(driver);
+  if (flags.daemon) {
+    const auto status = serve_detached(flags);
+    return status ? *status : complain("wh dev mount", status.error(), kUsage);
+  }
+  return serve(flags, [&](const std::string& error) {
+    if (!error.empty()) {
+      fmt::print(stderr, "wh dev mount: {}\n", error);
+    } else if (!flags.quiet) {
+      fmt::print("devfs on {} (end it with Ctrl-C or `wh dev umount {}`)\n", flags.directory,
+                 flags.directory);
+      std::fflush(stdout);
+    }
+  });
+}
+
+bool is_mounted(const std::string& directory) {
+  struct stat st {};
+  return ::stat((directory + "/" + dev::kControlName).c_str(), &st) == 0;
+}
+
+int umount(const std::string& directory) {
+  auto client = dev::Client::open(directory);
+  if (!client) return complain("wh dev umount", client.error(), kUsage);
+  const auto answer = client->command("umount");
+  client->close();
+  if (!answer && answer.error().code != std::errc::device_or_resource_busy) {
+    return complain("wh dev umount", answer.error(), kNo);
+  }
+  while (is_mounted(directory)) ::usleep(2000);
+  if (answer) return kYes;
+  fmt::print(stderr, "wh dev umount: unmounted, but this never returned: {}\n",
+             answer.error().text);
+  return kNo;
+}
+
+// ---- The programs that talk to a mount.
+
+Result<std::string> ask(const std::string& directory, const std::string& line) {
+  if (directory.empty()) {
+    return fail("no mount named: give --mount DIR, or set WH_DEV to one (see `wh dev mount`)");
+  }
+  dev::Client client = TRY(dev::Client::open(directory));
+  return client.command(line);
+}
+
+struct Kld {
+  std::string mount, module, file;
+  int id = -1;
+  std::vector<std::string> files;
+  bool quiet = false, verbose = false, force = false, maybe = false, json = false;
+};
+
+int kldload(const Kld& o) {
+  int status = kYes;
+  for (const std::string& file : o.files) {
+    const auto done = ask(o.mount, "kldload " + absolute_driver(file));
+    if (done) {
+      if (o.verbose) fmt::print("Loaded {}, id={}\n", file, *done);
+      continue;
+    }
+    if (o.maybe && done.error().code == std::errc::file_exists) continue;
+    status = kNo;
+    if (!o.quiet) fmt::print(stderr, "{}\n", done.error().text);
+  }
+  return status;
+}
+
+int kldunload(const Kld& o) {
+  std::vector<std::string> names = o.files;
+  if (o.id >= 0) names.push_back(std::to_string(o.id));
+  int status = kYes;
+  for (const std::string& name : names) {
+    if (o.verbose) fmt::print("Unloading {}\n", name);
+    const auto done = ask(o.mount, (o.force ? "kldunload-force " : "kldunload ") + name);
+    if (done) continue;
+    status = kNo;
+    fmt::print(stderr, "{}\n", done.error().text);
+  }
+  return status;
+}
+
+int kldstat(const Kld& o) {
+  const auto answer = ask(o.mount, "kldstat");
+  if (!answer) return complain("kldstat", answer.error(), kUsage);
+  std::vector<dev::ModuleRow> rows = dev::parse_rows(*answer);
+  const auto wanted = [&](const dev::ModuleRow& row) {
+    return (o.id < 0 || row.id == o.id) &&
+           (o.file.empty() || row.name == o.file || row.name == o.file + ".so") &&
+           (o.module.empty() ||
+            std::find(row.modules.begin(), row.modules.end(), o.module) != row.modules.end());
+  };
+  std::erase_if(rows, [&](const dev::ModuleRow& row) { return !wanted(row); });
+  const bool asks = !o.module.empty() || !o.file.empty() || o.id >= 0;
+  if (asks && rows.empty()) {
+    const std::string what = !o.module.empty() ? "module " + o.module
+                             : !o.file.empty() ? "file " + o.file
+                                               : fmt::format("file {}", o.id);
+    if (!o.quiet) fmt::print(stderr, "kldstat: can't find {}: No such file or directory\n", what);
+    return kNo;
+  }
+  if (o.quiet) return kYes;
+  if (o.json) {
+    nlohmann::ordered_json all = nlohmann::ordered_json::array();
+    for (const dev::ModuleRow& row : rows) {
+      all.push_back({{"id", row.id},
+                     {"refs", 1},
+                     {"address", fmt::format("{:#x}", row.address)},
+                     {"size", row.size},
+                     {"name", row.name},
+                     {"modules", row.modules}});
+    }
+    fmt::print("{}\n", all.dump(2));
+    return kYes;
+  }
+  fmt::print("{}", dev::format_rows(rows, o.verbose ? dev::Detail::Modules : dev::Detail::Files));
+  return kYes;
+}
+
+int print_answer(const char* who, const std::string& mount, const std::string& line) {
+  const auto answer = ask(mount, line);
+  if (!answer) return complain(who, answer.error(), kUsage);
+  fmt::print("{}", *answer);
+  return kYes;
+}
+
+void define_kldload(CLI::App& app, Kld& o) {
+  app.footer("Example:\n  kldload echo\n  kldload ./mydriver.so");
+  app.add_option("file", o.files, "Driver names, or paths with a slash")->required();
+  app.add_flag("-n", o.maybe, "It may be loaded already");
+  app.add_flag("-q", o.quiet, "Say nothing when it fails");
+  app.add_flag("-v", o.verbose, "Say what was done");
+}
+
+void define_kldunload(CLI::App& app, Kld& o) {
+  app.footer("Example:\n  kldunload echo\n  kldunload -i 2");
+  app.add_option("name", o.files, "File or module names");
+  app.add_option("-i", o.id, "By its id in kldstat");
+  app.add_flag("-f", o.force, "Do not ask the driver first (MOD_QUIESCE)");
+  app.add_flag("-v", o.verbose, "Say what is done");
+}
+
+void define_kldstat(CLI::App& app, Kld& o) {
+  app.footer("Example:\n  kldstat\n  kldstat -q -m echodev && echo it is loaded");
+  app.add_option("-m", o.module, "The file with this module; exit status 1 when there is none");
+  app.add_option("-n", o.file, "The file of this name");
+  app.add_option("-i", o.id, "The file with this id");
+  app.add_flag("-q", o.quiet, "Print nothing");
+  app.add_flag("-v", o.verbose, "With the modules in each file");
+  app.add_flag("--json", o.json, "A JSON array of files");
+}
+
+struct Program {
+  const char* name;
+  const char* does;
+  void (*define)(CLI::App&, Kld&);
+  int (*run)(const Kld&);
+};
+
+void define_vmstat(CLI::App& app, Kld& o) {
+  app.footer("Example:\n  vmstat -m | egrep 'Type|echo'");
+  app.add_flag("-m", o.verbose, "Memory by malloc type")->required();
+}
+int vmstat(const Kld& o) {
+  return print_answer("vmstat", o.mount, "vmstat");
+}
+void define_none(CLI::App& app, Kld&) {
+  app.footer("Example:\n  wh dev " + app.get_name() + " --mount /tmp/dev");
+}
+int list(const Kld& o) {
+  return print_answer("wh dev ls", o.mount, "ls");
+}
+int dmesg(const Kld& o) {
+  return print_answer("wh dev dmesg", o.mount, "dmesg");
+}
+
+constexpr Program kPrograms[] = {
+    {"kldload", "Load a driver", define_kldload, kldload},
+    {"kldunload", "Unload a driver", define_kldunload, kldunload},
+    {"kldstat", "Show what is loaded", define_kldstat, kldstat},
+    {"vmstat", "Show the memory of each malloc type", define_vmstat, vmstat},
+    {"ls", "List the devices as FreeBSD does", define_none, list},
+    {"dmesg", "Print what drivers and the kernel said", define_none, dmesg},
+};
+
+void define(CLI::App& app, const Program& program, Kld& options) {
+  if (const char* given = std::getenv("WH_DEV"); given != nullptr) options.mount = given;
+  app.add_option("--mount", options.mount, "The mount to talk to [$WH_DEV]");
+  program.define(app, options);
+}
+
+}  // namespace
+
+int dev_main(int argc, char** argv) {
+  CLI::App app("Character devices: a driver's kernel, reachable by real programs.", "wh dev");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  MountFlags flags;
+  CLI::App* m = app.add_subcommand("mount", "Serve devices on a directory");
+  m->footer(kFooter);
+  m->add_option("directory", flags.directory, "Where; an existing directory")->required();
+  m->add_option("--load", flags.drivers, "A driver to load: a name, or a path with a slash")
+      ->take_all();
+  m->add_option("--drivers", flags.paths, "Where else drivers are looked for by name");
+  m->add_flag("--daemon", flags.daemon, "Detach once the mount stands");
+  m->add_flag("--quiet", flags.quiet, "Do not print what drivers say (see `wh dev dmesg`)");
+  std::string directory;
+  CLI::App* u = app.add_subcommand("umount", "End the drivers, then the mount");
+  u->footer(
+      "Example:\n  wh dev umount /tmp/dev\nExit status 1: a driver never returned; it says "
+      "which.");
+  u->add_option("directory", directory, "The mount")->required();
+  Kld options;
+  std::vector<CLI::App*> programs;
+  for (const Program& program : kPrograms) {
+    programs.push_back(app.add_subcommand(program.name, program.does));
+    define(*programs.back(), program, options);
+  }
+  if (const auto status = parse(app, argc, argv)) return *status;
+  if (m->parsed()) return mount(flags);
+  if (u->parsed()) return umount(directory);
+  for (size_t i = 0; i < programs.size(); ++i) {
+    if (programs[i]->parsed()) return kPrograms[i].run(options);
+  }
+  return kUsage;
+}
+
+// kldload, kldunload, kldstat and vmstat by their own names.
+int dev_program_main(int argc, char** argv) {
+  const std::string name = std::filesystem::path(argv[0]).filename();
+  for (const Program& program : kPrograms) {
+    if (name != program.name) continue;
+    CLI::App app(program.does, name);
+    Kld options;
+    define(app, program, options);
+    if (const auto status = parse(app, argc, argv)) return *status;
+    return program.run(options);
+  }
+  return kUsage;
+}
+
+}  // namespace wh::apps

@@ -1,0 +1,17 @@
+// What the commands around devices share: where drivers are.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace wh::apps {
+
+// The folders in which a driver's name is looked for: those given, then the one beside this
+// program (bin/../lib/wheelhouse/dev).
+std::vector<std::string> driver_path(const std::vector<std::string>& given);
+
+// A driver's path made absolute, since a server has a working directory of its own; a name stays a
+// name.
+std::string absolute_driver(const std::string& path_or_name);
+
+}  // namespace wh::apps

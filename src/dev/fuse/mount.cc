@@ -1,0 +1,82 @@
+#include "dev/fuse/mount.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "dev/fuse/server.h"
+#include "dev/fuse/shared_object_loader.h"
+
+namespace wh::dev {
+namespace {
+
+sigset_t ending_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, signal);
+  return set;
+}
+
+}  // namespace
+
+struct Mount::Parts {
+  explicit Parts(const Options& options)
+      : loader(options.driver_path),
+        kernel(machine, loader,
+               {.console =
+                    [this, console = options.console](const std::string& text) {
+                      log.add(text);
+                      if (console) console(text);
+                    }}),
+        server(kernel, machine, log, options.directory) {}
+
+  MessageLog log;
+  ThreadMachine machine;
+  SharedObjectLoader loader;
+  Kernel kernel;
+  Server server;
+  std::atomic<bool> has_served{false};
+};
+
+Mount::Mount(Options options)
+    : options_(std::move(options)), parts_(std::make_shared<Parts>(options_)) {}
+
+Mount::~Mount() = default;
+
+Result<std::unique_ptr<Mount>> Mount::make(Options options) {
+  const sigset_t signals = ending_signals();
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::unique_ptr<Mount> mount(new Mount(std::move(options)));
+  Parts& parts = *mount->parts_;
+  for (const std::string& driver : mount->options_.drivers) {
+    TRY(parts.kernel.modules().load(driver));
+  }
+  TRY_VOID(parts.server.mount());
+  return mount;
+}
+
+std::vector<std::string> Mount::run() {
+  // The serving thread owns the parts, too: it may be inside a driver for ever.
+  std::thread serving([parts = parts_] {
+    parts->server.serve();
+    parts->has_served = true;
+    ::kill(::getpid(), SIGTERM);  // Unmounted from outside: wakes the wait below.
+  });
+  serving.detach();
+  const sigset_t signals = ending_signals();
+  int signal = 0;
+  ::sigwait(&signals, &signal);
+  std::vector<std::string> stuck = parts_->server.stop(options_.grace);
+  if (!parts_->has_served) parts_->server.unmount();
+  // A program that keeps a descriptor keeps the kernel's side alive; nothing calls us through it.
+  const Instant end = parts_->machine.now() + options_.farewell;
+  while (!parts_->has_served && parts_->machine.now() < end) std::this_thread::sleep_for(5ms);
+  return stuck;
+}
+
+bool Mount::is_finished() const {
+  return parts_->has_served;
+}
+
+}  // namespace wh::dev
