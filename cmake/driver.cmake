@@ -3,6 +3,7 @@
 # Drivers are FreeBSD's C, so they are compiled as FreeBSD's kernel is: without the warnings about signedness
 # that the house's own code obeys. -fexceptions lets a panic unwind through them.
 set(WH_DRIVER_DIR ${CMAKE_BINARY_DIR}/lib/wheelhouse/dev)
+set(WH_BUG_DIR ${CMAKE_BINARY_DIR}/lib/wheelhouse/bugs)  # The test fixtures among them.
 add_custom_target(drivers)
 function(wh_driver name)
   add_library(driver_${name} MODULE ${ARGN})

@@ -296,11 +296,21 @@ int dev_main(int argc, char** argv) {
   CLI::App* m = app.add_subcommand("mount", "Serve devices on a directory");
   m->footer(kFooter);
   m->add_option("directory", flags.directory, "Where; an existing directory")->required();
-  m->add_option("--load", flags.drivers, "A driver to load: a name, or a path with a slash")
-      ->take_all();
+  m->add_option("--load", flags.drivers, "A driver to load; again for more")
+      ->allow_extra_args(false);
   m->add_option("--drivers", flags.paths, "Where else drivers are looked for by name");
   m->add_flag("--daemon", flags.daemon, "Detach once the mount stands");
   m->add_flag("--quiet", flags.quiet, "Do not print what drivers say (see `wh dev dmesg`)");
+  ShellFlags shell;
+  CLI::App* s = app.add_subcommand("shell", "Run a program that finds the devices in /dev");
+  s->footer(
+      "Example:\n  wh dev shell --load echo\n"
+      "  wh dev shell --load echo sh -c 'echo foo > /dev/echo; cat /dev/echo'");
+  s->add_option("--load", shell.drivers, "A driver to load; again for more")
+      ->allow_extra_args(false);
+  s->add_option("--drivers", shell.paths, "Where else drivers are looked for by name")
+      ->allow_extra_args(false);
+  s->prefix_command();
   std::string directory;
   CLI::App* u = app.add_subcommand("umount", "End the drivers, then the mount");
   u->footer(
@@ -316,6 +326,11 @@ int dev_main(int argc, char** argv) {
   if (const auto status = parse(app, argc, argv)) return *status;
   if (m->parsed()) return mount(flags);
   if (u->parsed()) return umount(directory);
+  if (s->parsed()) {
+    shell.command = s->remaining();
+    const auto status = run_dev_shell(std::move(shell));
+    return status ? *status : complain("wh dev shell", status.error(), kUsage);
+  }
   for (size_t i = 0; i < programs.size(); ++i) {
     if (programs[i]->parsed()) return kPrograms[i].run(options);
   }

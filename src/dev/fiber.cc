@@ -28,7 +28,7 @@
 namespace wh::dev {
 
 Fiber::Fiber(std::function<void()> body)
-    : body_(std::move(body)), stack_(std::make_unique<char[]>(kStack)) {
+    : body_(std::move(body)), stack_(std::make_unique_for_overwrite<char[]>(kStack)) {
   CHECK_EQ(::getcontext(&own_), 0);
   own_.uc_stack.ss_sp = stack_.get();
   own_.uc_stack.ss_size = kStack;

@@ -8,7 +8,7 @@ struct FiberMachine::Strand {
   Strand(FiberMachine& machine, VirtualLoop& loop)
       : alarm(loop, [this, &machine] { machine.make_ready(*this); }) {}
   ::thread td;
-  std::unique_ptr<Fiber> fiber;  // Null for the boot thread.
+  std::unique_ptr<Fiber> fiber;  // Null for the boot thread, and for one that has ended.
   Timer alarm;
   bool is_ready = false;
 };
@@ -59,6 +59,7 @@ bool FiberMachine::step() {
   current_ = &strand.td;
   strand.fiber->resume();
   current_ = outer;
+  if (strand.fiber->is_finished()) strand.fiber.reset();  // With its stack.
   return true;
 }
 
@@ -78,15 +79,25 @@ void FiberMachine::run_for(Duration time) {
 }
 
 bool FiberMachine::is_done(const ::thread& td) const {
-  return std::none_of(strands_.begin(), strands_.end(), [&](const auto& s) {
-    return &s->td == &td && s->fiber != nullptr && !s->fiber->is_finished();
-  });
+  return std::none_of(strands_.begin(), strands_.end(),
+                      [&](const auto& s) { return &s->td == &td && s->fiber != nullptr; });
+}
+
+bool FiberMachine::reap(::thread& td) {
+  if (!is_done(td)) return false;
+  strands_.remove_if([&](const auto& s) { return &s->td == &td; });
+  return true;
+}
+
+void FiberMachine::each_thread(const std::function<void(::thread&)>& see) {
+  for (const auto& s : strands_) {
+    if (s->fiber != nullptr) see(s->td);
+  }
 }
 
 size_t FiberMachine::unfinished() const {
-  return static_cast<size_t>(std::count_if(strands_.begin(), strands_.end(), [](const auto& s) {
-    return s->fiber != nullptr && !s->fiber->is_finished();
-  }));
+  return static_cast<size_t>(std::count_if(strands_.begin(), strands_.end(),
+                                           [](const auto& s) { return s->fiber != nullptr; }));
 }
 
 std::vector<std::string> FiberMachine::waiting() const {

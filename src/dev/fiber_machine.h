@@ -41,7 +41,9 @@ class FiberMachine final : public Machine {
   ::thread& go(std::string name, std::function<void()> body, Credentials credentials = {});
   void run();                   // Until nobody can run; time stands still.
   void run_for(Duration time);  // The same, with time.
+  void each_thread(const std::function<void(::thread&)>& see);  // Fibers that have not ended.
   bool is_done(const ::thread& td) const;
+  bool reap(::thread& td);  // Whether it has ended; then it is forgotten, and `td` gone.
   size_t unfinished() const;
   // The names of fibers that wait, and on what: "reader: echord".
   std::vector<std::string> waiting() const;

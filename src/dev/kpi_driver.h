@@ -33,9 +33,9 @@ extern "C" {
 extern struct wh_meta* __start_wh_meta[] __attribute__((weak, visibility("hidden")));
 extern struct wh_meta* __stop_wh_meta[] __attribute__((weak, visibility("hidden")));
 __attribute__((weak, visibility("hidden"))) const struct wh_kernel* wh_kernel = NULL;
-extern const struct wh_driver_image wh_driver_image;
-__attribute__((weak, visibility("default"))) const struct wh_driver_image wh_driver_image = {
-    WH_KPI_VERSION, &wh_kernel, __start_wh_meta, __stop_wh_meta};
+extern __attribute__((weak, visibility("default"))) const struct wh_driver_image wh_driver_image;
+const struct wh_driver_image wh_driver_image = {WH_KPI_VERSION, &wh_kernel, __start_wh_meta,
+                                                __stop_wh_meta};
 
 #define WH_META(unique, kind, what, call, arg)                                            \
   static struct wh_meta wh_meta_##unique = {kind, what, call, arg};                       \

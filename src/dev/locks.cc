@@ -147,7 +147,12 @@ int Locks::take(::wh_lock& lock, Hold how, bool catches) {
     td.wants_shared = how == Hold::Shared;
     sleepq_.enqueue(td, &lock, lock.lo_name);
     // kWaiters may stay behind without a waiter; leaving then only takes the longer way.
-    if (sleepq_.wait(td, kNever, catches) == SleepQueues::Wake::Interrupted) return EINTR;
+    td.sleeps_in_driver = td.method != nullptr;
+    const SleepQueues::Wake wake = sleepq_.wait(td, kNever, catches);
+    td.sleeps_in_driver = false;
+    if (wake != SleepQueues::Wake::Interrupted) continue;
+    if (td.is_aborted) throw DriverAbort{EINTR};
+    return EINTR;
   }
 }
 

@@ -77,8 +77,8 @@ Result<int> Modules::load(const std::string& path_or_name) {
     }
   }
   LinkerFile file;
-  file.path = path_or_name;
   file.image = TRY(loader_.load(path_or_name));
+  file.path = file.image->path();
   const ::wh_driver_image& driver = file.image->driver();
   if (driver.version != WH_KPI_VERSION) {
     return fail("kldload: {}: built for driver interface {}; this kernel has {}", path_or_name,

@@ -26,7 +26,8 @@ class Image {
  public:
   virtual ~Image() = default;
   virtual const ::wh_driver_image& driver() const = 0;
-  virtual const void* begin() const = 0;  // The addresses it occupies.
+  virtual const std::string& path() const = 0;  // Of the file it came from.
+  virtual const void* begin() const = 0;        // The addresses it occupies.
   virtual const void* end() const = 0;
 };
 

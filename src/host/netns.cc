@@ -13,18 +13,6 @@
 namespace wh::host {
 namespace {
 
-// Makes the calling process root of a new user namespace in which nobody else exists.
-Result<void> make_own_users() {
-  const uid_t uid = ::geteuid();
-  const gid_t gid = ::getegid();
-  if (::unshare(CLONE_NEWUSER) != 0) return os_error("make a user namespace");
-  // A process without privilege may map its own group only once it has given up setgroups(2).
-  TRY(write_file("/proc/self/setgroups", "deny"));
-  TRY(write_file("/proc/self/uid_map", fmt::format("0 {} 1", uid)));
-  TRY(write_file("/proc/self/gid_map", fmt::format("0 {} 1", gid)));
-  return {};
-}
-
 // Runs a function in a child and waits for it. It runs as the child's preparation, so whatever goes
 // wrong in it is the error here; the child itself has nothing left to do.
 Result<void> run_in_child(std::function<Result<void>()> function) {
@@ -53,6 +41,17 @@ Result<Fd> unshare_network() {
 
 }  // namespace
 
+Result<void> enter_own_users() {
+  const uid_t uid = ::geteuid();
+  const gid_t gid = ::getegid();
+  if (::unshare(CLONE_NEWUSER) != 0) return os_error("make a user namespace");
+  // A process without privilege may map its own group only once it has given up setgroups(2).
+  TRY(write_file("/proc/self/setgroups", "deny"));
+  TRY(write_file("/proc/self/uid_map", fmt::format("0 {} 1", uid)));
+  TRY(write_file("/proc/self/gid_map", fmt::format("0 {} 1", gid)));
+  return {};
+}
+
 Result<Netns> Netns::make(Users users) {
   if (users == Users::Auto) {
     auto plain = ::geteuid() == 0 ? make(Users::Host) : make(Users::Own);
@@ -65,7 +64,7 @@ Result<Netns> Netns::make(Users users) {
     return Netns(Fd(), TRY(open_in_child([] { return unshare_network(); })));
   }
   Fd user = TRY(open_in_child([]() -> Result<Fd> {
-    TRY(make_own_users());
+    TRY(enter_own_users());
     return TRY(open_file("/proc/self/ns/user", O_RDONLY));
   }));
   return Netns(std::move(user), Fd()).make_beside();

@@ -75,4 +75,8 @@ class Netns {
   Fd user_, net_;  // user_ is empty when the users are the host's.
 };
 
+// For the calling process, for good: root of a new user namespace in which nobody else exists.
+// REQUIRES: one thread.
+Result<void> enter_own_users();
+
 }  // namespace wh::host

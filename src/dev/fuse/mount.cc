@@ -11,10 +11,10 @@
 namespace wh::dev {
 namespace {
 
-sigset_t ending_signals() {
+sigset_t set_of(std::initializer_list<int> signals) {
   sigset_t set;
   ::sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, signal);
+  for (const int signal : signals) ::sigaddset(&set, signal);
   return set;
 }
 
@@ -29,7 +29,7 @@ struct Mount::Parts {
                       log.add(text);
                       if (console) console(text);
                     }}),
-        server(kernel, machine, log, options.directory) {}
+        server(kernel, machine, log, {options.directory, options.backdrop}) {}
 
   MessageLog log;
   ThreadMachine machine;
@@ -45,7 +45,7 @@ Mount::Mount(Options options)
 Mount::~Mount() = default;
 
 Result<std::unique_ptr<Mount>> Mount::make(Options options) {
-  const sigset_t signals = ending_signals();
+  const sigset_t signals = set_of({SIGINT, SIGTERM, SIGHUP});
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::unique_ptr<Mount> mount(new Mount(std::move(options)));
   Parts& parts = *mount->parts_;
@@ -64,7 +64,8 @@ std::vector<std::string> Mount::run() {
     ::kill(::getpid(), SIGTERM);  // Unmounted from outside: wakes the wait below.
   });
   serving.detach();
-  const sigset_t signals = ending_signals();
+  const sigset_t signals =
+      options_.ctrl_c == CtrlC::Ends ? set_of({SIGINT, SIGTERM, SIGHUP}) : set_of({SIGTERM});
   int signal = 0;
   ::sigwait(&signals, &signal);
   std::vector<std::string> stuck = parts_->server.stop(options_.grace);

@@ -21,10 +21,13 @@ namespace wh::dev {
 
 class Mount {
  public:
+  enum class CtrlC : bool { Ends, Ignored };  // Ignored: it is for a program beside this one.
   struct Options {
     std::string directory;                  // Where; it exists and is a directory.
+    std::string backdrop = {};              // See Server::Place.
     std::vector<std::string> drivers = {};  // Loaded in this order, before anybody can look.
     std::vector<std::string> driver_path = {};
+    CtrlC ctrl_c = CtrlC::Ends;
     std::function<void(const std::string&)> console = {};  // What the kernel prints.
     Duration grace = 4s;                                   // For drivers to return, at the end.
     Duration farewell = 500ms;                             // For programs to close, after that.

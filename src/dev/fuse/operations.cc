@@ -153,8 +153,10 @@ struct Operations {
   static void readdir(::fuse_req_t req, ::fuse_ino_t inode, size_t size, off_t offset,
                       ::fuse_file_info*) {
     Request request(req);
+    Server& server = request.server;
     std::vector<std::string> names =
-        request.server.kernel_.devfs().list(inode == 1 ? "" : request.server.path_of(inode));
+        server.kernel_.devfs().list(inode == 1 ? "" : server.path_of(inode));
+    if (inode == 1) server.add_backdrop(names);
     names.insert(names.begin(), {"./", "../"});
     std::string out;
     for (auto i = static_cast<size_t>(std::max<off_t>(offset, 0)); i < names.size(); ++i) {
@@ -170,6 +172,13 @@ struct Operations {
                           static_cast<off_t>(i + 1));
     }
     ::fuse_reply_buf(request.take(), out.data(), out.size());
+  }
+
+  static void readlink(::fuse_req_t req, ::fuse_ino_t inode) {
+    Request request(req);
+    const std::string target = request.server.behind(request.server.path_of(inode));
+    if (target.empty()) return request.error(EINVAL);
+    ::fuse_reply_readlink(request.take(), target.c_str());
   }
 
   static void open(::fuse_req_t req, ::fuse_ino_t inode, ::fuse_file_info* fi) {
@@ -342,6 +351,7 @@ namespace {
   ops.getattr = Operations::getattr;
   ops.setattr = Operations::setattr;
   ops.mknod = Operations::refuse_new;
+  ops.readlink = Operations::readlink;
   ops.readdir = Operations::readdir;
   ops.open = Operations::open;
   ops.release = Operations::release;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <thread>
 
 #include "dev/fuse/control.h"
@@ -15,12 +16,8 @@
 
 namespace wh::dev {
 
-Server::Server(Kernel& kernel, ThreadMachine& machine, MessageLog& log, std::string directory)
-    : kernel_(kernel),
-      machine_(machine),
-      log_(log),
-      directory_(std::move(directory)),
-      process_(kernel) {}
+Server::Server(Kernel& kernel, ThreadMachine& machine, MessageLog& log, Place place)
+    : kernel_(kernel), machine_(machine), log_(log), place_(std::move(place)), process_(kernel) {}
 
 Server::~Server() {
   handles_.clear();
@@ -33,10 +30,10 @@ Result<void> Server::mount() {
                      "open /dev/fuse (without it, use the in-process interface)");
   }
   struct stat st {};
-  if (::stat(directory_.c_str(), &st) != 0) {
-    return fail_with(static_cast<std::errc>(errno), "mount on " + directory_);
+  if (::stat(place_.directory.c_str(), &st) != 0) {
+    return fail_with(static_cast<std::errc>(errno), "mount on " + place_.directory);
   }
-  if (!S_ISDIR(st.st_mode)) return fail("mount on {}: not a directory", directory_);
+  if (!S_ISDIR(st.st_mode)) return fail("mount on {}: not a directory", place_.directory);
   // Modes and owners are checked by Linux; as root, everybody may come in, as in /dev.
   const std::string options = ::geteuid() == 0
                                   ? "fsname=devfs,subtype=wh,default_permissions,allow_other"
@@ -46,12 +43,13 @@ Result<void> Server::mount() {
   ::fuse_args args = FUSE_ARGS_INIT(3, argv);
   session_ = ::fuse_session_new(&args, &kOperations, sizeof kOperations, this);
   ::fuse_opt_free_args(&args);
-  if (session_ == nullptr) return fail("mount on {}: libfuse refused the options", directory_);
-  if (::fuse_session_mount(session_, directory_.c_str()) != 0) {
+  if (session_ == nullptr)
+    return fail("mount on {}: libfuse refused the options", place_.directory);
+  if (::fuse_session_mount(session_, place_.directory.c_str()) != 0) {
     ::fuse_session_destroy(session_);
     session_ = nullptr;
     return fail("mount on {}: refused (see above; as a user, fusermount3 must be installed)",
-                directory_);
+                place_.directory);
   }
   return {};
 }
@@ -122,6 +120,25 @@ uint64_t Server::inode_of(const std::string& path) {
   return it->second;
 }
 
+std::string Server::behind(const std::string& path) const {
+  struct stat st {};
+  if (place_.backdrop.empty() || path.empty() || path.find('/') != std::string::npos) return "";
+  std::string target = place_.backdrop + "/" + path;
+  return ::lstat(target.c_str(), &st) == 0 ? target : "";
+}
+
+void Server::add_backdrop(std::vector<std::string>& names) const {
+  if (place_.backdrop.empty()) return;
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator(place_.backdrop, failed)) {
+    const std::string name = entry.path().filename();
+    const bool is_taken = std::any_of(names.begin(), names.end(), [&](const std::string& taken) {
+      return taken == name || taken == name + "/";
+    });
+    if (!is_taken) names.push_back(name);
+  }
+}
+
 // What ls(1) shows of a path; false when there is nothing.
 bool Server::attributes(const std::string& path, uint64_t inode, struct stat& st) {
   st = {};
@@ -146,7 +163,11 @@ bool Server::attributes(const std::string& path, uint64_t inode, struct stat& st
     st.st_mode = S_IFREG | 0666;
     return true;
   }
-  if (inode != 1 && kernel_.devfs().list(path).empty()) return false;
+  if (inode != 1 && kernel_.devfs().list(path).empty()) {
+    st.st_mode = S_IFLNK | 0777;
+    st.st_size = static_cast<off_t>(behind(path).size());
+    return st.st_size != 0;
+  }
   st.st_mode = S_IFDIR | 0755;
   st.st_nlink = 2;
   return true;
@@ -167,18 +188,8 @@ std::string Server::command(const std::string& line, uint32_t uid, int& code) {
     code = EPERM;
     return fmt::format("{}: only root and the user who mounted it may", verb);
   }
-  if (verb == "kldload") {
-    const Result<int> id = kernel_.modules().load(rest);
-    if (id) return std::to_string(*id);
-    code = static_cast<int>(id.error().code);
-    return id.error().text;
-  }
-  if (verb == "kldunload" || verb == "kldunload-force") {
-    const auto force = verb == "kldunload" ? Modules::Force::No : Modules::Force::Yes;
-    const Result<void> done = kernel_.modules().unload(rest, force);
-    if (done) return "";
-    code = static_cast<int>(done.error().code);
-    return done.error().text;
+  if (verb == "kldload" || verb == "kldunload" || verb == "kldunload-force") {
+    return link(verb, rest, code);
   }
   if (verb == "umount") {
     const std::vector<std::string> stuck = stop(kGrace);
@@ -188,6 +199,42 @@ std::string Server::command(const std::string& line, uint32_t uid, int& code) {
   }
   code = EINVAL;
   return fmt::format("{}: no such command", verb);
+}
+
+// kldload and kldunload may take as long as a driver does. They run on a thread of their own, so
+// that a signal frees the program that asked; what it asked for goes on.
+std::string Server::link(const std::string& verb, const std::string& name, int& code) {
+  struct Job {
+    bool is_done = false;
+    Result<std::string> result;
+  };
+  const auto job = std::make_shared<Job>();
+  machine_.spawn(verb, [this, verb, name, job] {
+    Modules& modules = kernel_.modules();
+    Result<std::string> result;
+    if (verb == "kldload") {
+      result = modules.load(name).map([](int id) { return std::to_string(id); });
+    } else {
+      const auto force = verb == "kldunload" ? Modules::Force::No : Modules::Force::Yes;
+      result = modules.unload(name, force).map([] { return std::string(); });
+    }
+    const MachineLock guard(machine_);
+    job->result = std::move(result);
+    job->is_done = true;
+    kernel_.sleepq().wakeup(job.get());
+  });
+  ::thread& td = machine_.current();
+  const MachineLock guard(machine_);
+  while (!job->is_done) {
+    kernel_.sleepq().enqueue(td, job.get(), "kldwait");
+    if (kernel_.sleepq().wait(td, kNever, true) == SleepQueues::Wake::Interrupted) {
+      code = EINTR;
+      return fmt::format("{}: interrupted; it goes on without you", verb);
+    }
+  }
+  if (job->result) return *job->result;
+  code = static_cast<int>(job->result.error().code);
+  return job->result.error().text;
 }
 
 bool Server::may_watch(uint64_t descriptor, uint32_t uid) {

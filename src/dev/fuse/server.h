@@ -32,8 +32,12 @@ class Server {
   static constexpr uint32_t kMaxBusy = 1000;  // Requests inside drivers at one time.
   static constexpr Duration kGrace = 4s;      // For drivers to return, when all ends.
 
+  struct Place {
+    std::string directory;      // Where it is mounted.
+    std::string backdrop = {};  // A folder whose names are links here, where no device has them.
+  };
   // `log` is what the kernel's console writes to.
-  Server(Kernel& kernel, ThreadMachine& machine, MessageLog& log, std::string directory);
+  Server(Kernel& kernel, ThreadMachine& machine, MessageLog& log, Place place);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -60,15 +64,19 @@ class Server {
 
   std::string path_of(uint64_t inode);
   uint64_t inode_of(const std::string& path);
+  // What the backdrop has for a path of the root; empty for none.
+  std::string behind(const std::string& path) const;
+  void add_backdrop(std::vector<std::string>& names) const;
   bool attributes(const std::string& path, uint64_t inode, struct stat& st);
   std::string command(const std::string& line, uint32_t uid, int& code);
+  std::string link(const std::string& verb, const std::string& name, int& code);
   std::vector<std::string> end_drivers(Duration grace);
   bool may_watch(uint64_t descriptor, uint32_t uid);
 
   Kernel& kernel_;
   ThreadMachine& machine_;
   MessageLog& log_;
-  const std::string directory_;
+  const Place place_;
   Process process_;
   ::fuse_session* session_ = nullptr;
   std::atomic<uint32_t> busy_{0};

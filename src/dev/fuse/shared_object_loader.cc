@@ -15,7 +15,8 @@ namespace {
 
 class SharedObject final : public Image {
  public:
-  SharedObject(void* handle, const ::wh_driver_image& driver) : handle_(handle), driver_(driver) {
+  SharedObject(void* handle, const ::wh_driver_image& driver, std::string path)
+      : handle_(handle), driver_(driver), path_(std::move(path)) {
     ::link_map* map = nullptr;
     CHECK_EQ(::dlinfo(handle, RTLD_DI_LINKMAP, &map), 0);
     base_ = map->l_addr;
@@ -34,6 +35,7 @@ class SharedObject final : public Image {
   }
   ~SharedObject() override { ::dlclose(handle_); }
   const ::wh_driver_image& driver() const override { return driver_; }
+  const std::string& path() const override { return path_; }
   // Addresses to compare with, never to read through.
   const void* begin() const override { return reinterpret_cast<const void*>(base_); }
   const void* end() const override { return reinterpret_cast<const void*>(end_); }
@@ -41,6 +43,7 @@ class SharedObject final : public Image {
  private:
   void* handle_;
   const ::wh_driver_image& driver_;
+  const std::string path_;
   uintptr_t base_ = 0, end_ = 0;
 };
 
@@ -103,7 +106,8 @@ Result<std::unique_ptr<Image>> SharedObjectLoader::load(const std::string& path_
     ::dlclose(handle);
     return fail("kldload: {}: not a driver (it has no DEV_MODULE)", path);
   }
-  return std::make_unique<SharedObject>(handle, *static_cast<const ::wh_driver_image*>(image));
+  return std::make_unique<SharedObject>(handle, *static_cast<const ::wh_driver_image*>(image),
+                                        path);
 }
 
 }  // namespace wh::dev

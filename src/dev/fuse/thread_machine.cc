@@ -23,7 +23,8 @@ std::atomic<uint64_t> next_machine{1};
 ThreadMachine::ThreadMachine() : id_(next_machine.fetch_add(1)) {}
 
 ThreadMachine::~ThreadMachine() {
-  for (std::thread& t : spawned_) t.join();
+  std::unique_lock roster(roster_);
+  all_ended_.wait(roster, [&] { return spawned_ == 0; });
 }
 
 ::thread& ThreadMachine::current() {
@@ -74,11 +75,17 @@ void ThreadMachine::unpark(::thread& td) {
 }
 
 void ThreadMachine::spawn(std::string name, std::function<void()> body) {
-  const std::lock_guard guard(roster_);
-  spawned_.emplace_back([this, name = std::move(name), body = std::move(body)] {
-    current().name = name;
-    body();
-  });
+  {
+    const std::lock_guard guard(roster_);
+    ++spawned_;
+  }
+  std::thread([this, name = std::move(name), body = std::move(body)]() mutable {
+    current().name = std::move(name);
+    std::exchange(body, nullptr)();
+    const std::lock_guard guard(roster_);
+    records_.erase(std::this_thread::get_id());
+    if (--spawned_ == 0) all_ended_.notify_all();
+  }).detach();
 }
 
 void ThreadMachine::each_thread(const std::function<void(::thread&)>& see) {

@@ -9,7 +9,6 @@
 #include <memory>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "dev/machine.h"
 
@@ -39,8 +38,9 @@ class ThreadMachine final : public Machine {
   std::mutex mutex_;
   std::mutex roster_;
   std::map<std::thread::id, std::unique_ptr<Record>> records_;
-  std::vector<std::thread> spawned_;
   int next_tid_ = 100001;
+  size_t spawned_ = 0;  // Threads of spawn() that have not ended.
+  std::condition_variable all_ended_;
 };
 
 }  // namespace wh::dev
