@@ -5,6 +5,18 @@
 set(WH_DRIVER_DIR ${CMAKE_BINARY_DIR}/lib/wheelhouse/dev)
 set(WH_BUG_DIR ${CMAKE_BINARY_DIR}/lib/wheelhouse/bugs)  # The test fixtures among them.
 add_custom_target(drivers)
+# What a driver is written against, beside the programs: `wh dev cflags` names it, `wh dev new` copies from it.
+set(WH_KIT ${CMAKE_BINARY_DIR}/include/wheelhouse)
+file(GLOB kit RELATIVE ${CMAKE_SOURCE_DIR}/include CONFIGURE_DEPENDS
+     ${CMAKE_SOURCE_DIR}/include/freebsd/sys/*.h ${CMAKE_SOURCE_DIR}/include/freebsd/vm/*.h)
+foreach(header ${kit})
+  configure_file(include/${header} ${WH_KIT}/${header} COPYONLY)
+endforeach()
+foreach(header dev/kpi.h dev/kpi_driver.h event/kevent.h)
+  configure_file(src/${header} ${WH_KIT}/${header} COPYONLY)
+endforeach()
+configure_file(examples/dev/template/template.c ${CMAKE_BINARY_DIR}/share/wheelhouse/template.c COPYONLY)
+
 function(wh_driver name)
   add_library(driver_${name} MODULE ${ARGN})
   target_include_directories(driver_${name} SYSTEM PRIVATE ${CMAKE_SOURCE_DIR}/include/freebsd)

@@ -8,7 +8,8 @@
 # run, and the lines up to the next one are what it prints (standard output and error). All of a page's commands run
 # in one shell, in an empty folder of their own, with BIN_DIR first in PATH. In expected output a line `...` stands
 # for any number of lines, and `[...]` within a line for any text. A page whose first line is
-# <!-- needs: COMMAND --> is skipped, with the reason, where COMMAND fails.
+# <!-- needs: COMMAND --> is skipped, with the reason, where COMMAND fails; one whose second line is
+# <!-- within: COMMAND --> runs as an argument of COMMAND, such as a shell in a world of its own.
 set -euo pipefail
 page=$(readlink -f "${1:?usage: walkthrough.sh PAGE.md BIN_DIR}")
 bin=$(readlink -f "${2:?usage: walkthrough.sh PAGE.md BIN_DIR}")
@@ -16,6 +17,11 @@ need=$(sed -n '1s/^<!-- needs: \(.*\) -->$/\1/p' "$page")
 if [ -n "$need" ] && ! PATH="$bin:$PATH" bash -c "$need" >/dev/null 2>&1; then
   echo "skipped: $(basename "$page") needs: $need"
   exit 77
+fi
+within=$(sed -n '2s/^<!-- within: \(.*\) -->$/\1/p' "$page")
+if [ -n "$within" ] && [ -z "${WALKTHROUGH_INSIDE:-}" ]; then
+  export WALKTHROUGH_INSIDE=1 PATH="$bin:$PATH"
+  exec $within "$0" "$@"
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

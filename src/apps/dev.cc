@@ -92,6 +92,63 @@ Result<int> serve_detached(const MountFlags& flags) {
   std::_Exit(status);
 }
 
+int status_of(const char* who, const Result<int>& done) {
+  return done ? *done : complain(who, done.error(), kUsage);
+}
+
+void define_mount(CLI::App& app, MountFlags& o) {
+  app.footer(kFooter);
+  app.add_option("directory", o.directory, "Where; an existing directory")->required();
+  app.add_option("--load", o.drivers, "A driver to load; again for more")->allow_extra_args(false);
+  app.add_option("--drivers", o.paths, "Where else drivers are looked for by name")
+      ->allow_extra_args(false);
+  app.add_flag("--daemon", o.daemon, "Detach once the mount stands");
+  app.add_flag("--quiet", o.quiet, "Do not print what drivers say (see `wh dev dmesg`)");
+}
+
+void define_umount(CLI::App& app, std::string& directory) {
+  app.footer(
+      "Example:\n  wh dev umount /tmp/dev\n"
+      "Exit status 1: a driver never returned; it says which.");
+  app.add_option("directory", directory, "The mount")->required();
+}
+
+void define_shell(CLI::App& app, ShellFlags& o) {
+  app.footer(
+      "Example:\n  wh dev shell --load echo\n"
+      "  wh dev shell --load echo sh -c 'echo foo > /dev/echo; cat /dev/echo'");
+  app.add_option("--load", o.drivers, "A driver to load; again for more")->allow_extra_args(false);
+  app.add_option("--drivers", o.paths, "Where else drivers are looked for by name")
+      ->allow_extra_args(false);
+  app.prefix_command();
+}
+
+void define_test(CLI::App& app, TestFlags& o) {
+  app.footer(
+      "Examples:\n  wh dev test echo\n  wh dev test ./mine.so --check race --seed 17 --seeds 1\n"
+      "  wh dev test mine.c --sanitize thread");
+  app.add_option("driver", o.driver, "A name, a path with a slash, or a .c or .cc file to build")
+      ->required();
+  app.add_option("--check", o.check, "This check only");
+  app.add_option("--seed", o.seed, "The first seed [1]");
+  app.add_option("--seeds", o.seeds, "How many, where interleavings matter [50]")
+      ->check(CLI::Range(1u, 1000000u));
+  app.add_option_function<std::string>(
+      "--time",
+      [&o](const std::string& text) {
+        const auto time = parse_duration(text);
+        if (!time) throw CLI::ValidationError("--time", time.error().text);
+        o.time = *time;
+      },
+      "Of the check on real threads [2s]");
+  app.add_option("--sanitize", o.sanitize, "Build the driver so, and run it on real threads")
+      ->check(CLI::IsMember({"address", "thread"}));
+  app.add_option("--drivers", o.paths, "Where else drivers are looked for by name")
+      ->allow_extra_args(false);
+  app.add_flag("--json", o.json, "A JSON array of checks");
+  app.add_flag("--threads-only", o.threads_only, "Only the check on real threads, in this process");
+}
+
 int mount(MountFlags flags) {
   std::error_code gone;
   flags.directory = std::filesystem::absolute(flags.directory, gone).string();
@@ -292,47 +349,45 @@ int dev_main(int argc, char** argv) {
   CLI::App app("Character devices: a driver's kernel, reachable by real programs.", "wh dev");
   app.footer(kFooter);
   app.require_subcommand(1);
+  std::vector<std::pair<CLI::App*, std::function<int()>>> commands;
+  const auto command = [&](const char* name, const char* does, std::function<int()> run) {
+    commands.emplace_back(app.add_subcommand(name, does), std::move(run));
+    return commands.back().first;
+  };
   MountFlags flags;
-  CLI::App* m = app.add_subcommand("mount", "Serve devices on a directory");
-  m->footer(kFooter);
-  m->add_option("directory", flags.directory, "Where; an existing directory")->required();
-  m->add_option("--load", flags.drivers, "A driver to load; again for more")
-      ->allow_extra_args(false);
-  m->add_option("--drivers", flags.paths, "Where else drivers are looked for by name");
-  m->add_flag("--daemon", flags.daemon, "Detach once the mount stands");
-  m->add_flag("--quiet", flags.quiet, "Do not print what drivers say (see `wh dev dmesg`)");
-  ShellFlags shell;
-  CLI::App* s = app.add_subcommand("shell", "Run a program that finds the devices in /dev");
-  s->footer(
-      "Example:\n  wh dev shell --load echo\n"
-      "  wh dev shell --load echo sh -c 'echo foo > /dev/echo; cat /dev/echo'");
-  s->add_option("--load", shell.drivers, "A driver to load; again for more")
-      ->allow_extra_args(false);
-  s->add_option("--drivers", shell.paths, "Where else drivers are looked for by name")
-      ->allow_extra_args(false);
-  s->prefix_command();
+  define_mount(*command("mount", "Serve devices on a directory", [&] { return mount(flags); }),
+               flags);
   std::string directory;
-  CLI::App* u = app.add_subcommand("umount", "End the drivers, then the mount");
-  u->footer(
-      "Example:\n  wh dev umount /tmp/dev\nExit status 1: a driver never returned; it says "
-      "which.");
-  u->add_option("directory", directory, "The mount")->required();
+  define_umount(
+      *command("umount", "End the drivers, then the mount", [&] { return umount(directory); }),
+      directory);
+  ShellFlags shell;
+  CLI::App* s = command("shell", "Run a program that finds the devices in /dev",
+                        [&] { return status_of("wh dev shell", run_dev_shell(shell)); });
+  define_shell(*s, shell);
+  TestFlags test;
+  define_test(*command("test", "Run a driver through the conformance suite",
+                       [&] { return status_of("wh dev test", run_driver_tests(test)); }),
+              test);
+  std::string name;
+  CLI::App* n = command("new", "Start a driver: a folder that compiles and passes", [&] {
+    return status_of("wh dev new", make_driver(name).map([] { return kYes; }));
+  });
+  n->footer("Example:\n  wh dev new mine && make -C mine test");
+  n->add_option("name", name, "Of the driver and its folder")->required();
+  command("cflags", "Print the compiler's flags that make a driver", [] {
+    fmt::print("{}\n", fmt::join(driver_flags(), " "));
+    return kYes;
+  })->footer("Example:\n  cc $(wh dev cflags) -o mine.so mine.c");
   Kld options;
-  std::vector<CLI::App*> programs;
   for (const Program& program : kPrograms) {
-    programs.push_back(app.add_subcommand(program.name, program.does));
-    define(*programs.back(), program, options);
+    define(*command(program.name, program.does, [&] { return program.run(options); }), program,
+           options);
   }
   if (const auto status = parse(app, argc, argv)) return *status;
-  if (m->parsed()) return mount(flags);
-  if (u->parsed()) return umount(directory);
-  if (s->parsed()) {
-    shell.command = s->remaining();
-    const auto status = run_dev_shell(std::move(shell));
-    return status ? *status : complain("wh dev shell", status.error(), kUsage);
-  }
-  for (size_t i = 0; i < programs.size(); ++i) {
-    if (programs[i]->parsed()) return kPrograms[i].run(options);
+  shell.command = s->remaining();
+  for (const auto& [parsed, run] : commands) {
+    if (parsed->parsed()) return run();
   }
   return kUsage;
 }

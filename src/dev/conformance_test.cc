@@ -65,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bug{"bug_no_pcatch", "signal", "no PCATCH?"},
         Bug{"bug_nonblock", "nonblock", "d_read with O_NONBLOCK does not return"},
         Bug{"bug_lock_kept", "poll", "lock-held-on-return"},
-        Bug{"bug_off_by_one", "nonblock", "overrun"}, Bug{"bug_no_lock", "race", "lock-not-held"},
+        Bug{"bug_off_by_one", "ioctl", "overrun"}, Bug{"bug_lost_wakeup", "wakeup", "no wakeup?"},
         Bug{"bug_bad_errno", "ioctl", "bad-return"},
         Bug{"bug_no_checkname", "names", "name-exists"}, Bug{"bug_throws", "transfer", "threw"},
         Bug{"bug_deaf", "signal", "no PCATCH?"}),

@@ -51,6 +51,10 @@ int Devfs::make(const ::make_dev_args& args, const std::string& name, ::cdev** o
   if (args.mda_devsw->d_version != D_VERSION) return EINVAL;
   std::string clean;
   if (const int error = check_name(name, clean); error != 0) return error;
+  if ((args.mda_flags & MAKEDEV_NOWAIT) != 0 && kernel_.injection() != nullptr &&
+      kernel_.injection()->no_memory()) {
+    return ENOMEM;
+  }
   auto device = std::make_shared<Device>(kernel_, args, clean);
   // A driver may be called before make_dev_s returns; it finds its si_drv1 set.
   *out = device.get();
@@ -112,8 +116,8 @@ void Devfs::destroy(::cdev& dev) {
     return;
   }
   device->state_.fetch_or(Device::kGone);
-  if (device->devsw_->d_purge != nullptr && device->threads_inside() != 0) {
-    device->devsw_->d_purge(device.get());
+  if (device->methods_.d_purge != nullptr && device->threads_inside() != 0) {
+    device->methods_.d_purge(device.get());
   }
   kernel_.machine().lock();
   while (device->threads_inside() != 0) {
@@ -121,6 +125,7 @@ void Devfs::destroy(::cdev& dev) {
     kernel_.sleepq().wait(td, kNever, false);
   }
   kernel_.machine().unlock();
+  kernel_.machine().acquired(&device->state_);
   kernel_.device_gone(*device);
 }
 

@@ -14,7 +14,7 @@ Device::Device(Kernel& kernel, const ::make_dev_args& args, std::string name)
       created(kernel.machine().now()),
       kernel_(kernel),
       devsw_(args.mda_devsw),
-      devsw_flags_(args.mda_devsw->d_flags),
+      methods_(*args.mda_devsw),
       name_(std::move(name)) {
   si_drv0 = args.mda_unit;
   si_drv1 = args.mda_si_drv1;
@@ -29,6 +29,7 @@ bool Device::enter() {
 }
 
 void Device::leave() {
+  kernel_.machine().released(&state_);
   if (state_.fetch_sub(1, std::memory_order_release) != (kGone | 1)) return;
   const MachineLock guard(kernel_.machine());
   kernel_.sleepq().wakeup(&state_);

@@ -24,8 +24,13 @@ class Device : public ::cdev {
   Device(Kernel& kernel, const ::make_dev_args& args, std::string name);
 
   const std::string& name() const { return name_; }
-  const ::cdevsw* driver() const { return devsw_; }
-  bool has_flag(unsigned flag) const { return (devsw_flags_ & flag) != 0; }
+  // A copy of the driver's switch, which stays when the driver has gone; call() keeps its functions
+  // from being called then.
+  const ::cdevsw* driver() const { return &methods_; }
+  const ::cdevsw* origin() const { return devsw_; }  // The driver's own; an address only.
+  bool has_flag(unsigned flag) const {
+    return (static_cast<unsigned>(methods_.d_flags) & flag) != 0;
+  }
   bool is_gone() const { return (state_.load() & kGone) != 0; }
   uint32_t threads_inside() const { return state_.load() & ~kGone; }
 
@@ -49,7 +54,7 @@ class Device : public ::cdev {
 
   Kernel& kernel_;
   const ::cdevsw* devsw_;
-  unsigned devsw_flags_;
+  const ::cdevsw methods_;
   std::string name_;
   std::atomic<uint32_t> state_{0};  // Threads inside; kGone once destruction has begun.
 };

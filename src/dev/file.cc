@@ -110,6 +110,13 @@ Sys<size_t> File::transfer(::thread& td, ::uio_rw direction, std::byte* buffer, 
     const auto method = reads ? device_->driver()->d_read : device_->driver()->d_write;
     return method == nullptr ? ENODEV : method(device_.get(), &uio, ioflag);
   });
+  if (uio.uio_resid < 0 || static_cast<size_t>(uio.uio_resid) > length) {
+    kernel_.reports().blame(
+        Misdeed::BadReturn,
+        fmt::format("{} of {} leaves uio_resid at {} of {}", reads ? "d_read" : "d_write",
+                    device_->name(), uio.uio_resid, length));
+    return sys_error(EIO);
+  }
   if (offset == kOwnOffset) offset_ = uio.uio_offset;
   const size_t moved = length - static_cast<size_t>(uio.uio_resid);
   // As dofileread() and dofilewrite() do: bytes that have moved outrank an interruption.
@@ -177,10 +184,12 @@ Sys<void> File::set_status_flags(::thread& td, int oflags) {
 }
 
 int File::poll(::thread& td, int events, Selector* selector) {
-  events &= kPollStandard;
   if (device_->driver()->d_poll == nullptr && !device_->is_gone()) {
+    // As FreeBSD's default does: always ready, and nothing special is known.
+    if ((events & ~kPollStandard) != 0) return POLLNVAL;
     return events & (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
   }
+  events &= kPollStandard;
   const Working working(td, this);
   Selector* outer = td.selector;
   td.selector = selector;

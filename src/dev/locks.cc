@@ -56,6 +56,7 @@ bool Locks::is_alive(::wh_lock& lock) {
 void Locks::remember(::wh_lock& lock, Hold how, ::thread& td) {
   CHECK_LT(td.held_count, ::thread::kMaxHeld);
   td.held[td.held_count++] = {&lock, how};
+  machine_.acquired(&lock);
 }
 
 int Locks::operate(::wh_lock& lock, ::wh_lock_op op) {
@@ -160,6 +161,7 @@ int Locks::take(::wh_lock& lock, Hold how, bool catches) {
 bool Locks::leave(::wh_lock& lock, ::thread& td, Locked machine_locked) {
   ::thread::Held* held = find(lock, td);
   const Hold how = held->how;
+  machine_.released(&lock);
   for (size_t i = static_cast<size_t>(held - td.held); i + 1 < td.held_count; ++i) {
     td.held[i] = td.held[i + 1];
   }

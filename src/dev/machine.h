@@ -85,6 +85,19 @@ class Machine {
   virtual void spawn(std::string name, std::function<void()> body) = 0;
   // A place where another thread may come in between. Real threads need none.
   virtual void point() {}
+
+  // For a race detector that sees a driver's accesses but not this kernel's atomics: what happened
+  // before released(at) is seen after acquired(at).
+  void acquired(void* at) {
+    if (__builtin_expect(on_acquired_ != nullptr, 0)) on_acquired_(at);
+  }
+  void released(void* at) {
+    if (__builtin_expect(on_released_ != nullptr, 0)) on_released_(at);
+  }
+
+ protected:
+  void (*on_acquired_)(void*) = nullptr;
+  void (*on_released_)(void*) = nullptr;
 };
 
 class MachineLock {

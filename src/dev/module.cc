@@ -138,7 +138,7 @@ int Modules::stop(LinkerFile& file, Force force) {
 void Modules::sweep(LinkerFile& file) {
   kernel_.devfs().drain();
   for (const auto& device : kernel_.devfs().devices()) {
-    if (!file.contains(device->driver()) || device->is_gone()) continue;
+    if (!file.contains(device->origin()) || device->is_gone()) continue;
     kernel_.reports().blame(Misdeed::DeviceOutlivedDriver,
                             fmt::format("/dev/{} of {}", device->name(), file.name()));
     kernel_.devfs().destroy(*device);
@@ -192,6 +192,9 @@ void Modules::unload_all() {
         continue;
       }
       file->is_busy = true;
+    }
+    for (const ::moduledata_t* module : file->modules) {
+      send(kernel_, *module, MOD_SHUTDOWN, "MOD_SHUTDOWN");
     }
     static_cast<void>(stop(*file, Force::Yes));
     sweep(*file);

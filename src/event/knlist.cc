@@ -64,8 +64,7 @@ void list_clear(::knlist& list, ListLock lock) {
     Monitor& monitor = note.queue->monitor_;
     monitor.lock();
     if (note.in_flux != 0) {
-      leave();
-      note.queue->wait_for_flux();
+      note.queue->wait_for_flux_without(leave);
       monitor.unlock();
       take();
       continue;

@@ -90,6 +90,12 @@ Kqueue::~Kqueue() {
     Note* note = find_settled(notes_.begin()->first);
     if (note != nullptr) drop(*note);
   }
+  // Somebody may have waited for one of those knotes, and come back to find it gone.
+  is_closing_ = true;
+  while (flux_waiters_ != 0) {
+    monitor_.notify_all();
+    monitor_.wait(kNever, Monitor::Signals::Ignored);
+  }
 }
 
 Result<size_t> Kqueue::kevent(std::span<const ::kevent> changes, std::span<::kevent> events,
@@ -402,11 +408,27 @@ void Kqueue::wait_for_flux() {
   ++flux_waiters_;
   monitor_.wait(kNever, Monitor::Signals::Ignored);
   --flux_waiters_;
+  if (is_closing_) monitor_.notify_all();
+}
+
+// The same for who holds the lock of a list, and must let go of it first: with `leave`, which may
+// want the queue's lock itself. The knote, and the queue but for this call, may be gone after it.
+void Kqueue::wait_for_flux_without(const std::function<void()>& leave) {
+  const uint64_t before = flux_left_;
+  ++flux_waiters_;
+  monitor_.unlock();
+  leave();
+  monitor_.lock();
+  while (flux_left_ == before) monitor_.wait(kNever, Monitor::Signals::Ignored);
+  --flux_waiters_;
+  if (is_closing_) monitor_.notify_all();
 }
 
 void Kqueue::leave_flux(Note& note) {
   CHECK_GT(note.in_flux, 0u);
-  if (--note.in_flux == 0 && flux_waiters_ != 0) monitor_.notify_all();
+  if (--note.in_flux != 0) return;
+  ++flux_left_;
+  if (flux_waiters_ != 0) monitor_.notify_all();
 }
 
 // The filter's functions may not be called again: the knote says EV_EOF once and is then deleted.

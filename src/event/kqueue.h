@@ -120,6 +120,7 @@ class Kqueue {
   void enqueue(Note& note);
   void dequeue(Note& note);
   void wait_for_flux();
+  void wait_for_flux_without(const std::function<void()>& leave);
   void leave_flux(Note& note);
   void orphan(Note& note);
 
@@ -129,7 +130,9 @@ class Kqueue {
   std::unordered_map<Key, Note, HashKey> notes_;  // Node-based: a knote does not move.
   IntrusiveList<Note, &Note::on_active> active_;
   size_t active_count_ = 0;
-  size_t flux_waiters_ = 0;
+  size_t flux_waiters_ = 0;  // A queue that goes waits for them.
+  uint64_t flux_left_ = 0;   // How often a knote has left flux.
+  bool is_closing_ = false;
   std::set<std::pair<Instant, Note*>> timers_;
   std::function<void()> ready_hook_;
   KqueueCounters counters_;

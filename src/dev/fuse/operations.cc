@@ -90,6 +90,9 @@ struct Operations {
   using Request = Server::Request;
   static constexpr uint64_t kControl = 2;
 
+  static constexpr int kPollKinds = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM | POLLPRI |
+                                    POLLRDBAND | POLLWRBAND | POLLERR | POLLHUP;
+
   static int descriptor(const ::fuse_file_info* fi) { return static_cast<int>(fi->fh); }
 
   static void init(void*, ::fuse_conn_info* conn) {
@@ -331,7 +334,8 @@ struct Operations {
       return request.error(file == nullptr ? EOPNOTSUPP : EBADF);
     }
     if (handle != nullptr) watch->set(handle);
-    const auto events = static_cast<int>(fi->poll_events);
+    // Linux asks for more kinds than FreeBSD has.
+    const auto events = static_cast<int>(fi->poll_events) & kPollKinds;
     const int revents = file->poll(request.td, events, watch.get());
     // A driver records a waiter only when nothing is true; an edge-triggered epoll waits for the
     // rest, too.

@@ -1,6 +1,7 @@
 #define FUSE_USE_VERSION 312
 #include "dev/fuse/server.h"
 
+#include <fcntl.h>
 #include <fuse3/fuse_lowlevel.h>
 #include <signal.h>
 #include <unistd.h>
@@ -24,16 +25,7 @@ Server::~Server() {
   if (session_ != nullptr) ::fuse_session_destroy(session_);
 }
 
-Result<void> Server::mount() {
-  if (::access("/dev/fuse", R_OK | W_OK) != 0) {
-    return fail_with(static_cast<std::errc>(errno),
-                     "open /dev/fuse (without it, use the in-process interface)");
-  }
-  struct stat st {};
-  if (::stat(place_.directory.c_str(), &st) != 0) {
-    return fail_with(static_cast<std::errc>(errno), "mount on " + place_.directory);
-  }
-  if (!S_ISDIR(st.st_mode)) return fail("mount on {}: not a directory", place_.directory);
+Result<void> Server::make_session() {
   // Modes and owners are checked by Linux; as root, everybody may come in, as in /dev.
   const std::string options = ::geteuid() == 0
                                   ? "fsname=devfs,subtype=wh,default_permissions,allow_other"
@@ -45,6 +37,51 @@ Result<void> Server::mount() {
   ::fuse_opt_free_args(&args);
   if (session_ == nullptr)
     return fail("mount on {}: libfuse refused the options", place_.directory);
+  return {};
+}
+
+Result<void> Server::attach_to_memory() {
+  TRY_VOID(make_session());
+  ::fuse_custom_io io{};
+  io.writev = [](int, ::iovec* iov, int count, void* self) {
+    ssize_t n = 0;
+    for (const ::iovec& part : std::span(iov, static_cast<size_t>(count))) {
+      n += static_cast<ssize_t>(part.iov_len);
+    }
+    // fuse_out_header: length, error, and whose answer it is; a notice is nobody's.
+    uint64_t unique = 0;
+    std::memcpy(&unique, static_cast<const char*>(iov->iov_base) + 8, sizeof unique);
+    if (unique != 0) ++static_cast<Server*>(self)->answers_;
+    return n;
+  };
+  io.read = [](int, void*, size_t, void*) { return ssize_t{0}; };
+  const int fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (fd < 0 || ::fuse_session_custom_io(session_, &io, fd) != 0) {
+    return fail_with(static_cast<std::errc>(errno), "attach to memory");
+  }
+  return {};
+}
+
+void Server::answer(std::span<const std::byte> request) {
+  // libfuse writes into the buffer it is given.
+  std::vector<std::byte> copy(request.begin(), request.end());
+  ::fuse_buf buffer{};
+  buffer.size = copy.size();
+  buffer.mem = copy.data();
+  ::fuse_session_process_buf(session_, &buffer);
+}
+
+Result<void> Server::mount() {
+  if (::access("/dev/fuse", R_OK | W_OK) != 0) {
+    return fail_with(static_cast<std::errc>(errno),
+                     "open /dev/fuse (without it, use the in-process interface)");
+  }
+  struct stat st {};
+  if (::stat(place_.directory.c_str(), &st) != 0) {
+    return fail_with(static_cast<std::errc>(errno), "mount on " + place_.directory);
+  }
+  if (!S_ISDIR(st.st_mode)) return fail("mount on {}: not a directory", place_.directory);
+  TRY_VOID(make_session());
   if (::fuse_session_mount(session_, place_.directory.c_str()) != 0) {
     ::fuse_session_destroy(session_);
     session_ = nullptr;
@@ -139,6 +176,29 @@ void Server::add_backdrop(std::vector<std::string>& names) const {
   }
 }
 
+// How far a device can be mapped, which Linux wants to know as the file's size; 0 when not at all.
+off_t Server::mapped_size(Device& device) {
+  const auto method = device.driver()->d_mmap;
+  if (method == nullptr) return 0;
+  ::thread& td = machine_.current();
+  constexpr off_t kPage = 4096, kMost = off_t{1} << 28;
+  const auto has = [&](off_t page) {
+    return device.call(td, "d_mmap", [&] {
+      ::vm_paddr_t address = 0;
+      ::vm_memattr_t attributes = 0;
+      return method(&device, page * kPage, &address, 1, &attributes) == 0 ? 0 : EINVAL;
+    }) == 0;
+  };
+  if (!has(0)) return 0;
+  off_t there = 1, missing = 2;  // Pages below `there` are; where `missing` pages would end is not.
+  while (missing < kMost && has(missing - 1)) there = std::exchange(missing, missing * 2);
+  while (missing - there > 1) {
+    const off_t middle = there + (missing - there) / 2;
+    (has(middle - 1) ? there : missing) = middle;
+  }
+  return there * kPage;
+}
+
 // What ls(1) shows of a path; false when there is nothing.
 bool Server::attributes(const std::string& path, uint64_t inode, struct stat& st) {
   st = {};
@@ -148,6 +208,7 @@ bool Server::attributes(const std::string& path, uint64_t inode, struct stat& st
   const auto device = inode > 2 ? kernel_.devfs().find(path) : nullptr;
   if (device != nullptr) {
     st.st_mode = S_IFREG | device->mode;
+    st.st_size = mapped_size(*device);
     st.st_uid = device->uid;
     st.st_gid = device->gid;
     const auto age = machine_.now() - device->created;

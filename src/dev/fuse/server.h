@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 
 #include "dev/fuse/message_log.h"
@@ -44,6 +45,11 @@ class Server {
 
   // Errors say what is missing: /dev/fuse, fusermount3, the directory.
   Result<void> mount();
+  // Without a mount: requests come from memory, answers go nowhere. For tests.
+  Result<void> attach_to_memory();
+  // One raw request as the kernel would send it, header and all. REQUIRES: attach_to_memory().
+  void answer(std::span<const std::byte> request);
+  uint64_t answers() const { return answers_.load(); }  // Sent to memory.
   // Serves until somebody unmounts. Call it once, on a thread of its own.
   void serve();
   // Ends the drivers, the first time it is called. Returns what never came back ("d_read of echo,
@@ -62,11 +68,13 @@ class Server {
     uint32_t uid;
   };
 
+  Result<void> make_session();
   std::string path_of(uint64_t inode);
   uint64_t inode_of(const std::string& path);
   // What the backdrop has for a path of the root; empty for none.
   std::string behind(const std::string& path) const;
   void add_backdrop(std::vector<std::string>& names) const;
+  off_t mapped_size(Device& device);
   bool attributes(const std::string& path, uint64_t inode, struct stat& st);
   std::string command(const std::string& line, uint32_t uid, int& code);
   std::string link(const std::string& verb, const std::string& name, int& code);
@@ -81,6 +89,7 @@ class Server {
   ::fuse_session* session_ = nullptr;
   std::atomic<uint32_t> busy_{0};
   std::atomic<uint64_t> refused_busy_{0};
+  std::atomic<uint64_t> answers_{0};
   std::once_flag stopped_;
   std::vector<std::string> stuck_;  // What stop() said.
 

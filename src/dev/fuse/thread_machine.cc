@@ -1,5 +1,7 @@
 #include "dev/fuse/thread_machine.h"
 
+#include <dlfcn.h>
+
 namespace wh::dev {
 
 struct ThreadMachine::Record {
@@ -20,7 +22,11 @@ std::atomic<uint64_t> next_machine{1};
 
 }  // namespace
 
-ThreadMachine::ThreadMachine() : id_(next_machine.fetch_add(1)) {}
+ThreadMachine::ThreadMachine() : id_(next_machine.fetch_add(1)) {
+  // There when ThreadSanitizer is in the process, loaded before us.
+  on_acquired_ = reinterpret_cast<void (*)(void*)>(::dlsym(RTLD_DEFAULT, "__tsan_acquire"));
+  on_released_ = reinterpret_cast<void (*)(void*)>(::dlsym(RTLD_DEFAULT, "__tsan_release"));
+}
 
 ThreadMachine::~ThreadMachine() {
   std::unique_lock roster(roster_);

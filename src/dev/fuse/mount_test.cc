@@ -1,0 +1,229 @@
+// Real programs' system calls on a mounted devfs, the server in a child process. Skipped where this
+// machine has no FUSE.
+#include "dev/fuse/mount.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <thread>
+
+#include "../../../examples/dev/echo/echodev.h"  // Before dev/kpi.h: it brings Linux's FIONREAD.
+#include "dev/fuse/client.h"
+#include "dev/kpi.h"
+
+namespace wh::dev {
+namespace {
+
+std::string read_all(int fd) {
+  std::string out;
+  char buffer[256];
+  for (ssize_t n = 0; (n = ::read(fd, buffer, sizeof buffer)) > 0;) {
+    out.append(buffer, static_cast<size_t>(n));
+  }
+  return out;
+}
+
+class OnFuse : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (::access("/dev/fuse", R_OK | W_OK) != 0) GTEST_SKIP() << "no access to /dev/fuse";
+    directory_ = testing::TempDir() + "wh-mount-XXXXXX";
+    ASSERT_NE(::mkdtemp(directory_.data()), nullptr);
+  }
+  void TearDown() override {
+    if (server_ > 0) {
+      ::kill(server_, SIGTERM);
+      end();
+    }
+    ::rmdir(directory_.c_str());
+  }
+
+  // Serves in a child, whose exit status is how many stayed in the driver.
+  void serve(const std::string& driver) {
+    server_ = ::fork();
+    if (server_ == 0) {
+      auto mount = Mount::make({.directory = directory_,
+                                .drivers = {driver},
+                                .driver_path = {WH_DRIVER_DIR, WH_BUG_DIR},
+                                .grace = 800ms});
+      ::_exit(mount ? static_cast<int>((*mount)->run().size()) : 99);
+    }
+    for (int i = 0; i < 2000 && ::access((directory_ + "/.wh").c_str(), R_OK) != 0; ++i) {
+      if (::waitpid(server_, nullptr, WNOHANG) == server_) {
+        server_ = -1;
+        GTEST_SKIP() << "this machine refuses FUSE mounts";
+      }
+      ::usleep(2000);
+    }
+  }
+  int end() {
+    int status = 0;
+    ::waitpid(server_, &status, 0);
+    server_ = -1;
+    return WEXITSTATUS(status);
+  }
+  int open(int flags) { return ::open((directory_ + "/echo").c_str(), flags); }
+
+  std::string directory_;
+  pid_t server_ = -1;
+};
+
+// A test ends where a mount is refused.
+#define SERVE(driver) \
+  serve(driver);      \
+  if (IsSkipped()) return
+
+TEST_F(OnFuse, reads_writes_and_ends_as_a_device_does) {
+  SERVE("echo");
+  const int writer = open(O_WRONLY);
+  ASSERT_GE(writer, 0);
+  EXPECT_EQ(::write(writer, "foo\n", 4), 4);
+  ::close(writer);
+  const int reader = open(O_RDONLY);
+  EXPECT_EQ(read_all(reader), "foo\n");
+  ::close(reader);
+}
+
+TEST_F(OnFuse, nonblocking_at_open_and_by_fcntl) {
+  SERVE("echo");
+  const int fd = open(O_RDWR | O_NONBLOCK);
+  char c = 0;
+  EXPECT_EQ(::read(fd, &c, 1), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  ASSERT_EQ(::fcntl(fd, F_SETFL, 0), 0);
+  // Now it would block; an alarm without SA_RESTART ends it.
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  ::sigaction(SIGALRM, &action, nullptr);
+  ::itimerval soon{{0, 0}, {0, 100000}};
+  ::setitimer(ITIMER_REAL, &soon, nullptr);
+  EXPECT_EQ(::read(fd, &c, 1), -1);
+  EXPECT_EQ(errno, EINTR);
+  ::close(fd);
+}
+
+TEST_F(OnFuse, epoll_level_and_edge) {
+  SERVE("echo");
+  const int fd = open(O_RDWR | O_NONBLOCK);
+  for (const uint32_t edge : {0u, static_cast<uint32_t>(EPOLLET)}) {
+    const int ep = ::epoll_create1(0);
+    ::epoll_event want{EPOLLIN | edge, {}}, got{};
+    ASSERT_EQ(::epoll_ctl(ep, EPOLL_CTL_ADD, fd, &want), 0);
+    EXPECT_EQ(::epoll_wait(ep, &got, 1, 50), 0);
+    std::thread other([&] {
+      ::usleep(50000);
+      EXPECT_EQ(::write(fd, "x", 1), 1);
+    });
+    EXPECT_EQ(::epoll_wait(ep, &got, 1, 5000), 1);
+    other.join();
+    EXPECT_EQ(::epoll_wait(ep, &got, 1, 50), edge != 0 ? 0 : 1);
+    char c = 0;
+    EXPECT_EQ(::read(fd, &c, 1), 1);
+    ::close(ep);
+  }
+  ::close(fd);
+}
+
+TEST_F(OnFuse, ioctls_by_size_and_permission) {
+  SERVE("echo");
+  const int reader = open(O_RDONLY), both = open(O_RDWR);
+  size_t n = 0;
+  EXPECT_EQ(::ioctl(reader, ECHODEV_GBUFSIZE, &n), 0);
+  EXPECT_EQ(n, 64u);
+  n = 80;
+  EXPECT_EQ(::ioctl(reader, ECHODEV_SBUFSIZE, &n), -1);
+  EXPECT_EQ(errno, EPERM);
+  EXPECT_EQ(::ioctl(both, ECHODEV_SBUFSIZE, &n), 0);
+  n = SIZE_MAX;
+  EXPECT_EQ(::ioctl(both, ECHODEV_SBUFSIZE, &n), -1);
+  EXPECT_EQ(errno, ENOMEM);
+  EXPECT_EQ(::ioctl(reader, ECHODEV_GBUFSIZE, &n), 0);
+  EXPECT_EQ(n, 80u);
+  uint32_t small = 0;  // What a 32-bit program's size_t makes of the command.
+  EXPECT_EQ(::ioctl(reader, _IOR('E', 100, uint32_t), &small), -1);
+  EXPECT_EQ(errno, ENOTTY);
+  int room = 0;
+  EXPECT_EQ(::ioctl(reader, FIONWRITE, &room), 0);
+  EXPECT_EQ(room, 80);
+  ::close(reader);
+  ::close(both);
+}
+
+TEST_F(OnFuse, kqueue_through_the_control_file) {
+  SERVE("echo");
+  const int fd = open(O_RDWR);
+  auto client = Client::open(directory_);
+  ASSERT_TRUE(client.has_value());
+  const ::kevent add = {Client::descriptor_of(fd).value(), EVFILT_READ, EV_ADD, 0, 0, nullptr};
+  ASSERT_TRUE(client->kevent({&add, 1}, {}, Duration::zero()).has_value());
+  ::kevent event{};
+  EXPECT_EQ(client->kevent({}, {&event, 1}, Duration::zero()).value(), 0u);
+  ASSERT_EQ(::write(fd, "xyz", 3), 3);
+  EXPECT_EQ(client->kevent({}, {&event, 1}, 5s).value(), 1u);
+  EXPECT_EQ(event.data, 3);
+  ::close(fd);
+  client->close();
+}
+
+TEST_F(OnFuse, ending_the_server_wakes_whoever_sleeps) {
+  SERVE("echo");
+  const int fd = open(O_RDWR);
+  std::thread reader([&] {
+    char c = 0;
+    EXPECT_EQ(::read(fd, &c, 1), -1);
+    EXPECT_EQ(errno, ENXIO);
+  });
+  ::usleep(100000);
+  ::kill(server_, SIGTERM);
+  reader.join();
+  ::close(fd);
+  EXPECT_EQ(end(), 0);
+}
+
+TEST_F(OnFuse, even_who_sleeps_where_nothing_wakes) {
+  SERVE("bug_deaf");
+  const int fd = ::open((directory_ + "/deaf").c_str(), O_RDONLY);
+  ASSERT_GE(fd, 0);
+  std::thread reader([&] {
+    char c = 0;
+    EXPECT_EQ(::read(fd, &c, 1), -1);
+  });
+  ::usleep(100000);
+  ::kill(server_, SIGTERM);
+  reader.join();
+  ::close(fd);
+  EXPECT_EQ(end(), 0);
+}
+
+TEST_F(OnFuse, a_driver_that_never_returns_is_named_and_left_behind) {
+  SERVE("bug_never_returns");
+  const int fd = ::open((directory_ + "/stuck").c_str(), O_RDONLY);
+  ASSERT_GE(fd, 0);
+  std::thread reader([&] {
+    char c = 0;
+    EXPECT_EQ(::read(fd, &c, 1), -1);  // ECONNABORTED, when the server has gone.
+  });
+  ::usleep(100000);
+  auto client = Client::open(directory_);
+  ASSERT_TRUE(client.has_value());
+  const auto answer = client->command("umount");
+  ASSERT_FALSE(answer.has_value());
+  EXPECT_NE(answer.error().text.find("d_read of stuck, running"), std::string::npos)
+      << answer.error().text;
+  client->close();
+  EXPECT_GT(end(), 0);
+  reader.join();
+  ::close(fd);
+  EXPECT_NE(::access((directory_ + "/.wh").c_str(), R_OK), 0);
+}
+
+}  // namespace
+}  // namespace wh::dev
