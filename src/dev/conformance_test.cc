@@ -50,7 +50,7 @@ class Finds : public testing::TestWithParam<Bug> {};
 
 TEST_P(Finds, the_bug) {
   const Bug& bug = GetParam();
-  const auto findings = run(bug.check, bug.driver, 10);
+  const auto findings = run(bug.check, bug.driver, 50);
   EXPECT_NE(all(findings).find(bug.text), std::string::npos)
       << bug.driver << " passes the check \"" << bug.check << "\":\n"
       << all(findings);
