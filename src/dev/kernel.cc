@@ -102,6 +102,11 @@ void Kernel::add_queue(event::Kqueue& queue) {
 void Kernel::remove_queue(event::Kqueue& queue) {
   const MachineLock guard(machine_);
   queues_.erase(&queue);
+  ::thread& td = machine_.current();
+  while (visited_.contains(&queue)) {
+    sleepq_.enqueue(td, &visited_, "kqvisit");
+    sleepq_.wait(td, kNever, false);
+  }
 }
 
 size_t Kernel::detach_knotes(const void* begin, const void* end) {
@@ -109,7 +114,17 @@ size_t Kernel::detach_knotes(const void* begin, const void* end) {
   const std::vector<event::Kqueue*> queues(queues_.begin(), queues_.end());
   machine_.unlock();
   size_t n = 0;
-  for (event::Kqueue* queue : queues) n += queue->detach_code(begin, end);
+  for (event::Kqueue* queue : queues) {
+    {
+      const MachineLock guard(machine_);
+      if (!queues_.contains(queue)) continue;
+      visited_.insert(queue);
+    }
+    n += queue->detach_code(begin, end);
+    const MachineLock guard(machine_);
+    visited_.erase(visited_.find(queue));
+    sleepq_.wakeup(&visited_);
+  }
   return n;
 }
 

@@ -97,6 +97,7 @@ class Kernel {
   ::wh_lock knlist_lock_{};
   std::set<File*> files_;  // Open; under the machine's lock.
   std::set<event::Kqueue*> queues_;
+  std::multiset<event::Kqueue*> visited_;  // Being worked on; they may not go.
   std::unique_ptr<Table> table_;
   Modules modules_;
 };

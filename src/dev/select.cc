@@ -23,9 +23,11 @@ void Selects::wakeup(::selinfo& info) {
   const MachineLock guard(machine_);
   const auto it = waiting_.find(&info);
   if (it == waiting_.end()) return;
-  ties_hint_ = ties_ -= it->second.size();
+  ties_ -= it->second.size();
   for (Selector* selector : it->second) selector->notify();
   waiting_.erase(it);
+  // Not before: who finds no ties takes it that nobody is being notified.
+  ties_hint_ = ties_;
 }
 
 void Selects::forget(Selector& selector) {

@@ -279,13 +279,24 @@ void Kqueue::descriptor_closed(uintptr_t ident) {
 
 size_t Kqueue::detach_code(const void* begin, const void* end) {
   const Lock lock(*this);
-  size_t found = 0;
-  for (auto& [key, note] : notes_) {
+  const auto is_inside = [&](const Note& note) {
     const auto at = reinterpret_cast<uintptr_t>(note.kn_fop);  // Compared as a number only.
-    if (at < reinterpret_cast<uintptr_t>(begin) || at >= reinterpret_cast<uintptr_t>(end)) continue;
-    ++found;
-    note.kn_knlist = nullptr;
-    orphan(note);
+    return at >= reinterpret_cast<uintptr_t>(begin) && at < reinterpret_cast<uintptr_t>(end);
+  };
+  size_t found = 0;
+  for (auto it = notes_.begin(); it != notes_.end();) {
+    Note& note = it->second;
+    if (!is_inside(note)) {
+      ++it;
+    } else if (note.in_flux != 0) {
+      wait_for_flux();  // The code is running; afterwards all may be different.
+      it = notes_.begin();
+    } else {
+      ++found;
+      note.kn_knlist = nullptr;
+      orphan(note);
+      ++it;
+    }
   }
   return found;
 }
