@@ -1,15 +1,20 @@
-# wh_room(NAME DEPS other-rooms... LIBS libraries...): one folder is one room is one target.
+# wh_room(NAME DEPS other-rooms... LIBS libraries... EXCEPT folders...): one folder is one room is one target.
 #
-# Every *.cc beside the room's CMakeLists.txt belongs to the library wh_NAME, except:
+# Every *.cc below the room's CMakeLists.txt belongs to the library wh_NAME, except what lies in the folders of
+# EXCEPT, and:
 #   *_test.cc   one program NAME_test, each test case a CTest case
 #   *_fuzz.cc   one libFuzzer program each; without WH_FUZZ, a CTest case that replays
 #               tests/corpus/<target>/ and a short seeded run of random bytes
 #   *_bench.cc  one program NAME_bench (Google Benchmark), built with WH_BENCH
 function(wh_room name)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;EXCEPT" ${ARGN})
   set(dir ${CMAKE_CURRENT_SOURCE_DIR})
   file(GLOB_RECURSE all CONFIGURE_DEPENDS ${dir}/*.cc)
   set(sources ${all})
+  foreach(folder ${ARG_EXCEPT})
+    file(GLOB_RECURSE excepted CONFIGURE_DEPENDS ${dir}/${folder}/*.cc)
+    list(REMOVE_ITEM sources ${excepted})
+  endforeach()
   list(FILTER sources EXCLUDE REGEX "_(test|fuzz|bench)\\.cc$")
   if(sources)
     add_library(wh_${name} STATIC ${sources})

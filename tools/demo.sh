@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# The main job in one picture: the same transfer, unpaced and paced, each alone on one path.
+# The main job in one picture: what three ways to send do to a cable modem.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 path="rate=40Mbps,delay=10ms,buffer=300ms"
 cat <<TEXT
 
-Two transfers of 20 s, each alone on a path of 40 Mbps and 10 ms each way, with 300 ms of drop-tail buffer. One
-sends when acknowledgments come, as TCP does; the other is paced just below what the path carries:
+A cable modem: 40 Mbps up, 10 ms each way, 300 ms of drop-tail buffer. Three transfers of 30 s, each alone on it: Dynamic
+Goodput Pacing with a fulcrum of 5 Mbps, and the loss-based CUBIC and NewReno that most of the Internet runs:
 
-  wh pace --alone --link $path --flow newreno --flow newreno,rate=38Mbps --duration 20s
+  wh pace --alone --link $path --flow dgp,fcc=5Mbps,name=dgp --flow cubic --flow newreno --report report.html
 
 TEXT
-build/release/bin/wh pace --alone --link "$path" --flow newreno,name=unpaced \
-  --flow newreno,rate=38Mbps,name=paced --duration 20s
+build/release/bin/wh pace --alone --link "$path" --flow dgp,fcc=5Mbps,name=dgp --flow cubic --flow newreno --report report.html
 cat <<'TEXT'
 
-Both move nearly what the path can. The unpaced one fills the buffer and everybody behind it waits; the paced one leaves
-it empty. Now your own path: build/release/bin/wh pace --help
+All three move nearly what the path can. CUBIC and NewReno fill the buffer, and everybody behind them waits; DGP leaves it
+nearly empty: look at p95 of the round trips. report.html shows it over time, and what DGP's pace was made of: open it in
+a browser. Which fulcrum suits your path: build/release/bin/wh advise --up 40Mbps --rtt 20ms
 TEXT

@@ -21,5 +21,8 @@ int sysctl_main(int argc, char** argv);
 int tc_main(int argc, char** argv);
 int tcpdrop_main(int argc, char** argv);
 int vppctl_main(int argc, char** argv);
+int sweep_main(int argc, char** argv);
+int advise_main(int argc, char** argv);
+int trace_main(int argc, char** argv);
 
 }  // namespace wh::apps

@@ -1,5 +1,6 @@
 // wh pace: what congestion control and pacing do to a path.
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <cstdio>
 
 #include "apps/commands.h"
@@ -8,26 +9,31 @@
 #include "host/output_file.h"
 #include "host/system.h"
 #include "host/terminal.h"
-#include "lab/experiment.h"
-#include "lab/report.h"
-#include "lab/spec.h"
+#include "lab/compare.h"
+#include "lab/page.h"
+#include "lab/parallel.h"
+#include "lab/runs.h"
 
 namespace wh::apps {
 namespace {
 
 constexpr const char* kDescription =
-    "Runs flows over one bottleneck through Wheelhouse's own TCP, in virtual time, and shows what "
-    "each got and\n"
-    "what it did to the queue. With --real the receiver is the Linux kernel's TCP and time is "
-    "real.";
+    "Runs flows over one bottleneck, or several in a row, through Wheelhouse's own TCP, in "
+    "virtual\n"
+    "time, and shows what each got and what it did to the queue. With --real the receiver is the\n"
+    "Linux kernel's TCP and time is real.";
 
 std::string footer() {
   std::string text =
       "Examples:\n"
       "  wh pace --link rate=40Mbps,delay=10ms,buffer=100ms --flow cc=newreno \\\n"
       "          --flow cc=newreno,rate=12Mbps,start=5s --duration 30s --json out.json\n"
-      "  wh pace --alone --flow newreno --flow newreno,rate=36Mbps\n"
-      "  wh pace --link trace=cell.down,delay=20ms,buffer=300ms --flow newreno,count=4\n"
+      "  wh pace --alone --flow cubic --flow newreno,rate=36Mbps --report out.html\n"
+      "  wh pace --flow cubic,rtt=30ms --flow cubic,rtt=120ms --repeat 5\n"
+      "  wh pace --link rate=100Mbps,delay=5ms --link rate=40Mbps,delay=5ms --flow cubic \\\n"
+      "          --flow newreno,from=sender,to=router1,web=50ms:30kB,background\n"
+      "  wh pace --link trace=cellular:12Mbps,delay=20ms,buffer=300ms --flow cubic,video=4Mbps\n"
+      "  wh pace --compare a.json b.json\n"
       "  wh pace --print-lab > my.toml; wh pace my.toml\n"
       "\nA link's keys (`rev.` before a key: the way back, which has the same delay and rate "
       "unless given;\n"
@@ -45,10 +51,20 @@ std::string footer() {
       "in 25% [30Mbps]\n"
       "  start          when it begins, counted from the run's beginning [0s]\n"
       "  bytes          stop after so much payload [until the end]\n"
+      "  onoff          ON:OFF; ON is a time or a size: onoff=2s:1s, onoff=500kB:1s\n"
+      "  web            EVERY:SIZE, means; short connections, one after another: web=100ms:50kB\n"
+      "  video          RATE:CHUNK:BUFFER; a player that fetches chunks: video=8Mbps:4s:20s\n"
       "  count          so many alike [1]\n"
       "  ip             4 or 6 [4]\n"
+      "  rtt            round trip of its empty path, at least the links' [the links']\n"
       "  name           what the report calls it\n"
       "  reverse        data goes from receiver to sender\n"
+      "  from, to       hosts: sender, router1 ... between several links, receiver\n"
+      "  background     traffic for the others' sake: in every run of --alone, not in Jain's "
+      "index\n"
+      "\nBeside a file, trace= takes a link made up: steps:20Mbps:5Mbps:10s, "
+      "ramp:2Mbps:20Mbps:10s,\n"
+      "outage:20Mbps:9s:1s, cellular:12Mbps (`wh trace` prints them).\n"
       "\nGoodput counts payload that reached the receiving program. Exit status: 0; 2 when asked "
       "wrongly.",
       fmt::join(lab::congestion_controls(), ", "));
@@ -56,18 +72,24 @@ std::string footer() {
 }
 
 struct Options {
-  std::string link = "rate=40Mbps,delay=10ms,buffer=100ms";
-  std::vector<std::string> flows, sysctls;
-  std::string duration, warmup, lab_file, json, pcap, trace;
+  std::vector<std::string> links, flows, sysctls, pcaps, compare;
+  std::string duration, warmup, start_jitter, sample, lab_file, json, csv, series, report, trace;
   std::optional<uint64_t> seed;
+  uint32_t repeat = 1;
+  unsigned jobs = lab::default_jobs();
   bool alone = false, print_lab = false, real = false, quiet = false;
+  std::string command;  // As it was typed.
 };
 
-void declare(CLI::App& app, Options& o) {
-  app.footer(footer());
+constexpr const char* kUsualLink = "rate=40Mbps,delay=10ms,buffer=100ms";
+
+void declare_lab(CLI::App& app, Options& o) {
   app.add_option("lab", o.lab_file, "A lab file, instead of --link and --flow");
-  app.add_option("--link", o.link, "The bottleneck: KEY=VALUE,... (keys below)")
-      ->capture_default_str();
+  app.add_option("--link", o.links,
+                 fmt::format("The bottleneck: KEY=VALUE,... (keys below); repeated: several in a "
+                             "row [{}]",
+                             kUsualLink))
+      ->allow_extra_args(false);
   app.add_option("--flow", o.flows,
                  "A flow: KEY=VALUE,... (keys below); may be repeated [cc=newreno]")
       ->allow_extra_args(false);
@@ -75,23 +97,53 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--warmup", o.warmup,
                  "Leave this long at the beginning out of all statistics [0s]");
   app.add_option("--seed", o.seed, "What every chance is drawn from [1]");
+  app.add_option("--start-jitter", o.start_jitter,
+                 "Flows start up to this much later, by chance [0s; 100ms with --repeat]");
   app.add_option("--sysctl", o.sysctls, "NAME=VALUE for every stack; may be repeated")
       ->allow_extra_args(false);
+  app.add_flag("--real", o.real,
+               "The receiver is the Linux kernel, over a TAP interface, in real time");
+}
+
+void declare(CLI::App& app, Options& o) {
+  app.footer(footer());
+  declare_lab(app, o);
+  app.add_flag("--alone", o.alone, "Give each flow the path for itself: one run a flow, one table");
+  app.add_option(
+         "--repeat", o.repeat,
+         "Run it so many times, with seeds that follow each other, and show 95 % confidence "
+         "intervals [1]")
+      ->check(CLI::Range(1u, lab::kMaxRepeat));
+  app.add_option("--jobs", o.jobs, "Runs at a time [as many as there are cores]")
+      ->check(CLI::Range(1u, 1024u));
+  app.add_option("--report", o.report, "Write a page with charts to this file");
   app.add_option("--json", o.json, "Write the results to this file (- for standard output)");
-  app.add_option("--pcap", o.pcap, "Write what passes the sender's interface to this file");
+  app.add_option("--csv", o.csv, "Write a row a flow to this file (- for standard output)");
+  app.add_option("--series", o.series, "Write the figures over time to this CSV file");
+  app.add_option("--sample", o.sample,
+                 "Time between two figures of --report and --series "
+                 "[an 800th of the duration, at least 25ms]");
+  app.add_option("--pcap", o.pcaps,
+                 "FILE: write what passes the sender's interface; LINK-HOST=FILE: another one's; "
+                 "may be repeated")
+      ->allow_extra_args(false);
   app.add_option(
       "--trace", o.trace,
       "Write every connection's decisions into this folder, JSON lines (docs/blackbox.md)");
-  app.add_flag("--alone", o.alone, "Give each flow the path for itself: one run a flow, one table");
+  app.add_option("--compare", o.compare, "Two files of --json: show what differs, and stop")
+      ->expected(2);
   app.add_flag("--print-lab", o.print_lab, "Print the lab file of these flags and stop");
-  app.add_flag("--real", o.real,
-               "The receiver is the Linux kernel, over a TAP interface, in real time");
   app.add_flag("-q,--quiet", o.quiet, "No progress line, no table");
 }
 
 Result<lab::LabSpec> spec_of_flags(const Options& o) {
-  auto link = net::parse_link_config(o.link);
-  if (!link) return tl::unexpected(std::move(link.error()).within("--link"));
+  std::vector<net::LinkConfig> links;
+  const std::vector<std::string> usual = {kUsualLink};
+  for (const std::string& text : o.links.empty() ? usual : o.links) {
+    auto link = net::parse_link_config(text);
+    if (!link) return tl::unexpected(std::move(link.error()).within("--link"));
+    links.push_back(std::move(*link));
+  }
   std::vector<lab::FlowSpec> flows;
   for (const std::string& text : o.flows) {
     auto flow = lab::parse_flow(text);
@@ -99,20 +151,29 @@ Result<lab::LabSpec> spec_of_flags(const Options& o) {
     flows.push_back(std::move(*flow));
   }
   if (flows.empty()) flows.push_back(MUST(lab::parse_flow("newreno")));  // A name that exists.
-  return lab::pace_lab(std::move(*link), std::move(flows));
+  return lab::pace_lab(std::move(links), std::move(flows));
 }
 
 Result<lab::LabSpec> spec_of_file(const Options& o) {
-  if (!o.flows.empty()) {
-    return fail("--flow and a lab file do not go together; edit {} instead", o.lab_file);
+  if (!o.flows.empty() || !o.links.empty()) {
+    return fail("{} and a lab file do not go together; edit {} instead",
+                o.flows.empty() ? "--link" : "--flow", o.lab_file);
   }
   return lab::parse_lab(TRY(host::read_file(o.lab_file)), o.lab_file);
 }
 
+// An option's text as a time, with the option's name in the error.
+Result<Duration> time_of(std::string_view option, const std::string& text) {
+  auto d = parse_duration(text);
+  if (!d) return tl::unexpected(std::move(d.error()).within(option));
+  return d;
+}
+
 Result<lab::LabSpec> make_spec(const Options& o) {
   lab::LabSpec spec = TRY(o.lab_file.empty() ? spec_of_flags(o) : spec_of_file(o));
-  if (!o.duration.empty()) spec.duration = TRY(parse_duration(o.duration));
-  if (!o.warmup.empty()) spec.warmup = TRY(parse_duration(o.warmup));
+  if (!o.duration.empty()) spec.duration = TRY(time_of("--duration", o.duration));
+  if (!o.warmup.empty()) spec.warmup = TRY(time_of("--warmup", o.warmup));
+  if (!o.start_jitter.empty()) spec.start_jitter = TRY(time_of("--start-jitter", o.start_jitter));
   if (o.seed) spec.seed = *o.seed;
   spec.sysctls.insert(spec.sysctls.end(), o.sysctls.begin(), o.sysctls.end());
   if (o.real) spec.hosts.back().kind = lab::HostKind::Kernel;
@@ -120,66 +181,92 @@ Result<lab::LabSpec> make_spec(const Options& o) {
   return spec;
 }
 
-// Runs one lab to its end, or to the first interrupt.
-Result<lab::Report> run_lab(const lab::LabSpec& spec, const Options& o, size_t trace_from = 1) {
-  auto experiment = TRY(
-      lab::Experiment::make(spec, {.pcap = o.pcap, .trace = o.trace, .trace_from = trace_from}));
-  host::InterruptGuard interrupt([&] { experiment->stop(); });
-  host::ProgressLine progress(o.quiet);
-  experiment->run([&](Duration done) {
-    const auto rounded = std::chrono::floor<std::chrono::milliseconds>(done);
-    progress.show(fmt::format("{} of {}", to_string(rounded), to_string(spec.duration)),
-                  to_seconds(done) / to_seconds(spec.duration));
-  });
-  progress.clear();
-  lab::Report report = experiment->report();
-  TRY_VOID(experiment->finish());
-  return report;
-}
-
-// Each flow by itself on the same path; their reports in one.
-Result<lab::Report> run_alone(const lab::LabSpec& spec, const Options& o) {
-  if (!o.pcap.empty() && spec.flows.size() > 1) {
-    return fail("--alone makes {} runs and --pcap names one file; capture them one by one",
-                spec.flows.size());
-  }
-  std::optional<lab::Report> all;
-  size_t flows = 0;
-  for (const lab::FlowSpec& flow : spec.flows) {
-    lab::LabSpec alone = spec;
-    alone.flows = {flow};
-    lab::Report report = TRY(run_lab(alone, o, flows + 1));
-    flows += report.flows.size();
-    for (lab::LinkReport& link : report.links) {
-      link.name += fmt::format(" ({})", report.flows.front().name);
-    }
-    if (!all) {
-      all = std::move(report);
-      all->lab = lab::print_lab(spec);
+Result<lab::Experiment::Options> experiment_options(const Options& o, const lab::LabSpec& spec) {
+  lab::Experiment::Options options;
+  options.trace = o.trace;
+  for (const std::string& text : o.pcaps) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos) {
+      options.captures.push_back({"", text});
     } else {
-      std::move(report.flows.begin(), report.flows.end(), std::back_inserter(all->flows));
-      std::move(report.links.begin(), report.links.end(), std::back_inserter(all->links));
-      all->interrupted |= report.interrupted;
+      options.captures.push_back({text.substr(0, equals), text.substr(equals + 1)});
     }
-    if (all->interrupted) break;
   }
-  return *all;
+  if (o.report.empty() && o.series.empty()) return options;
+  constexpr int64_t kMostSamples = 1'000'000;
+  // Finer than 25 ms shows single bursts, not rates.
+  const Duration usual = std::max<Duration>(
+      {spec.duration / 800, std::min<Duration>(25ms, spec.duration / 100), Duration(1us)});
+  options.sample_every = o.sample.empty() ? usual : TRY(time_of("--sample", o.sample));
+  if (*options.sample_every <= 0s || spec.duration / *options.sample_every > kMostSamples) {
+    return fail("--sample {}: out of range; accepted: above 0s, at most {} in one run", o.sample,
+                kMostSamples);
+  }
+  return options;
 }
 
-Result<void> run(const Options& o) {
+// The files of one command, opened before the run, so that a bad path is known at once.
+class Outputs {
+ public:
+  using Make = std::function<std::string()>;
+  Result<void> add(const std::string& path, Make make) {
+    if (path.empty()) return {};
+    has_stdout_ |= path == "-";
+    files_.push_back({TRY(host::OutputFile::create(path)), std::move(make)});
+    return {};
+  }
+  // A table would mix with a document there.
+  bool has_stdout() const { return has_stdout_; }
+  Result<void> finish() {
+    for (auto& [file, make] : files_) TRY_VOID(file.finish(make()));
+    return {};
+  }
+
+ private:
+  std::vector<std::pair<host::OutputFile, Make>> files_;
+  bool has_stdout_ = false;
+};
+
+Result<void> run_lab(const Options& o) {
   const lab::LabSpec spec = TRY(make_spec(o));
   if (o.print_lab) {
     fmt::print("{}", lab::print_lab(spec));
     return {};
   }
-  // Opened before the run, so that a bad path is known at once and not after it.
-  std::optional<host::OutputFile> json;
-  if (!o.json.empty()) json.emplace(TRY(host::OutputFile::create(o.json)));
-  const auto report = o.alone ? run_alone(spec, o) : run_lab(spec, o);
-  if (!report) return tl::unexpected(report.error());
-  if (!o.quiet && o.json != "-") fmt::print("{}", lab::to_table(*report));
-  if (json) TRY_VOID(json->finish(lab::to_json(*report)));
-  return {};
+  lab::RunPlan plan{.spec = spec, .alone = o.alone, .repeat = o.repeat, .jobs = o.jobs};
+  plan.options = TRY(experiment_options(o, spec));
+  lab::Report report;
+  Outputs outputs;
+  TRY_VOID(outputs.add(o.json, [&] { return lab::to_json(report); }));
+  TRY_VOID(outputs.add(o.csv, [&] { return lab::to_csv(report); }));
+  TRY_VOID(outputs.add(o.series, [&] { return lab::to_csv(report.series); }));
+  TRY_VOID(outputs.add(o.report, [&] { return lab::to_page(report, o.command); }));
+
+  std::atomic<bool> stop{false};
+  static_assert(std::atomic<bool>::is_always_lock_free);  // It is set in a signal's handler.
+  host::InterruptGuard interrupt([&] { stop = true; });
+  host::ProgressLine progress(o.quiet);
+  lab::RunResult result = TRY(lab::run_plan(
+      plan,
+      [&](double share) {
+        progress.show(fmt::format("{:.0f} % of {}", 100 * share, to_string(spec.duration)), share);
+      },
+      stop));
+  progress.clear();
+  report = std::move(result.report);
+  if (!o.quiet && !outputs.has_stdout()) fmt::print("{}", lab::to_table(report));
+  TRY_VOID(outputs.finish());
+  return result.captures;
+}
+
+Result<void> run_compare(const Options& o) {
+  Outputs outputs;
+  lab::Comparison comparison;
+  TRY_VOID(outputs.add(o.json, [&] { return comparison.json; }));
+  comparison = TRY(lab::compare(TRY(host::read_file(o.compare[0])), o.compare[0],
+                                TRY(host::read_file(o.compare[1])), o.compare[1]));
+  if (!o.quiet && !outputs.has_stdout()) fmt::print("{}", comparison.table);
+  return outputs.finish();
 }
 
 }  // namespace
@@ -189,7 +276,9 @@ int pace_main(int argc, char** argv) {
   Options options;
   declare(app, options);
   if (const auto status = parse(app, argc, argv)) return *status;
-  if (auto done = run(options); !done) {
+  options.command = "wh " + typed(argc, argv);
+  auto done = options.compare.empty() ? run_lab(options) : run_compare(options);
+  if (!done) {
     fmt::print(stderr, "wh pace: {}\n", done.error().text);
     return kUsage;
   }

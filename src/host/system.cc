@@ -133,4 +133,11 @@ Result<Fd> receive_fd(int socket) {
   return Fd(fd);
 }
 
+Error become(const std::string& program, std::span<char* const> words) {
+  std::vector<char*> argv(words.begin(), words.end());
+  argv.push_back(nullptr);
+  ::execv(program.c_str(), argv.data());
+  return os_error("run {}", program).value();
+}
+
 }  // namespace wh::host

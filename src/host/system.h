@@ -51,6 +51,9 @@ Result<Pipe> make_pipe();
 // SOCK_NONBLOCK if wished.
 Result<std::pair<Fd, Fd>> make_socket_pair(int type);
 Result<void> set_nonblocking(int fd);
+// Goes on as another program, with these words for its argv. Returns only when that failed, and
+// why.
+Error become(const std::string& program, std::span<char* const> words);
 
 Result<size_t> read_some(int fd, std::span<uint8_t> into);  // 0 at the end.
 Result<std::string> read_to_end(int fd);

@@ -4,28 +4,16 @@
 
 #include "core/virtual_loop.h"
 #include "host/system.h"
+#include "lab/synthetic.h"
+#include "lab/web_flow.h"
 
 namespace wh::lab {
 namespace {
 
-// "cubic 12Mbps" of a flow without a name.
-std::string name_of(const FlowSpec& flow) {
-  if (!flow.name.empty()) return flow.name;
-  std::string name = flow.cc;
-  if (flow.is_dgp) name = flow.cc == "newreno" ? "dgp" : "dgp/" + flow.cc;
-  if (flow.is_fill) name += " fill";
-  if (flow.fcc_share > 0) name += fmt::format(" {}%", flow.fcc_share);
-  if (flow.fcc) name += flow.fcc->is_zero() ? " no-fcc" : " " + to_string(*flow.fcc);
-  return flow.rate ? fmt::format("{} {}", name, to_string(*flow.rate)) : name;
-}
-
-net::IpAddress address_on(size_t link, uint8_t host, uint8_t ip) {
-  if (ip == 4) return net::Ip4::of(10, 0, static_cast<uint8_t>(link), host);
-  return net::Ip6{{0xfd, 0, 0, 0, 0, 0, 0, static_cast<uint8_t>(link), 0, 0, 0, 0, 0, 0, 0, host}};
-}
-
 // Each connection between two hosts has ports of its own: so many clients share a server's port.
-constexpr uint16_t kFirstServerPort = 5001, kFirstClientPort = 10000;
+// Flows of short connections have servers of their own.
+constexpr uint16_t kFirstServerPort = 5001, kFirstClientPort = 10000, kFirstWebPort = 60000;
+static_assert(kFirstWebPort + kMaxWebFlows <= 65536);
 constexpr uint32_t kClientPorts = 50000;
 
 // Socket buffers that no path of a few flows fills, and that many flows together still fit in
@@ -39,13 +27,17 @@ Bytes buffer_for(uint64_t connections) {
 
 Experiment::Experiment(LabSpec spec, std::unique_ptr<Loop> loop)
     : spec_(std::move(spec)),
+      paths_(spec_),
       loop_(std::move(loop)),
       random_(spec_.seed),
       warmup_end_(*loop_, [this] { end_warmup(); }),
       started_(loop_->now()),
       measured_from_(loop_->now()) {}
 
-Experiment::~Experiment() = default;
+// An interface must not tell a capture of the packets by which connections go.
+Experiment::~Experiment() {
+  for (OpenCapture& capture : captures_) capture.at->remove_tap(capture.file.get());
+}
 
 Result<std::unique_ptr<Experiment>> Experiment::make(const LabSpec& spec, const Options& options) {
   std::unique_ptr<Loop> loop;
@@ -57,8 +49,10 @@ Result<std::unique_ptr<Experiment>> Experiment::make(const LabSpec& spec, const 
   std::unique_ptr<Experiment> e(new Experiment(spec, std::move(loop)));
   TRY_VOID(e->build_hosts());
   for (size_t i = 0; i < spec.links.size(); ++i) TRY_VOID(e->build_link(i, spec.links[i]));
+  TRY_VOID(e->build_routes());
   TRY_VOID(e->build_flows());
-  if (!options.pcap.empty()) TRY_VOID(e->open_capture(options.pcap));
+  for (const Options::Tap& tap : options.captures) TRY_VOID(e->open_capture(tap));
+  if (options.sample_every) e->start_sampling(*options.sample_every);
   if (!options.trace.empty()) TRY_VOID(e->open_trace(options));
   e->warmup_end_.arm(e->started_ + spec.warmup);
   return e;
@@ -72,6 +66,10 @@ Result<void> Experiment::build_hosts() {
     }
     auto built = std::make_unique<Host>(*loop_, pool_, host.name, random_.fork(host.name),
                                         buffer_for(spec_.connections()));
+    if (paths_.degree(paths_.host(host.name)) > 1) {
+      MUST_VOID(built->sysctl().set("net.inet.ip.forwarding", "1"));  // They exist.
+      MUST_VOID(built->sysctl().set("net.inet6.ip6.forwarding", "1"));
+    }
     for (const std::string& assignment : spec_.sysctls)
       TRY_VOID(built->sysctl().assign(assignment));
     hosts_.emplace(host.name, std::move(built));
@@ -81,7 +79,9 @@ Result<void> Experiment::build_hosts() {
 
 Result<void> Experiment::build_link(size_t index, const LinkSpec& spec) {
   net::LinkConfig config = spec.config;
-  TRY_VOID(net::load_traces(config, [](const std::string& path) { return host::read_file(path); }));
+  TRY_VOID(net::load_traces(config, [](const std::string& name) -> Result<std::string> {
+    return is_synthetic(name) ? make_trace(name) : host::read_file(name);
+  }));
   const auto number = static_cast<uint32_t>(index * 2 + 1);
   auto end = [&](const std::string& host, uint32_t n) {
     return net::Interface::Config{.name = fmt::format("{}-{}", spec.name, host),
@@ -96,8 +96,8 @@ Result<void> Experiment::build_link(size_t index, const LinkSpec& spec) {
   net::Interface* ports[] = {&built.link->a(), &built.link->b()};
   for (uint8_t side = 0; side < 2; ++side) {
     const auto n = static_cast<uint8_t>(side + 1);
-    const std::vector<net::Prefix> addresses = {{address_on(index, n, 4), 24},
-                                                {address_on(index, n, 6), 64}};
+    const std::vector<net::Prefix> addresses = {{Paths::address(index, n, 4), 24},
+                                                {Paths::address(index, n, 6), 64}};
     if (const auto kernel = kernels_.find(*names[side]); kernel != kernels_.end()) {
       TRY_VOID(kernel->second->join(*ports[side], addresses));
       continue;
@@ -110,13 +110,33 @@ Result<void> Experiment::build_link(size_t index, const LinkSpec& spec) {
   return {};
 }
 
+Result<void> Experiment::build_routes() {
+  for (size_t i = 0; i < spec_.hosts.size(); ++i) {
+    const auto kernel = kernels_.find(spec_.hosts[i].name);
+    for (const Paths::Route& route : paths_.routes(i)) {
+      if (kernel != kernels_.end()) {
+        TRY_VOID(kernel->second->add_route(route.prefix, route.next_hop));
+      } else {
+        TRY_VOID(hosts_.at(spec_.hosts[i].name)->vnet().add_route(route.prefix, route.next_hop));
+      }
+    }
+  }
+  return {};
+}
+
 Result<void> Experiment::build_flows() {
+  Random jitter = random_.fork("start jitter");
   uint32_t number = 0;
   for (const FlowSpec& flow : spec_.flows) {
     for (uint32_t i = 0; i < flow.count; ++i, ++number) {
       std::string name =
-          flow.count == 1 ? name_of(flow) : fmt::format("{}-{}", name_of(flow), i + 1);
-      flows_.push_back(TRY(make_flow(flow, number, std::move(name))));
+          flow.count == 1 ? label_of(flow) : fmt::format("{}-{}", label_of(flow), i + 1);
+      FlowSpec one = flow;
+      if (spec_.start_jitter > 0s) {
+        one.start += Duration(
+            static_cast<int64_t>(jitter.below(static_cast<uint64_t>(spec_.start_jitter.count()))));
+      }
+      flows_.push_back(TRY(make_flow(one, number, std::move(name))));
     }
   }
   return {};
@@ -124,13 +144,13 @@ Result<void> Experiment::build_flows() {
 
 Result<std::unique_ptr<Flow>> Experiment::make_flow(const FlowSpec& flow, uint32_t number,
                                                     std::string name) {
-  const auto on = std::find_if(spec_.links.begin(), spec_.links.end(), [&](const LinkSpec& l) {
-    return (l.from == flow.from && l.to == flow.to) || (l.from == flow.to && l.to == flow.from);
-  });
-  const auto link = static_cast<size_t>(on - spec_.links.begin());
-  const uint8_t side = on->from == flow.from ? 1 : 2;
-  const net::IpAddress from = address_on(link, side, flow.ip);
-  const net::IpAddress to = address_on(link, static_cast<uint8_t>(3 - side), flow.ip);
+  const std::vector<Paths::Hop> hops = paths_.way(flow.from, flow.to);
+  CHECK(!hops.empty());  // check_lab() has seen to it.
+  auto side = [](bool is_from) { return static_cast<uint8_t>(is_from ? 1 : 2); };
+  const net::IpAddress from =
+      Paths::address(hops.front().link, side(hops.front().is_forward), flow.ip);
+  const net::IpAddress to =
+      Paths::address(hops.back().link, side(!hops.back().is_forward), flow.ip);
   const auto client = static_cast<uint16_t>(kFirstClientPort + number % kClientPorts);
   const auto server = static_cast<uint16_t>(kFirstServerPort + number / kClientPorts);
 
@@ -160,6 +180,14 @@ Result<std::unique_ptr<Flow>> Experiment::make_flow(const FlowSpec& flow, uint32
                              .to_address = to,
                              .from_port = client,
                              .to_port = server};
+  if (std::holds_alternative<Web>(flow.workload)) {
+    LabFlow::Place own = place;
+    own.to_port = static_cast<uint16_t>(kFirstWebPort + web_flows_++);
+    auto made = std::make_unique<WebFlow>(flow, std::move(name), own, *loop_, random_);
+    TRY_VOID(listen(place.to, {to, own.to_port},
+                    [target = made.get()](const auto&) -> Flow& { return *target; }));
+    return made;
+  }
   // Flows are numbered by their ports, which tells whose connection has come.
   TRY_VOID(listen(place.to, {to, server}, [this](const tcp::Connection& c) -> Flow& {
     const uint32_t row = c.local().port - uint32_t{kFirstServerPort};
@@ -190,10 +218,28 @@ host::RealLoop& Experiment::real_loop() {
   return static_cast<host::RealLoop&>(*loop_);
 }
 
-Result<void> Experiment::open_capture(const std::string& path) {
-  capture_ = TRY(net::Capture::open(path));
-  links_.front().link->a().add_tap(capture_.get());
-  return {};
+Result<void> Experiment::open_capture(const Options::Tap& tap) {
+  std::vector<std::string> names;
+  for (BuiltLink& built : links_) {
+    for (net::Interface* at : {&built.link->a(), &built.link->b()}) {
+      names.push_back(at->name());
+      if (!tap.interface.empty() && at->name() != tap.interface) continue;
+      captures_.push_back({TRY(net::Capture::open(tap.path)), at});
+      at->add_tap(captures_.back().file.get());
+      return {};
+    }
+  }
+  return fail("there is no interface '{}' to capture at; accepted: {}", tap.interface,
+              fmt::join(names, ", "));
+}
+
+void Experiment::start_sampling(Duration every) {
+  std::vector<Sampler::Direction> links;
+  for (const BuiltLink& built : links_) {
+    links.push_back({built.name, &built.link->forward()});
+    links.push_back({built.name + ".rev", &built.link->reverse()});
+  }
+  sampler_ = std::make_unique<Sampler>(*loop_, every, flows_, std::move(links));
 }
 
 Result<void> Experiment::open_trace(const Options& options) {
@@ -202,15 +248,23 @@ Result<void> Experiment::open_trace(const Options& options) {
                 TraceFolder::kMostFlows, options.trace_from - 1 + flows_.size());
   }
   trace_ = TRY(TraceFolder::make(options.trace, started_));
-  for (size_t i = 0; i < flows_.size(); ++i) flows_[i]->trace_in(*trace_, options.trace_from + i);
+  for (size_t i = 0; i < flows_.size(); ++i) {
+    // A flow of short connections has too many of them.
+    if (std::holds_alternative<Web>(flows_[i]->spec().workload)) continue;
+    flows_[i]->trace_in(*trace_, options.trace_from + i);
+  }
   return {};
 }
 
 void Experiment::run(const std::function<void(Duration)>& progress) {
   const Instant end = started_ + spec_.duration;
   const Duration slice = std::max<Duration>(spec_.duration / 500, 1ms);
+  auto is_background = [](const auto& f) { return f->spec().background; };
+  const bool has_main = !std::all_of(flows_.begin(), flows_.end(), is_background);
   auto all_done = [&] {
-    return std::all_of(flows_.begin(), flows_.end(), [](const auto& f) { return f->is_done(); });
+    return std::all_of(flows_.begin(), flows_.end(), [&](const auto& f) {
+      return f->is_done() || (has_main && is_background(f));
+    });
   };
   while (stopping_ == 0 && loop_->now() < end && !all_done()) {
     loop_->run_until(std::min(end, loop_->now() + slice));
@@ -258,14 +312,20 @@ Report Experiment::report() const {
     report.links.push_back(
         report_of(built.name + ".rev", built.link->reverse(), built.reverse_before));
   }
+  if (sampler_ != nullptr) report.series = sampler_->series();
   return report;
 }
 
 Result<void> Experiment::finish() {
-  if (trace_ != nullptr) TRY_VOID(trace_->close());
-  if (capture_ == nullptr) return {};
-  links_.front().link->a().remove_tap(capture_.get());
-  return capture_->close();
+  Result<void> all = {};
+  if (trace_ != nullptr) all = trace_->close();
+  for (OpenCapture& capture : captures_) {
+    capture.at->remove_tap(capture.file.get());
+    auto closed = capture.file->close();
+    if (!closed && all) all = std::move(closed);
+  }
+  captures_.clear();
+  return all;
 }
 
 void Experiment::check_invariants() {

@@ -4,14 +4,15 @@
 //   experiment->run([](Duration done) { ... });
 //   fmt::print("{}", to_table(experiment->report()));
 //
-// In virtual time, unless a host is the kernel's. Each link is a network of its own: link n joins
-// its hosts as 10.0.n.1 and 10.0.n.2, fd00:0:0:n::1 and ::2; flow k of the file connects to port
-// 5001 + k and up. report() may be asked at any time; it measures from the warm-up's end to now.
+// In virtual time, unless a host is the kernel's. Hosts have addresses and routes as lab/paths.h
+// says; those that stand between others forward. report() may be asked at any time; it measures
+// from the warm-up's end to now.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,9 @@
 #include "lab/kernel_flow.h"
 #include "lab/kernel_host.h"
 #include "lab/lab_flow.h"
+#include "lab/paths.h"
 #include "lab/report.h"
+#include "lab/sampler.h"
 #include "lab/spec.h"
 #include "net/capture.h"
 #include "net/link/link.h"
@@ -30,11 +33,17 @@ namespace wh::lab {
 class Experiment {
  public:
   struct Options {
-    std::string pcap;   // Capture what passes the first link's `from` interface; "" for no capture.
-    std::string trace;  // Black boxes into this folder (lab/trace_folder.h); "" for none.
+    struct Tap {
+      std::string interface;  // "LINK-HOST"; "": the first link's, at its `from`.
+      std::string path;
+    };
+    std::vector<Tap> captures;
+    std::optional<Duration> sample_every;  // Fills Report::series.
+    std::string trace;      // Black boxes into this folder (lab/trace_folder.h); "" for none.
     size_t trace_from = 1;  // The number of the first flow's files.
   };
-  // Errors: a trace that cannot be read, a bad sysctl, no permission for what a kernel host needs.
+  // Errors: a trace that cannot be read, a bad sysctl, no such interface to capture at, no
+  // permission for what a kernel host needs.
   static Result<std::unique_ptr<Experiment>> make(const LabSpec& spec, const Options& options);
   ~Experiment();
 
@@ -48,7 +57,7 @@ class Experiment {
   }
 
   Report report() const;
-  // Closes the capture and the trace. Errors: one could not be written whole.
+  // Closes the captures and the trace. Errors: the first that could not be written whole.
   Result<void> finish();
 
   Loop& loop() { return *loop_; }
@@ -72,19 +81,27 @@ class Experiment {
   Experiment(LabSpec spec, std::unique_ptr<Loop> loop);
   Result<void> build_hosts();
   Result<void> build_link(size_t index, const LinkSpec& spec);
+  Result<void> build_routes();
   Result<void> build_flows();
   Result<std::unique_ptr<Flow>> make_flow(const FlowSpec& flow, uint32_t number, std::string name);
   // Connections to this endpoint are flows', told apart by their ports.
   Result<void> listen(Host& host, const tcp::Endpoint& local,
                       std::function<Flow&(const tcp::Connection&)> flow_of);
   host::RealLoop& real_loop();  // REQUIRES: spec_.is_real().
-  Result<void> open_capture(const std::string& path);
+  Result<void> open_capture(const Options::Tap& tap);
+  void start_sampling(Duration every);
   Result<void> open_trace(const Options& options);
   void end_warmup();
   LinkReport report_of(const std::string& name, const net::LinkDirection& direction,
                        const BuiltLink::Mark& before) const;
 
+  struct OpenCapture {
+    std::unique_ptr<net::Capture> file;
+    net::Interface* at;
+  };
+
   LabSpec spec_;
+  Paths paths_;
   std::unique_ptr<Loop> loop_;
   Random random_;
   net::PacketPool pool_;
@@ -94,7 +111,9 @@ class Experiment {
   std::map<std::string, std::unique_ptr<KernelHost>> kernels_;
   std::vector<std::unique_ptr<Flow>> flows_;
   std::map<std::pair<Host*, tcp::Endpoint>, tcp::Listener*> listeners_;
-  std::unique_ptr<net::Capture> capture_;
+  uint32_t web_flows_ = 0;  // Made so far.
+  std::vector<OpenCapture> captures_;
+  std::unique_ptr<Sampler> sampler_;  // Null when nobody wants samples.
   Timer warmup_end_;
   Instant started_;
   Instant measured_from_;

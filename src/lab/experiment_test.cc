@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "host/system.h"
+#include "net/capture.h"
 
 namespace wh::lab {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 LabSpec lab(const std::string& link, std::vector<std::string> flows, Duration duration = 10s) {
   std::vector<FlowSpec> parsed;
   for (const std::string& text : flows) parsed.push_back(parse_flow(text).value());
-  LabSpec spec = pace_lab(net::parse_link_config(link).value(), std::move(parsed));
+  LabSpec spec = pace_lab({net::parse_link_config(link).value()}, std::move(parsed)).value();
   spec.duration = duration;
   return spec;
 }
@@ -97,7 +98,7 @@ TEST(Experiment, same_seed_same_report_and_capture_other_seed_other_report) {
   const std::string path = std::filesystem::temp_directory_path() / "wh-experiment-test.pcap";
   for (const uint64_t seed : {1u, 1u, 2u}) {
     spec.seed = seed;
-    auto experiment = Experiment::make(spec, {.pcap = path}).value();
+    auto experiment = Experiment::make(spec, {.captures = {{"", path}}}).value();
     experiment->run([](Duration) {});
     ASSERT_TRUE(experiment->finish().has_value());
     found.push_back(to_table(experiment->report()) + host::read_file(path).value());
@@ -124,9 +125,160 @@ TEST(Experiment, bad_sysctl_trace_or_capture_is_an_error_before_the_run) {
   spec.sysctls = {"net.inet.tcp.hpts.min_slep=1"};
   EXPECT_NE(Experiment::make(spec, {}).error().text.find("did you mean"), std::string::npos);
   spec = lab("rate=10Mbps", {"newreno"});
-  EXPECT_FALSE(Experiment::make(spec, {.pcap = "/no/such/folder/x.pcap"}).has_value());
+  EXPECT_FALSE(Experiment::make(spec, {.captures = {{"", "/no/such/folder/x.pcap"}}}).has_value());
   spec = lab("trace=/no/such/file", {"newreno"});
   EXPECT_NE(Experiment::make(spec, {}).error().text.find("/no/such/file"), std::string::npos);
+}
+
+TEST(Experiment, bottlenecks_in_a_row_are_crossed_by_both_families_and_by_cross_traffic) {
+  const auto link = [](const char* text) { return net::parse_link_config(text).value(); };
+  LabSpec spec = pace_lab({link("rate=50Mbps,delay=2ms,buffer=50ms,rev.buffer=50ms"),
+                           link("rate=10Mbps,delay=2ms,buffer=50ms,rev.buffer=50ms"),
+                           link("rate=50Mbps,delay=2ms,buffer=50ms,rev.buffer=50ms")},
+                          {parse_flow("newreno").value(), parse_flow("newreno,ip=6").value(),
+                           parse_flow("newreno,from=router1,to=router2,name=cross").value(),
+                           parse_flow("newreno,reverse").value()})
+                     .value();
+  spec.duration = 8s;
+  const Report report = run(spec);
+  double through = 0;
+  for (const FlowReport& f : report.flows) {
+    EXPECT_EQ(f.failure, "") << f.name;
+    EXPECT_GT(f.goodput, 500_kbps) << f.name;
+  }
+  for (size_t i = 0; i < 3; ++i) through += static_cast<double>(report.flows[i].goodput.bps());
+  EXPECT_NEAR(through, 10e6 * 1448 / 1514, 1e6);  // Three share the middle one,
+  EXPECT_GT(report.links[2].utilization, 0.9);
+  EXPECT_LT(report.links[0].utilization, 0.25);       // the outer ones have room,
+  EXPECT_GE(report.flows[0].rtt.min(), 12'000'000u);  // and propagation adds up.
+}
+
+TEST(Experiment, a_kernel_less_lab_of_any_shape_finds_its_ways) {
+  // A ring of five hosts and a leaf: every host reaches every other.
+  LabSpec spec;
+  for (const char* name : {"a", "b", "c", "d", "e", "leaf"}) spec.hosts.push_back({.name = name});
+  const net::LinkConfig config = net::parse_link_config("rate=50Mbps,delay=1ms").value();
+  const char* ends[][2] = {{"a", "b"}, {"b", "c"}, {"c", "d"},
+                           {"d", "e"}, {"e", "a"}, {"c", "leaf"}};
+  for (const auto& e : ends) {
+    spec.links.push_back(
+        {.name = fmt::format("{}{}", e[0], e[1]), .from = e[0], .to = e[1], .config = config});
+  }
+  for (const HostSpec& from : spec.hosts) {
+    for (const HostSpec& to : spec.hosts) {
+      if (from.name == to.name) continue;
+      for (const char* ip : {"4", "6"}) {
+        FlowSpec flow = parse_flow(fmt::format("newreno,bytes=3kB,ip={}", ip)).value();
+        flow.from = from.name;
+        flow.to = to.name;
+        flow.name = from.name + to.name + ip;
+        spec.flows.push_back(flow);
+      }
+    }
+  }
+  ASSERT_TRUE(check_lab(spec).has_value());
+  for (const FlowReport& f : run(spec).flows) EXPECT_EQ(f.delivered, 3000_B) << f.name << f.failure;
+}
+
+TEST(Experiment, each_flow_has_the_round_trip_asked_for) {
+  const Report report = run(lab("rate=100Mbps,delay=5ms,buffer=50ms",
+                                {"newreno,bytes=20kB", "newreno,rtt=60ms,bytes=20kB,start=1s",
+                                 "newreno,rtt=60ms,bytes=20kB,start=2s,reverse"}));
+  EXPECT_NEAR(static_cast<double>(report.flows[0].rtt.min()) * 1e-6, 10, 1);
+  EXPECT_NEAR(static_cast<double>(report.flows[1].rtt.min()) * 1e-6, 60, 1);
+  EXPECT_NEAR(static_cast<double>(report.flows[2].rtt.min()) * 1e-6, 60, 1);
+}
+
+TEST(Experiment, samples_change_nothing_and_add_up_to_the_goodput) {
+  const LabSpec spec = lab("rate=10Mbps,delay=10ms,buffer=50ms,loss=0.5%",
+                           {"newreno", "cubic,web=100ms:20kB", "cubic,video=1Mbps:1s:4s"}, 5s);
+  const std::string without = to_json(run(spec));
+  auto experiment = Experiment::make(spec, {.sample_every = 100ms}).value();
+  experiment->run([](Duration) {});
+  const Report with = experiment->report();
+  EXPECT_EQ(to_json(with), without);
+  ASSERT_EQ(with.series.seconds.size(), 50u);
+  ASSERT_EQ(with.series.flows.size(), 3u);
+  for (size_t i = 0; i < with.flows.size(); ++i) {
+    double sum = 0;
+    for (const double v : with.series.flows[i].channels[0].values) {
+      if (!std::isnan(v)) sum += v;
+    }
+    EXPECT_NEAR(sum / 50, static_cast<double>(with.flows[i].goodput.bps()) * 1e-6, 0.01);
+  }
+}
+
+TEST(Experiment, captures_at_any_interface_and_names_them_when_there_is_none) {
+  const std::string path = std::filesystem::temp_directory_path() / "wh-at-receiver.pcap";
+  const LabSpec spec = lab("rate=10Mbps,delay=10ms,loss=5%", {"newreno,bytes=100kB"});
+  auto experiment = Experiment::make(spec, {.captures = {{"bottleneck-receiver", path}}}).value();
+  experiment->run([](Duration) {});
+  const uint64_t delivered = experiment->link(0).forward().counters().delivered.packets;
+  ASSERT_TRUE(experiment->finish().has_value());
+  uint64_t in = 0;  // What came from the sender, by its MAC address; what it sent is there too.
+  const auto packets = net::read_capture(path).value();
+  for (const auto& packet : packets) in += packet.bytes.at(11) == 1;
+  EXPECT_EQ(in, delivered);
+  std::filesystem::remove(path);
+  const auto refused = Experiment::make(spec, {.captures = {{"receiver", path}}});
+  EXPECT_NE(refused.error().text.find("accepted: bottleneck-sender, bottleneck-receiver"),
+            std::string::npos);
+}
+
+TEST(Workload, a_video_within_the_path_plays_without_a_stop_and_beyond_it_stops) {
+  const Report fits = run(lab("rate=10Mbps,delay=10ms", {"newreno,video=4Mbps:2s:10s"}, 60s));
+  ASSERT_TRUE(fits.flows[0].video.has_value());
+  EXPECT_EQ(fits.flows[0].video->rebuffers, 0u);
+  EXPECT_EQ(fits.flows[0].video->stalled, 0s);
+  // A first chunk of 1 MB at 10 Mbps takes 0.8 s and a slow start.
+  EXPECT_GT(fits.flows[0].video->play_delay, 800ms);
+  EXPECT_LT(fits.flows[0].video->play_delay, 1200ms);
+  // The player never has more than its buffer: 60 s were played at most, 10 s are ahead.
+  EXPECT_LE(fits.flows[0].video->chunks, 35u);
+  EXPECT_GE(fits.flows[0].video->chunks, 33u);
+
+  const Report tight = run(lab("rate=10Mbps,delay=10ms", {"newreno,video=12Mbps:2s:10s"}, 60s));
+  // 60 s at 9.56 Mbps carry 47.8 s of a video of 12 Mbps; the rest is waiting, and so is some of
+  // the time in which a request is on its way.
+  EXPECT_GT(tight.flows[0].video->rebuffers, 3u);
+  const double waited =
+      to_seconds(tight.flows[0].video->stalled + tight.flows[0].video->play_delay);
+  EXPECT_GE(waited, 12.2);
+  EXPECT_LE(waited, 18.0);
+}
+
+TEST(Workload, onoff_sends_and_is_silent_in_turn) {
+  for (const char* flow : {"newreno,onoff=1s:1s", "newreno,onoff=1200kB:1s"}) {
+    auto experiment = Experiment::make(lab("rate=10Mbps,delay=5ms,buffer=20ms", {flow}, 20s),
+                                       {.sample_every = 100ms})
+                          .value();
+    experiment->run([](Duration) {});
+    const Report report = experiment->report();
+    EXPECT_NEAR(static_cast<double>(report.flows[0].goodput.bps()), 4.8e6, 0.5e6) << flow;
+    size_t silent = 0;
+    for (const double v : report.series.flows[0].channels[0].values) silent += v == 0;
+    EXPECT_NEAR(static_cast<double>(silent), 95, 10) << flow;
+  }
+}
+
+TEST(Workload, web_completes_short_flows_at_the_rate_and_of_the_size_asked_for) {
+  const Report report = run(lab("rate=50Mbps,delay=5ms", {"newreno,web=20ms:10kB"}, 60s));
+  ASSERT_TRUE(report.flows[0].web.has_value());
+  const WebReport& web = *report.flows[0].web;
+  EXPECT_NEAR(static_cast<double>(web.started), 3000, 170);  // Three deviations of 55.
+  EXPECT_GE(web.completed + 5, web.started);
+  EXPECT_EQ(web.failed, 0u);
+  // Log-normal with sigma 1.5: the mean of 3,000 has a deviation of 5 %.
+  EXPECT_NEAR(static_cast<double>(report.flows[0].delivered.count()) / 3000, 10'000, 2'000);
+  EXPECT_GE(web.completion.min(), 15'000'000u);  // The handshake there and back, the data there.
+}
+
+TEST(Experiment, background_is_left_out_of_fairness_and_of_the_end) {
+  const Report report = run(
+      lab("rate=10Mbps,delay=5ms,buffer=50ms", {"newreno,bytes=1MB", "newreno,background"}, 60s));
+  EXPECT_LT(report.duration, 10s);
+  EXPECT_EQ(report.jain(), 1);
+  EXPECT_TRUE(report.flows[1].background);
 }
 
 TEST(Report, json_has_what_the_issue_names) {

@@ -4,11 +4,17 @@
 #include <string>
 
 #include "lab/report.h"
+#include "lab/series.h"
 #include "lab/spec.h"
 #include "lab/trace_folder.h"
 #include "tcp/connection.h"
 
 namespace wh::lab {
+
+class StreamEnd;
+
+// Paces a connection that is about to be made as its flow says.
+void set_pace(const FlowSpec& flow, tcp::Connection& connection);
 
 class Flow {
  public:
@@ -31,6 +37,8 @@ class Flow {
   virtual bool is_done() const = 0;
   virtual std::string failure() const = 0;  // Why it ended early; "" when it did not.
   virtual uint64_t delivered() const = 0;   // Payload bytes that reached the receiving program.
+  // What the sender's side is now, for a chart. Round-trip samples are those since the last call.
+  virtual FlowSample sample() = 0;
 
   // Its connections keep black boxes in `folder`, which must outlive them, as the number `number`.
   void trace_in(TraceFolder& folder, size_t number) {
@@ -43,10 +51,10 @@ class Flow {
   }
 
  protected:
-  // Sets a connection that sends for the flow to the pace asked for.
-  void set_pace(tcp::Connection& connection) const;
-  // What the report says of the pace: "unpaced", "fixed", "dgp".
-  std::string profile() const;
+  // What a report says of the flow before it began.
+  FlowReport blank_report() const;
+  // Of this flow's sender, whose receiver has got so much.
+  FlowSample sample_of(StreamEnd& sender, uint64_t delivered) const;
 
  private:
   FlowSpec spec_;

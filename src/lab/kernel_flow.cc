@@ -73,7 +73,7 @@ void KernelFlow::start() {
                                                     .congestion = spec().cc,
                                                     .on_create = [this](tcp::Connection& c) {
                                                       trace(c, place_.ours.name());
-                                                      set_pace(c);
+                                                      set_pace(spec(), c);
                                                     }});
   if (!connected) {
     peer_failure_ = connected.error().text;
@@ -120,15 +120,19 @@ uint64_t KernelFlow::delivered() const {
   return moved();
 }
 
+FlowSample KernelFlow::sample() {
+  if (way_ == Way::ToKernel) return sample_of(ours_, moved());
+  return {.delivered = moved()};
+}
+
 FlowReport KernelFlow::report() const {
-  FlowReport report{.name = name(), .cc = spec().cc, .profile = profile()};
+  FlowReport report = blank_report();
   const Instant from = std::max(measured_from_, started_at_);
   if (loop_.now() > from) {
     report.goodput =
         Rate::of(Bytes(static_cast<int64_t>(moved() - moved_before_)), loop_.now() - from);
   }
   report.delivered = Bytes(static_cast<int64_t>(delivered()));
-  report.pace = spec().rate;
   report.failure = failure();
   if (way_ == Way::ToKernel) {
     const tcp::Info info = ours_.info();

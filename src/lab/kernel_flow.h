@@ -43,6 +43,7 @@ class KernelFlow final : public Flow {
   bool is_done() const override { return ours_.is_done(); }
   std::string failure() const override;
   uint64_t delivered() const override;
+  FlowSample sample() override;
 
  private:
   KernelFlow(FlowSpec flow, std::string label, Way way, Place place, Duration duration,

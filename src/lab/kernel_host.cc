@@ -41,4 +41,9 @@ Result<void> KernelHost::join(net::Interface& port, const std::vector<net::Prefi
   return {};
 }
 
+Result<void> KernelHost::add_route(const net::Prefix& prefix, const net::IpAddress& next_hop) {
+  host::Rtnetlink kernel = TRY(space_.netlink());
+  return kernel.add_route(prefix, next_hop);
+}
+
 }  // namespace wh::lab

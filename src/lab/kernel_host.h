@@ -50,6 +50,8 @@ class KernelHost {
 
   // Joins a port of a link to a new device with these addresses. The port must outlive this host.
   Result<void> join(net::Interface& port, const std::vector<net::Prefix>& addresses);
+  // REQUIRES: the next hop is on a joined network.
+  Result<void> add_route(const net::Prefix& prefix, const net::IpAddress& next_hop);
   const host::Netns& space() const { return space_; }
 
  private:

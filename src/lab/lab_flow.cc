@@ -9,18 +9,20 @@ LabFlow::LabFlow(FlowSpec flow, std::string label, Place place, Loop& loop, cons
       place_(place),
       loop_(loop),
       pattern_(random.fork(name())),
+      requests_(random.fork(name() + " requests")),
       sender_({.sends = &pattern_,
                .total = spec().bytes ? std::optional(static_cast<uint64_t>(spec().bytes->count()))
-                                     : std::nullopt}),
-      receiver_({.receives = &pattern_}),
+                                     : std::nullopt,
+               .allowed = spec().is_bulk() ? ~uint64_t{0} : 0,
+               .receives = &requests_}),
+      receiver_(
+          {.sends = spec().is_bulk() ? nullptr : &requests_, .allowed = 0, .receives = &pattern_}),
+      program_(make_program(spec().workload, {loop, sender_, receiver_})),
       start_(loop, [this] { start(); }),
       measured_from_(loop.now()),
       started_at_(loop.now() + spec().start) {
-  receiver_.on_received = [this] {
-    if (spec().bytes && static_cast<int64_t>(receiver_.received()) == spec().bytes->count()) {
-      finished_at_ = loop_.now();
-    }
-  };
+  receiver_.on_received = [this] { on_received(); };
+  if (program_ != nullptr) sender_.on_received = [this] { program_->on_request(); };
   start_.arm(started_at_);
 }
 
@@ -32,13 +34,21 @@ void LabFlow::start() {
                                             .congestion = spec().cc,
                                             .on_create = [this](tcp::Connection& c) {
                                               trace(c, place_.from.name());
-                                              set_pace(c);
+                                              set_pace(spec(), c);
                                             }});
   if (!connected) {
     start_failure_ = connected.error().text;
     return;
   }
   sender_.attach(**connected);
+  if (program_ != nullptr) program_->start();
+}
+
+void LabFlow::on_received() {
+  if (spec().bytes && static_cast<int64_t>(receiver_.received()) == spec().bytes->count()) {
+    finished_at_ = loop_.now();
+  }
+  if (program_ != nullptr) program_->on_received();
 }
 
 void LabFlow::begin_measuring() {
@@ -54,7 +64,7 @@ std::string LabFlow::failure() const {
 
 FlowReport LabFlow::report() const {
   const tcp::Info info = sender_.info();
-  FlowReport report{.name = name(), .cc = spec().cc, .profile = profile()};
+  FlowReport report = blank_report();
   const Instant from = std::max(measured_from_, started_at_);
   const Instant to = std::min(loop_.now(), finished_at_);
   if (to > from) {
@@ -66,8 +76,9 @@ FlowReport LabFlow::report() const {
   report.retransmitted = info.retransmitted;
   report.rtt = sender_.rtt().since(rtt_before_);
   report.cwnd = info.cwnd;
-  report.pace = spec().rate;
+  if (spec().is_dgp && !info.pace.is_infinite()) report.pace = info.pace;
   report.failure = failure();
+  if (program_ != nullptr) program_->report(report);
   return report;
 }
 

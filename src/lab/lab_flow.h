@@ -1,8 +1,9 @@
-// A flow between two hosts of the lab: our TCP at both ends.
+// A flow between two hosts of the lab: one connection, our TCP at both ends.
 #pragma once
 
 #include "lab/flow.h"
 #include "lab/host.h"
+#include "lab/program.h"
 #include "lab/stream.h"
 
 namespace wh::lab {
@@ -27,14 +28,17 @@ class LabFlow final : public Flow {
   bool is_done() const override { return sender_.is_done() && receiver_.is_done(); }
   std::string failure() const override;
   uint64_t delivered() const override { return receiver_.received(); }
+  FlowSample sample() override { return sample_of(sender_, receiver_.received()); }
 
  private:
   void start();
+  void on_received();
 
   Place place_;
   Loop& loop_;
-  Pattern pattern_;
+  Pattern pattern_, requests_;
   StreamEnd sender_, receiver_;
+  std::unique_ptr<Program> program_;  // Null: it sends all it can.
   Timer start_;
   std::string start_failure_;
   Instant measured_from_, started_at_, finished_at_ = kNever;

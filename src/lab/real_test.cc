@@ -18,7 +18,7 @@ class Real : public ::testing::Test {
                     Duration duration) {
     std::vector<FlowSpec> parsed;
     for (const std::string& text : flows) parsed.push_back(parse_flow(text).value());
-    LabSpec spec = pace_lab(net::parse_link_config(link).value(), std::move(parsed));
+    LabSpec spec = pace_lab({net::parse_link_config(link).value()}, std::move(parsed)).value();
     spec.hosts.back().kind = HostKind::Kernel;
     spec.duration = duration;
     auto experiment = Experiment::make(spec, {});

@@ -13,12 +13,27 @@
 
 #include "core/histogram.h"
 #include "core/units.h"
+#include "lab/series.h"
 
 namespace wh::lab {
 
+// How a video played (lab/workload.h).
+struct VideoReport {
+  Duration play_delay = Duration::max();  // From the connection's start to the first picture.
+  uint64_t chunks = 0, rebuffers = 0;
+  Duration stalled{};  // Time without a picture after the first one.
+  Histogram fetch;     // From asking for a chunk to having it, ns.
+};
+
+// How a flow of short connections went.
+struct WebReport {
+  uint64_t started = 0, completed = 0, failed = 0;
+  Histogram completion;  // From a connection's start to its last byte, ns; in the measured time.
+};
+
 struct FlowReport {
   std::string name, cc;
-  std::string profile;        // "unpaced" or "fixed": how the pace is chosen.
+  std::string profile;        // "unpaced", "fixed", "dgp": how the pace is chosen.
   Rate goodput;               // Payload delivered to the receiving program in the measured time.
   Bytes delivered;            // The same as a count, over the whole run.
   Bytes sent, retransmitted;  // Payload put on the wire, and the part of it that was sent again.
@@ -26,6 +41,10 @@ struct FlowReport {
   Bytes cwnd;                 // When the run ended.
   std::optional<Rate> pace;   // The rate asked for; nothing when unpaced.
   std::string failure;        // Why the connection ended early; empty when it did not.
+  bool background = false;    // Traffic for the others' sake: not in jain().
+  std::string workload = {};  // As it was asked for; "" for a bulk transfer.
+  std::optional<VideoReport> video = {};
+  std::optional<WebReport> web = {};
 };
 
 struct LinkReport {
@@ -37,6 +56,24 @@ struct LinkReport {
   std::map<std::string, uint64_t> drops;  // By reason; only those above zero.
 };
 
+// A mean over repetitions, and half the width of its 95 % confidence interval (Student's t).
+struct Estimate {
+  double mean = 0, ci95 = 0;
+};
+// REQUIRES: at least one value. Of one alone the interval is NaN: nothing is known.
+Estimate estimate(const std::vector<double>& values);
+
+// One flow over repetitions. Figures that not every repetition had are absent.
+struct FlowSpread {
+  std::string name;
+  Estimate goodput_mbps, retransmitted_percent;
+  std::optional<Estimate> rtt_mean_ms, rtt_p50_ms, rtt_p95_ms;
+};
+struct Spread {
+  size_t runs = 0;
+  std::vector<FlowSpread> flows;
+};
+
 struct Report {
   std::vector<FlowReport> flows;
   std::vector<LinkReport> links;  // Both directions of each link.
@@ -45,14 +82,22 @@ struct Report {
   Duration warmup{};
   bool interrupted = false;
   bool real_time = false;
-  std::string lab;  // The lab file that repeats it.
+  std::string lab;               // The lab file that repeats it.
+  Series series;                 // Empty when nobody asked for it.
+  std::optional<Spread> spread;  // When it was run several times.
 
-  double jain() const;  // (sum x)^2 / (n sum x^2) over the flows' goodputs; 1 when nothing flowed.
+  // (sum x)^2 / (n sum x^2) over the goodputs of flows that are no background; 1 when nothing
+  // flowed.
+  double jain() const;
 };
+
+Spread spread_of(const std::vector<Report>& repetitions);
 
 // One row a flow, one a link's direction, columns aligned; ends with Jain's index and the seed.
 std::string to_table(const Report& report);
 // Ends with a newline. The same report gives the same bytes.
 std::string to_json(const Report& report);
+// One row a flow, with the columns of the JSON document's flows; a header line first.
+std::string to_csv(const Report& report);
 
 }  // namespace wh::lab

@@ -10,8 +10,9 @@
 namespace wh::lab {
 namespace {
 
-const std::vector<std::string> kFlowKeys = {"name",  "cc",    "rate", "profile", "fcc", "start",
-                                            "bytes", "count", "ip",   "from",    "to",  "reverse"};
+const std::vector<std::string> kFlowKeys = {
+    "name", "cc",   "rate", "profile", "fcc",        "start", "bytes", "count", "ip",
+    "rtt",  "from", "to",   "reverse", "background", "onoff", "web",   "video"};
 
 Result<uint64_t> parse_count(std::string_view text, uint64_t low, uint64_t high) {
   uint64_t n = 0;
@@ -53,6 +54,11 @@ Result<void> set_fcc(FlowSpec& flow, std::string_view value) {
   return {};
 }
 
+bool is_workload(std::string_view word) {
+  const auto& words = workload_words();
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
 Result<void> set_flow_key(FlowSpec& flow, std::string_view key, std::string_view value) {
   if (key == "cc") {
     TRY_VOID(set_cc(flow, value));
@@ -85,33 +91,20 @@ Result<void> set_flow_key(FlowSpec& flow, std::string_view key, std::string_view
   } else if (key == "name" || key == "from" || key == "to") {
     TRY_VOID(check_name(value));
     (key == "name" ? flow.name : key == "from" ? flow.from : flow.to) = value;
-  } else if (key == "reverse") {
+  } else if (key == "rtt") {
+    flow.rtt = TRY(parse_duration(value));
+    if (*flow.rtt <= 0s) return fail("'{}' is no round trip; accepted: above 0s", value);
+  } else if (key == "background") {
     if (!value.empty()) return fail("'{}' given to a word that takes no value", value);
-    flow.from = "receiver";
-    flow.to = "sender";
+    flow.background = true;
+  } else if (is_workload(key)) {
+    if (!flow.is_bulk())
+      return fail("the flow has a workload already: {}", print_workload(flow.workload));
+    flow.workload = TRY(parse_workload(key, value));
   } else {
     const std::string near = nearest(key, kFlowKeys);
     return fail("unknown key; accepted: {}{}", fmt::join(kFlowKeys, ", "),
                 near.empty() ? "" : fmt::format(" (did you mean {}?)", near));
-  }
-  return {};
-}
-
-bool joins(const LinkSpec& link, std::string_view a, std::string_view b) {
-  return (link.from == a && link.to == b) || (link.from == b && link.to == a);
-}
-
-Result<void> check_hosts(const LabSpec& spec) {
-  for (size_t i = 0; i < spec.hosts.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      if (spec.hosts[i].name == spec.hosts[j].name) {
-        return fail("two hosts are named '{}'", spec.hosts[i].name);
-      }
-    }
-  }
-  if (std::count_if(spec.hosts.begin(), spec.hosts.end(),
-                    [](const HostSpec& h) { return h.kind == HostKind::Kernel; }) > 1) {
-    return fail("at most one host may be of kind kernel");
   }
   return {};
 }
@@ -144,7 +137,7 @@ std::vector<std::string> congestion_controls() {
 
 Result<FlowSpec> parse_flow(std::string_view text) {
   FlowSpec flow{.from = "sender", .to = "receiver"};
-  bool first = true;
+  bool first = true, reverse = false;
   for (std::string_view rest = text; first || !rest.empty(); first = false) {
     const size_t comma = rest.find(',');
     const std::string_view word = rest.substr(0, comma);
@@ -153,12 +146,16 @@ Result<FlowSpec> parse_flow(std::string_view text) {
     const std::string_view key = word.substr(0, equals);
     const auto known = congestion_controls();
     Result<void> set = {};
-    if (equals != std::string_view::npos) {
+    if (equals != std::string_view::npos && key != "reverse") {
       set = set_flow_key(flow, key, word.substr(equals + 1));
     } else if (first && std::find(known.begin(), known.end(), word) != known.end()) {
       flow.cc = word;
     } else if (first && word == "dgp") {
       flow.is_dgp = true;
+    } else if (word == "reverse") {
+      reverse = true;
+    } else if (key == "reverse") {
+      set = fail("'{}' given to a word that takes no value", word.substr(equals + 1));
     } else {
       set = set_flow_key(flow, key, "");
     }
@@ -178,10 +175,33 @@ Result<FlowSpec> parse_flow(std::string_view text) {
     return fail("flow '{}': rate: a profile chooses the rate itself; leave out one of the two",
                 text);
   }
+  if (reverse) std::swap(flow.from, flow.to);
   return flow;
 }
 
+std::string label_of(const FlowSpec& flow) {
+  if (!flow.name.empty()) return flow.name;
+  std::string label = flow.cc;
+  if (flow.is_dgp) label = flow.cc == "newreno" ? "dgp" : "dgp/" + flow.cc;
+  if (flow.is_fill) label += " fill";
+  if (flow.fcc_share > 0) label += fmt::format(" {}%", flow.fcc_share);
+  if (flow.fcc) label += flow.fcc->is_zero() ? " no-fcc" : " " + to_string(*flow.fcc);
+  if (flow.rate) label += " " + to_string(*flow.rate);
+  if (!flow.is_bulk()) {
+    const std::string workload = print_workload(flow.workload);
+    label += " " + workload.substr(0, workload.find('='));
+  }
+  return label;
+}
+
 std::string print_flow(const FlowSpec& flow) {
+  const std::string text = print_flow_without_ends(flow);
+  if (flow.from == "receiver" && flow.to == "sender") return text + ",reverse";
+  if (flow.from == "sender" && flow.to == "receiver") return text;
+  return text + fmt::format(",from={},to={}", flow.from, flow.to);
+}
+
+std::string print_flow_without_ends(const FlowSpec& flow) {
   std::string text = "cc=" + flow.cc;
   if (!flow.name.empty()) text += ",name=" + flow.name;
   if (flow.rate) text += ",rate=" + to_string(*flow.rate);
@@ -192,57 +212,10 @@ std::string print_flow(const FlowSpec& flow) {
   if (flow.bytes) text += ",bytes=" + to_string(*flow.bytes);
   if (flow.count != 1) text += fmt::format(",count={}", flow.count);
   if (flow.ip != 4) text += ",ip=6";
-  if (flow.from == "receiver") text += ",reverse";
+  if (flow.rtt) text += ",rtt=" + to_string(*flow.rtt);
+  if (!flow.is_bulk()) text += "," + print_workload(flow.workload);
+  if (flow.background) text += ",background";
   return text;
-}
-
-LabSpec pace_lab(net::LinkConfig link, std::vector<FlowSpec> flows) {
-  LabSpec spec;
-  spec.hosts = {{.name = "sender"}, {.name = "receiver"}};
-  spec.links.push_back(
-      {.name = "bottleneck", .from = "sender", .to = "receiver", .config = std::move(link)});
-  spec.flows = std::move(flows);
-  return spec;
-}
-
-Result<void> check_lab(const LabSpec& spec) {
-  TRY_VOID(check_hosts(spec));
-  if (spec.duration <= 0s) {
-    return fail("duration {} is not positive", to_string(spec.duration));
-  }
-  if (spec.warmup < 0s || spec.warmup >= spec.duration) {
-    return fail("warmup {} must be at least 0s and shorter than the duration {}",
-                to_string(spec.warmup), to_string(spec.duration));
-  }
-  auto known = [&](std::string_view name) {
-    return std::any_of(spec.hosts.begin(), spec.hosts.end(),
-                       [&](const HostSpec& h) { return h.name == name; });
-  };
-  if (spec.links.empty()) return fail("there is no link; a lab needs at least one");
-  for (const LinkSpec& link : spec.links) {
-    for (const std::string& end : {link.from, link.to}) {
-      if (!known(end)) return fail("link '{}': there is no host '{}'", link.name, end);
-    }
-    if (link.from == link.to) return fail("link '{}' joins '{}' to itself", link.name, link.to);
-  }
-  if (spec.flows.empty()) return fail("there is no flow; a lab needs at least one");
-  for (const FlowSpec& flow : spec.flows) {
-    const bool joined = std::any_of(spec.links.begin(), spec.links.end(), [&](const LinkSpec& l) {
-      return joins(l, flow.from, flow.to);
-    });
-    if (!joined) {
-      return fail("flow '{}': no link joins '{}' and '{}'", print_flow(flow), flow.from, flow.to);
-    }
-    if (flow.start >= spec.duration) {
-      return fail("flow '{}' starts at {}, when the run of {} is over", print_flow(flow),
-                  to_string(flow.start), to_string(spec.duration));
-    }
-  }
-  if (spec.connections() > kMaxConnections) {
-    return fail("{} connections asked for; one run takes at most {}", spec.connections(),
-                kMaxConnections);
-  }
-  return {};
 }
 
 }  // namespace wh::lab

@@ -21,6 +21,7 @@
 // accepted.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +29,7 @@
 
 #include "core/result.h"
 #include "core/units.h"
+#include "lab/workload.h"
 #include "net/link/link_config.h"
 
 namespace wh::lab {
@@ -63,13 +65,21 @@ struct FlowSpec {
   std::optional<Bytes> bytes;  // Stop after so much payload; nothing: until the end.
   uint32_t count = 1;          // So many alike.
   uint8_t ip = 4;              // 4 or 6.
+  Workload workload = {};      // Excludes `bytes` unless it is Bulk.
+  bool background = false;     // There for the others' sake: see Report::jain, and `--alone`.
+  // The round trip of an empty path for this flow; only on its way into pace_lab(), which makes a
+  // host and a link of it.
+  std::optional<Duration> rtt = {};
+  bool is_bulk() const { return std::holds_alternative<Bulk>(workload); }
   bool operator==(const FlowSpec&) const = default;
 };
 
 struct LabSpec {
   uint64_t seed = 1;
   Duration duration = 30s;
-  Duration warmup{};                 // Not counted: goodput, RTT and queue statistics begin here.
+  Duration warmup{};  // Not counted: goodput, RTT and queue statistics begin here.
+  // Each flow starts up to so much later, by chance: so that repetitions differ.
+  Duration start_jitter{};
   std::vector<std::string> sysctls;  // NAME=VALUE, applied to every vnet.
   std::vector<HostSpec> hosts;
   std::vector<LinkSpec> links;
@@ -82,22 +92,34 @@ struct LabSpec {
 
 // The most connections one run takes: their control blocks and buffers are what fills memory.
 constexpr uint64_t kMaxConnections = 200'000;
+// Each host is a whole network stack, each link two interfaces of two of them.
+constexpr size_t kMaxHosts = 1000, kMaxLinks = 1000;
+// Flows of short connections take a port each, and each has at most so many connections at a time.
+constexpr uint64_t kMaxWebFlows = 5000, kMaxWebConnections = 1000;
 
 // "cc=newreno,rate=12Mbps,start=5s,count=3,name=x,bytes=10MB,ip=6,reverse", or a congestion
 // control's bare name first, or `dgp` (profile=dgp), with fcc=5Mbps. `reverse` sends from receiver
 // to sender.
 Result<FlowSpec> parse_flow(std::string_view text);
 std::string print_flow(const FlowSpec& flow);
+// What a report calls a flow: its name, or "cubic 12Mbps".
+std::string label_of(const FlowSpec& flow);
+std::string print_flow_without_ends(const FlowSpec& flow);  // The same, but for `from` and `to`.
 
-// The lab of `wh pace`'s flags: sender and receiver with one link between them.
-LabSpec pace_lab(net::LinkConfig link, std::vector<FlowSpec> flows);
+// The lab of `wh pace`'s flags: sender and receiver, and between them the links in a row, joined by
+// hosts router1, router2 .... A flow with a round trip of its own gets a host of its own behind the
+// sender: `sender-80ms`. Errors: a round trip shorter than the path's.
+Result<LabSpec> pace_lab(std::vector<net::LinkConfig> links, std::vector<FlowSpec> flows);
 
-// A whole lab file. `where` names it in errors.
-Result<LabSpec> parse_lab(std::string_view toml, std::string_view where);
+// A whole lab file. `where` names it in errors. With `values`, texts in it may name them: `${rate}`
+// stands for the value of `rate`, and a table [sweep] is passed over (lab/sweep.h).
+using LabValues = std::map<std::string, std::string, std::less<>>;
+Result<LabSpec> parse_lab(std::string_view toml, std::string_view where,
+                          const LabValues* values = nullptr);
 std::string print_lab(const LabSpec& spec);
 
-// What neither a flag nor a file may ask: flows between hosts without a path, a warm-up as long as
-// the run, more than kMaxConnections. Called by both ways in.
+// What neither a flag nor a file may ask: flows between hosts without a way, a warm-up as long as
+// the run, more than kMaxConnections ... (lab/check.cc). Called by both ways in.
 Result<void> check_lab(const LabSpec& spec);
 
 // Names of hosts, links and flows are printable and plain. Error: it is empty, or has another

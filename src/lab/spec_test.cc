@@ -7,7 +7,9 @@ namespace {
 
 TEST(Flow, text_is_read_and_printed_alike) {
   for (const char* text :
-       {"cc=newreno", "cc=newreno,name=a,rate=12Mbps,start=5s,bytes=10MB,count=3,ip=6,reverse"}) {
+       {"cc=newreno", "cc=newreno,name=a,rate=12Mbps,start=5s,bytes=10MB,count=3,ip=6,reverse",
+        "cc=cubic,rtt=80ms,onoff=500kB:1s,background", "cc=cubic,from=router1,to=receiver",
+        "cc=cubic,web=100ms:50kB", "cc=cubic,video=8Mbps:4s:20s"}) {
     EXPECT_EQ(print_flow(parse_flow(text).value()), text);
   }
   EXPECT_EQ(parse_flow("newreno,rate=1Mbps").value(), parse_flow("rate=1Mbps,cc=newreno").value());
@@ -32,6 +34,13 @@ TEST(Flow, errors_name_the_key_and_what_is_accepted) {
       {"", "unknown key"},
       {"newreno,,", "unknown key"},
       {"reverse=yes", "takes no value"},
+      {"background=1", "takes no value"},
+      {"rtt=0s", "is no round trip"},
+      {"web,video", "has a workload already: web=100ms:50kB"},
+      {"onoff=2s:0s", "out of range"},
+      {"video=8Mbps:4s:3s", "no room for a chunk of 4s"},
+      {"video=8Mbps:4s:20s:1", "too many parts; accepted: video=RATE:TIME:TIME"},
+      {"web=:50kB", "is not a duration"},
   };
   for (const auto& c : cases) {
     const auto flow = parse_flow(c.text);
@@ -41,10 +50,19 @@ TEST(Flow, errors_name_the_key_and_what_is_accepted) {
 }
 
 LabSpec sample() {
-  LabSpec spec = pace_lab(
-      net::parse_link_config("rate=40Mbps,delay=10ms,buffer=100ms,loss=1%,rev.rate=5Mbps").value(),
-      {parse_flow("newreno").value(), parse_flow("newreno,rate=12Mbps,start=5s,count=2").value(),
-       parse_flow("newreno,ip=6,reverse,bytes=1MB").value()});
+  std::vector<FlowSpec> flows;
+  for (const char* text :
+       {"newreno", "newreno,rate=12Mbps,start=5s,count=2", "newreno,ip=6,reverse,bytes=1MB",
+        "cubic,video=5Mbps:2s:8s,background", "cubic,web=50ms:20kB", "cubic,onoff=1s:2s",
+        "cubic,rtt=80ms", "cubic,rtt=80ms,reverse"}) {
+    flows.push_back(parse_flow(text).value());
+  }
+  LabSpec spec =
+      pace_lab({net::parse_link_config("rate=40Mbps,delay=10ms,buffer=100ms,loss=1%,rev.rate=5Mbps")
+                    .value()},
+               std::move(flows))
+          .value();
+  spec.start_jitter = 20ms;
   spec.seed = 7;
   spec.warmup = 2s;
   spec.sysctls = {"net.inet.tcp.sack.enable=0"};
@@ -88,6 +106,10 @@ TEST(Lab, errors_name_the_file_and_the_line) {
       {"[[host]]\nkind='vnet'", "it has no name"},
       {tail + "[[link]]\nfrom='a'\nto='b'\nrate='fast'", "x.toml:5: link: "},
       {tail + "[[link]]\nto='b'", "it has no from"},
+      {tail + "[[link]]\nfrom='a'\nto='b'\n[[flow]]\nfrom='a'\nto='b'\nrtt='80ms'",
+       "in a lab file, give it a host"},
+      {tail + "[[link]]\nfrom='a'\nto='b'\n[[link]]\nname='link0'\nfrom='a'\nto='b'\n",
+       "two links are named 'link0'"},
       {tail + "[[link]]\nfrom='a'\nto='c'\n[[flow]]\nfrom='a'\nto='b'", "there is no host 'c'"},
       {tail + "[[link]]\nfrom='a'\nto='b'", "there is no flow"},
       {tail + "[[flow]]\nfrom='a'\nto='b'", "there is no link"},
@@ -103,6 +125,40 @@ TEST(Lab, errors_name_the_file_and_the_line) {
   }
 }
 
+TEST(Lab, hosts_that_only_links_name_are_there) {
+  const auto spec = parse_lab("[[link]]\nfrom='a'\nto='b'\n[[flow]]\nfrom='a'\nto='b'\n", "x.toml");
+  ASSERT_TRUE(spec.has_value()) << spec.error().text;
+  ASSERT_EQ(spec->hosts.size(), 2u);
+  EXPECT_EQ(spec->hosts[0].name, "a");
+}
+
+TEST(PaceLab, links_in_a_row_are_joined_by_routers) {
+  const auto link = net::parse_link_config("rate=10Mbps,delay=5ms").value();
+  const LabSpec spec = pace_lab({link, link, link}, {parse_flow("cubic").value()}).value();
+  ASSERT_EQ(spec.links.size(), 3u);
+  EXPECT_EQ(spec.links[1].from, "router1");
+  EXPECT_EQ(spec.links[1].to, "router2");
+  EXPECT_EQ(spec.hosts.back().name, "receiver");
+}
+
+TEST(PaceLab, a_flow_with_a_round_trip_of_its_own_has_a_host_and_a_wire) {
+  const auto link = net::parse_link_config("rate=10Mbps,delay=5ms").value();
+  const LabSpec spec =
+      pace_lab({link}, {parse_flow("cubic,rtt=10ms").value(), parse_flow("cubic,rtt=11ms").value(),
+                        parse_flow("cubic,rtt=11ms,reverse").value()})
+          .value();
+  ASSERT_EQ(spec.links.size(), 2u);  // The path's own round trip needs none, and one serves both.
+  EXPECT_EQ(spec.flows[0].from, "sender");
+  EXPECT_EQ(spec.flows[1].from, "sender-11ms");
+  EXPECT_EQ(spec.flows[2].to, "sender-11ms");
+  EXPECT_EQ(spec.links[1].config.forward.delay + spec.links[1].config.reverse.delay, 1ms);
+  EXPECT_TRUE(check_lab(spec).has_value());
+
+  const auto refused = pace_lab({link}, {parse_flow("cubic,rtt=9999us").value()});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_NE(refused.error().text.find("the path itself takes 10ms"), std::string::npos);
+}
+
 TEST(Lab, absurd_labs_are_refused) {
   LabSpec spec = sample();
   spec.duration = 0s;
@@ -115,9 +171,23 @@ TEST(Lab, absurd_labs_are_refused) {
   spec.flows[1].start = spec.duration;
   EXPECT_FALSE(check_lab(spec).has_value());
   spec = sample();
-  spec.flows[0].count = kMaxConnections - 3;
+  const auto others = static_cast<uint32_t>(spec.connections() - spec.flows[0].count);
+  spec.flows[0].count = kMaxConnections - others;
   EXPECT_TRUE(check_lab(spec).has_value());
-  spec.flows[0].count = kMaxConnections - 2;
+  ++spec.flows[0].count;
+  EXPECT_FALSE(check_lab(spec).has_value());
+  spec = sample();
+  spec.hosts.resize(kMaxHosts, {.name = "x"});
+  for (size_t i = 0; i < spec.hosts.size(); ++i) {
+    if (spec.hosts[i].name == "x") spec.hosts[i].name = fmt::format("x{}", i);
+  }
+  EXPECT_TRUE(check_lab(spec).has_value());
+  spec.hosts.push_back({.name = "one too many"});
+  EXPECT_FALSE(check_lab(spec).has_value());
+  spec = sample();
+  spec.flows[4].count = kMaxWebFlows;
+  EXPECT_TRUE(check_lab(spec).has_value());
+  ++spec.flows[4].count;
   EXPECT_FALSE(check_lab(spec).has_value());
 }
 

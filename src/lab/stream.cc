@@ -66,17 +66,26 @@ void StreamEnd::on_ready(tcp::Connection& connection, uint8_t readiness) {
   leave_when_done();
 }
 
+void StreamEnd::allow(uint64_t position) {
+  if (position <= plan_.allowed) return;
+  plan_.allowed = position;
+  if (connection_ == nullptr) return;
+  tcp::TcpStack::Batch batch(connection_->stack());
+  fill();
+}
+
 void StreamEnd::fill() {
   if (plan_.sends == nullptr) {
     if (plan_.total) connection_->shutdown_send();
     return;
   }
   for (;;) {
-    const uint64_t left = plan_.total ? *plan_.total - written_ : ~uint64_t{0};
-    if (left == 0) {
+    if (plan_.total && written_ == *plan_.total) {
       connection_->shutdown_send();
       return;
     }
+    const uint64_t left = std::min(plan_.total.value_or(~uint64_t{0}), plan_.allowed) - written_;
+    if (left == 0) return;  // allow() says how it goes on.
     const auto taken = connection_->send(plan_.sends->at(written_, left));
     if (!taken || *taken == 0) return;  // Full, or ended: kWritable or kEnded says how it goes on.
     written_ += *taken;

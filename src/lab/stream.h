@@ -14,6 +14,7 @@
 #include "core/histogram.h"
 #include "core/random.h"
 #include "core/stream_pattern.h"
+#include "lab/series.h"
 #include "net/packet.h"
 #include "tcp/connection.h"
 
@@ -38,6 +39,7 @@ class Pattern {
 struct StreamPlan {
   const Pattern* sends = nullptr;     // Null: it sends nothing.
   std::optional<uint64_t> total;      // Bytes to send; nothing: as long as the run lasts.
+  uint64_t allowed = ~uint64_t{0};    // Bytes that it may send before allow() says more.
   const Pattern* receives = nullptr;  // Null: nothing is expected.
 };
 
@@ -54,7 +56,11 @@ class StreamEnd final : public tcp::ConnectionObserver {
   void on_ready(tcp::Connection& connection, uint8_t readiness) override;
   void on_rtt(tcp::Connection&, Duration rtt) override {
     rtt_.record(static_cast<uint64_t>(rtt.count()));
+    ++window_.count;
+    window_.sum += rtt;
   }
+  // It may send up to this position of its stream. Nothing when it already may.
+  void allow(uint64_t position);
 
   uint64_t written() const { return written_; }    // Bytes given to the connection.
   uint64_t received() const { return received_; }  // Bytes taken from it, all right ones.
@@ -65,8 +71,11 @@ class StreamEnd final : public tcp::ConnectionObserver {
   }  // Why it ended otherwise; "" when it did not.
   // The connection's figures now, or when it was last alive.
   tcp::Info info() const;
+  // Null before attach() and after the end.
+  const tcp::Connection* connection() const { return connection_; }
   const Histogram& rtt() const { return rtt_; }
-  std::function<void()> on_received = {};  // After received() has moved.
+  RttWindow take_rtt_window() { return std::exchange(window_, {}); }  // Since it was last taken.
+  std::function<void()> on_received = {};                             // After received() has moved.
 
  private:
   void fill();
@@ -79,6 +88,7 @@ class StreamEnd final : public tcp::ConnectionObserver {
   uint64_t written_ = 0, received_ = 0;
   tcp::Info last_info_;
   Histogram rtt_;
+  RttWindow window_;
   std::string failure_;
 };
 

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include <charconv>
+#include <set>
+
 #include "lab/spec.h"
 
 namespace wh::lab {
@@ -11,6 +14,7 @@ namespace {
 // What is being read, for errors: "lab.toml:12: rate".
 struct Place {
   std::string_view file;
+  const LabValues* values = nullptr;  // What `${name}` stands for; null: nothing.
   tl::unexpected<Error> bad(const toml::node& node, std::string_view key, std::string text) const {
     return tl::unexpected(
         Error{std::errc::invalid_argument,
@@ -30,8 +34,27 @@ Result<std::string> value_text(const toml::node& node) {
   return fail("a text or a number is expected here");
 }
 
+// The text with each `${name}` replaced.
+Result<std::string> with_values(std::string text, const LabValues& values) {
+  for (size_t at = 0; (at = text.find("${", at)) != std::string::npos;) {
+    const size_t end = text.find('}', at);
+    const std::string name = text.substr(at + 2, end == std::string::npos ? end : end - at - 2);
+    const auto value = values.find(name);
+    if (end == std::string::npos || value == values.end()) {
+      std::vector<std::string> names;
+      for (const auto& [known, unused] : values) names.push_back(known);
+      return fail("'{}' names no parameter of the sweep; accepted: {}", text.substr(at),
+                  fmt::join(names, ", "));
+    }
+    text.replace(at, end + 1 - at, value->second);
+    at += value->second.size();
+  }
+  return text;
+}
+
 Result<std::string> text_of(const Place& place, const toml::node& node, std::string_view key) {
   auto text = value_text(node);
+  if (text && place.values != nullptr) text = with_values(std::move(*text), *place.values);
   if (!text) return place.bad(node, key, std::move(text.error()));
   return text;
 }
@@ -85,8 +108,10 @@ Result<LinkSpec> read_link(const Place& place, const toml::table& table, size_t 
   if (link.from.empty()) return place.bad(table, "link", "it has no from = \"HOST\"");
   if (link.to.empty()) return place.bad(table, "link", "it has no to = \"HOST\"");
   if (link.name.empty()) link.name = fmt::format("link{}", index);
-  if (auto good = check_name(link.name); !good)
-    return place.bad(table, "name", std::move(good.error()));
+  for (const std::string& name : {link.name, link.from, link.to}) {
+    if (auto good = check_name(name); !good)
+      return place.bad(table, "link", std::move(good.error()));
+  }
   auto parsed = net::parse_link_config(config);
   if (!parsed) return place.bad(table, "link", std::move(parsed.error()));
   link.config = std::move(*parsed);
@@ -95,7 +120,14 @@ Result<LinkSpec> read_link(const Place& place, const toml::table& table, size_t 
 
 Result<FlowSpec> read_flow(const Place& place, const toml::table& table) {
   std::string text;
+  // The words of --flow, before which nothing may stand.
+  if (const toml::node* preset = table.get("preset")) text = TRY(text_of(place, *preset, "preset"));
   for (const auto& [key, node] : table) {
+    if (key == "preset") continue;
+    if (const auto* word = node.as_boolean()) {
+      if (word->get()) text += fmt::format("{}{}", text.empty() ? "" : ",", key.str());
+      continue;
+    }
     const std::string value = TRY(text_of(place, node, key.str()));
     text += fmt::format("{}{}={}", text.empty() ? "" : ",", key.str(), value);
   }
@@ -136,13 +168,16 @@ Result<void> read_sysctls(const Place& place, const toml::node& node, const std:
 Result<void> read_key(const Place& place, std::string_view key, const toml::node& node,
                       LabSpec& spec) {
   if (key == "seed") {
-    const auto* n = node.as_integer();
-    if (n == nullptr || n->get() < 0) return place.bad(node, key, "a whole number, 0 or more");
-    spec.seed = static_cast<uint64_t>(n->get());
-  } else if (key == "duration" || key == "warmup") {
+    const std::string text = TRY(text_of(place, node, key));
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, spec.seed);
+    if (error != std::errc() || stop != end) {
+      return place.bad(node, key, "a whole number, 0 or more");
+    }
+  } else if (key == "duration" || key == "warmup" || key == "start_jitter") {
     auto d = parse_duration(TRY(text_of(place, node, key)));
     if (!d) return place.bad(node, key, std::move(d.error()));
-    (key == "duration" ? spec.duration : spec.warmup) = *d;
+    (key == "duration" ? spec.duration : key == "warmup" ? spec.warmup : spec.start_jitter) = *d;
   } else if (key == "sysctl") {
     TRY_VOID(read_sysctls(place, node, "", spec.sysctls));
   } else if (key == "host") {
@@ -155,11 +190,24 @@ Result<void> read_key(const Place& place, std::string_view key, const toml::node
   } else if (key == "flow") {
     spec.flows = TRY(read_all<FlowSpec>(place, node, key,
                                         [&](const toml::table& t) { return read_flow(place, t); }));
-  } else {
+  } else if (key != "sweep" || place.values == nullptr) {
     return place.bad(node, key,
-                     "unknown key; accepted: seed, duration, warmup, sysctl, host, link, flow");
+                     "unknown key; accepted: seed, duration, warmup, start_jitter, sysctl, host, "
+                     "link, flow");
   }
   return {};
+}
+
+// The hosts that links name, for a file that gives none.
+std::vector<HostSpec> hosts_of(const std::vector<LinkSpec>& links) {
+  std::vector<HostSpec> hosts;
+  std::set<std::string> known;
+  for (const LinkSpec& link : links) {
+    for (const std::string& end : {link.from, link.to}) {
+      if (known.insert(end).second) hosts.push_back({.name = end});
+    }
+  }
+  return hosts;
 }
 
 std::string quoted(std::string_view text) {
@@ -188,12 +236,13 @@ std::string config_lines(std::string_view config) {
 
 }  // namespace
 
-Result<LabSpec> parse_lab(std::string_view text, std::string_view where) {
-  const Place place{where};
+Result<LabSpec> parse_lab(std::string_view text, std::string_view where, const LabValues* values) {
+  const Place place{where, values};
   LabSpec spec;
   try {
     const toml::table table = toml::parse(text, where);
     for (const auto& [key, node] : table) TRY_VOID(read_key(place, key.str(), node, spec));
+    if (!table.contains("host")) spec.hosts = hosts_of(spec.links);
   } catch (const toml::parse_error& e) {
     return fail("{}:{}: {}", where, e.source().begin.line, e.description());
   }
@@ -207,6 +256,9 @@ std::string print_lab(const LabSpec& spec) {
   std::string out =
       fmt::format("seed = {}\nduration = {}\n", spec.seed, quoted(to_string(spec.duration)));
   if (spec.warmup != 0s) out += fmt::format("warmup = {}\n", quoted(to_string(spec.warmup)));
+  if (spec.start_jitter != 0s) {
+    out += fmt::format("start_jitter = {}\n", quoted(to_string(spec.start_jitter)));
+  }
   if (!spec.sysctls.empty()) {
     out += "\n[sysctl]\n";
     for (const std::string& s : spec.sysctls) {
@@ -225,9 +277,7 @@ std::string print_lab(const LabSpec& spec) {
   }
   for (const FlowSpec& flow : spec.flows) {
     out += fmt::format("\n[[flow]]\nfrom = {}\nto = {}\n", quoted(flow.from), quoted(flow.to));
-    FlowSpec rest = flow;
-    rest.from = "sender";
-    out += config_lines(print_flow(rest));
+    out += config_lines(print_flow_without_ends(flow));
   }
   return out;
 }

@@ -14,7 +14,7 @@ namespace {
 Result<std::string> run_once(const lab::LabSpec& spec, Outcome& outcome) {
   const std::string path =
       std::filesystem::temp_directory_path() / fmt::format("wh-sim-{}.pcap", ::getpid());
-  auto experiment = TRY(lab::Experiment::make(spec, {.pcap = path}));
+  auto experiment = TRY(lab::Experiment::make(spec, {.captures = {{"", path}}}));
   experiment->run([](Duration) {});
   TRY_VOID(experiment->finish());
   outcome.events = experiment->loop().events_handled();

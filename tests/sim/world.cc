@@ -61,7 +61,7 @@ lab::LabSpec random_lab(uint64_t seed) {
   std::vector<lab::FlowSpec> flows;
   for (uint64_t n = random.between(1, 6); n > 0; --n) flows.push_back(random_flow(random, rate));
   // The words above are this program's own; a text that does not parse is a bug here.
-  lab::LabSpec spec = lab::pace_lab(MUST(net::parse_link_config(link)), std::move(flows));
+  lab::LabSpec spec = MUST(lab::pace_lab({MUST(net::parse_link_config(link))}, std::move(flows)));
   spec.seed = seed;
   spec.duration = 1h;
   return spec;

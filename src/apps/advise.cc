@@ -1,0 +1,144 @@
+// wh advise: which FCC a path should have, and why.
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <cstdio>
+
+#include "apps/commands.h"
+#include "apps/parse.h"
+#include "host/interrupt.h"
+#include "host/output_file.h"
+#include "host/system.h"
+#include "host/terminal.h"
+#include "lab/advise.h"
+#include "lab/parallel.h"
+
+namespace wh::apps {
+namespace {
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  wh advise --up 40Mbps --down 400Mbps --rtt 20ms --buffer 300ms\n"
+    "  wh advise --up 1Gbps --down 1Gbps --rtt 10ms --no-trials\n"
+    "  wh advise out.json                 a run of `wh pace --json`\n"
+    "  wh advise server.pcap --connections 12\n"
+    "\nThe rule: FCC = min(30Mbps, up / (max(connections, 7) + 1)), so that the connections "
+    "expected "
+    "fit\n"
+    "with room for one. The trials behind it run in virtual time; `<--` is what is recommended.";
+
+struct Options {
+  std::string from, up, down, rtt, buffer, duration, json;
+  std::optional<uint32_t> connections;
+  uint32_t repeat = 3;
+  unsigned jobs = lab::default_jobs();
+  bool no_trials = false, quiet = false;
+};
+
+void declare(CLI::App& app, Options& o) {
+  app.footer(kFooter);
+  app.add_option("from", o.from, "A capture, or the JSON of a run, that shows the path");
+  app.add_option("--up", o.up, "What the path carries in the direction of the data");
+  app.add_option("--down", o.down, "What it carries the other way [as up]");
+  app.add_option("--rtt", o.rtt, "Round trip of the empty path [20ms]");
+  app.add_option("--buffer", o.buffer, "How long its full buffer makes packets wait [300ms]");
+  app.add_option("--connections", o.connections, "Connections expected at a time [7]")
+      ->check(CLI::Range(1u, 1000u));
+  app.add_option("--duration", o.duration, "Of each trial [20s; less on fast paths]");
+  app.add_option("--repeat", o.repeat, "Trials of each kind, for the error bars")
+      ->check(CLI::Range(1u, 100u))
+      ->capture_default_str();
+  app.add_option("--jobs", o.jobs, "Trials at a time [as many as there are cores]")
+      ->check(CLI::Range(1u, 1024u));
+  app.add_flag("--no-trials", o.no_trials, "Say the rule's answer only");
+  app.add_option("--json", o.json, "Write it to this file (- for standard output)");
+  app.add_flag("-q,--quiet", o.quiet, "No progress line, no text");
+}
+
+template <class T>
+Result<void> read(T& to, std::string_view option, const std::string& text,
+                  Result<T> (*parse_text)(std::string_view), T least, T most) {
+  if (text.empty()) return {};
+  auto value = parse_text(text);
+  if (!value) return tl::unexpected(std::move(value.error()).within(option));
+  if (*value < least || *value > most) {
+    return fail("{} {}: out of range; accepted: {} to {}", option, text, to_string(least),
+                to_string(most));
+  }
+  to = *value;
+  return {};
+}
+
+Result<lab::PathFacts> facts_of(const Options& o) {
+  lab::PathFacts facts;
+  if (!o.from.empty()) {
+    const std::string text = TRY(host::read_file(o.from));
+    facts = TRY(text.starts_with("{") ? lab::facts_of_run(text, o.from)
+                                      : lab::facts_of_capture(o.from));
+  } else if (o.up.empty()) {
+    return fail("which path? accepted: --up RATE, or a capture, or the JSON of a run");
+  }
+  TRY_VOID(read(facts.up, "--up", o.up, parse_rate, 100_kbps, 100_Gbps));
+  TRY_VOID(read(facts.down, "--down", o.down, parse_rate, 10_kbps, Rate::infinite()));
+  TRY_VOID(read(facts.rtt, "--rtt", o.rtt, parse_duration, Duration(1us), Duration(10s)));
+  TRY_VOID(read(facts.buffer, "--buffer", o.buffer, parse_duration, Duration(1us), Duration(60s)));
+  if (facts.up < 100_kbps) return fail("{}: it shows a path of only {}", o.from, facts.up);
+  if (o.connections) facts.connections = *o.connections;
+  return facts;
+}
+
+// Twenty seconds see two of DGP's probes of the round trip; fast paths cost more and settle sooner.
+Duration usual_duration(Rate up) {
+  if (up <= 100_Mbps) return 20s;
+  return up <= 300_Mbps ? 12s : 6s;
+}
+
+Result<void> run(const Options& o) {
+  const lab::PathFacts path = TRY(facts_of(o));
+  const lab::Advice advice = lab::advise(path);
+  std::optional<host::OutputFile> json;
+  if (!o.json.empty()) json.emplace(TRY(host::OutputFile::create(o.json)));
+  const bool says = !o.quiet && o.json != "-";
+  if (says) {
+    fmt::print("A path of {} with a round trip of {} and a buffer of {}, {} connections.\n\n{}",
+               path.up, to_string(std::chrono::round<std::chrono::microseconds>(path.rtt)),
+               to_string(std::chrono::round<std::chrono::microseconds>(path.buffer)),
+               path.connections, lab::explain(path, advice));
+    std::fflush(stdout);
+  }
+  lab::Trials trials;
+  if (!o.no_trials) {
+    lab::TrialPlan plan{.path = path, .repeat = o.repeat, .jobs = o.jobs};
+    plan.duration = usual_duration(path.up);
+    TRY_VOID(read(plan.duration, "--duration", o.duration, parse_duration, Duration(1s),
+                  Duration(std::chrono::hours(1))));
+    std::atomic<bool> stop{false};
+    host::InterruptGuard interrupt([&] { stop = true; });
+    host::ProgressLine progress(o.quiet);
+    trials = TRY(lab::try_out(
+        plan, advice,
+        [&](double share) { progress.show(fmt::format("trials: {:.0f} %", 100 * share), share); },
+        stop));
+    progress.clear();
+    if (says) fmt::print("\n{}", lab::to_table(trials));
+  }
+  if (json) TRY_VOID(json->finish(lab::to_json(path, advice, trials)));
+  return {};
+}
+
+}  // namespace
+
+int advise_main(int argc, char** argv) {
+  CLI::App app(
+      "Recommends the fulcrum rate (FCC) of Dynamic Goodput Pacing for a path, and says why.",
+      "wh advise");
+  Options options;
+  declare(app, options);
+  if (const auto status = parse(app, argc, argv)) return *status;
+  if (auto done = run(options); !done) {
+    fmt::print(stderr, "wh advise: {}\n", done.error().text);
+    return kUsage;
+  }
+  return kYes;
+}
+
+}  // namespace wh::apps

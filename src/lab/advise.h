@@ -1,0 +1,65 @@
+// What FCC a path should have, and what would come of others.
+//
+// FCC is the rate up to which each DGP connection pushes against others by its loss-based half
+// (article "Dynamic Goodput Pacing", "How to Set Parameters?"). When the pushes of all connections
+// together reach what the path carries, they push against each other, and the buffer fills. The
+// rule is what both of the article's sites follow: as many connections as are expected shall fit,
+// seven at least, with room for one more; and the default is enough for any path that allows it.
+//
+//   FCC = min(30 Mbps, up / (max(connections, 7) + 1))
+//
+// 40 Mbps up: 5 Mbps, and from the 8th connection on they push against each other. 1 Gbps: the
+// default of 30 Mbps, 3 % of the path.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "lab/path_facts.h"
+#include "lab/report.h"
+
+namespace wh::lab {
+
+struct Advice {
+  Rate fcc;
+  bool is_default = false;    // The stack's default stays.
+  uint32_t pushing_from = 0;  // The number of connections whose pushes together reach the path.
+};
+// Two digits of the rule's rate, rounded down. REQUIRES: up is finite and above 80 kbps.
+Advice advise(const PathFacts& path);
+
+// A situation that was tried: so many connections of one kind on the path.
+struct Trial {
+  std::string label;
+  std::string flow;  // As --flow takes it.
+  uint32_t connections = 0;
+  Rate fcc;
+  bool is_advised = false;
+  Estimate total_mbps, each_mbps, rtt_p50_ms, rtt_p95_ms, retransmitted_percent;
+  Estimate beside_cubic_mbps;  // What one of them keeps beside one CUBIC flow; NaN: not tried.
+};
+
+struct TrialPlan {
+  PathFacts path;
+  Duration duration = 20s;
+  uint32_t repeat = 3;
+  unsigned jobs = 1;
+};
+struct Trials {
+  std::vector<Trial> candidates;  // Other FCCs, and CUBIC unpaced, with the connections expected.
+  std::vector<Trial> crowd;  // The advised FCC with one connection less than pushing_from, ....
+};
+// Runs them in virtual time. Errors: as Experiment::make; operation_canceled when `stop` turns
+// true.
+Result<Trials> try_out(const TrialPlan& plan, const Advice& advice,
+                       const std::function<void(double)>& progress, const std::atomic<bool>& stop);
+
+// Why, in sentences.
+std::string explain(const PathFacts& path, const Advice& advice);
+std::string to_table(const Trials& trials);
+// Ends with a newline. `trials` may be empty.
+std::string to_json(const PathFacts& path, const Advice& advice, const Trials& trials);
+
+}  // namespace wh::lab

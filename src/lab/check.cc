@@ -1,0 +1,125 @@
+// What no lab may ask, whichever way it was written. Every refusal says what was wrong, and what
+// would be accepted.
+#include <algorithm>
+#include <set>
+
+#include "lab/paths.h"
+
+namespace wh::lab {
+namespace {
+
+constexpr Duration kLongest = std::chrono::hours(24 * 365);
+
+Result<void> check_times(const LabSpec& spec) {
+  if (spec.duration <= 0s || spec.duration > kLongest) {
+    return fail("duration {} is out of range; accepted: above 0s, at most a year",
+                to_string(spec.duration));
+  }
+  if (spec.warmup < 0s || spec.warmup >= spec.duration) {
+    return fail("warmup {} must be at least 0s and shorter than the duration {}",
+                to_string(spec.warmup), to_string(spec.duration));
+  }
+  if (spec.start_jitter < 0s || spec.start_jitter >= spec.duration) {
+    return fail("start_jitter {} must be at least 0s and shorter than the duration {}",
+                to_string(spec.start_jitter), to_string(spec.duration));
+  }
+  return {};
+}
+
+Result<void> check_hosts(const LabSpec& spec) {
+  if (spec.hosts.size() > kMaxHosts) {
+    return fail("{} hosts; one lab takes at most {}", spec.hosts.size(), kMaxHosts);
+  }
+  std::set<std::string_view> names;
+  for (const HostSpec& host : spec.hosts) {
+    if (!names.insert(host.name).second) return fail("two hosts are named '{}'", host.name);
+  }
+  if (std::count_if(spec.hosts.begin(), spec.hosts.end(),
+                    [](const HostSpec& h) { return h.kind == HostKind::Kernel; }) > 1) {
+    return fail("at most one host may be of kind kernel");
+  }
+  return {};
+}
+
+bool has_host(const LabSpec& spec, std::string_view name) {
+  return std::any_of(spec.hosts.begin(), spec.hosts.end(),
+                     [&](const HostSpec& h) { return h.name == name; });
+}
+
+Result<void> check_links(const LabSpec& spec) {
+  if (spec.links.empty()) return fail("there is no link; a lab needs at least one");
+  if (spec.links.size() > kMaxLinks) {
+    return fail("{} links; one lab takes at most {}", spec.links.size(), kMaxLinks);
+  }
+  std::set<std::string_view> names;
+  for (const LinkSpec& link : spec.links) {
+    for (const std::string& end : {link.from, link.to}) {
+      if (!has_host(spec, end)) return fail("link '{}': there is no host '{}'", link.name, end);
+    }
+    if (link.from == link.to) return fail("link '{}' joins '{}' to itself", link.name, link.to);
+    if (!names.insert(link.name).second) return fail("two links are named '{}'", link.name);
+  }
+  return {};
+}
+
+bool is_kernel(const LabSpec& spec, const std::string& name) {
+  return std::any_of(spec.hosts.begin(), spec.hosts.end(), [&](const HostSpec& h) {
+    return h.name == name && h.kind == HostKind::Kernel;
+  });
+}
+
+Result<void> check_flow(const LabSpec& spec, const Paths& paths, const FlowSpec& flow) {
+  for (const std::string& end : {flow.from, flow.to}) {
+    if (!has_host(spec, end)) {
+      return fail("flow '{}': there is no host '{}'", print_flow(flow), end);
+    }
+  }
+  if (paths.way(flow.from, flow.to).empty()) {
+    return fail("flow '{}': no link joins '{}' and '{}'", print_flow(flow), flow.from, flow.to);
+  }
+  if (flow.start >= spec.duration) {
+    return fail("flow '{}' starts at {}, when the run of {} is over", print_flow(flow),
+                to_string(flow.start), to_string(spec.duration));
+  }
+  if (flow.rtt) {
+    return fail("flow '{}': rtt: a word of --flow; in a lab file, give it a host and a link",
+                print_flow(flow));
+  }
+  if (flow.bytes && !flow.is_bulk()) {
+    return fail("flow '{}': bytes and a workload do not go together", print_flow(flow));
+  }
+  if (!flow.is_bulk() && (is_kernel(spec, flow.from) || is_kernel(spec, flow.to))) {
+    return fail("flow '{}': a flow of the kernel's is a bulk transfer; accepted: without {}",
+                print_flow(flow), print_workload(flow.workload));
+  }
+  return {};
+}
+
+Result<void> check_flows(const LabSpec& spec) {
+  if (spec.flows.empty()) return fail("there is no flow; a lab needs at least one");
+  uint64_t web = 0;
+  const Paths paths(spec);
+  for (const FlowSpec& flow : spec.flows) {
+    TRY_VOID(check_flow(spec, paths, flow));
+    if (std::holds_alternative<Web>(flow.workload)) web += flow.count;
+  }
+  if (spec.connections() > kMaxConnections) {
+    return fail("{} connections asked for; one run takes at most {}", spec.connections(),
+                kMaxConnections);
+  }
+  if (web > kMaxWebFlows) {
+    return fail("{} flows of short connections; one run takes at most {}", web, kMaxWebFlows);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> check_lab(const LabSpec& spec) {
+  TRY_VOID(check_hosts(spec));
+  TRY_VOID(check_times(spec));
+  TRY_VOID(check_links(spec));
+  return check_flows(spec);
+}
+
+}  // namespace wh::lab

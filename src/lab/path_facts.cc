@@ -1,0 +1,221 @@
+#include "lab/path_facts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <vector>
+
+#include "core/histogram.h"
+#include "net/capture.h"
+#include "net/seq.h"
+#include "net/wire/ethernet.h"
+#include "net/wire/ip4.h"
+#include "net/wire/ip6.h"
+#include "net/wire/tcp.h"
+
+namespace wh::lab {
+namespace {
+
+using Json = nlohmann::json;
+
+Duration of_ms(double ms) {
+  return Duration(static_cast<int64_t>(std::llround(ms * 1e6)));
+}
+
+std::optional<double> number(const Json& json, const char* path) {
+  const Json::json_pointer at(path);
+  if (!json.is_object() || !json.contains(at) || !json.at(at).is_number()) return std::nullopt;
+  return json.at(at).get<double>();
+}
+
+// One side of a connection in a capture.
+struct Way {
+  struct Sent {
+    net::SeqNum end;
+    Instant when;
+    bool is_clean;  // Sent once.
+  };
+  net::SeqNum una, max;
+  bool has_begun = false;
+  uint64_t acked = 0;
+  std::deque<Sent> outstanding;
+  std::vector<std::pair<Instant, uint32_t>> acks;  // When, and how much was newly acknowledged.
+  Histogram rtt;
+  Instant first{}, last{};
+};
+
+struct Key {
+  net::IpAddress source, destination;
+  uint16_t source_port, destination_port;
+  auto operator<=>(const Key&) const = default;
+};
+struct Segment {
+  Key key;
+  net::SeqNum seq, ack;
+  uint32_t length;
+  bool has_ack;
+};
+
+std::optional<Segment> segment_in(const net::CapturedPacket& packet) {
+  std::span<const uint8_t> bytes = packet.bytes;
+  const auto ether = net::EthernetView::parse(bytes);
+  if (!ether) return std::nullopt;
+  bytes = bytes.subspan(ether->header_size());
+  size_t size = packet.size - ether->header_size();
+  Segment s{};
+  if (ether->type() == net::EtherType::Ip4) {
+    const auto ip = net::Ip4View::parse(bytes, size);
+    if (!ip || ip->protocol() != 6 || ip->is_fragment()) return std::nullopt;
+    s.key.source = ip->source();
+    s.key.destination = ip->destination();
+    size = ip->payload_size();
+    bytes = bytes.subspan(ip->header_size());
+  } else if (ether->type() == net::EtherType::Ip6) {
+    const auto ip = net::Ip6View::parse(bytes, size);
+    net::Ip6Extensions extensions;
+    if (!ip || ip->extensions(extensions) || extensions.protocol != 6) return std::nullopt;
+    if (extensions.has_fragment()) return std::nullopt;
+    s.key.source = ip->source();
+    s.key.destination = ip->destination();
+    size = ip->total_length() - extensions.offset;
+    bytes = bytes.subspan(extensions.offset);
+  } else {
+    return std::nullopt;
+  }
+  const auto tcp = net::TcpView::parse(bytes, size);
+  if (!tcp) return std::nullopt;
+  s.key.source_port = tcp->source_port();
+  s.key.destination_port = tcp->destination_port();
+  s.seq = tcp->seq();
+  s.ack = tcp->ack();
+  s.length = tcp->payload_size();
+  s.has_ack = tcp->flags().has(net::kTcpAck);
+  return s;
+}
+
+void note_data(Way& way, const Segment& s, Instant when) {
+  const net::SeqNum end = s.seq + net::SeqLen(s.length);
+  if (!way.has_begun) {
+    way.una = way.max = s.seq;
+    way.has_begun = true;
+    way.first = when;
+  }
+  way.last = when;
+  if (s.seq < way.max) {  // Sent again: none of what is out tells a round trip (Karn).
+    for (Way::Sent& sent : way.outstanding) sent.is_clean = false;
+    return;
+  }
+  way.max = end;
+  constexpr size_t kMostOutstanding = 100'000;
+  if (way.outstanding.size() < kMostOutstanding) way.outstanding.push_back({end, when, true});
+}
+
+void note_ack(Way& way, net::SeqNum ack, Instant when) {
+  if (!way.has_begun || ack <= way.una || ack > way.max) return;
+  const uint32_t fresh = (ack - way.una).count();
+  way.una = ack;
+  way.acked += fresh;
+  way.acks.emplace_back(when, fresh);
+  std::optional<Way::Sent> newest;
+  while (!way.outstanding.empty() && way.outstanding.front().end <= ack) {
+    newest = way.outstanding.front();
+    way.outstanding.pop_front();
+  }
+  if (newest && newest->is_clean) {
+    way.rtt.record(static_cast<uint64_t>((when - newest->when).count()));
+  }
+}
+
+// What all of them together had acknowledged in three quarters of the half seconds, or less. Not
+// the most: after a repair the acknowledgment jumps over what had arrived long before.
+Rate usual_rate(const std::vector<const Way*>& ways) {
+  Instant first = kNever, last{};
+  for (const Way* way : ways) {
+    first = std::min(first, way->first);
+    last = std::max(last, way->last);
+  }
+  const Duration window = std::clamp<Duration>((last - first) / 4, 1ms, 500ms);
+  std::vector<uint64_t> sums(static_cast<size_t>((last - first) / window) + 1);
+  for (const Way* way : ways) {
+    for (const auto& [when, bytes] : way->acks) {
+      const auto at = static_cast<size_t>((when - first) / window);
+      if (at < sums.size()) sums[at] += bytes;
+    }
+  }
+  if (sums.size() > 1) sums.pop_back();  // Cut short.
+  std::sort(sums.begin(), sums.end());
+  const uint64_t bytes = sums[(sums.size() - 1) * 3 / 4];
+  // A frame of 1514 bytes carries 1448 of payload.
+  return Rate::of(Bytes(static_cast<int64_t>(bytes * 1514 / 1448)), window);
+}
+
+}  // namespace
+
+Result<PathFacts> facts_of_run(std::string_view text, std::string_view name) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (json.is_discarded() || !json.is_object() || !json.contains("flows") ||
+      !json.contains("links") || !json["flows"].is_array() || !json["links"].is_array()) {
+    return fail("{}: not a report of wh pace; accepted: what `wh pace --json` wrote", name);
+  }
+  PathFacts facts;
+  double used = -1;
+  for (const Json& link : json["links"]) {
+    const auto rate = number(link, "/rate_bps"), utilization = number(link, "/utilization");
+    if (!rate || !utilization || *rate < 1 || *utilization <= used) continue;
+    used = *utilization;
+    facts.up = Rate::bits_per_second(static_cast<uint64_t>(*rate));
+    facts.buffer = of_ms(number(link, "/queue_ms/max").value_or(0));
+  }
+  if (used < 0) return fail("{}: none of its links has a rate", name);
+  double rtt = -1;
+  uint32_t flows = 0;
+  for (const Json& flow : json["flows"]) {
+    ++flows;
+    const auto least = number(flow, "/rtt_ms/min");
+    if (least && (rtt < 0 || *least < rtt)) rtt = *least;
+  }
+  if (rtt <= 0) return fail("{}: none of its flows measured a round trip", name);
+  facts.rtt = of_ms(rtt);
+  facts.connections = flows;
+  return facts;
+}
+
+Result<PathFacts> facts_of_capture(const std::string& path) {
+  std::map<Key, Way> ways;
+  for (const net::CapturedPacket& packet : TRY(net::read_capture(path))) {
+    const auto s = segment_in(packet);
+    if (!s) continue;
+    if (s->length > 0) note_data(ways[s->key], *s, packet.when);
+    const Key back{s->key.destination, s->key.source, s->key.destination_port, s->key.source_port};
+    if (const auto way = ways.find(back); s->has_ack && way != ways.end()) {
+      note_ack(way->second, s->ack, packet.when);
+    }
+  }
+  // Whoever sent most says which direction the question is about.
+  const Way* largest = nullptr;
+  net::IpAddress sender;
+  for (const auto& [key, way] : ways) {
+    if (largest == nullptr || way.acked > largest->acked) largest = &way, sender = key.source;
+  }
+  if (largest == nullptr || largest->acked < 100'000 || largest->rtt.count() == 0) {
+    return fail("{}: it holds no TCP transfer of at least 100 kB with its acknowledgments", path);
+  }
+  std::vector<const Way*> same;
+  Histogram rtt;
+  for (const auto& [key, way] : ways) {
+    if (key.source != sender || way.acked < 100'000) continue;
+    same.push_back(&way);
+    rtt.merge(way.rtt);
+  }
+  PathFacts facts;
+  facts.up = usual_rate(same);
+  facts.rtt = Duration(static_cast<int64_t>(rtt.min()));
+  facts.buffer = Duration(static_cast<int64_t>(rtt.quantile(0.99) - rtt.min()));
+  facts.connections = static_cast<uint32_t>(same.size());
+  return facts;
+}
+
+}  // namespace wh::lab

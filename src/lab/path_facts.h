@@ -1,0 +1,30 @@
+// What is known of a path: told by a person, or read from a run or a capture.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/result.h"
+#include "core/units.h"
+
+namespace wh::lab {
+
+struct PathFacts {
+  Rate up;                       // In the direction of the data: what the sender can send.
+  Rate down = Rate::infinite();  // The other way; infinite: not known, and it does not matter.
+  Duration rtt = 20ms;           // Round trip of the empty path.
+  Duration buffer = 300ms;       // How long a full buffer makes packets wait.
+  uint32_t connections = 7;      // Expected at a time.
+};
+
+// From a document of `wh pace --json`: the most used of its links, the shortest round trip, the
+// longest queue, the number of its flows. Errors: `name` is no such document.
+Result<PathFacts> facts_of_run(std::string_view json, std::string_view name);
+
+// From a capture taken at the sender or near it. Of the host that sent most: the rate is what was
+// acknowledged in a good half second (three of four are no better); the round trip from a segment,
+// sent once, to what acknowledges it; the buffer is what the longest of them (99 % are shorter)
+// exceed the shortest by. Errors: not a capture; it holds no TCP transfer of at least 100 kB.
+Result<PathFacts> facts_of_capture(const std::string& path);
+
+}  // namespace wh::lab

@@ -1,0 +1,170 @@
+// The JSON document and the CSV rows of a report.
+#include <cmath>
+
+#include "lab/report_json.h"
+
+namespace wh::lab {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Rounded to the microsecond, so that a document does not claim more than a histogram bucket knows.
+double ms(uint64_t ns) {
+  return std::round(static_cast<double>(ns) / 1e3) / 1e3;
+}
+double ms(double ns) {
+  return std::round(ns / 1e3) / 1e3;
+}
+
+double round_to(double value, int digits) {
+  const double scale = std::pow(10.0, digits);
+  return std::round(value * scale) / scale;
+}
+
+Json percentiles(const Histogram& h, bool with_min) {
+  if (h.count() == 0) return nullptr;
+  Json json;
+  if (with_min) json["min"] = ms(h.min());
+  json["mean"] = ms(h.mean());
+  json["p50"] = ms(h.quantile(0.50));
+  json["p95"] = ms(h.quantile(0.95));
+  json["p99"] = ms(h.quantile(0.99));
+  json["max"] = ms(h.max());
+  return json;
+}
+
+Json video_json(const VideoReport& video) {
+  Json json;
+  const bool has_begun = video.play_delay != Duration::max();
+  json["play_delay_ms"] =
+      has_begun ? Json(ms(static_cast<uint64_t>(video.play_delay.count()))) : Json(nullptr);
+  json["rebuffers"] = video.rebuffers;
+  json["stalled_ms"] = ms(static_cast<uint64_t>(video.stalled.count()));
+  json["chunks"] = video.chunks;
+  json["fetch_ms"] = percentiles(video.fetch, true);
+  return json;
+}
+
+Json web_json(const WebReport& web) {
+  Json json;
+  json["started"] = web.started;
+  json["completed"] = web.completed;
+  json["failed"] = web.failed;
+  json["completion_ms"] = percentiles(web.completion, true);
+  return json;
+}
+
+Json estimate_json(const Estimate& e) {
+  Json json;
+  json["mean"] = round_to(e.mean, 6);
+  json["ci95"] = std::isnan(e.ci95) ? Json(nullptr) : Json(round_to(e.ci95, 6));
+  return json;
+}
+
+Json spread_json(const Spread& spread) {
+  Json json;
+  json["runs"] = spread.runs;
+  json["flows"] = Json::array();
+  for (const FlowSpread& f : spread.flows) {
+    Json flow;
+    flow["name"] = f.name;
+    flow["goodput_mbps"] = estimate_json(f.goodput_mbps);
+    flow["retransmitted_percent"] = estimate_json(f.retransmitted_percent);
+    if (f.rtt_mean_ms) flow["rtt_mean_ms"] = estimate_json(*f.rtt_mean_ms);
+    if (f.rtt_p50_ms) flow["rtt_p50_ms"] = estimate_json(*f.rtt_p50_ms);
+    if (f.rtt_p95_ms) flow["rtt_p95_ms"] = estimate_json(*f.rtt_p95_ms);
+    json["flows"].push_back(std::move(flow));
+  }
+  return json;
+}
+
+Json flow_json(const FlowReport& flow) {
+  Json json;
+  json["name"] = flow.name;
+  json["cc"] = flow.cc;
+  json["profile"] = flow.profile;
+  json["goodput_bps"] = flow.goodput.bps();
+  json["delivered_bytes"] = flow.delivered.count();
+  json["sent_bytes"] = flow.sent.count();
+  json["retransmitted_bytes"] = flow.retransmitted.count();
+  json["rtt_ms"] = percentiles(flow.rtt, true);
+  json["cwnd_bytes"] = flow.cwnd.count();
+  json["pace_bps"] = flow.pace ? Json(flow.pace->bps()) : Json(nullptr);
+  if (flow.background) json["background"] = true;
+  if (!flow.workload.empty()) json["workload"] = flow.workload;
+  if (flow.video) json["video"] = video_json(*flow.video);
+  if (flow.web) json["web"] = web_json(*flow.web);
+  if (!flow.failure.empty()) json["failure"] = flow.failure;
+  return json;
+}
+
+Json link_json(const LinkReport& link) {
+  Json json;
+  json["name"] = link.name;
+  json["rate_bps"] = link.rate.is_infinite() ? Json(nullptr) : Json(link.rate.bps());
+  json["utilization"] = round_to(link.utilization, 6);
+  json["queue_ms"] = percentiles(link.queue, false);
+  json["drops"] = Json::object();
+  for (const auto& [reason, count] : link.drops) json["drops"][reason] = count;
+  return json;
+}
+
+// A CSV field; quoted when it must be (RFC 4180).
+std::string field(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  return out + '"';
+}
+
+std::string ms_field(const Histogram& h, double q) {
+  return h.count() == 0 ? "" : fmt::format("{}", ms(h.quantile(q)));
+}
+
+}  // namespace
+
+nlohmann::ordered_json to_document(const Report& report) {
+  Json json;
+  json["version"] = WH_VERSION;
+  json["seed"] = report.seed;
+  json["time"] = report.real_time ? "real" : "virtual";
+  json["duration_s"] = to_seconds(report.duration);
+  json["warmup_s"] = to_seconds(report.warmup);
+  json["interrupted"] = report.interrupted;
+  json["flows"] = Json::array();
+  for (const FlowReport& flow : report.flows) json["flows"].push_back(flow_json(flow));
+  json["links"] = Json::array();
+  for (const LinkReport& link : report.links) json["links"].push_back(link_json(link));
+  json["jain"] = round_to(report.jain(), 6);
+  if (report.spread) json["repeat"] = spread_json(*report.spread);
+  json["lab"] = report.lab;
+  return json;
+}
+
+std::string to_json(const Report& report) {
+  return to_document(report).dump(2) + "\n";
+}
+
+std::string to_csv(const Report& report) {
+  std::string out =
+      "name,cc,profile,workload,background,goodput_bps,delivered_bytes,sent_bytes,"
+      "retransmitted_bytes,rtt_min_ms,rtt_mean_ms,rtt_p50_ms,rtt_p95_ms,rtt_p99_ms,rtt_max_ms,"
+      "cwnd_bytes,pace_bps,seed\n";
+  for (const FlowReport& f : report.flows) {
+    const bool sampled = f.rtt.count() != 0;
+    out += fmt::format("{},{},{},{},{},{},{},{},{},", field(f.name), field(f.cc), f.profile,
+                       field(f.workload), f.background ? 1 : 0, f.goodput.bps(),
+                       f.delivered.count(), f.sent.count(), f.retransmitted.count());
+    out += fmt::format("{},{},{},{},{},{},{},{},{}\n",
+                       sampled ? fmt::format("{}", ms(f.rtt.min())) : "",
+                       sampled ? fmt::format("{}", ms(f.rtt.mean())) : "", ms_field(f.rtt, 0.50),
+                       ms_field(f.rtt, 0.95), ms_field(f.rtt, 0.99), ms_field(f.rtt, 1.0),
+                       f.cwnd.count(), f.pace ? fmt::format("{}", f.pace->bps()) : "", report.seed);
+  }
+  return out;
+}
+
+}  // namespace wh::lab

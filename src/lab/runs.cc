@@ -1,0 +1,137 @@
+#include "lab/runs.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "lab/parallel.h"
+
+namespace wh::lab {
+namespace {
+
+struct OneRun {
+  LabSpec spec;
+  Experiment::Options options;
+  std::string suffix;  // Behind the names of links: whose run it is.
+  std::optional<Result<Report>> report;
+  Result<void> captures = {};
+  std::atomic<double> share{0};
+};
+
+using Runs = std::vector<std::unique_ptr<OneRun>>;
+
+Result<Report> run_one(OneRun& run, const std::atomic<bool>& stop,
+                       const std::function<void()>& tell) {
+  auto experiment = TRY(Experiment::make(run.spec, run.options));
+  experiment->run([&](Duration done) {
+    run.share = to_seconds(done) / to_seconds(run.spec.duration);
+    if (stop) experiment->stop();
+    tell();
+  });
+  run.share = 1;
+  Report report = experiment->report();
+  run.captures = experiment->finish();
+  if (run.suffix.empty()) return report;
+  for (LinkReport& link : report.links) link.name += run.suffix;
+  for (Track& link : report.series.links) link.name += run.suffix;
+  return report;
+}
+
+// The labs of one repetition: one, or one for each flow.
+std::vector<LabSpec> labs_of(const RunPlan& plan) {
+  if (!plan.alone) return {plan.spec};
+  std::vector<LabSpec> labs;
+  for (const FlowSpec& flow : plan.spec.flows) {
+    if (flow.background) continue;
+    LabSpec lab = plan.spec;
+    std::erase_if(lab.flows, [](const FlowSpec& f) { return !f.background; });
+    lab.flows.insert(lab.flows.begin(), flow);
+    labs.push_back(std::move(lab));
+  }
+  return labs;
+}
+
+Runs make_runs(const RunPlan& plan) {
+  Runs runs;
+  for (uint32_t i = 0; i < plan.repeat; ++i) {
+    size_t flows = 0;  // In the runs before this one, as the report counts them.
+    for (LabSpec& lab : labs_of(plan)) {
+      auto run = std::make_unique<OneRun>();
+      run->spec = std::move(lab);
+      run->spec.seed = plan.spec.seed + i;
+      if (plan.repeat > 1 && run->spec.start_jitter == 0s) {
+        run->spec.start_jitter = std::min<Duration>(kRepeatJitter, run->spec.duration / 10);
+      }
+      if (plan.alone) run->suffix = fmt::format(" ({})", label_of(run->spec.flows.front()));
+      if (i == 0) run->options = plan.options;
+      run->options.trace_from = plan.options.trace_from + flows;
+      flows += run->spec.connections();
+      runs.push_back(std::move(run));
+    }
+  }
+  return runs;
+}
+
+// Several reports of flows that had the path for themselves, side by side.
+Report merge(std::vector<Report> parts, const LabSpec& spec) {
+  Report all = std::move(parts.front());
+  for (size_t i = 1; i < parts.size(); ++i) {
+    Report& part = parts[i];
+    std::move(part.flows.begin(), part.flows.end(), std::back_inserter(all.flows));
+    std::move(part.links.begin(), part.links.end(), std::back_inserter(all.links));
+    all.series.append(std::move(part.series));
+    all.interrupted |= part.interrupted;
+    all.duration = std::max(all.duration, part.duration);
+  }
+  if (parts.size() > 1) all.lab = print_lab(spec);
+  return all;
+}
+
+}  // namespace
+
+Result<RunResult> run_plan(const RunPlan& plan, const std::function<void(double)>& progress,
+                           const std::atomic<bool>& stop) {
+  Runs runs = make_runs(plan);
+  if (runs.empty()) return fail("every flow is background; one at least must not be");
+  const size_t each = runs.size() / plan.repeat;
+  if (!plan.options.captures.empty() && each > 1) {
+    return fail("--alone makes {} runs and a capture is of one; capture them one by one", each);
+  }
+  auto tell = [&] {
+    double sum = 0;
+    for (const auto& run : runs) sum += run->share;
+    progress(sum / static_cast<double>(runs.size()));
+  };
+  const unsigned jobs = plan.spec.is_real() ? 1 : plan.jobs;
+  // With one job the runs are on this thread, and tell it themselves.
+  const bool is_here = std::min<size_t>(jobs, runs.size()) <= 1;
+  const std::function<void()> tell_here = is_here ? std::function<void()>(tell) : [] {};
+  run_parallel(
+      runs.size(), jobs,
+      [&](size_t i) {
+        if (stop && i > 0) return;  // The first one makes a report whatever happens.
+        runs[i]->report = run_one(*runs[i], stop, tell_here);
+      },
+      tell);
+
+  RunResult result;
+  std::vector<Report> repetitions;
+  for (size_t r = 0; r < runs.size(); r += each) {
+    std::vector<Report> parts;
+    for (size_t i = r; i < r + each; ++i) {
+      if (!runs[i]->report) break;  // Never begun.
+      if (!*runs[i]->report) return tl::unexpected(runs[i]->report->error());
+      if (!runs[i]->captures && result.captures) result.captures = runs[i]->captures;
+      parts.push_back(std::move(**runs[i]->report));
+    }
+    if (parts.empty() || (r > 0 && parts.size() < each)) break;
+    repetitions.push_back(merge(std::move(parts), plan.spec));
+  }
+  result.report = repetitions.front();
+  // One that was cut short says nothing of the others.
+  std::erase_if(repetitions, [](const Report& r) { return r.interrupted; });
+  if (plan.repeat > 1) result.report.spread = spread_of(repetitions);
+  result.report.interrupted |= stop;
+  return result;
+}
+
+}  // namespace wh::lab

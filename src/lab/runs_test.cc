@@ -1,0 +1,160 @@
+#include "lab/runs.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "lab/compare.h"
+#include "lab/page.h"
+#include "lab/parallel.h"
+
+namespace wh::lab {
+namespace {
+
+RunPlan plan_of(std::vector<std::string> flows,
+                const char* link = "rate=10Mbps,delay=10ms,buffer=50ms") {
+  std::vector<FlowSpec> parsed;
+  for (const std::string& text : flows) parsed.push_back(parse_flow(text).value());
+  RunPlan plan{.spec = pace_lab({net::parse_link_config(link).value()}, std::move(parsed)).value()};
+  plan.spec.duration = 3s;
+  return plan;
+}
+
+RunResult run(const RunPlan& plan) {
+  return run_plan(
+             plan, [](double) {}, std::atomic<bool>{false})
+      .value();
+}
+
+TEST(Parallel, does_each_piece_once_whatever_the_number_of_threads) {
+  for (const unsigned jobs : {1u, 2u, 7u, 100u}) {
+    std::vector<std::atomic<int>> done(50);
+    run_parallel(
+        done.size(), jobs, [&](size_t i) { ++done[i]; }, [] {});
+    for (const auto& n : done) EXPECT_EQ(n, 1);
+  }
+  run_parallel(
+      0, 4, [](size_t) { FAIL(); }, [] {});
+}
+
+TEST(Runs, alone_gives_each_flow_the_path_and_keeps_the_background) {
+  RunPlan plan = plan_of({"newreno,name=a", "cubic,name=b", "newreno,web=50ms:20kB,background"});
+  plan.alone = true;
+  const Report report = run(plan).report;
+  ASSERT_EQ(report.flows.size(), 4u);
+  EXPECT_EQ(report.flows[0].name, "a");
+  EXPECT_TRUE(report.flows[1].background);
+  EXPECT_EQ(report.flows[2].name, "b");
+  EXPECT_GT(report.flows[0].goodput, 4_Mbps);  // Together they would have half of it each.
+  EXPECT_GT(report.flows[2].goodput, 4_Mbps);
+  EXPECT_EQ(report.links[0].name, "bottleneck (a)");
+  EXPECT_EQ(report.links[2].name, "bottleneck (b)");
+}
+
+TEST(Runs, on_several_threads_give_the_same_bytes_as_on_one) {
+  RunPlan plan = plan_of({"newreno,name=a", "cubic,name=b"});
+  plan.alone = true;
+  plan.repeat = 3;
+  plan.options.sample_every = 50ms;
+  const Report one = run(plan).report;
+  plan.jobs = 4;
+  const Report four = run(plan).report;
+  EXPECT_EQ(to_json(one), to_json(four));
+  EXPECT_EQ(to_csv(one.series), to_csv(four.series));
+}
+
+TEST(Runs, repetitions_have_other_beginnings_and_a_spread) {
+  RunPlan plan = plan_of({"newreno", "cubic"});
+  plan.repeat = 4;
+  const Report report = run(plan).report;
+  ASSERT_TRUE(report.spread.has_value());
+  EXPECT_EQ(report.spread->runs, 4u);
+  ASSERT_EQ(report.spread->flows.size(), 2u);
+  EXPECT_GT(report.spread->flows[0].goodput_mbps.ci95, 0);
+  EXPECT_GT(report.spread->flows[0].rtt_p95_ms->ci95, 0);
+  // The lab that the report names is the first repetition, jitter and all.
+  const auto again = parse_lab(report.lab, "again.toml");
+  ASSERT_TRUE(again.has_value()) << again.error().text;
+  EXPECT_EQ(again->start_jitter, kRepeatJitter);
+  const Report same = run({.spec = *again}).report;
+  EXPECT_EQ(same.flows[0].goodput, report.flows[0].goodput);
+}
+
+TEST(Runs, one_that_is_stopped_reports_the_time_so_far) {
+  RunPlan plan = plan_of({"newreno"});
+  plan.spec.duration = 1h;
+  std::atomic<bool> stop{false};
+  const auto result = run_plan(
+      plan, [&](double share) { stop = share > 0; }, stop);
+  ASSERT_TRUE(result.has_value());
+  EXPECT_TRUE(result->report.interrupted);
+  EXPECT_LT(result->report.duration, 60s);
+}
+
+TEST(Runs, a_capture_onto_a_full_disk_leaves_the_report_whole) {
+  RunPlan plan = plan_of({"newreno"});
+  plan.options.captures = {{"", "/dev/full"}};
+  const RunResult result = run(plan);
+  EXPECT_GT(result.report.flows[0].goodput, 4_Mbps);
+  ASSERT_FALSE(result.captures.has_value());
+  EXPECT_NE(result.captures.error().text.find("/dev/full"), std::string::npos);
+}
+
+TEST(Estimate, interval_is_students) {
+  // Mean 3, deviation sqrt(2.5), t(4) = 2.776: half a width of 1.963.
+  const Estimate e = estimate({1, 2, 3, 4, 5});
+  EXPECT_DOUBLE_EQ(e.mean, 3);
+  EXPECT_NEAR(e.ci95, 2.776 * std::sqrt(2.5 / 5), 1e-9);
+  EXPECT_TRUE(std::isnan(estimate({7}).ci95));
+  EXPECT_EQ(estimate({4, 4, 4}).ci95, 0);
+  // Thirty-one degrees of freedom: t is 2.0395, beyond the table.
+  std::vector<double> values(32, 0.0);
+  values[0] = 32;
+  EXPECT_NEAR(estimate(values).ci95, 2.0395 * 1, 0.001);
+}
+
+TEST(Compare, pairs_flows_and_tells_chance_from_difference) {
+  RunPlan plan = plan_of({"newreno,name=x"});
+  plan.repeat = 4;
+  const std::string a = to_json(run(plan).report);
+  plan.spec.links[0].config.forward.rate = 20_Mbps;
+  const std::string b = to_json(run(plan).report);
+  const Comparison differ = compare(a, "a.json", b, "b.json").value();
+  const auto json = nlohmann::json::parse(differ.json);
+  EXPECT_EQ(json["rows"][0]["figure"], "goodput Mbps");
+  EXPECT_EQ(json["rows"][0]["beyond_chance"], true);
+  EXPECT_GT(json["rows"][0]["difference"], 5.0);
+  const Comparison same = compare(a, "a.json", a, "b.json").value();
+  EXPECT_EQ(nlohmann::json::parse(same.json)["rows"][0]["beyond_chance"], false);
+
+  const std::string once = to_json(run(plan_of({"newreno,name=x"})).report);
+  EXPECT_NE(compare(once, "a", once, "b").value().table.find("--repeat"), std::string::npos);
+  for (const char* bad : {"", "[]", "{\"flows\": 3}", "{\"flows\": [{}]}", "nonsense"}) {
+    EXPECT_FALSE(compare(bad, "bad.json", a, "a.json").has_value()) << bad;
+  }
+}
+
+TEST(Page, is_one_file_that_holds_the_document_and_refers_to_nothing_outside) {
+  RunPlan plan = plan_of({"newreno"});
+  plan.spec.flows[0].name = "</script><b>";
+  plan.options.sample_every = 100ms;
+  const Report report = run(plan).report;
+  const std::string page = to_page(report, "wh pace");
+  for (const char* place : {"{{title}}", "{{style}}", "{{data}}", "{{script}}", "{{library}}"}) {
+    EXPECT_EQ(page.find(place), std::string::npos) << place;
+  }
+  EXPECT_EQ(page.find("</script><b>"), std::string::npos);
+  for (const char* outside : {"src=\"http", "href=\"http", "url(http", "@import"}) {
+    EXPECT_EQ(page.find(outside), std::string::npos) << outside;
+  }
+  const std::string mark = "id=\"data\">";
+  const size_t from = page.find(mark) + mark.size();
+  const auto json = nlohmann::json::parse(page.substr(from, page.find("</script>", from) - from));
+  EXPECT_EQ(json["report"], nlohmann::json::parse(to_json(report)));
+  EXPECT_EQ(json["series"]["seconds"].size(), 30u);
+  EXPECT_EQ(json["distributions"]["flows"][0]["rtt_ms"].size(), 201u);
+}
+
+}  // namespace
+}  // namespace wh::lab

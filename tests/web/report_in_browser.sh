@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Opens the pages of `wh pace --report` and `wh sweep --report` in headless Chromium, from disk and with no network:
+# they draw, the console stays silent, keyboard and checkboxes work, and nothing is clipped at a narrow width.
+# usage: report_in_browser.sh BIN_DIR [KEEP_DIR]   pictures of the pages go into KEEP_DIR when it is given
+set -euo pipefail
+bin=$(readlink -f "${1:?usage: report_in_browser.sh BIN_DIR [KEEP_DIR]}")
+keep="${2:-}"
+browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
+[ -n "$browser" ] || { echo "skipped: no headless browser (Debian package chromium)"; exit 77; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+"$bin/wh" pace --alone --link rate=20Mbps,delay=10ms,buffer=200ms --duration 6s --quiet --report pace.html --json pace.json \
+  --flow dgp,fcc=4Mbps,name=dgp --flow cubic --flow newreno,video=2Mbps:1s:4s
+cat > sweep.toml <<'TOML'
+duration = "1s"
+[sweep]
+rate = ["5Mbps", "10Mbps"]
+cc = ["newreno", "cubic"]
+[[link]]
+from = "sender"
+to = "receiver"
+rate = "${rate}"
+delay = "5ms"
+buffer = "50ms"
+[[flow]]
+preset = "${cc},name=it"
+TOML
+"$bin/wh" sweep sweep.toml --quiet --report sweep.html
+
+# Runs in the page and writes what it found into the document.
+cat > probe.js <<'JS'
+addEventListener("load", () => requestAnimationFrame(() => requestAnimationFrame(() => {
+  const found = {};
+  const drawn = [...document.querySelectorAll("canvas")].filter(c => {
+    if (!c.width || !c.height) return false;
+    const pixels = new Uint32Array(c.getContext("2d").getImageData(0, 0, c.width, c.height).data.buffer);
+    return pixels.some(p => p !== 0);
+  });
+  found.drawn = drawn.length;
+  found.svg = document.querySelectorAll("svg").length;
+  found.rows = document.querySelectorAll("tbody tr").length;
+  found.wide = document.documentElement.scrollWidth - innerWidth;
+  found.unnamed = [...document.querySelectorAll("button, select, input, [tabindex], svg[role=img]")].filter(e =>
+    !e.textContent.trim() && !e.getAttribute("aria-label") && !e.closest("label")).length;
+  const plot = document.querySelector(".plot");
+  if (plot) {
+    const key = k => plot.dispatchEvent(new KeyboardEvent("keydown", {key: k, bubbles: true}));
+    const said = () => document.querySelector("[aria-live]").textContent;
+    key("ArrowRight"); key("ArrowRight");
+    found.read = /seconds: /.test(said());
+    key("+");
+    found.zoomed = charts.window[1] - charts.window[0] < charts.all[1] - charts.all[0];
+    found.together = charts.charts.every(c => Math.abs(c.graph.xAxisRange()[0] - charts.window[0]) < 1e-6);
+    key("0");
+    const box = document.querySelector(".bar input");
+    box.click();
+    found.hidden = charts.charts[0].graph.visibility().filter(v => !v).length;
+    box.click();
+    found.selected = charts.charts.filter(c => c.graph.getSelection() >= 0).length;
+  }
+  const select = document.querySelector("select");
+  if (select) { select.selectedIndex = 1; select.dispatchEvent(new Event("change")); found.cells = document.querySelectorAll(".cell").length; }
+  const out = document.createElement("pre");
+  out.id = "found";
+  out.textContent = JSON.stringify(found);
+  document.body.append(out);
+})));
+JS
+
+failures=0
+fail() { echo "$1"; failures=$((failures + 1)); }
+run() { # page width extra-options...
+  local page="$1" width="$2"; shift 2
+  timeout 120 "$browser" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --no-first-run \
+    --user-data-dir="$work/profile" --host-resolver-rules="MAP * ~NOTFOUND" --virtual-time-budget=5000 \
+    --enable-logging=stderr --window-size="$width,1400" "$@" "file://$work/$page" 2>log
+}
+look() { # page width: the probe's findings, on one line
+  { cat "$1"; printf '<script>'; cat probe.js; printf '</script>'; } > probed.html
+  run probed.html "$2" --dump-dom > dom || true
+  if grep -q CONSOLE log; then fail "$1: the console says: $(grep CONSOLE log | head -n 3)"; fi
+  sed -n 's/.*<pre id="found">\(.*\)<\/pre>.*/\1/p' dom | sed 's/&quot;/"/g' | tail -n 1
+}
+expect() { # findings key value page
+  [[ "$1" == *"\"$2\":$3"[,}]* ]] || fail "$4: expected $2 to be $3 in: $1"
+}
+
+drawn_charts=7  # Goodput, round trip, queue, window, pace, its parts, Timely.
+found=$(look pace.html 1200)
+[ -n "$found" ] || fail "pace.html: the page did not run to its end: $(head -n 5 log)"
+for pair in wide:0 unnamed:0 svg:2 read:true zoomed:true together:true hidden:1 selected:$drawn_charts; do expect "$found" "${pair%:*}" "${pair#*:}" pace.html; done
+drawn=$(sed -E 's/.*"drawn":([0-9]+).*/\1/' <<<"$found")
+[ "${drawn:-0}" -ge "$drawn_charts" ] || fail "pace.html: only ${drawn:-0} charts are drawn: $found"
+found=$(look sweep.html 1200)
+for pair in wide:0 unnamed:0 cells:4 rows:2; do expect "$found" "${pair%:*}" "${pair#*:}" sweep.html; done
+for page in pace.html sweep.html; do
+  found=$(look "$page" 500)
+  expect "$found" wide 0 "$page at 500 pixels"
+done
+if [ -n "$keep" ]; then
+  mkdir -p "$keep"
+  for page in pace sweep; do
+    run "$page.html" 1200 --screenshot="$keep/$page.png" --window-size=1200,4200 >/dev/null
+    run "$page.html" 1200 --screenshot="$keep/$page-dark.png" --window-size=1200,4200 --blink-settings=preferredColorScheme=0 >/dev/null
+    run "$page.html" 1200 --print-to-pdf="$keep/$page.pdf" >/dev/null
+  done
+fi
+[ "$failures" = 0 ] && echo "both pages draw, read and print"
+exit "$((failures > 0))"
