@@ -23,7 +23,7 @@ RunCost run_ours(const Dumbbell& d) {
   net::LinkConfig link = MUST(
       net::parse_link_config(fmt::format("rate={}bps,delay=10ms,buffer=100ms", d.bits_per_second)));
   lab::FlowSpec flow = MUST(lab::parse_flow(fmt::format("cubic,count={}", d.flows)));
-  lab::LabSpec spec = lab::pace_lab(std::move(link), {std::move(flow)});
+  lab::LabSpec spec = MUST(lab::pace_lab({std::move(link)}, {std::move(flow)}));
   spec.duration = Duration(static_cast<int64_t>(d.seconds * 1e9));
   auto experiment = MUST(lab::Experiment::make(spec, {}));
   const double before = cpu_seconds();

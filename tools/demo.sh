@@ -14,7 +14,7 @@ TEXT
 build/release/bin/wh pace --alone --link "$path" --flow dgp,fcc=5Mbps,name=dgp --flow cubic --flow newreno --report report.html
 cat <<'TEXT'
 
-All three move nearly what the path can. CUBIC and NewReno fill the buffer, and everybody behind them waits; DGP leaves it
-nearly empty: look at p95 of the round trips. report.html shows it over time, and what DGP's pace was made of: open it in
-a browser. Which fulcrum suits your path: build/release/bin/wh advise --up 40Mbps --rtt 20ms
+All three move nearly what the path can. CUBIC and NewReno fill the buffer, and everybody behind them waits; DGP keeps its
+queue short: look at p50 and p95 of the round trips. report.html shows it over time, and what DGP's pace was made of: open
+it in a browser. Which fulcrum suits your path: build/release/bin/wh advise --up 40Mbps --rtt 20ms
 TEXT

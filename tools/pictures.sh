@@ -31,6 +31,6 @@ HTML
     --window-size="1000,$height" --screenshot="$out/$name.png" "file://$work/shot.html" >/dev/null 2>&1
   echo "$name.png: $(stat -c %s "$out/$name.png") bytes"
 }
-picture demo alone.html 740 "" "Round trip, ms" "Goodput, Mbps"
+picture demo alone.html 764 "" "Round trip, ms" "Goodput, Mbps"
 picture parts alone.html 420 "How dgp" "dgp: Timely"
 picture beside beside.html 860 "Goodput, Mbps" "Round trip, ms" "How dgp"

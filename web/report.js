@@ -116,8 +116,6 @@ function charts() {
   if (paces.length) main.append(c.add({title: "Pace", unit: "Mbps", note: "the rate at which bursts are spaced, in Ethernet frames", lines: paces,
     max: 3 * Math.max(...limited.map(l => l.rate_bps / 1e6), 0) || null}));
   for (const f of flows) if (f.channels.gpest_mbps) paceParts(c, f);
-  // Charts are as wide as their place, so they are drawn when it is there.
-  requestAnimationFrame(() => c.draw());
   window.charts = c;
 }
 
@@ -258,3 +256,5 @@ distributions();
 tables();
 words();
 again();
+// Charts are as wide as their place, so they are drawn when all of the page is there.
+window.charts?.draw();

@@ -139,7 +139,7 @@ Result<Comparison> compare(std::string_view a, std::string_view name_a, std::str
   if (rows.empty()) return fail("{} and {} have no flow in common", name_a, name_b);
   Comparison result{.table = table.text()};
   if (table.text().find(" ?\n") != std::string::npos) {
-    result.table += "(?: one run each; `wh pace --repeat N` tells chance from difference)\n";
+    result.table += "(?: a figure of one run; `wh pace --repeat N` tells chance from difference)\n";
   }
   const Json json = {{"a", name_a}, {"b", name_b}, {"rows", std::move(rows)}};
   result.json = json.dump(2) + "\n";

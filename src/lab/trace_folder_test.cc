@@ -24,7 +24,7 @@ class TraceFolderTest : public ::testing::Test {
     std::vector<FlowSpec> parsed;
     for (const std::string& text : flows) parsed.push_back(parse_flow(text).value());
     const std::string link = "rate=10Mbps,delay=10ms,buffer=30ms" + more;
-    LabSpec spec = pace_lab(net::parse_link_config(link).value(), std::move(parsed));
+    LabSpec spec = pace_lab({net::parse_link_config(link).value()}, std::move(parsed)).value();
     spec.duration = 4s;
     return spec;
   }

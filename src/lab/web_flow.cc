@@ -11,6 +11,7 @@ struct WebFlow::Transfer {
   StreamEnd sender, receiver;
   Instant started;
   uint16_t port = 0;
+  bool has_all = false;  // The whole of it has arrived.
 };
 
 WebFlow::WebFlow(FlowSpec flow, std::string label, LabFlow::Place place, Loop& loop,
@@ -62,7 +63,7 @@ void WebFlow::begin(uint64_t size) {
   transfer->port = (*connected)->local().port;
   ++counts_.started;
   transfer->receiver.on_received = [this, t = transfer.get(), size] {
-    if (t->receiver.received() == size) {
+    if (t->receiver.received() == size && !std::exchange(t->has_all, true)) {
       ++counts_.completed;
       completion_.record(static_cast<uint64_t>((loop_.now() - t->started).count()));
     }

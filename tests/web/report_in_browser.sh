@@ -31,7 +31,7 @@ TOML
 
 # Runs in the page and writes what it found into the document.
 cat > probe.js <<'JS'
-addEventListener("load", () => requestAnimationFrame(() => requestAnimationFrame(() => {
+addEventListener("load", () => setTimeout(() => {
   const found = {};
   const drawn = [...document.querySelectorAll("canvas")].filter(c => {
     if (!c.width || !c.height) return false;
@@ -43,7 +43,7 @@ addEventListener("load", () => requestAnimationFrame(() => requestAnimationFrame
   found.rows = document.querySelectorAll("tbody tr").length;
   found.wide = document.documentElement.scrollWidth - innerWidth;
   found.unnamed = [...document.querySelectorAll("button, select, input, [tabindex], svg[role=img]")].filter(e =>
-    !e.textContent.trim() && !e.getAttribute("aria-label") && !e.closest("label")).length;
+    !e.textContent.trim() && !e.getAttribute("aria-label") && !e.closest("label") && e.getClientRects().length > 0).length;
   const plot = document.querySelector(".plot");
   if (plot) {
     const key = k => plot.dispatchEvent(new KeyboardEvent("keydown", {key: k, bubbles: true}));
@@ -66,7 +66,7 @@ addEventListener("load", () => requestAnimationFrame(() => requestAnimationFrame
   out.id = "found";
   out.textContent = JSON.stringify(found);
   document.body.append(out);
-})));
+}, 50));
 JS
 
 failures=0
