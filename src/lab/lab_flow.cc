@@ -76,7 +76,7 @@ FlowReport LabFlow::report() const {
   report.retransmitted = info.retransmitted;
   report.rtt = sender_.rtt().since(rtt_before_);
   report.cwnd = info.cwnd;
-  if (spec().is_dgp && !info.pace.is_infinite()) report.pace = info.pace;
+  if (!spec().rate && !info.pace.is_infinite()) report.pace = info.pace;  // A control's choice.
   report.failure = failure();
   if (program_ != nullptr) program_->report(report);
   return report;
