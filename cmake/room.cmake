@@ -32,10 +32,15 @@ function(wh_room name)
   if(tests AND WH_TESTS)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE wh_${name} GTest::gtest_main)
-    # Test code runs once; optimising it costs more time than it saves.
-    target_compile_options(${name}_test PRIVATE $<$<CONFIG:Debug>:-O0>)
+    wh_test_code(${name}_test)
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
                          PROPERTIES LABELS ${name} TIMEOUT 300)
+  endif()
+
+  # What `./x test NAME` builds.
+  add_custom_target(${name}_tests)
+  if(TARGET ${name}_test)
+    add_dependencies(${name}_tests ${name}_test)
   endif()
 
   set(fuzzers ${all})
@@ -61,9 +66,21 @@ function(wh_fuzz_target target source library label)
     target_link_options(${target} PRIVATE -fsanitize=fuzzer)
     target_link_libraries(${target} PRIVATE ${library})
   elseif(WH_TESTS)
-    add_executable(${target} ${source} ${CMAKE_SOURCE_DIR}/tools/fuzz_driver.cc)
-    target_link_libraries(${target} PRIVATE ${library})
+    add_executable(${target} ${source})
+    target_link_libraries(${target} PRIVATE ${library} wh_fuzz_driver)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
     add_test(NAME fuzz.${target} COMMAND ${target} ${corpus})
     set_tests_properties(fuzz.${target} PROPERTIES LABELS "${label};fuzz" TIMEOUT 300)
+    add_dependencies(${label}_tests ${target})
+  endif()
+endfunction()
+
+# Test code runs once: optimising it costs more time than it saves. Its fixtures may share names, so its files
+# stay apart where rooms are built in batches; what they all include is compiled once.
+function(wh_test_code target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Debug>:-O0>)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
+  if(TARGET wh_test_pch AND CMAKE_UNITY_BUILD)
+    target_precompile_headers(${target} REUSE_FROM wh_test_pch)
   endif()
 endfunction()

@@ -25,11 +25,6 @@ using net::Ip6Header;
 using net::Ip6View;
 using net::Packet;
 
-Ip6 address_at(const Packet& p, uint32_t offset) {
-  Ip6 a;
-  std::memcpy(a.bytes.data(), p.data() + offset, 16);
-  return a;
-}
 Ip6 source_of(const Packet& p) {
   return address_at(p, 8);
 }

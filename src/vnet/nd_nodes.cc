@@ -31,12 +31,6 @@ using net::NeighbourSolicitation;
 using net::Packet;
 using net::PacketPtr;
 
-Ip6 address_at(const Packet& p, uint32_t offset) {
-  Ip6 a;
-  std::memcpy(a.bytes.data(), p.data() + offset, 16);
-  return a;
-}
-
 // Sends a solicitation for `target`; from the unspecified address it asks whether it is a
 // duplicate.
 void solicit(Stack& stack, const InterfaceEntry& entry, const Ip6& target, const Ip6& from,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <span>
 
@@ -30,6 +31,13 @@ inline void note_icmp(net::Packet& packet, IcmpNote note) {
 inline IcmpNote noted_icmp(const net::Packet& packet) {
   return {static_cast<uint8_t>(packet.adjacency >> 24),
           static_cast<uint8_t>(packet.adjacency >> 16), static_cast<uint16_t>(packet.adjacency)};
+}
+
+// The IPv6 address at an offset from data(). REQUIRES: 16 contiguous bytes there.
+inline net::Ip6 address_at(const net::Packet& packet, uint32_t offset) {
+  net::Ip6 address;
+  std::memcpy(address.bytes.data(), packet.data() + offset, address.bytes.size());
+  return address;
 }
 
 // Makes the first n bytes contiguous, or as many as the packet has and the head can hold.
