@@ -56,7 +56,8 @@ int uiomove(const ::wh_kernel* k, void* buffer, size_t n, ::uio* uio) {
     iov.iov_base = static_cast<char*>(iov.iov_base) + piece;
     iov.iov_len -= piece;
     uio->uio_resid -= static_cast<ssize_t>(piece);
-    uio->uio_offset += static_cast<off_t>(piece);
+    // A device may be read on past the largest offset; it then starts anew.
+    uio->uio_offset = static_cast<off_t>(static_cast<uint64_t>(uio->uio_offset) + piece);
     from += piece;
     n -= piece;
   }

@@ -7,7 +7,7 @@ static int
 stuck_read(struct cdev *d, struct uio *uio, int ioflag)
 {
     static volatile int forever = 1;
-    static volatile int turns;
+    static volatile unsigned turns;
 
     while (forever)
         turns++;

@@ -272,6 +272,7 @@ struct Operations {
                                        : on_device(request, cmd, data.data(), fi);
     if (code != 0) return request.error(code);
     ::fuse_reply_ioctl(request.take(), 0, data.data(), copies_out ? size : 0);
+    request.server.end_if_asked();
   }
 
   static int on_device(Request& request, uint32_t cmd, void* data, const ::fuse_file_info* fi) {

@@ -254,7 +254,7 @@ std::string Server::command(const std::string& line, uint32_t uid, int& code) {
   }
   if (verb == "umount") {
     const std::vector<std::string> stuck = stop(kGrace);
-    ::kill(::getpid(), SIGTERM);  // The main thread waits for it.
+    is_ending_ = true;
     code = stuck.empty() ? 0 : EBUSY;
     return fmt::format("{}", fmt::join(stuck, "\n"));
   }
@@ -296,6 +296,12 @@ std::string Server::link(const std::string& verb, const std::string& name, int& 
   if (job->result) return *job->result;
   code = static_cast<int>(job->result.error().code);
   return job->result.error().text;
+}
+
+// Once the answer to `umount` has been sent: the main thread waits for the signal, and then takes
+// away what answers go through.
+void Server::end_if_asked() {
+  if (is_ending_.exchange(false)) ::kill(::getpid(), SIGTERM);
 }
 
 bool Server::may_watch(uint64_t descriptor, uint32_t uid) {

@@ -79,6 +79,7 @@ class Server {
   std::string command(const std::string& line, uint32_t uid, int& code);
   std::string link(const std::string& verb, const std::string& name, int& code);
   std::vector<std::string> end_drivers(Duration grace);
+  void end_if_asked();
   bool may_watch(uint64_t descriptor, uint32_t uid);
 
   Kernel& kernel_;
@@ -90,6 +91,7 @@ class Server {
   std::atomic<uint32_t> busy_{0};
   std::atomic<uint64_t> refused_busy_{0};
   std::atomic<uint64_t> answers_{0};
+  std::atomic<bool> is_ending_{false};
   std::once_flag stopped_;
   std::vector<std::string> stuck_;  // What stop() said.
 

@@ -14,7 +14,7 @@
 
 namespace wh::dev {
 
-class ThreadMachine final : public Machine {
+class ThreadMachine : public Machine {
  public:
   ThreadMachine();
   ~ThreadMachine() override;  // Waits for spawned threads. REQUIRES: no other thread is inside.
