@@ -1,13 +1,15 @@
-# wh_room(NAME DEPS other-rooms... LIBS libraries... EXCEPT folders...): one folder is one room is one target.
+# wh_room(NAME DEPS other-rooms... LIBS libraries... EXCEPT folders... ALONE files...): one folder is one room is one
+# target.
 #
 # Every *.cc below the room's CMakeLists.txt belongs to the library wh_NAME, except what lies in the folders of
-# EXCEPT, and:
+# EXCEPT, and the kinds below. Where rooms are built in batches, the files of ALONE are not: they have names of their own
+# that other files of the room have too.
 #   *_test.cc   one program NAME_test, each test case a CTest case
 #   *_fuzz.cc   one libFuzzer program each; without WH_FUZZ, a CTest case that replays
 #               tests/corpus/<target>/ and a short seeded run of random bytes
 #   *_bench.cc  one program NAME_bench (Google Benchmark), built with WH_BENCH
 function(wh_room name)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;EXCEPT" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;EXCEPT;ALONE" ${ARGN})
   set(dir ${CMAKE_CURRENT_SOURCE_DIR})
   file(GLOB_RECURSE all CONFIGURE_DEPENDS ${dir}/*.cc)
   set(sources ${all})
@@ -16,6 +18,10 @@ function(wh_room name)
     list(REMOVE_ITEM sources ${excepted})
   endforeach()
   list(FILTER sources EXCLUDE REGEX "_(test|fuzz|bench)\\.cc$")
+  list(TRANSFORM ARG_ALONE PREPEND ${dir}/)
+  if(ARG_ALONE)
+    set_source_files_properties(${ARG_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
   if(sources)
     add_library(wh_${name} STATIC ${sources})
     set(scope PUBLIC)

@@ -18,7 +18,7 @@ struct Word {
   Kind kind;
   bool has_reason, may_have_argument;
 };
-constexpr std::array kWords = {
+constexpr std::array kResultWords = {
     Word{"passed", Kind::Passed, false, false},
     Word{"failed", Kind::Failed, true, false},
     Word{"skipped", Kind::Skipped, true, false},
@@ -124,8 +124,8 @@ Result<AtfResult> parse_atf_result(std::string_view text) {
       std::min(text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"), text.size());
   const std::string_view name = text.substr(0, word_end), rest = text.substr(word_end);
   const auto word =
-      std::find_if(kWords.begin(), kWords.end(), [&](const Word& w) { return w.text == name; });
-  if (word == kWords.end()) return fail("Unknown test result '{}'", name);
+      std::find_if(kResultWords.begin(), kResultWords.end(), [&](const Word& w) { return w.text == name; });
+  if (word == kResultWords.end()) return fail("Unknown test result '{}'", name);
   AtfResult result{word->kind, std::nullopt, ""};
   if (word->may_have_argument) {
     TRY(parse_argument(rest, result, name));

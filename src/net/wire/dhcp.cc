@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint32_t kCookie = 0x63825363;  // RFC 2131 section 3.
 constexpr size_t kMinMessage = 300;
-constexpr uint8_t kPad = 0, kEnd = 255, kMask = 1, kRouter = 3, kDns = 6, kRequested = 50,
+constexpr uint8_t kPad = 0, kEndOption = 255, kMask = 1, kRouter = 3, kDns = 6, kRequested = 50,
                   kLease = 51, kType = 53, kServer = 54, kRenew = 58, kRebind = 59, kClientId = 61,
                   kRelayInfo = 82;
 
@@ -91,7 +91,7 @@ Parsed<DhcpMessage, DhcpFault> DhcpMessage::parse(std::span<const uint8_t> bytes
   std::copy_n(at + 28, 6, m.mac.bytes.begin());
   if (load32(at + 236) != kCookie) return DhcpFault::NoCookie;
   bool has_type = false;
-  for (auto options = bytes.subspan(kFixedSize); !options.empty() && options[0] != kEnd;) {
+  for (auto options = bytes.subspan(kFixedSize); !options.empty() && options[0] != kEndOption;) {
     if (options[0] == kPad) {
       options = options.subspan(1);
       continue;
@@ -138,7 +138,7 @@ std::vector<uint8_t> DhcpMessage::emit() const {
   }
   if (!client_id.empty()) put(out, kClientId, client_id);
   if (!relay_info.empty()) put(out, kRelayInfo, relay_info);
-  out.push_back(kEnd);
+  out.push_back(kEndOption);
   if (out.size() < kMinMessage) out.resize(kMinMessage);
   return out;
 }
