@@ -59,6 +59,7 @@ Node& Graph::add(std::unique_ptr<Node> node) {
   node->index_ = index;
   NodeRuntime runtime;
   runtime.arcs.push_back(0);  // error-drop is the first node of all.
+  runtime.targets.push_back(0);
   runtime.first_error = static_cast<uint32_t>(errors_.size());
   for (uint16_t code = 0; code < node->spec().errors.size(); ++code) {
     errors_.push_back({index, code});
@@ -89,19 +90,69 @@ Result<void> Graph::link() {
       arcs.push_back(*index);
     }
     // Arcs added at run time stay behind the declared ones, which keep their places.
-    for (size_t i = arcs.size(); i < runtime.arcs.size(); ++i) arcs.push_back(runtime.arcs[i]);
-    runtime.arcs = std::move(arcs);
+    for (size_t i = arcs.size(); i < runtime.targets.size(); ++i) {
+      arcs.push_back(runtime.targets[i]);
+    }
+    runtime.targets = std::move(arcs);
   }
+  route_arcs();
+  return {};
+}
+
+// Where an arc really leads: to the first node inserted before its target, or from one of those to
+// the next of them.
+NodeIndex Graph::first_before(NodeIndex from, NodeIndex target) const {
+  NodeIndex first = target;
+  bool is_behind_from = true;
+  for (const Insertion& i : insertions_) {
+    if (i.node == from && i.before == target)
+      first = target, is_behind_from = true;
+    else if (i.before == target && is_behind_from)
+      first = i.node, is_behind_from = false;
+  }
+  return first;
+}
+
+void Graph::route_arcs() {
+  for (NodeRuntime& runtime : nodes_) {
+    const NodeIndex from = runtime.node->index();
+    runtime.arcs = runtime.targets;
+    for (NodeIndex& arc : runtime.arcs) arc = first_before(from, arc);
+  }
+  for (const Insertion& i : insertions_) nodes_[i.node].arcs[1] = first_before(i.node, i.before);
+}
+
+Result<void> Graph::insert(NodeIndex node, NodeIndex before) {
+  const std::string& name = nodes_[node].node->name();
+  if (node == before || node == 0 || before == 0) return fail("{} cannot stand there", name);
+  if (nodes_[node].targets.size() < 2) return fail("{} has no next node to lead on to", name);
+  for (const Insertion& i : insertions_) {
+    if (i.node == node) {
+      return fail("{} is inserted before {} already", name, nodes_[i.before].node->name());
+    }
+  }
+  insertions_.push_back({node, before});
+  route_arcs();
+  return {};
+}
+
+Result<void> Graph::take_out(NodeIndex node) {
+  const size_t was = insertions_.size();
+  std::erase_if(insertions_, [&](const Insertion& i) { return i.node == node; });
+  if (insertions_.size() == was) return fail("{} is not inserted", nodes_[node].node->name());
+  route_arcs();
   return {};
 }
 
 Arc Graph::add_arc(NodeIndex from, std::string_view to) {
-  auto& arcs = nodes_[from].arcs;
-  CHECK(arcs.size() > nodes_[from].node->spec().next.size());  // link() came first.
-  const NodeIndex target = MUST(index_of(to));                 // REQUIRES: it exists.
-  auto at = std::find(arcs.begin(), arcs.end(), target);
-  if (at == arcs.end()) at = arcs.insert(arcs.end(), target);
-  return static_cast<Arc>(at - arcs.begin());
+  auto& targets = nodes_[from].targets;
+  CHECK(targets.size() > nodes_[from].node->spec().next.size());  // link() came first.
+  const NodeIndex target = MUST(index_of(to));                    // REQUIRES: it exists.
+  auto at = std::find(targets.begin(), targets.end(), target);
+  if (at == targets.end()) at = targets.insert(targets.end(), target);
+  const auto arc = static_cast<Arc>(at - targets.begin());
+  route_arcs();
+  return arc;
 }
 
 Node* Graph::find(std::string_view name) {
@@ -150,12 +201,12 @@ void Graph::append(NodeIndex index, std::span<Packet* const> packets) {
 }
 
 void Graph::enqueue(NodeIndex node, Frame frame) {
-  if (nodes_[node].node->spec().kind == NodeKind::Input) vectors_in_ += frame.size();
+  if (is_input(nodes_[node])) vectors_in_ += frame.size();
   append(node, frame.release());
 }
 
 void Graph::enqueue(NodeIndex node, PacketPtr packet) {
-  if (nodes_[node].node->spec().kind == NodeKind::Input) ++vectors_in_;
+  if (is_input(nodes_[node])) ++vectors_in_;
   Packet* raw = packet.release();
   append(node, {&raw, 1});
 }

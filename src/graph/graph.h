@@ -38,10 +38,11 @@ namespace wh::graph {
 // The engine's books of one node.
 struct NodeRuntime {
   std::unique_ptr<Node> node;
-  net::Frame* open = nullptr;   // The waiting frame that takes further packets.
-  std::vector<NodeIndex> arcs;  // arcs[0] is error-drop.
-  uint32_t first_error = 0;     // Of this node's reasons among all.
-  uint32_t trace_credit = 0;    // Packets still to be marked for tracing here.
+  net::Frame* open = nullptr;      // The waiting frame that takes further packets.
+  std::vector<NodeIndex> arcs;     // arcs[0] is error-drop.
+  std::vector<NodeIndex> targets;  // The same before inserted nodes are put in between.
+  uint32_t first_error = 0;        // Of this node's reasons among all.
+  uint32_t trace_credit = 0;       // Packets still to be marked for tracing here.
   uint64_t calls = 0, vectors = 0, clocks = 0, suspends = 0;
 };
 
@@ -92,6 +93,18 @@ class Graph {
   // both exist.
   Arc add_arc(NodeIndex from, std::string_view to);
 
+  // Puts a node, whose arc 1 leads on, before another: whatever led there leads to it, and its
+  // arc 1 there. Of several before one, the first inserted comes first. Packets that are
+  // enqueued at a node from outside go past what is inserted before it. Errors: it is inserted
+  // already, declares no next node, or is the same.
+  Result<void> insert(NodeIndex node, NodeIndex before);
+  // Error: it is not inserted.
+  Result<void> take_out(NodeIndex node);
+  struct Insertion {
+    NodeIndex node, before;
+  };
+  const std::vector<Insertion>& insertions() const { return insertions_; }
+
   // --- running ---
   // Hands packets to a node; run() then works on them.
   void enqueue(NodeIndex node, net::Frame frame);
@@ -108,6 +121,10 @@ class Graph {
     ++node.suspends;
     node.clocks += cycles() - before;
   }
+  // Books work that was done for a node before packets were handed to it: reading a device, since
+  // cycles() was `before`.
+  void book(NodeIndex index, uint64_t before) { nodes_[index].clocks += cycles() - before; }
+  uint64_t cycles() const { return config_.cycles ? config_.cycles() : 0; }
   // Counts an event or a drop of a node outside of process().
   void count(NodeIndex node, uint16_t error, uint64_t n = 1) {
     errors_[nodes_[node].first_error + error].count += n;
@@ -159,7 +176,12 @@ class Graph {
     net::Frame* frame;
   };
 
-  uint64_t cycles() const { return config_.cycles ? config_.cycles() : 0; }
+  static bool is_input(const NodeRuntime& node) {
+    const NodeKind kind = node.node->spec().kind;
+    return kind == NodeKind::Input || kind == NodeKind::Interrupt;
+  }
+  void route_arcs();
+  NodeIndex first_before(NodeIndex from, NodeIndex target) const;
   net::Frame* open_frame(NodeIndex node);
   void append(NodeIndex node, std::span<net::Packet* const> packets);
   void dispatch(Pending pending);
@@ -174,6 +196,7 @@ class Graph {
   std::vector<NodeRuntime> nodes_;
   std::deque<ErrorCount> errors_;  // Counts stay where they are: a sysctl may refer to one.
   std::unordered_map<std::string, NodeIndex> by_name_;
+  std::vector<Insertion> insertions_;
 
   std::vector<std::unique_ptr<net::Frame>> frames_;  // All there are.
   std::vector<net::Frame*> idle_;

@@ -369,5 +369,38 @@ TEST(Table, centres_with_the_odd_space_to_the_left) {
   EXPECT_EQ(clock_time(25h + 61s), "25:01:01:000000");
 }
 
+TEST_F(GraphTest, nodes_inserted_before_another_stand_in_every_way_to_it) {
+  auto& a = add("a", {"c"}, [](Batch& b, uint32_t i) { b.send(i, 1); });
+  auto& z = add("z", {}, [](Batch& b, uint32_t i) { b.send(i, 1); });
+  auto& c = add_sink("c");
+  std::vector<std::string> way;
+  auto& x = add("x", {"c"}, [&](Batch& b, uint32_t i) { way.push_back("x"), b.send(i, 1); });
+  auto& y = add("y", {"a"}, [&](Batch& b, uint32_t i) { way.push_back("y"), b.send(i, 1); });
+  ASSERT_TRUE(graph.link());
+  ASSERT_TRUE(graph.insert(x.index(), c.index()));
+  ASSERT_TRUE(graph.insert(y.index(), c.index()));
+  EXPECT_FALSE(graph.insert(x.index(), a.index()));  // It is somewhere already.
+  EXPECT_FALSE(graph.insert(c.index(), a.index()));  // It leads nowhere.
+  EXPECT_FALSE(graph.insert(y.index(), y.index()));
+  graph.add_arc(z.index(), "c");  // Added later, and still behind both.
+  graph.enqueue(a.index(), packet(1));
+  graph.run();
+  graph.enqueue(z.index(), packet(2));
+  graph.run();
+  EXPECT_EQ(way, (std::vector<std::string>{"x", "y", "x", "y"}));
+  EXPECT_EQ(c.flows, (std::vector<uint32_t>{1, 2}));
+  ASSERT_TRUE(graph.take_out(x.index()));
+  EXPECT_FALSE(graph.take_out(x.index()));
+  way.clear();
+  graph.enqueue(a.index(), packet(3));
+  graph.run();
+  EXPECT_EQ(way, std::vector<std::string>{"y"});
+  ASSERT_TRUE(graph.take_out(y.index()));
+  graph.enqueue(a.index(), packet(4));
+  graph.run();
+  EXPECT_EQ(way, std::vector<std::string>{"y"});
+  EXPECT_EQ(c.flows.back(), 4u);
+}
+
 }  // namespace
 }  // namespace wh::graph

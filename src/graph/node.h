@@ -44,9 +44,10 @@ struct ErrorSpec {
 };
 
 enum class NodeKind : uint8_t {
-  Internal,  // Called when packets are handed to it.
-  Input,     // Where packets enter the graph.
-  Process,   // Wakes by a timer and only uses the graph's books.
+  Internal,   // Called when packets are handed to it.
+  Input,      // Where packets enter the graph.
+  Interrupt,  // The same, from a device that is read when it says so.
+  Process,    // Wakes by a timer and only uses the graph's books.
 };
 
 class Batch {

@@ -13,6 +13,7 @@ const char* state_of(NodeKind kind) {
   switch (kind) {
     case NodeKind::Internal: return "active";
     case NodeKind::Input: return "polling";
+    case NodeKind::Interrupt: return "interrupt wa";  // As VPP's column cuts it.
     case NodeKind::Process: return "any wait";
   }
   UNREACHABLE();

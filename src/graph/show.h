@@ -16,7 +16,7 @@ namespace wh::graph {
 
 struct RuntimeRow {
   std::string name;
-  std::string state;  // "active", "polling", "any wait"
+  std::string state;  // "active", "polling", "interrupt wa", "any wait"
   uint64_t calls = 0, vectors = 0, suspends = 0;
   double clocks =
       0;  // Per packet; per call or suspend where no packets came. 0 without a cycle counter.

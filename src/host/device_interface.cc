@@ -10,7 +10,12 @@ DeviceInterface::DeviceInterface(Fd fd, Config config, size_t queue_limit, RealL
       fd_(std::move(fd)),
       queue_limit_(queue_limit),
       watch_(
-          loop, name(), [this] { return read_frames(); }, [this] { return write_queued(); }) {}
+          loop, name(),
+          [this] {
+            announce();
+            return read_frames();
+          },
+          [this] { return write_queued(); }) {}
 
 DeviceInterface::~DeviceInterface() {
   watch_.unwatch();

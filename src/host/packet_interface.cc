@@ -12,6 +12,7 @@
 #include <bit>
 
 #include "host/offload.h"
+#include "host/segment_run.h"
 #include "host/system.h"
 #include "net/wire/wire.h"
 
@@ -83,14 +84,14 @@ Result<Fd> open_socket(const LinkInfo& link, uint32_t slots) {
   return fd;
 }
 
+}  // namespace
+
 net::MacAddress own_mac(const net::MacAddress& link) {
   net::MacAddress mac = link;
   mac.bytes[0] = 0x02;
   mac.bytes[1] = 0xfe;
   return mac;
 }
-
-}  // namespace
 
 // --- the ring ---
 
@@ -157,7 +158,8 @@ PacketInterface::PacketInterface(Fd fd, Config config, size_t queue_limit,
       pool_(pool),
       ring_(std::move(ring)),
       small_pool_(ring_->slot_size(), kKeepSmall),
-      large_pool_(kLargestSegment + kLinkHeader, kKeepLarge) {}
+      large_pool_(kLargestSegment + kLinkHeader, kKeepLarge),
+      outbox_(std::make_unique<Outbox>()) {}
 
 PacketInterface::~PacketInterface() = default;
 
@@ -287,55 +289,82 @@ Progress PacketInterface::note_error() {
 
 // --- to the kernel ---
 
-size_t PacketInterface::write_frames(std::span<net::Packet* const> packets) {
-  constexpr size_t kParts = 4;  // A virtio header, the head and two slices.
-  std::array<VirtioHeader, kBatch> headers;
-  std::array<std::array<iovec, kParts>, kBatch> parts;
+// The messages of one sendmmsg(2): each is a frame, or a run of segments that is written as one.
+struct PacketInterface::Outbox {
+  static constexpr size_t kParts = 1024;  // What the kernel takes in one message.
   std::array<mmsghdr, kBatch> messages;
+  std::array<VirtioHeader, kBatch> headers;
+  std::array<SegmentRun, kBatch> runs;
+  std::array<uint32_t, kBatch> packets;  // Of each message.
+  std::array<iovec, kParts> parts;
+  size_t count = 0, used = 0;
+
+  void add_part(const void* data, size_t size) {
+    // Sound: sendmmsg(2) reads what iovec points to, though the type lets it write.
+    if (size != 0) parts[used++] = {const_cast<void*>(data), size};
+  }
+  // A packet has at most a head and two slices.
+  bool has_room() const { return count < kBatch && used + 5 <= kParts; }
+
+  // A message of the first packet and those that continue it. False when it asks for work that
+  // cannot be expressed.
+  bool add(std::span<net::Packet* const> from) {
+    net::Packet& first = *from.front();
+    SegmentRun& run = runs[count];
+    uint32_t taken = 1;
+    if (run.begin(first)) {
+      while (taken < from.size() && used + 4 + 3 * taken < kParts && run.append(*from[taken])) {
+        ++taken;
+      }
+    }
+    const bool is_run = run.segments() > 1;
+    const auto header = is_run ? run.offload() : describe_offload(first);
+    if (!header) return false;
+    headers[count] = *header;
+    const size_t begin = used;
+    add_part(&headers[count], sizeof(VirtioHeader));
+    if (is_run) {
+      const auto head = run.headers();
+      add_part(head.data(), head.size());
+    }
+    for (uint32_t i = 0; i < taken; ++i) {
+      from[i]->for_each_run(is_run ? run.header_size() : 0, [&](std::span<const uint8_t> bytes) {
+        add_part(bytes.data(), bytes.size());
+      });
+    }
+    messages[count] = {};
+    messages[count].msg_hdr.msg_iov = &parts[begin];
+    messages[count].msg_hdr.msg_iovlen = used - begin;
+    packets[count++] = taken;
+    return true;
+  }
+};
+
+size_t PacketInterface::write_frames(std::span<net::Packet* const> packets) {
+  Outbox& out = *outbox_;
   size_t done = 0;
   while (done < packets.size()) {
-    size_t count = 0, looked_at = done;
-    for (; looked_at < packets.size() && count < kBatch; ++looked_at) {
-      net::Packet& packet = *packets[looked_at];
-      const auto header = describe_offload(packet);
-      if (!header) {
-        // What came before it goes first, so that `done` stays the number of the first ones.
-        if (count > 0) break;
-        drop(device().tx_cannot);
-        done = looked_at + 1;
-        continue;
-      }
-      headers[count] = *header;
-      auto& vector = parts[count];
-      vector[0] = {&headers[count], sizeof(VirtioHeader)};
-      size_t used = 1;
-      // Sound: sendmmsg(2) reads what iovec points to, though the type lets it write.
-      packet.for_each_run(0, [&](std::span<const uint8_t> run) {
-        if (!run.empty()) vector[used++] = {const_cast<uint8_t*>(run.data()), run.size()};
-      });
-      messages[count] = {};
-      messages[count].msg_hdr.msg_iov = vector.data();
-      messages[count++].msg_hdr.msg_iovlen = used;
+    out.count = out.used = 0;
+    size_t looked_at = done;
+    while (looked_at < packets.size() && out.has_room() && out.add(packets.subspan(looked_at))) {
+      looked_at += out.packets[out.count - 1];
     }
-    if (count == 0) break;
+    if (out.count == 0) {
+      drop(device().tx_cannot);
+      ++done;
+      continue;
+    }
     const int sent = uninterrupted(
-        [&] { return ::sendmmsg(fd(), messages.data(), static_cast<unsigned>(count), 0); });
-    if (sent >= 0) {
-      done += static_cast<size_t>(sent);
-    } else if (write_failed()) {
-      ++done;  // The first of them was refused for good.
-    } else {
-      break;
-    }
+        [&] { return ::sendmmsg(fd(), out.messages.data(), static_cast<unsigned>(out.count), 0); });
+    for (int i = 0; i < sent; ++i) done += out.packets[static_cast<size_t>(i)];
+    if (sent >= 0) continue;
+    if (errno == EAGAIN) break;
+    // The first message was refused for good.
+    uint64_t& reason = errno == ENOBUFS ? device().tx_queue_full : device().tx_refused;
+    for (uint32_t i = 0; i < out.packets[0]; ++i) drop(reason);
+    done += out.packets[0];
   }
   return done;
-}
-
-// True when the packet that could not be sent never will be, and was counted.
-bool PacketInterface::write_failed() {
-  if (errno == EAGAIN) return false;
-  drop(errno == ENOBUFS ? device().tx_queue_full : device().tx_refused);
-  return true;
 }
 
 }  // namespace wh::host

@@ -8,7 +8,8 @@
 // is there, without the kernel waiting for a block to fill). A slot holds a frame of the link's
 // MTU. A longer one, a TCP or UDP segment that was not cut yet, leaves its beginning in the slot
 // and waits whole in the socket's queue, from where one recvmsg(2) takes it; so the ring stays
-// small however long segments are. Output goes out in vectors, one system call each.
+// small however long segments are. Output goes out in vectors, one system call each, and segments
+// of one flow that follow each other as one (host/segment_run.h).
 //
 // Before each frame stands a virtio header (PACKET_VNET_HDR): open checksums and uncut segments
 // pass in both directions and are completed by the kernel if the device does not. Whatever is
@@ -37,7 +38,7 @@ class PacketInterface final : public DeviceInterface {
     std::string name = {};  // Of this interface; "": the link's.
     // Of this side; all zero: made of the link's own, locally administered, and always the same.
     net::MacAddress mac = {};
-    uint32_t slots = 1024;  // Of the ring, at most 65536.
+    uint32_t slots = 2048;  // Of the ring, at most 65536; 2 KiB each at an MTU of 1500.
     size_t queue_limit = 512;
   };
 
@@ -80,11 +81,15 @@ class PacketInterface final : public DeviceInterface {
   void restore_tag(net::Packet& packet, const tpacket2_hdr& slot);
   void count_lost();
   Progress note_error();
-  bool write_failed();
 
   net::PacketPool& pool_;
   std::unique_ptr<Ring> ring_;
   net::ChunkPool small_pool_, large_pool_;
+  struct Outbox;
+  std::unique_ptr<Outbox> outbox_;
 };
+
+// A locally administered MAC address made of a link's own, always the same.
+net::MacAddress own_mac(const net::MacAddress& link);
 
 }  // namespace wh::host

@@ -12,7 +12,10 @@ namespace {
 
 class StreamTest : public testing::Test {
  protected:
-  std::unique_ptr<RealLoop> loop_ = MUST(RealLoop::make());  // Descriptors are left.
+  static std::unique_ptr<RealLoop> make_loop() {
+    return MUST(RealLoop::make());  // Descriptors are left.
+  }
+  std::unique_ptr<RealLoop> loop_ = make_loop();
   std::string path_ = fmt::format("/tmp/wh-stream-{}.sock", ::getpid());
 };
 

@@ -61,7 +61,7 @@ Result<std::unique_ptr<TapInterface>> TapInterface::adopt(Fd fd, Options options
   // A socket has no such name, and keeps the one it was given.
   if (::ioctl(fd.raw(), TUNGETIFF, &request) == 0) options.device = request.ifr_name;
   const bool offloads = options.offload == Offload::ChecksumAndTso;
-  Config config{.name = options.device,
+  Config config{.name = options.name.empty() ? options.device : options.name,
                 .mac = options.mac,
                 .mtu = options.mtu,
                 .checksum_offload = offloads,

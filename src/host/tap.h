@@ -31,6 +31,7 @@ class TapInterface final : public DeviceInterface {
  public:
   struct Options {
     std::string device;   // The kernel's name for it, at most 15 characters; "" lets it choose.
+    std::string name = {};  // Of this interface; "": the device's.
     net::MacAddress mac;  // Of this side. The kernel's side has its own.
     uint32_t mtu = 1500;  // Of this side; the kernel's is set by Rtnetlink.
     Offload offload = Offload::None;

@@ -84,6 +84,8 @@ class FrameSink {
  public:
   virtual ~FrameSink() = default;
   virtual void accept(Frame frame) = 0;
+  // A device begins to read what it is about to give: for those who book the time it takes.
+  virtual void expect() {}
 };
 
 // Whoever takes packets one at a time: the stages of a link.

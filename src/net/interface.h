@@ -76,6 +76,10 @@ class Interface {
  protected:
   // Hands packets to the medium. Everything given is within the MTU and counted.
   virtual void send(Frame frame) = 0;
+  // Before a device reads what it will receive().
+  void announce() {
+    if (input_ != nullptr) input_->expect();
+  }
   void count_tx_error() { ++counters_.tx_errors; }
 
  private:

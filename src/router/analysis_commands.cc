@@ -1,4 +1,5 @@
-// What happens to packets, told by the graph's own books: runtime, errors, traces, the graph.
+// What happens to packets, told by the graph's own books: runtime, errors, traces, the graph; and
+// nodes added to it.
 #include "graph/show.h"
 #include "router/command.h"
 #include "vnet/show.h"
@@ -47,6 +48,79 @@ Result<Answer> clear_trace(Router& router, const Arguments&) {
   return Answer::nothing();
 }
 
+Result<Answer> start_pcap(Router& router, const Arguments& a) {
+  PcapTrace::Options options{.rx = a.has("rx"),
+                             .tx = a.has("tx"),
+                             .drop = a.has("drop"),
+                             .max = a.number("max", 1000),
+                             .path = a.get("file", "/tmp/trace.pcap")};
+  if (a.has("intfc") && !a.has("any")) options.interface = TRY(router.index_of(a["intfc"]));
+  // VPP's users give a name, which goes to /tmp.
+  if (options.path.find('/') == std::string::npos) options.path = "/tmp/" + options.path;
+  TRY_VOID(router.pcap().start(options));
+  return Answer::of_text("pcap trace to " + options.path);
+}
+
+Result<Answer> stop_pcap(Router& router, const Arguments&) {
+  const std::string path = router.pcap().is_on() ? router.pcap().options()->path : "";
+  const uint64_t packets = TRY(router.pcap().stop());
+  return Answer{
+      [=] { return fmt::format("Write {} packets to {}, and stop capture...\n", packets, path); },
+      [=] {
+        return nlohmann::json{{"packets", packets}, {"file", path}};
+      }};
+}
+
+Result<Answer> show_pcap(Router& router, const Arguments&) {
+  const auto& options = router.pcap().options();
+  const bool is_on = router.pcap().is_on();
+  const uint64_t packets = router.pcap().packets();
+  const std::string path = options ? options->path : "";
+  return Answer{[=] {
+                  if (!is_on) return std::string("no pcap trace is going on\n");
+                  return fmt::format("pcap trace to {}: {} packets\n", path, packets);
+                },
+                [=] {
+                  return nlohmann::json{{"on", is_on}, {"packets", packets}, {"file", path}};
+                }};
+}
+
+Result<Answer> load_plugin(Router& router, const Arguments& a) {
+  TRY_VOID(router.load_plugin(a["file"]));
+  return Answer::nothing();
+}
+
+Result<Answer> show_plugins(Router& router, const Arguments&) {
+  std::string text;
+  nlohmann::json all = nlohmann::json::array();
+  for (const auto& library : router.plugins()) {
+    text += library->path() + "\n";
+    all.push_back(library->path());
+  }
+  return Answer{[text] { return text; }, [all] { return all; }};
+}
+
+Result<Answer> insert_node(Router& router, const Arguments& a) {
+  graph::Graph& graph = router.vnet().graph();
+  TRY_VOID(graph.insert(TRY(graph.index_of(a["node"])), TRY(graph.index_of(a["before"]))));
+  return Answer::nothing();
+}
+
+Result<Answer> take_out_node(Router& router, const Arguments& a) {
+  graph::Graph& graph = router.vnet().graph();
+  TRY_VOID(graph.take_out(TRY(graph.index_of(a["node"]))));
+  return Answer::nothing();
+}
+
+void list_insertions(const Router& router, std::vector<ConfigurationLine>& lines) {
+  const graph::Graph& graph = router.vnet().graph();
+  auto name = [&](graph::NodeIndex node) { return graph.nodes()[node].node->name(); };
+  for (const auto& i : graph.insertions()) {
+    lines.push_back({fmt::format("node insert {} before {}", name(i.node), name(i.before)),
+                     fmt::format("node remove {}", name(i.node))});
+  }
+}
+
 }  // namespace
 
 Feature analysis_feature() {
@@ -58,7 +132,18 @@ Feature analysis_feature() {
            {"trace add <node> <count:1..4096>", "trace the next packets that come to a node",
             add_trace},
            {"show trace", "what each node did to the traced packets", show_trace},
-           {"clear trace", "forget the traces, and trace no more", clear_trace}}};
+           {"clear trace", "forget the traces, and trace no more", clear_trace},
+           {"pcap trace (rx|tx|drop) [rx|tx|drop | max <max:1..1000000000> | intfc "
+            "(any|<intfc:interface>) | file <file>]*",
+            "write packets to a capture file", start_pcap},
+           {"pcap trace off", "end that", stop_pcap},
+           {"show pcap trace", "how far it is", show_pcap},
+           {"plugin load <file>", "add the nodes of a shared object", load_plugin},
+           {"show plugins", "the shared objects that were loaded", show_plugins},
+           setting("node insert <node> before <before:node>",
+                   "put a node into every way to another", insert_node),
+           setting("node remove <node>", "take it out again", take_out_node)},
+          list_insertions};
 }
 
 }  // namespace wh::router

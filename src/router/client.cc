@@ -97,14 +97,14 @@ Result<json> Client::ask(const json& request, std::FILE* output) {
   }
 }
 
-int Client::run(const std::string& line, bool as_json) {
+int Client::run(const std::string& line, bool as_json, std::FILE* errors) {
   const auto answer = ask({{"command", line}, {"json", as_json}}, as_json ? nullptr : stdout);
   if (!answer) {
-    std::cerr << "vppctl: " << answer.error().text << "\n";
+    fmt::print(errors, "vppctl: {}\n", answer.error().text);
     return 2;
   }
   if (!answer->value("ok", false)) {
-    std::cerr << answer->value("error", "refused") << "\n";
+    fmt::print(errors, "{}\n", answer->value("error", "refused"));
     return 1;
   }
   if (as_json) {
@@ -126,7 +126,7 @@ int Client::interact_plainly() {
     if (!std::getline(std::cin, line)) break;
     std::cout << line << "\n" << std::flush;
     if (is_quit(line)) return 0;
-    if (run(line, false) == 2) return 2;
+    if (run(line, false, stdout) == 2) return 2;
   }
   std::cout << "\n";
   return 0;
@@ -219,7 +219,10 @@ int Client::interact_with_editor() {
   el_set(editor, EL_CLIENTDATA, this);
   el_set(editor, EL_PROMPT, prompt);
   el_set(editor, EL_EDITOR, "emacs");
-  el_set(editor, EL_SIGNAL, 0);
+  // Ctrl-C ends a command that runs (read_line), never the prompt; other signals leave the terminal
+  // as they found it.
+  ::signal(SIGINT, SIG_IGN);
+  el_set(editor, EL_SIGNAL, 1);
   el_set(editor, EL_HIST, history, lines.get());
   el_set(editor, EL_ADDFN, "complete", "complete the word", complete);
   el_set(editor, EL_ADDFN, "explain", "tell what could come next", explain);
@@ -237,7 +240,7 @@ int Client::interact_with_editor() {
     if (line.empty()) continue;
     history(lines.get(), &event, H_ENTER, line.c_str());
     if (is_quit(line)) break;
-    status = run(line, false);
+    status = run(line, false, stdout);
     if (status == 2) break;
   }
   if (!kept.empty()) history(lines.get(), &event, H_SAVE, kept.c_str());

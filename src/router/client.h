@@ -25,9 +25,9 @@ class Client {
   // Sends a request and prints what comes until its last answer, which is returned. Errors: the
   // router went away.
   Result<nlohmann::json> ask(const nlohmann::json& request, std::FILE* output);
-  // Runs one line; its text goes to standard output, an error to standard error. Returns the exit
+  // Runs one line; its text goes to standard output, an error to `errors`. Returns the exit
   // status: 0, 1 (refused), 2 (the router went away).
-  int run(const std::string& line, bool as_json);
+  int run(const std::string& line, bool as_json, std::FILE* errors = stderr);
   // Reads lines until quit or the end of the input.
   int interact();
 

@@ -53,13 +53,21 @@ struct Output {
 
 class CommandLine;
 
+// One of `set`, `run` and `start` is given.
 struct Command {
   std::string syntax, help;
+  using Run = std::function<Result<Answer>(Router&, const Arguments&)>;
   // Either answers at once,
-  std::function<Result<Answer>(Router&, const Arguments&)> run = {};
+  Run run = {};
+  // or sets something that lasts, and may stand in a configuration,
+  Run set = {};
   // or starts something; nullptr when it was done at once (and `done` was called).
   std::function<std::unique_ptr<Activity>(CommandLine&, const Arguments&, Output)> start = {};
 };
+
+inline Command setting(std::string syntax, std::string help, Command::Run set) {
+  return {.syntax = std::move(syntax), .help = std::move(help), .set = std::move(set)};
+}
 
 // A line that sets something, and one that takes it back.
 struct ConfigurationLine {
@@ -76,10 +84,11 @@ struct Feature {
 
 // In the order in which their lines appear in a configuration.
 std::vector<Feature> all_features();
-Feature port_feature();       // create, delete
-Feature interface_feature();  // set interface, show interface
-Feature ip_feature();         // addresses, routes, neighbours
-Feature analysis_feature();   // runtime, errors, trace, graph
-Feature session_feature();    // ping, exec, help, quit, sysctl
+Feature port_feature();           // create, delete
+Feature interface_feature();      // set interface, show interface
+Feature ip_feature();             // addresses, routes, neighbours
+Feature analysis_feature();       // runtime, errors, trace, graph
+Feature session_feature();        // ping, quit, sysctl
+Feature configuration_feature();  // configuration save, load, diff, check; exec
 
 }  // namespace wh::router

@@ -1,13 +1,15 @@
 #include "router/command_line.h"
 
+#include "vnet/show.h"
+
 namespace wh::router {
 
 using nlohmann::json;
 
 std::vector<Feature> all_features() {
   std::vector<Feature> features;
-  for (auto* make :
-       {port_feature, interface_feature, ip_feature, analysis_feature, session_feature}) {
+  for (auto* make : {port_feature, interface_feature, ip_feature, analysis_feature, session_feature,
+                     configuration_feature}) {
     features.push_back(make());
   }
   return features;
@@ -74,8 +76,21 @@ Result<Answer> CommandLine::run(std::string_view line) {
   if (TRY(split_words(line)).empty()) return Answer::nothing();
   const Grammar::Match match = TRY(grammar_.parse(line));
   const Command& command = *commands_[match.command];
-  if (!command.run) return fail("'{}' takes time and cannot be part of this", line);
-  return command.run(router_, match.arguments);
+  if (command.set) return command.set(router_, match.arguments);
+  if (command.run) return command.run(router_, match.arguments);
+  return fail("'{}' is not done at once", command.syntax);
+}
+
+Result<void> CommandLine::set(std::string_view line) {
+  if (TRY(split_words(line)).empty()) return {};
+  const Grammar::Match match = TRY(grammar_.parse(line));
+  const Command& command = *commands_[match.command];
+  if (!command.set) {
+    return fail("'{}' sets nothing; accepted: commands that `show configuration` shows",
+                grammar_.method(match.command));
+  }
+  TRY(command.set(router_, match.arguments));
+  return {};
 }
 
 std::unique_ptr<Activity> CommandLine::start(Result<Grammar::Match> match, Output out) {
@@ -85,7 +100,7 @@ std::unique_ptr<Activity> CommandLine::start(Result<Grammar::Match> match, Outpu
   }
   const Command& command = *commands_[match->command];
   if (command.start) return command.start(*this, match->arguments, std::move(out));
-  out.done(command.run(router_, match->arguments));
+  out.done((command.set ? command.set : command.run)(router_, match->arguments));
   return nullptr;
 }
 

@@ -22,6 +22,8 @@ class CommandLine {
   // Error: the word that was wrong and what could stand there, or what the command said. A command
   // that takes time is refused.
   Result<Answer> run(std::string_view line);
+  // Runs a line that sets something. Errors: as run(), or it is another kind of command.
+  Result<void> set(std::string_view line);
   // Calls out.done, now or later. An empty line is done at once. The activity must be kept until
   // then; null when it is done already.
   std::unique_ptr<Activity> execute(std::string_view line, Output out);

@@ -172,20 +172,33 @@ std::vector<Expectation> Grammar::after(const std::vector<Place>& places) const 
   return all;
 }
 
+std::string Grammar::refusal(const std::vector<Place>& places, const Word& word,
+                             const std::set<std::string>& refusals) const {
+  const auto expected = after(places);
+  if (expected.size() == 1 && refusals.size() == 1) {
+    return fmt::format("column {}: {}", word.column, *refusals.begin());
+  }
+  std::vector<std::string> texts;
+  for (const auto& e : expected) texts.push_back(e.text);
+  const std::string near = nearest(word.text, texts);
+  return fmt::format("column {}: unknown input '{}'; accepted: {}{}", word.column, word.text,
+                     expected.empty() ? "the end of the line" : list_of(expected),
+                     near.empty() ? "" : fmt::format(" (did you mean {}?)", near));
+}
+
 bool Grammar::step(std::vector<Place>& places, const Word& word, Error* error) const {
   struct Candidate {
     const Place* place;
     const Edge* edge;
   };
   std::vector<Candidate> full, values, beginnings;
-  std::vector<std::string> refusals;
-  std::set<std::string> meant;
+  std::set<std::string> refusals, meant;
   for (const Place& place : places) {
     for (const Edge& edge : commands_[place.command]->states[place.state]) {
       if (edge.kind == Edge::Kind::Value) {
         const auto fits = type_of(edge).check(word.text);
         if (fits) values.push_back({&place, &edge});
-        if (!fits) refusals.push_back(fits.error().text);
+        if (!fits) refusals.insert(fits.error().text);
       } else if (edge.kind == Edge::Kind::Keyword && edge.name == word.text) {
         full.push_back({&place, &edge});
       } else if (edge.kind == Edge::Kind::Keyword && edge.name.starts_with(word.text)) {
@@ -202,19 +215,7 @@ bool Grammar::step(std::vector<Place>& places, const Word& word, Error* error) c
     return false;
   }
   if (chosen.empty()) {
-    const auto expected = after(places);
-    std::string accepted = expected.empty() ? "the end of the line" : list_of(expected);
-    if (expected.size() == 1 && refusals.size() == 1) {
-      *error = {std::errc::invalid_argument,
-                fmt::format("column {}: {}", word.column, refusals.front())};
-      return false;
-    }
-    std::vector<std::string> keywords;
-    for (const auto& e : expected) keywords.push_back(e.text);
-    const std::string near = nearest(word.text, keywords);
-    *error = {std::errc::invalid_argument,
-              fmt::format("column {}: unknown input '{}'; accepted: {}{}", word.column, word.text,
-                          accepted, near.empty() ? "" : fmt::format(" (did you mean {}?)", near))};
+    *error = {std::errc::invalid_argument, refusal(places, word, refusals)};
     return false;
   }
   std::vector<Place> next;

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -105,6 +106,8 @@ class Grammar {
 
   std::vector<Place> beginning() const;
   bool step(std::vector<Place>& places, const Word& word, Error* error) const;
+  std::string refusal(const std::vector<Place>& places, const Word& word,
+                      const std::set<std::string>& refusals) const;
   Result<std::vector<Place>> follow(const std::vector<Word>& words) const;
   std::vector<Expectation> after(const std::vector<Place>& places) const;
   const ValueType& type_of(const Edge& edge) const;

@@ -1,4 +1,5 @@
 // set interface, show interface: state, MTU, counters.
+#include "host/device_interface.h"
 #include "router/command.h"
 #include "vnet/show.h"
 
@@ -36,6 +37,40 @@ Result<Answer> show_addresses(Router& router, const Arguments& a) {
   return Answer::of(std::move(rows));
 }
 
+// What happens between a device and the kernel, by the names of its counters.
+std::vector<std::pair<const char*, uint64_t>> counters_of(const host::DeviceCounters& c) {
+  return {{"rx wakes", c.rx_wakes},           {"rx no packet", c.rx_no_packet},
+          {"rx too long", c.rx_too_long},     {"rx bad header", c.rx_bad_header},
+          {"rx ring full", c.rx_ring_full},   {"tx queued", c.tx_queued},
+          {"tx queue full", c.tx_queue_full}, {"tx cannot", c.tx_cannot},
+          {"tx refused", c.tx_refused}};
+}
+
+Result<Answer> show_hardware(Router& router, const Arguments&) {
+  std::string text;
+  nlohmann::json all = nlohmann::json::array();
+  for (const auto& port : router.ports()) {
+    const auto* device = dynamic_cast<const host::DeviceInterface*>(port->device.get());
+    const net::Interface& i = *port->device;
+    text +=
+        fmt::format("{:<32}{:<8}{}\n  Ethernet address {}\n", i.name(), port->index,
+                    device != nullptr && !device->is_open() ? "gone" : "open", to_string(i.mac()));
+    nlohmann::json counters = nlohmann::json::object();
+    if (device != nullptr) {
+      for (const auto& [name, count] : counters_of(device->device_counters())) {
+        counters[name] = count;
+        if (count != 0) text += fmt::format("  {:<24}{:16}\n", name, count);
+      }
+    }
+    all.push_back({{"name", i.name()},
+                   {"index", port->index},
+                   {"open", device == nullptr || device->is_open()},
+                   {"mac", to_string(i.mac())},
+                   {"counters", counters}});
+  }
+  return Answer{[text] { return text; }, [all] { return all; }};
+}
+
 void list(const Router& router, std::vector<ConfigurationLine>& lines) {
   for (const auto& port : router.ports()) {
     const std::string& name = port->device->name();
@@ -53,13 +88,14 @@ void list(const Router& router, std::vector<ConfigurationLine>& lines) {
 }  // namespace
 
 Feature interface_feature() {
-  return {
-      {{"show interface [<interface>]", "state, MTU and counters of interfaces", show},
-       {"show interface address [<interface>]", "addresses of interfaces", show_addresses},
-       {"set interface state <interface> (up|down)", "switch an interface on or off", set_state},
-       {"set interface mtu [packet] <mtu:68..65535> <interface>",
-        "the largest IP packet that leaves by an interface", set_mtu}},
-      list};
+  return {{{"show interface [<interface>]", "state, MTU and counters of interfaces", show},
+           {"show hardware-interfaces", "devices, and what they lost", show_hardware},
+           {"show interface address [<interface>]", "addresses of interfaces", show_addresses},
+           setting("set interface state <interface> (up|down)", "switch an interface on or off",
+                   set_state),
+           setting("set interface mtu [packet] <mtu:68..65535> <interface>",
+                   "the largest IP packet that leaves by an interface", set_mtu)},
+          list};
 }
 
 }  // namespace wh::router

@@ -107,14 +107,14 @@ void list(const Router& router, std::vector<ConfigurationLine>& lines) {
 }  // namespace
 
 Feature ip_feature() {
-  return {{{"set interface ip address [del] <interface> <prefix>",
-            "give an interface an address, or take it back", set_address},
-           {"ip route add <prefix> via (drop | <next-hop:address> [<interface>])",
-            "send a prefix to a next hop, or nowhere", add_route},
-           {"ip route del <prefix> [via [drop | <next-hop:address>] [<interface>]]",
-            "take a route back", remove_route},
-           {"set ip neighbor [del] <interface> <address> <mac>",
-            "the link address of a neighbour that is not to be asked", set_neighbour},
+  return {{setting("set interface ip address [del] <interface> <prefix>",
+                   "give an interface an address, or take it back", set_address),
+           setting("ip route add <prefix> via (drop | <next-hop:address> [<interface>])",
+                   "send a prefix to a next hop, or nowhere", add_route),
+           setting("ip route del <prefix> [via [drop | <next-hop:address>] [<interface>]]",
+                   "take a route back", remove_route),
+           setting("set ip neighbor [del] <interface> <address> <mac>",
+                   "the link address of a neighbour that is not to be asked", set_neighbour),
            {"show ip fib [<address:ip4>]", "routes, or the one that an address takes",
             show_fib(Family::V4)},
            {"show ip6 fib [<address:ip6>]", "the same of IPv6", show_fib(Family::V6)},

@@ -17,7 +17,7 @@ Command create(PortSpec::Kind kind, std::string syntax, std::string help) {
     }
     return Answer::of_text(TRY(router.create_port(std::move(spec))));
   };
-  return {std::move(syntax), std::move(help), run};
+  return setting(std::move(syntax), std::move(help), run);
 }
 
 Command remove(std::string syntax, std::string help, std::string prefix) {
@@ -27,7 +27,7 @@ Command remove(std::string syntax, std::string help, std::string prefix) {
     TRY_VOID(router.delete_port(name.starts_with(prefix) ? name : prefix + name));
     return Answer::nothing();
   };
-  return {std::move(syntax), std::move(help), run};
+  return setting(std::move(syntax), std::move(help), run);
 }
 
 void list(const Router& router, std::vector<ConfigurationLine>& lines) {

@@ -1,6 +1,7 @@
 #include "router/ports.h"
 
 #include "host/packet_interface.h"
+#include "host/rtnetlink.h"
 #include "host/tap.h"
 
 namespace wh::router {
@@ -23,19 +24,38 @@ const char* PortSpec::input_node() const {
   UNREACHABLE();
 }
 
+namespace {
+
+net::MacAddress tap_mac(const PortSpec& spec) {
+  const auto low = static_cast<uint8_t>(spec.tap_number);
+  const uint32_t high = spec.tap_number >> 8;
+  return spec.mac.value_or(net::MacAddress{{2, 0xfe, 0, 1, static_cast<uint8_t>(high), low}});
+}
+
+}  // namespace
+
 Result<std::unique_ptr<net::Interface>> HostPorts::open(const PortSpec& spec,
                                                         net::PacketPool& pool) {
   if (spec.kind == PortSpec::Kind::Tap) {
-    return host::TapInterface::open(
-        {.device = spec.link,
-         .mac = spec.mac.value_or(
-             net::MacAddress{{2, 0xfe, 0, 0, 1, static_cast<uint8_t>(spec.tap_number)}}),
-         .offload = host::Offload::ChecksumAndTso},
-        loop_, pool);
+    return host::TapInterface::open({.device = spec.link,
+                                     .name = spec.name(),
+                                     .mac = tap_mac(spec),
+                                     .offload = host::Offload::ChecksumAndTso},
+                                    loop_, pool);
   }
   return host::PacketInterface::open(
       {.link = spec.link, .name = spec.name(), .mac = spec.mac.value_or(net::MacAddress{})}, loop_,
       pool);
+}
+
+Result<net::Interface::Config> HostPorts::describe(const PortSpec& spec) {
+  if (spec.kind == PortSpec::Kind::Tap) {
+    return net::Interface::Config{.name = spec.name(), .mac = tap_mac(spec)};
+  }
+  host::Rtnetlink kernel = TRY(host::Rtnetlink::open());
+  const host::LinkInfo link = TRY(kernel.link(spec.link));
+  return net::Interface::Config{
+      .name = spec.name(), .mac = spec.mac.value_or(host::own_mac(link.mac)), .mtu = link.mtu};
 }
 
 namespace {
@@ -51,10 +71,13 @@ class PaperInterface final : public net::Interface {
 
 }  // namespace
 
+Result<net::Interface::Config> PaperPorts::describe(const PortSpec& spec) {
+  if (like_ != nullptr) return like_->describe(spec);
+  return net::Interface::Config{.name = spec.name(), .mac = spec.mac.value_or(tap_mac(spec))};
+}
+
 Result<std::unique_ptr<net::Interface>> PaperPorts::open(const PortSpec& spec, net::PacketPool&) {
-  return std::make_unique<PaperInterface>(
-      net::Interface::Config{.name = spec.name(), .mac = spec.mac.value_or(net::MacAddress{})},
-      loop_);
+  return std::make_unique<PaperInterface>(TRY(describe(spec)), loop_);
 }
 
 }  // namespace wh::router

@@ -33,6 +33,8 @@ class Ports {
   // Errors: no such Linux interface, no right to it, the name is taken.
   virtual Result<std::unique_ptr<net::Interface>> open(const PortSpec& spec,
                                                        net::PacketPool& pool) = 0;
+  // What open() would make, without making it. Errors: as open(), as far as they can be foreseen.
+  virtual Result<net::Interface::Config> describe(const PortSpec& spec) = 0;
 };
 
 class HostPorts final : public Ports {
@@ -40,6 +42,7 @@ class HostPorts final : public Ports {
   explicit HostPorts(host::RealLoop& loop) : loop_(loop) {}
   Result<std::unique_ptr<net::Interface>> open(const PortSpec& spec,
                                                net::PacketPool& pool) override;
+  Result<net::Interface::Config> describe(const PortSpec& spec) override;
 
  private:
   host::RealLoop& loop_;
@@ -48,11 +51,15 @@ class HostPorts final : public Ports {
 class PaperPorts final : public Ports {
  public:
   explicit PaperPorts(Loop& loop) : loop_(loop) {}
+  // Of the same machine as other ports: what those could not open is refused here, too.
+  PaperPorts(Loop& loop, Ports& like) : loop_(loop), like_(&like) {}
   Result<std::unique_ptr<net::Interface>> open(const PortSpec& spec,
                                                net::PacketPool& pool) override;
+  Result<net::Interface::Config> describe(const PortSpec& spec) override;
 
  private:
   Loop& loop_;
+  Ports* like_ = nullptr;
 };
 
 }  // namespace wh::router

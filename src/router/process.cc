@@ -9,6 +9,7 @@
 #include "host/child.h"
 #include "host/system.h"
 #include "router/client.h"
+#include "router/metrics.h"
 #include "router/server.h"
 
 namespace wh::router {
@@ -43,32 +44,38 @@ class Process {
       // At a prompt Ctrl-C is meant for what was typed there.
       if (signal == SIGTERM || !startup.interactive) loop_.stop();
     }));
-    if (startup.exec) TRY_VOID(execute_script(*startup.exec));
+    router_.set_plugin_path(startup.plugin_path);
+    for (const std::string& name : startup.plugins) TRY_VOID(router_.load_plugin(name));
+    if (startup.metrics_port) {
+      metrics_ = TRY(MetricsServer::open(router_, loop_, *startup.metrics_port));
+    }
+    if (startup.startup_config) {
+      TRY_VOID(run_to_end("configuration load " + quote_word(*startup.startup_config)));
+    }
+    if (startup.exec) TRY_VOID(run_to_end("exec " + quote_word(*startup.exec)));
     std::unique_ptr<host::Child> prompt;
     if (startup.interactive) prompt = TRY(start_prompt(startup.banner));
     // Something may happen for as long as the process lives.
     loop_.on_wake([] {});
     loop_.run();
+    // It may be in the middle of a line, and puts the terminal right.
+    if (prompt && prompt->is_running()) prompt->kill(SIGTERM), prompt->wait();
     return 0;
   }
 
  private:
-  // The lines of a script, one after the other; the first that fails ends the start.
-  Result<void> execute_script(const std::string& path) {
-    const std::string text = TRY(host::read_file(path));
-    size_t number = 0;
-    for (size_t at = 0; at < text.size();) {
-      const size_t end = std::min(text.find('\n', at), text.size());
-      const std::string line = text.substr(at, end - at);
-      at = end + 1;
-      ++number;
-      auto answer = line_.run(line);
-      if (!answer) {
-        return tl::unexpected(std::move(answer.error()).within(fmt::format("{}:{}", path, number)));
-      }
-      std::cout << answer->text() << std::flush;
-    }
-    return {};
+  // Runs a line to its end, with the loop. Error: the command's.
+  Result<void> run_to_end(const std::string& line) {
+    Result<void> result;
+    auto activity = line_.execute(line, {[](std::string_view text) { std::cout << text; },
+                                         [&](Result<Answer> answer) {
+                                           if (answer) std::cout << answer->text();
+                                           if (!answer) result = tl::unexpected(answer.error());
+                                           loop_.stop();
+                                         }});
+    if (activity) loop_.run();
+    std::cout << std::flush;
+    return result;
   }
 
   // The prompt is a client in a process of its own, which may block.
@@ -90,6 +97,7 @@ class Process {
   Router router_;
   CommandLine line_;
   Server server_;
+  std::unique_ptr<MetricsServer> metrics_;
 };
 
 }  // namespace

@@ -2,19 +2,26 @@
 
 #include <algorithm>
 
+#include "host/device_interface.h"
+#include "router/plugin.h"
+
 namespace wh::router {
 
 Router::Router(Config config, Loop& loop, Ports& ports)
     : loop_(loop),
       source_(ports),
       vnet_({.name = "router", .cycles = std::move(config.cycles)}, loop, pool_,
-            Random(config.seed)) {
+            Random(config.seed)),
+      pcap_(vnet_) {
   // A router forwards, and speaks IPv6 on an interface once that is given an address. The sysctls
   // exist in every vnet.
   for (const auto& [name, value] :
        {std::pair("net.inet.ip.forwarding", "1"), std::pair("net.inet6.ip6.forwarding", "1"),
         std::pair("net.inet6.ip6.auto_linklocal", "0")}) {
     MUST_VOID(vnet_.sysctl().set(name, value));
+  }
+  for (const SysctlTree::Leaf& leaf : MUST(vnet_.sysctl().list(""))) {  // There are some.
+    if (leaf.writable) first_tunables_[leaf.name] = leaf.value;
   }
 }
 
@@ -31,8 +38,12 @@ Result<std::string> Router::create_port(PortSpec spec) {
   port->device = TRY(source_.open(spec, pool_));
   port->device->set_up(false);
   port->first_mtu = port->device->mtu();
+  if (auto* device = dynamic_cast<host::DeviceInterface*>(port->device.get())) {
+    // Its Linux interface was removed: it stays, down, until somebody deletes it.
+    device->on_close([device] { device->set_up(false); });
+  }
   port->spec = std::move(spec);
-  port->index = TRY(vnet_.attach(*port->device));
+  port->index = TRY(vnet_.attach(*port->device, port->spec.input_node()));
   ports_list_.push_back(std::move(port));
   return ports_list_.back()->device->name();
 }
@@ -41,6 +52,7 @@ Result<void> Router::delete_port(std::string_view name) {
   const auto at = std::find_if(ports_list_.begin(), ports_list_.end(),
                                [&](const auto& port) { return port->device->name() == name; });
   if (at == ports_list_.end()) return fail("interface '{}' was not created as a port", name);
+  pcap_.forget(*(*at)->device);
   TRY_VOID(vnet_.detach((*at)->index));
   ports_list_.erase(at);
   return {};
@@ -54,6 +66,46 @@ Result<void> Router::add_address(uint16_t index, const net::Prefix& prefix) {
     (void)vnet_.add_address(index, {net::Ip6::link_local(entry.device->mac()), 64});
   }
   return {};
+}
+
+// --- plugins ---
+
+Result<void> Router::load_plugin(const std::string& name) {
+  const bool is_bare = name.find('/') == std::string::npos;
+  if (is_bare && plugin_path_.empty()) {
+    return fail("plugin {}: no plugin path is set; give the file's path", name);
+  }
+  const std::string path = is_bare ? plugin_path_ + "/" + name : name;
+  for (const auto& known : plugins_) {
+    if (known->path() == path) return fail("plugin {} is loaded already", path);
+  }
+  auto library = TRY(host::Library::open(path));
+  const auto* abi = static_cast<const char*>(library->symbol("wh_node_plugin_abi"));
+  if (abi == nullptr || library->symbol("wh_node_plugin") == nullptr) {
+    return fail("{} is no node plugin: it lacks WH_NODE_PLUGIN", path);
+  }
+  if (std::string_view(abi) != WH_PLUGIN_ABI) {
+    return fail("{} was built for '{}', this is '{}'", path, abi, WH_PLUGIN_ABI);
+  }
+  start_plugin(std::move(library));
+  return {};
+}
+
+void Router::start_plugin(std::shared_ptr<host::Library> library) {
+  NodePlugin plugin{vnet_, vnet_.graph(), vnet_.sysctl()};
+  // Sound: the ABI's name, which was compared, stands for this signature.
+  const auto start = reinterpret_cast<void (*)(NodePlugin&)>(library->symbol("wh_node_plugin"));
+  start(plugin);
+  // A plugin whose nodes name next nodes that nobody has is not fit to be run.
+  MUST_VOID(vnet_.graph().link());
+  plugins_.push_back(std::move(library));
+  for (const SysctlTree::Leaf& leaf : MUST(vnet_.sysctl().list(""))) {  // There are some.
+    if (leaf.writable) first_tunables_.try_emplace(leaf.name, leaf.value);
+  }
+}
+
+void Router::share_plugins(const Router& other) {
+  for (const auto& library : other.plugins_) start_plugin(library);
 }
 
 const Router::Port* Router::port(uint16_t index) const {

@@ -10,11 +10,13 @@
 // Ownership: the loop and the ports' source outlive it. Threads: belongs to its loop.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "net/capture.h"
+#include "host/library.h"
+#include "router/pcap_trace.h"
 #include "router/ports.h"
 #include "vnet/vnet.h"
 
@@ -34,7 +36,9 @@ class Router {
   vnet::Vnet& vnet() { return vnet_; }
   const vnet::Vnet& vnet() const { return vnet_; }
   net::PacketPool& pool() { return pool_; }
+  const net::PacketPool& pool() const { return pool_; }
   Loop& loop() { return loop_; }
+  Ports& source() { return source_; }
 
   // --- ports ---
   struct Port {
@@ -57,6 +61,20 @@ class Router {
   // As Vnet::add_address; with its first IPv6 address an interface gets a link-local one.
   Result<void> add_address(uint16_t index, const net::Prefix& prefix);
 
+  // Tunables as they were when the router was made.
+  const std::map<std::string, std::string>& first_tunables() const { return first_tunables_; }
+
+  PcapTrace& pcap() { return pcap_; }
+
+  // --- plugins: shared objects with nodes (router/plugin.h) ---
+  // Loads one, which stays. A name without a slash is looked for in the plugin path. Errors: it
+  // cannot be loaded, is no node plugin, or was built for another ABI; it is loaded already.
+  Result<void> load_plugin(const std::string& name);
+  void set_plugin_path(std::string path) { plugin_path_ = std::move(path); }
+  const std::vector<std::shared_ptr<host::Library>>& plugins() const { return plugins_; }
+  // The same nodes here that another router has loaded.
+  void share_plugins(const Router& other);
+
   // --- what is to happen when it ends ---
   void on_quit(std::function<void()> action) { on_quit_ = std::move(action); }
   void quit() {
@@ -67,9 +85,15 @@ class Router {
   Loop& loop_;
   Ports& source_;
   net::PacketPool pool_;
+  std::vector<std::shared_ptr<host::Library>> plugins_;  // Go after the nodes made of them.
   vnet::Vnet vnet_;
+  PcapTrace pcap_;
   std::vector<std::unique_ptr<Port>> ports_list_;
+  std::map<std::string, std::string> first_tunables_;
+  std::string plugin_path_;
   std::function<void()> on_quit_;
+
+  void start_plugin(std::shared_ptr<host::Library> library);
 };
 
 }  // namespace wh::router

@@ -102,9 +102,26 @@ std::unique_ptr<Activity> start_ping(CommandLine& line, const Arguments& a, Outp
   return ping;
 }
 
-Result<Answer> quit(Router& router, const Arguments&) {
+Result<Answer> quit(Router&, const Arguments&) {
+  return Answer::nothing();  // Whoever asks has its own end; this is for scripts.
+}
+
+Result<Answer> shut_down(Router& router, const Arguments&) {
   router.quit();
   return Answer::nothing();
+}
+
+std::unique_ptr<Activity> help(CommandLine& line, const Arguments& a, Output out) {
+  const Grammar& grammar = line.grammar();
+  std::string text;
+  json all = json::array();
+  for (size_t i = 0; i < grammar.size(); ++i) {
+    if (a.has("word") && grammar.syntax(i).find(a["word"]) == std::string::npos) continue;
+    text += fmt::format("{}\n    {}\n", grammar.syntax(i), grammar.help(i));
+    all.push_back({{"syntax", grammar.syntax(i)}, {"help", grammar.help(i)}});
+  }
+  out.done(Answer{[text] { return text; }, [all] { return all; }});
+  return nullptr;
 }
 
 Result<Answer> show_sysctl(Router& router, const Arguments& a) {
@@ -123,6 +140,16 @@ Result<Answer> set_sysctl(Router& router, const Arguments& a) {
   return Answer::nothing();
 }
 
+void list(const Router& router, std::vector<ConfigurationLine>& lines) {
+  for (const auto& [name, first] : router.first_tunables()) {
+    // An interface's own tunables go with it.
+    const auto now = router.vnet().sysctl().get(name);
+    if (!now || *now == first) continue;
+    lines.push_back({fmt::format("set sysctl {} {}", name, quote_word(*now)),
+                     fmt::format("set sysctl {} {}", name, quote_word(first))});
+  }
+}
+
 Result<Answer> show_version(Router&, const Arguments&) {
   return Answer::of_text("wheelhouse v" WH_VERSION);
 }
@@ -130,14 +157,18 @@ Result<Answer> show_version(Router&, const Arguments&) {
 }  // namespace
 
 Feature session_feature() {
-  return {{{.syntax = "ping <address> [source <source:interface> | repeat <repeat:1..1000000> | "
-                      "size <size:0..65507> | interval <interval:1..60000>]*",
-            .help = "echo requests; the interval is in milliseconds",
-            .start = start_ping},
-           {"show sysctl [<name:word>]", "the tunables and counters below a name", show_sysctl},
-           {"set sysctl <name:word> <value:word>", "change a tunable", set_sysctl},
-           {"show version", "what this is", show_version},
-           {"quit", "leave", quit}}};
+  return {
+      {{.syntax = "ping <address> [source <source:interface> | repeat <repeat:1..1000000> | "
+                  "size <size:0..65507> | interval <interval:1..60000>]*",
+        .help = "echo requests; the interval is in milliseconds",
+        .start = start_ping},
+       {"show sysctl [<name:word>]", "the tunables and counters below a name", show_sysctl},
+       setting("set sysctl <name:word> <value:word>", "change a tunable", set_sysctl),
+       {"show version", "what this is", show_version},
+       {.syntax = "help [<word>]", .help = "every command, or those with a word", .start = help},
+       {"quit", "leave the prompt", quit},
+       {"shutdown", "end the router", shut_down}},
+      list};
 }
 
 }  // namespace wh::router

@@ -1,4 +1,5 @@
-// ethernet-input, interface-output and the NAME-tx nodes: where packets enter and leave a vnet.
+// ethernet-input and what reads devices before it; interface-output, NAME-output and NAME-tx:
+// where packets enter and leave a vnet.
 #include "net/wire/describe.h"
 #include "net/wire/ethernet.h"
 #include "vnet/nodes.h"
@@ -119,15 +120,25 @@ class EthernetInput final : public Node {
   Stack& stack_;
 };
 
-// The last look before the device: completes what the device does not do, and picks its tx node.
+// Where a vector that a device read enters; its clocks include the reading (Graph::book).
+class DeviceInput final : public Node {
+ public:
+  explicit DeviceInput(std::string name)
+      : Node({.name = std::move(name), .next = {"ethernet-input"}, .kind = NodeKind::Interrupt}) {}
+  void process(Batch& batch) override { batch.send_all(1); }
+  std::string account(const Packet& p) const override {
+    return fmt::format("{} bytes, sw_if_index {}{}", p.size(), p.interface,
+                       p.gso_size != 0 ? fmt::format(", gso_size {}", p.gso_size) : "");
+  }
+};
+
+// Finds the interface that each packet leaves by.
 class InterfaceOutput final : public Node {
  public:
   explicit InterfaceOutput(Stack& stack)
       : Node({.name = "interface-output",
-              .next = {"gso"},
               .errors = {{"down", Severity::Error, "interface is down"},
-                         {"gone", Severity::Error, "interface deleted"},
-                         {"bad_partial", Severity::Error, "no place for the checksum"}}}),
+                         {"gone", Severity::Error, "interface deleted"}}}),
         stack_(stack) {}
 
   void process(Batch& batch) override {
@@ -141,23 +152,11 @@ class InterfaceOutput final : public Node {
       }
       if (entry->device == nullptr) {
         batch.drop(i, kGone);
-        continue;
-      }
-      if (!entry->device->is_up()) {
+      } else if (!entry->device->is_up()) {
         batch.drop(i, kDown);
-        continue;
+      } else {
+        batch.send(i, entry->tx_arc);
       }
-      const net::Interface::Config& config = entry->device->config();
-      if (p.gso_size != 0 && config.max_gso == 0) {
-        batch.send(i, kGso);
-        continue;
-      }
-      if (p.checksum == net::Checksum::Needed && !config.checksum_offload &&
-          !try_complete_checksum(p, p.l3_offset)) {
-        batch.drop(i, kBadPartial);
-        continue;
-      }
-      batch.send(i, entry->tx_arc);
     }
   }
   std::string account(const Packet& p) const override {
@@ -165,9 +164,43 @@ class InterfaceOutput final : public Node {
   }
 
  private:
-  enum : Arc { kGso = 1 };
-  enum : uint16_t { kDown, kGone, kBadPartial };
+  enum : uint16_t { kDown, kGone };
   Stack& stack_;
+};
+
+// The last look before a device: does what the device does not, or has it done.
+class DeviceOutput final : public Node {
+ public:
+  DeviceOutput(Stack& stack, uint16_t interface, const std::string& device)
+      : Node({.name = device + "-output",
+              .next = {"gso", device + "-tx"},
+              .errors = {{"bad_partial", Severity::Error, "no place for the checksum"}}}),
+        stack_(stack),
+        interface_(interface) {}
+
+  void move_to(uint16_t interface) { interface_ = interface; }
+  void process(Batch& batch) override {
+    // interface-output saw it attached, and nothing is detached while the graph runs.
+    const net::Interface::Config& config = stack_.interfaces[interface_].device->config();
+    for (uint32_t i = 0; i < batch.size(); ++i) {
+      Packet& p = batch[i];
+      if (p.gso_size != 0 && config.max_gso == 0) {
+        batch.send(i, kGso);
+      } else if (p.checksum == net::Checksum::Needed && !config.checksum_offload &&
+                 !try_complete_checksum(p, p.l3_offset)) {
+        batch.drop(i, kBadPartial);
+      } else {
+        batch.send(i, kTx);
+      }
+    }
+  }
+  std::string account(const Packet& p) const override { return net::describe_ethernet(p); }
+
+ private:
+  enum : Arc { kGso = 1, kTx };
+  enum : uint16_t { kBadPartial };
+  Stack& stack_;
+  uint16_t interface_;
 };
 
 // Gives a vector to the device.
@@ -199,14 +232,24 @@ void add_ethernet_nodes(Stack& stack) {
 }
 
 void add_tx_node(Stack& stack, InterfaceEntry& entry) {
-  const std::string name = entry.name + "-tx";
-  if (Node* known = stack.graph.find(name)) {
+  const std::string output = entry.name + "-output", tx = entry.name + "-tx";
+  if (Node* known = stack.graph.find(tx)) {
     // An interface of this name was here before.
     static_cast<InterfaceTx*>(known)->move_to(entry.index);
+    static_cast<DeviceOutput*>(stack.graph.find(output))->move_to(entry.index);
   } else {
-    stack.graph.add(std::make_unique<InterfaceTx>(stack, entry.index, name));
+    stack.graph.add(std::make_unique<InterfaceTx>(stack, entry.index, tx));
+    stack.graph.add(std::make_unique<DeviceOutput>(stack, entry.index, entry.name));
+    MUST_VOID(stack.graph.link());  // Both of its next nodes are there.
   }
-  entry.tx_arc = stack.graph.add_arc(stack.node.interface_output, name);
+  entry.tx_arc = stack.graph.add_arc(stack.node.interface_output, output);
+}
+
+graph::NodeIndex add_input_node(Stack& stack, std::string_view name) {
+  if (Node* known = stack.graph.find(name)) return known->index();
+  Node& made = stack.graph.add(std::make_unique<DeviceInput>(std::string(name)));
+  MUST_VOID(stack.graph.link());  // ethernet-input is there.
+  return made.index();
 }
 
 }  // namespace wh::vnet

@@ -110,7 +110,7 @@ class Gso final : public Node {
     sum.add32(length);
     net::store16(tcp + 16, sum.folded());
     segment.checksum =
-        net::Checksum::Needed;  // interface-output completes it if the device does not.
+        net::Checksum::Needed;  // NAME-output completes it if the device does not.
   }
   Stack& stack_;
 };

@@ -28,11 +28,12 @@ struct InterfaceEntry {
   uint16_t index = 0;
   std::string name;
   net::Interface* device = nullptr;  // nullptr: local0, or detached.
-  graph::Arc tx_arc = 0;             // From interface-output to NAME-tx.
   FeatureMasks features{};
   std::array<uint8_t, 2> shallow_users{};  // Who wants shallow reassembly, in and out.
   bool is_bridged = false;                 // What comes in goes to its bridge domain.
   uint16_t vrf = 0;                        // Whose routes packets from here follow.
+  graph::Arc tx_arc = 0;             // From interface-output to NAME-output.
+  graph::NodeIndex input_node = 0;   // Where its packets enter the graph.
   std::vector<InterfaceAddress> addresses;
   std::vector<net::Ip6> groups;  // IPv6 multicast groups joined, with repetitions.
   uint64_t drops = 0, ip4 = 0, ip6 = 0;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "net/ip_service.h"
 #include "net/packet.h"
 #include "net/wire/ip4.h"
 #include "net/wire/ip6.h"
@@ -50,10 +51,13 @@ inline void pullup_most(net::Packet& packet, uint32_t n) {
 inline uint32_t wire_size(const net::Packet& packet) {
   const uint32_t size = packet.size();
   if (packet.gso_size == 0) return size;
-  const uint32_t tcp_at = packet.l4_offset;
-  const uint32_t tcp_size =
-      packet.head_size() > tcp_at + 12u ? packet.data()[tcp_at + 12] / 16 * 4u : 0;
-  return std::min(size, tcp_at + tcp_size + packet.gso_size);
+  const uint8_t* ip = packet.data();
+  const uint32_t at = packet.l4_offset;
+  if ((ip[0] >> 4 == 4 ? ip[9] : ip[6]) == net::kProtocolUdp) {
+    return std::min(size, at + 8u + packet.gso_size);
+  }
+  const uint32_t tcp_size = packet.head_size() > at + 12u ? ip[at + 12] / 16 * 4u : 0;
+  return std::min(size, at + tcp_size + packet.gso_size);
 }
 
 // Where the transport header of a packet is whose checksum or segments are still to be made.

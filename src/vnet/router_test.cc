@@ -142,7 +142,8 @@ TEST_F(Router, explains_each_packet_in_a_trace) {
     nodes.push_back(r.graph().nodes()[record.node].node->name());
   }
   EXPECT_EQ(nodes, (std::vector<std::string>{"ethernet-input", "ip4-input", "ip4-lookup",
-                                             "ip4-rewrite", "interface-output", "right-tx"}));
+                                             "ip4-rewrite", "interface-output", "right-output",
+                                             "right-tx"}));
   const std::string text = graph::format_traces(r.graph());
   EXPECT_NE(text.find("10.1.0.2 > 10.2.0.2: ICMP echo request"), std::string::npos) << text;
   EXPECT_NE(text.find("ipv4 via 10.2.0.2 right"), std::string::npos) << text;

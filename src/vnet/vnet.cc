@@ -48,7 +48,8 @@ Vnet::Vnet(Config config, Loop& loop, net::PacketPool& pool, Random random)
   add_router_advertisement_nodes(s);
   s.virtuals = &virtuals_;
   MUST(s.graph.link());  // Every name above is one of the names above.
-  s.graph.on_drop([&s](const Packet& p) {
+  s.graph.on_drop([this, &s](const Packet& p) {
+    if (see_drop_) see_drop_(p);
     if (p.interface < s.interfaces.size()) ++s.interfaces[p.interface].drops;
   });
   publish_counters();
@@ -62,9 +63,10 @@ Vnet::~Vnet() {
 
 // --- interfaces ---
 
-Result<uint16_t> Vnet::attach(net::Interface& interface) {
+Result<uint16_t> Vnet::attach(net::Interface& interface, std::string_view reader) {
   InterfaceEntry& entry = *TRY(stack_->interfaces.add(interface));
   add_tx_node(*stack_, entry);
+  entry.input_node = add_input_node(*stack_, reader);
   publish_counters();
   publish_interface(entry);
   interface.attach(this);
@@ -349,7 +351,14 @@ void Vnet::remove_dhcp_route(uint16_t index) {
 
 // --- packets ---
 
+void Vnet::expect() {
+  reading_since_ = stack_->graph.cycles();
+}
+
 void Vnet::accept(Frame frame) {
+  if (frame.empty()) return;
+  const graph::NodeIndex input = stack_->interfaces[frame[0].interface].input_node;
+  if (reading_since_ != 0) stack_->graph.book(input, std::exchange(reading_since_, 0));
   for (Packet* p : frame.packets()) {
     // What another vnet noted on it is none of ours.
     p->rx_interface = p->interface;
@@ -357,7 +366,7 @@ void Vnet::accept(Frame frame) {
     p->reason = 0;
     p->l2_size = 0;
   }
-  stack_->graph.enqueue(stack_->node.ethernet_input, std::move(frame));
+  stack_->graph.enqueue(input, std::move(frame));
   stack_->graph.run();
 }
 
@@ -415,6 +424,9 @@ Loop& Vnet::loop() {
   return stack_->loop;
 }
 SysctlTree& Vnet::sysctl() {
+  return stack_->sysctl;
+}
+const SysctlTree& Vnet::sysctl() const {
   return stack_->sysctl;
 }
 Random& Vnet::random() {

@@ -62,8 +62,9 @@ class Vnet final : public net::IpService, private net::FrameSink {
 
   // --- interfaces ---
   // The index the interface has here. It gets a link-local address, unless
-  // net.inet6.ip6.auto_linklocal is 0. Errors: its name is in use.
-  Result<uint16_t> attach(net::Interface& interface);
+  // net.inet6.ip6.auto_linklocal is 0. `reader` names the node under which reading it is booked,
+  // the same for all devices of a kind. Errors: its name is in use.
+  Result<uint16_t> attach(net::Interface& interface, std::string_view reader = "ethernet-input");
   // Its addresses, routes and neighbours go with it.
   Result<void> detach(uint16_t index);
   Result<void> set_up(uint16_t index, bool up);
@@ -132,7 +133,11 @@ class Vnet final : public net::IpService, private net::FrameSink {
   net::PacketPool& pool() override;
   Loop& loop() override;
   SysctlTree& sysctl() override;
+  const SysctlTree& sysctl() const;
   Random& random() override;
+
+  // Sees each packet that is dropped, as graph::Graph::on_drop; an empty function sees nothing.
+  void on_drop(std::function<void(const net::Packet&)> see) { see_drop_ = std::move(see); }
 
   void clear_runtime();
   graph::Graph& graph();
@@ -143,6 +148,7 @@ class Vnet final : public net::IpService, private net::FrameSink {
 
  private:
   void accept(net::Frame frame) override;  // From an attached interface.
+  void expect() override;                  // It reads what it will give.
   void publish_counters();
   void publish_interface(const InterfaceEntry& entry);
   void set_static(uint16_t vrf, const net::Prefix& prefix, AdjacencyIndex adjacency);
@@ -153,6 +159,8 @@ class Vnet final : public net::IpService, private net::FrameSink {
   DhcpService dhcp_;
   DhcpClients dhcp_clients_;
   size_t nodes_published_ = 0;
+  uint64_t reading_since_ = 0;  // Cycles; 0 when no device is being read.
+  std::function<void(const net::Packet&)> see_drop_;
 };
 
 }  // namespace wh::vnet

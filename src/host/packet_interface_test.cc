@@ -1,0 +1,156 @@
+// Two kernels that talk TCP through two packet interfaces and nothing else:
+//
+//   left netns: e0b --veth-- e0a : PacketInterface <-> PacketInterface : e1a --veth-- e1b : right
+//
+// What they send each other arrives whole, whichever offloads the four ends have.
+#include "host/packet_interface.h"
+
+#include <gtest/gtest.h>
+
+#include "host/capabilities.h"
+#include "host/kernel_peer.h"
+
+namespace wh::host {
+namespace {
+
+class Across final : public net::FrameSink {
+ public:
+  explicit Across(net::Interface& to) : to_(to) {}
+  void accept(net::Frame frame) override {
+    for (const net::Packet* p : frame.packets()) largest = std::max(largest, p->size());
+    to_.transmit(std::move(frame));
+  }
+  uint32_t largest = 0;
+
+ private:
+  net::Interface& to_;
+};
+
+class PacketInterfaceTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (auto can = can_make_netns(); !can) {
+      GTEST_SKIP() << "needs a network namespace: " << can.error().text;
+    }
+    middle_ = std::make_unique<Netns>(MUST(Netns::make()));  // Just tried; as those below.
+    left_ = std::make_unique<Netns>(MUST(middle_->make_beside()));
+    right_ = std::make_unique<Netns>(MUST(middle_->make_beside()));
+    auto kernel = MUST(middle_->netlink());
+    for (const auto& [near, far, space, address] :
+         {std::tuple("e0a", "e0b", left_.get(), "10.0.0.1/24"),
+          std::tuple("e1a", "e1b", right_.get(), "10.0.0.2/24")}) {
+      if (auto made = kernel.add_veth(near, far, space->fd()); !made) {
+        GTEST_SKIP() << "needs veth: " << made.error().text;
+      }
+      MUST_VOID(middle_->set_sysctl(fmt::format("net.ipv6.conf.{}.disable_ipv6", near), "1"));
+      auto there = MUST(space->netlink());
+      MUST_VOID(there.add_address(far, MUST(net::parse_prefix(address))));
+      MUST_VOID(there.set_up(far));
+    }
+  }
+  std::unique_ptr<PacketInterface> open(const char* link) {
+    auto made = PacketInterface::open({.link = link}, *middle_, *loop_, pool_);
+    EXPECT_TRUE(made) << made.error().text;
+    return made ? std::move(*made) : nullptr;
+  }
+  void set_offloads(Netns& space, const char* link, bool on) {
+    auto kernel = MUST(space.netlink());
+    MUST_VOID(kernel.set_offloads(link, on));
+  }
+  // Runs a transfer each way through `a` and `b`; returns the larger frames of the two ways.
+  uint32_t transfer(PacketInterface& a, PacketInterface& b) {
+    Across to_b(b), to_a(a);
+    a.attach(&to_b);
+    b.attach(&to_a);
+    auto server = MUST(KernelPeer::start(*right_, {.send = 1_MiB}));  // Nothing else listens.
+    auto client = MUST(KernelPeer::start(
+        *left_,
+        {.role = PeerRole::Connect, .address = MUST(net::parse_ip("10.0.0.2")), .send = 2_MiB}));
+    int done = 0;
+    auto take = [&](Result<PeerReport> report) {
+      EXPECT_TRUE(report) << report.error().text;
+      if (report) EXPECT_TRUE(report->is_intact());
+      if (report) received_ += report->received.count();
+      if (++done == 2) loop_->stop();
+    };
+    MUST_VOID(server->watch(*loop_, take));
+    MUST_VOID(client->watch(*loop_, take));
+    loop_->run_for(20s);
+    EXPECT_EQ(done, 2);
+    a.attach(nullptr);
+    b.attach(nullptr);
+    return std::max(to_a.largest, to_b.largest);
+  }
+  static std::unique_ptr<RealLoop> make_loop() {
+    return MUST(RealLoop::make());  // Descriptors are left.
+  }
+  std::unique_ptr<RealLoop> loop_ = make_loop();
+  net::PacketPool pool_;
+  std::unique_ptr<Netns> middle_, left_, right_;
+  int64_t received_ = 0;
+};
+
+TEST_F(PacketInterfaceTest, carries_every_byte_under_any_combination_of_offloads) {
+  for (const unsigned combination : {0b1111u, 0b0000u, 0b0101u, 0b1010u, 0b0011u, 0b1100u}) {
+    SCOPED_TRACE(fmt::format("offloads {:04b}", combination));
+    set_offloads(*left_, "e0b", (combination & 1) != 0);
+    set_offloads(*middle_, "e0a", (combination & 2) != 0);
+    set_offloads(*middle_, "e1a", (combination & 4) != 0);
+    set_offloads(*right_, "e1b", (combination & 8) != 0);
+    auto a = open("e0a"), b = open("e1a");
+    ASSERT_TRUE(a != nullptr && b != nullptr);
+    received_ = 0;
+    const uint32_t largest = transfer(*a, *b);
+    EXPECT_EQ(received_, 3 << 20);
+    EXPECT_EQ(largest > 1514, combination == 0b1111) << largest;
+    for (const auto* i : {a.get(), b.get()}) {
+      const DeviceCounters& c = i->device_counters();
+      EXPECT_EQ(c.tx_cannot + c.rx_bad_header + c.rx_no_packet + c.tx_refused, 0u);
+    }
+  }
+}
+
+TEST_F(PacketInterfaceTest, has_a_mac_address_of_its_own_and_the_links_mtu) {
+  auto kernel = MUST(middle_->netlink());
+  MUST_VOID(kernel.set_mtu("e0a", 1400));
+  auto a = open("e0a"), again = open("e0a");
+  ASSERT_TRUE(a != nullptr && again != nullptr);
+  EXPECT_EQ(a->mtu(), 1400u);
+  EXPECT_EQ(a->name(), "e0a");
+  const auto link = MUST(kernel.link("e0a"));
+  EXPECT_NE(a->mac(), link.mac);
+  EXPECT_EQ(a->mac(), again->mac());
+  EXPECT_EQ(a->mac(), own_mac(link.mac));
+}
+
+TEST_F(PacketInterfaceTest, link_that_goes_down_comes_back_and_one_that_is_removed_does_not) {
+  auto a = open("e0a"), b = open("e1a");
+  ASSERT_TRUE(a != nullptr && b != nullptr);
+  auto kernel = MUST(middle_->netlink());
+  MUST_VOID(kernel.set_up("e0a", false));
+  loop_->run_for(20ms);
+  EXPECT_TRUE(a->is_open());
+  MUST_VOID(kernel.set_up("e0a", true));
+  loop_->run_for(20ms);
+  transfer(*a, *b);
+  EXPECT_EQ(received_, 3 << 20);
+  bool told = false;
+  a->on_close([&] { told = true; });
+  MUST_VOID(kernel.delete_link("e0a"));
+  loop_->run_for(20ms);
+  EXPECT_TRUE(told);
+  EXPECT_FALSE(a->is_open());
+  net::Frame frame;
+  frame.push(pool_.allocate());
+  a->transmit(std::move(frame));
+  EXPECT_EQ(a->device_counters().tx_refused, 1u);
+}
+
+TEST_F(PacketInterfaceTest, link_that_is_not_there_is_an_error) {
+  const auto made = PacketInterface::open({.link = "nonesuch"}, *middle_, *loop_, pool_);
+  ASSERT_FALSE(made);
+  EXPECT_NE(made.error().text.find("nonesuch"), std::string::npos) << made.error().text;
+}
+
+}  // namespace
+}  // namespace wh::host

@@ -1,0 +1,115 @@
+#include "router/configuration.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/virtual_loop.h"
+
+namespace wh::router {
+
+using nlohmann::json;
+
+namespace {
+
+// Those of `all` whose line `others` lack.
+ConfigurationLines without(const ConfigurationLines& all, const ConfigurationLines& others) {
+  std::set<std::string_view> known;
+  for (const auto& l : others) known.insert(l.line);
+  ConfigurationLines left;
+  for (const auto& l : all) {
+    if (!known.contains(l.line)) left.push_back(l);
+  }
+  return left;
+}
+
+json texts(const ConfigurationLines& lines) {
+  json all = json::array();
+  for (const auto& l : lines) all.push_back(l.line);
+  return all;
+}
+
+}  // namespace
+
+std::string to_text(const ConfigurationLines& lines) {
+  std::string text;
+  for (const auto& l : lines) text += l.line + "\n";
+  return text;
+}
+
+std::string format(const ConfigurationDifference& d) {
+  std::string text;
+  for (const auto& l : d.to_remove) text += fmt::format("- {}\n", l.line);
+  for (const auto& l : d.to_add) text += fmt::format("+ {}\n", l.line);
+  return text.empty() ? "no difference\n" : text;
+}
+
+json to_json(const ConfigurationDifference& d) {
+  return {{"remove", texts(d.to_remove)}, {"add", texts(d.to_add)}};
+}
+
+ConfigurationDifference difference(const ConfigurationLines& from, const ConfigurationLines& to) {
+  return {without(from, to), without(to, from)};
+}
+
+Result<ConfigurationLines> try_configuration(Router& like, std::string_view text,
+                                             std::string_view name) {
+  VirtualLoop loop;
+  PaperPorts ports(loop, like.source());
+  Router paper({}, loop, ports);
+  paper.share_plugins(like);
+  CommandLine line(paper);
+  size_t number = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view one = text.substr(at, end - at);
+    at = end + 1;
+    ++number;
+    if (auto done = line.set(one); !done) {
+      return tl::unexpected(std::move(done.error()).within(fmt::format("{}:{}", name, number)));
+    }
+  }
+  return line.configuration();
+}
+
+namespace {
+
+// One round after the other, as long as they change anything. The error is the first of the last
+// round.
+Result<void> converge(CommandLine& line, const ConfigurationLines& target) {
+  constexpr int kMostRounds = 8;
+  for (int round = 0; round < kMostRounds; ++round) {
+    const auto d = difference(line.configuration(), target);
+    if (d.is_empty()) return {};
+    Result<void> problem;
+    auto run = [&](const std::string& text) {
+      auto done = line.set(text);
+      if (!done && problem) {
+        problem = tl::unexpected(std::move(done.error()).within(fmt::format("'{}'", text)));
+      }
+    };
+    for (auto l = d.to_remove.rbegin(); l != d.to_remove.rend(); ++l) run(l->undo);
+    for (const auto& l : d.to_add) run(l.line);
+    const auto left = difference(line.configuration(), target);
+    if (left.is_empty()) return {};
+    if (!(left == d)) continue;
+    if (!problem) return problem;
+    return fail("cannot be reached; left over:\n{}", format(left));
+  }
+  return fail("cannot be reached in {} rounds", kMostRounds);
+}
+
+}  // namespace
+
+Result<void> apply_configuration(CommandLine& line, const ConfigurationLines& target) {
+  const ConfigurationLines before = line.configuration();
+  auto reached = converge(line, target);
+  if (reached) return {};
+  if (auto back = converge(line, before); !back) {
+    return fail("{}; and the former configuration could not be restored: {}", reached.error().text,
+                back.error().text);
+  }
+  return tl::unexpected(
+      std::move(reached.error()).within("not applied, the former configuration stands"));
+}
+
+}  // namespace wh::router

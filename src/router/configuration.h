@@ -1,0 +1,35 @@
+// A whole configuration: read, tried, compared, and applied at once or not at all.
+//
+// A configuration is a text of setting commands, one a line. It is tried on a router of paper ports
+// (same grammar, same commands, same checks) before anything real is touched; what that paper
+// router then says of itself is the target. Applying takes back what the target does not have, last
+// set first, sets what is missing, and looks again, since taking back one thing may take others
+// along. If the target cannot be reached, the way back is walked the same way.
+#pragma once
+
+#include "router/command_line.h"
+
+namespace wh::router {
+
+using ConfigurationLines = std::vector<ConfigurationLine>;
+
+struct ConfigurationDifference {
+  ConfigurationLines to_remove, to_add;  // In the order in which they stand in a configuration.
+  bool is_empty() const { return to_remove.empty() && to_add.empty(); }
+  bool operator==(const ConfigurationDifference&) const = default;
+};
+std::string format(const ConfigurationDifference& difference);  // "- line" and "+ line"
+nlohmann::json to_json(const ConfigurationDifference& difference);
+ConfigurationDifference difference(const ConfigurationLines& from, const ConfigurationLines& to);
+
+// What a router would be after these lines and nothing else. `name` stands for the text in errors.
+// Errors: file, line, column, the word, and what was expected, of the first line that is wrong.
+Result<ConfigurationLines> try_configuration(Router& like, std::string_view text,
+                                             std::string_view name);
+
+// Makes the router what `target` says. Error: what could not be done; the router is as before.
+Result<void> apply_configuration(CommandLine& line, const ConfigurationLines& target);
+
+std::string to_text(const ConfigurationLines& lines);
+
+}  // namespace wh::router

@@ -1,0 +1,65 @@
+#include "router/pcap_trace.h"
+
+#include <algorithm>
+
+namespace wh::router {
+
+PcapTrace::~PcapTrace() {
+  if (is_on()) (void)stop();  // Nobody is left to hear of a full disk.
+}
+
+Result<void> PcapTrace::start(Options options) {
+  if (is_on()) return fail("a pcap trace is going on, to {}", options_->path);
+  if (!options.rx && !options.tx && !options.drop) return fail("nothing to trace: rx, tx or drop");
+  capture_ = TRY(net::Capture::open(options.path));
+  packets_ = 0;
+  options_ = std::move(options);
+  const auto& table = vnet_.interfaces();
+  for (uint16_t i = 1; i < table.size(); ++i) {
+    if (table[i].device == nullptr || (!options_->rx && !options_->tx)) continue;
+    if (options_->interface && *options_->interface != i) continue;
+    table[i].device->add_tap(this);
+    tapped_.push_back(table[i].device);
+  }
+  if (options_->drop) vnet_.on_drop([this](const net::Packet& packet) { see_drop(packet); });
+  return {};
+}
+
+Result<uint64_t> PcapTrace::stop() {
+  if (!is_on()) return fail("no pcap trace is going on");
+  for (net::Interface* device : tapped_) device->remove_tap(this);
+  tapped_.clear();
+  vnet_.on_drop({});
+  const auto closed = capture_->close();
+  capture_.reset();
+  if (!closed) return tl::unexpected(closed.error());
+  return packets_;
+}
+
+void PcapTrace::forget(net::Interface& device) {
+  device.remove_tap(this);
+  std::erase(tapped_, &device);
+}
+
+void PcapTrace::see(const net::Packet& packet, net::Direction direction, Instant when) {
+  if (direction == net::Direction::In ? options_->rx : options_->tx) {
+    write(packet, direction, when);
+  }
+}
+
+void PcapTrace::see_drop(const net::Packet& packet) {
+  if (options_->interface && *options_->interface != packet.interface) return;
+  // The link header, if the packet still has it before its first byte.
+  net::PacketPtr whole = vnet_.pool().clone(packet);
+  if (whole == nullptr) return;
+  if (whole->l2_size <= whole->headroom()) whole->push(whole->l2_size);
+  write(*whole, net::Direction::In, vnet_.loop().now());
+}
+
+void PcapTrace::write(const net::Packet& packet, net::Direction direction, Instant when) {
+  if (packets_ >= options_->max) return;
+  capture_->see(packet, direction, when);
+  ++packets_;
+}
+
+}  // namespace wh::router

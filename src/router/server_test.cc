@@ -1,0 +1,160 @@
+#include "router/server.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include "host/system.h"
+#include "router/metrics.h"
+#include "router/startup.h"
+
+namespace wh::router {
+namespace {
+
+using nlohmann::json;
+
+// A router of paper ports in real time, and a client's end of its socket.
+class ServerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto [ours, theirs] = MUST(host::make_socket_pair(SOCK_STREAM));  // Descriptors are left.
+    ASSERT_TRUE(server_.serve(std::move(theirs), [this] { left_ = true; }));
+    client_ = std::make_unique<host::Stream>(
+        std::move(ours), *loop_,
+        host::Stream::Actions{[this](std::string_view bytes) { input_ += bytes; }, [] {}}, "test");
+    ASSERT_TRUE(client_->start());
+  }
+  // Sends a line and waits for as many answers.
+  std::vector<json> ask(const std::string& line, size_t answers = 1) {
+    client_->write(line + "\n");
+    std::vector<json> got;
+    for (int round = 0; round < 400 && got.size() < answers; ++round) {
+      loop_->run_for(5ms);
+      for (size_t end; (end = input_.find('\n')) != std::string::npos;) {
+        got.push_back(json::parse(input_.substr(0, end)));
+        input_.erase(0, end + 1);
+      }
+    }
+    EXPECT_EQ(got.size(), answers) << line;
+    got.resize(answers);
+    return got;
+  }
+  static std::unique_ptr<host::RealLoop> make_loop() {
+    return MUST(host::RealLoop::make());  // Descriptors are left.
+  }
+  std::unique_ptr<host::RealLoop> loop_ = make_loop();
+  PaperPorts ports_{*loop_};
+  Router router_{{}, *loop_, ports_};
+  CommandLine line_{router_};
+  Server server_{line_, *loop_};
+  std::unique_ptr<host::Stream> client_;
+  std::string input_;
+  bool left_ = false;
+};
+
+TEST_F(ServerTest, line_is_answered_as_text_and_method_as_json) {
+  EXPECT_EQ(ask(R"({"id": 4, "command": "create netmap name e0"})")[0],
+            (json{{"id", 4}, {"ok", true}, {"text", "netmap-e0\n"}}));
+  const json params = {{"interface", "netmap-e0"}, {"prefix", "10.0.0.1/24"}};
+  const json request = {{"method", "set interface ip address"}, {"params", params}};
+  EXPECT_EQ(ask(request.dump())[0], (json{{"ok", true}, {"result", nullptr}}));
+  const json rows = ask(R"({"method": "show interface address"})")[0]["result"];
+  EXPECT_EQ(rows[1]["addresses"][0]["prefix"], "10.0.0.1/24");
+}
+
+TEST_F(ServerTest, errors_say_what_was_wrong) {
+  EXPECT_EQ(ask("nonsense")[0], (json{{"ok", false}, {"error", "not JSON"}}));
+  EXPECT_EQ(ask("[1]")[0]["error"], "a request is a JSON object");
+  EXPECT_EQ(ask(R"({"id": 1, "method": "shaw interface"})")[0]["error"],
+            "no method 'shaw interface'; did you mean 'show interface'?");
+  EXPECT_EQ(ask(R"({"id": 1, "command": 7})")[0]["ok"], false);
+  EXPECT_EQ(ask(R"({"command": "show int x"})")[0]["ok"], false);
+}
+
+TEST_F(ServerTest, requests_are_answered_in_order_and_an_interrupt_goes_ahead) {
+  ask(R"({"command": "create netmap name e0"})");
+  ask(R"({"command": "set interface ip address netmap-e0 10.0.0.1/24"})");
+  ask(R"({"command": "set interface state netmap-e0 up"})");
+  client_->write(
+      "{\"id\":1,\"command\":\"ping 10.0.0.2 repeat 100\"}\n{\"id\":2,\"command\":\"sh ver\"}\n");
+  loop_->run_for(20ms);
+  EXPECT_EQ(input_, "");
+  const auto answers = ask(R"({"interrupt": true})", 2);
+  EXPECT_EQ(answers[0]["id"], 1);
+  EXPECT_NE(answers[0]["text"].get<std::string>().find("100% packet loss"), std::string::npos);
+  EXPECT_EQ(answers[1]["id"], 2);
+}
+
+TEST_F(ServerTest, client_that_leaves_takes_what_it_started_along) {
+  ask(R"({"command": "create netmap name e0"})");
+  ask(R"({"command": "set interface ip address netmap-e0 10.0.0.1/24"})");
+  ask(R"({"command": "set interface state netmap-e0 up"})");
+  client_->write("{\"command\":\"ping 10.0.0.2 repeat 100\"}\n");
+  loop_->run_for(20ms);
+  client_.reset();
+  loop_->run_for(20ms);
+  EXPECT_TRUE(left_);
+  EXPECT_EQ(server_.clients(), 0u);
+}
+
+TEST_F(ServerTest, completion_and_schema_come_through_the_socket) {
+  EXPECT_EQ(ask(R"({"complete": "show interf"})")[0]["result"], (json{"interface"}));
+  const json schema = ask(R"({"schema": true})")[0]["result"];
+  EXPECT_GT(schema.size(), 20u);
+  for (const json& method : schema) EXPECT_TRUE(method["params"].contains("properties"));
+}
+
+TEST_F(ServerTest, request_without_end_is_cut_off) {
+  client_->write(std::string(Server::kMostBytes + 100, 'x'));
+  loop_->run_for(200ms);
+  EXPECT_NE(input_.find("more than"), std::string::npos);
+  EXPECT_EQ(server_.clients(), 0u);
+}
+
+TEST_F(ServerTest, metrics_are_text_that_prometheus_reads) {
+  ask(R"({"command": "create netmap name e0"})");
+  const std::string text = metrics_text(router_);
+  EXPECT_NE(text.find("wheelhouse_interface_up{interface=\"netmap-e0\"} 0\n"), std::string::npos);
+  EXPECT_NE(text.find("# TYPE wheelhouse_interface_rx_packets_total counter\n"), std::string::npos);
+  auto metrics = MetricsServer::open(router_, *loop_, 0);
+  ASSERT_TRUE(metrics) << metrics.error().text;
+  EXPECT_NE((*metrics)->port(), 0);
+}
+
+TEST(Startup, reads_the_articles_arguments_and_what_else_vpp_takes) {
+  const auto article = parse_startup(
+      "unix { interactive} plugins { plugin default { disable } plugin\n"
+      "netmap_plugin.so { enable } plugin ping_plugin.so { enable } }",
+      "arguments");
+  ASSERT_TRUE(article) << article.error().text;
+  EXPECT_TRUE(article->interactive);
+  EXPECT_TRUE(article->plugins.empty());
+  const auto file = parse_startup(
+      "# comment\nunix {\n  nodaemon\n  exec /etc/s\n  cli-listen /run/c\n log /l full-coredump }\n"
+      "cpu { main-core 1 workers { 2 } }\nheapsize 1G\nmetrics { port 9482 }\n"
+      "plugins { path /p plugin mine.so { enable } plugin theirs.so { disable } }",
+      "f");
+  ASSERT_TRUE(file) << file.error().text;
+  EXPECT_EQ(*file->exec, "/etc/s");
+  EXPECT_EQ(*file->cli_listen, "/run/c");
+  EXPECT_EQ(*file->metrics_port, 9482);
+  EXPECT_EQ(file->plugins, std::vector<std::string>{"mine.so"});
+}
+
+TEST(Startup, error_names_line_word_and_what_was_expected) {
+  auto text = [](std::string_view t) {
+    const auto startup = parse_startup(t, "f.conf");
+    return startup ? "accepted" : startup.error().text;
+  };
+  EXPECT_EQ(text("unix {\n interactive\n exek /x }"),
+            "f.conf:3: 'exek'; expected interactive, nodaemon, exec SCRIPT, startup-config FILE, "
+            "cli-listen SOCKET, log FILE, nobanner or }");
+  EXPECT_EQ(text("unix {\n exec }"), "f.conf:2: '}'; expected the path of a script");
+  EXPECT_EQ(text("unix {\n nodaemon"), "f.conf:2: the text ends too early; expected }");
+  EXPECT_EQ(text("linux { }"), "f.conf:1: 'linux'; expected a section: unix, plugins, metrics");
+  EXPECT_EQ(text("metrics { port 99999 }"),
+            "f.conf:1: '99999'; expected a port number, 0 to 65535");
+  EXPECT_EQ(text("plugins { plugin x.so { on } }"), "f.conf:1: 'on'; expected enable or disable");
+}
+
+}  // namespace
+}  // namespace wh::router
