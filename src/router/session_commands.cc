@@ -106,7 +106,7 @@ Result<Answer> quit(Router&, const Arguments&) {
   return Answer::nothing();  // Whoever asks has its own end; this is for scripts.
 }
 
-Result<Answer> shut_down(Router& router, const Arguments&) {
+Result<Answer> halt(Router& router, const Arguments&) {
   router.quit();
   return Answer::nothing();
 }
@@ -167,7 +167,7 @@ Feature session_feature() {
        {"show version", "what this is", show_version},
        {.syntax = "help [<word>]", .help = "every command, or those with a word", .start = help},
        {"quit", "leave the prompt", quit},
-       {"shutdown", "end the router", shut_down}},
+       {"halt", "end the router", halt}},
       list};
 }
 
