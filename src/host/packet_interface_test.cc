@@ -69,8 +69,10 @@ class PacketInterfaceTest : public testing::Test {
     int done = 0;
     auto take = [&](Result<PeerReport> report) {
       EXPECT_TRUE(report) << report.error().text;
-      if (report) EXPECT_TRUE(report->is_intact());
-      if (report) received_ += report->received.count();
+      if (report) {
+        EXPECT_TRUE(report->is_intact());
+        received_ += report->received.count();
+      }
       if (++done == 2) loop_->stop();
     };
     MUST_VOID(server->watch(*loop_, take));

@@ -88,7 +88,9 @@ TEST_P(SegmentRunTest, segments_that_continue_each_other_become_one) {
   const uint32_t ip_size =
       is_v6() ? 40u + net::load16(headers.data() + 18) : net::load16(headers.data() + 16);
   EXPECT_EQ(14 + ip_size, headers.size() + 430);
-  if (!is_v6()) EXPECT_EQ(net::header_checksum(headers.subspan(14, 20)), 0);
+  if (!is_v6()) {
+    EXPECT_EQ(net::header_checksum(headers.subspan(14, 20)), 0);
+  }
   EXPECT_EQ(headers[tcp_at() + 13], 0x18);
   EXPECT_EQ(net::load32(headers.data() + tcp_at() + 4), 1000u);
   const VirtioHeader offload = run_.offload();
@@ -104,11 +106,14 @@ TEST_P(SegmentRunTest, what_differs_in_anything_else_does_not_follow) {
   EXPECT_FALSE(follows({.sequence = 1100, .size = 101, .id = 8}));
   EXPECT_FALSE(follows({.sequence = 1100, .id = 8, .window = 501}));
   EXPECT_FALSE(follows({.sequence = 1100, .id = 8, .port = 81}));
-  for (const uint8_t flags : {0x12, 0x14, 0x30, 0x90, 0x50}) {
-    EXPECT_FALSE(follows({.sequence = 1100, .flags = flags, .id = 8})) << int{flags};
+  for (const int flags : {0x12, 0x14, 0x30, 0x90, 0x50}) {
+    EXPECT_FALSE(follows({.sequence = 1100, .flags = static_cast<uint8_t>(flags), .id = 8}))
+        << flags;
   }
   EXPECT_TRUE(follows({.sequence = 1100, .flags = 0x11, .id = 8}));
-  if (!is_v6()) EXPECT_FALSE(follows({.sequence = 1100, .id = 9}));
+  if (!is_v6()) {
+    EXPECT_FALSE(follows({.sequence = 1100, .id = 9}));
+  }
 }
 
 TEST_P(SegmentRunTest, broken_byte_is_not_hidden_behind_a_new_checksum) {
@@ -133,9 +138,9 @@ TEST_P(SegmentRunTest, run_ends_where_its_length_field_does) {
 }
 
 TEST_P(SegmentRunTest, what_is_no_plain_segment_begins_no_run) {
-  for (const uint8_t flags : {0x02, 0x11, 0x14, 0x18, 0x30, 0x90}) {
-    auto p = make({.flags = flags});
-    EXPECT_FALSE(run_.begin(*p)) << int{flags};
+  for (const int flags : {0x02, 0x11, 0x14, 0x18, 0x30, 0x90}) {
+    auto p = make({.flags = static_cast<uint8_t>(flags)});
+    EXPECT_FALSE(run_.begin(*p)) << flags;
   }
   auto udp = make({});
   udp->data()[is_v6() ? 20 : 23] = 17;

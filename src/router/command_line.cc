@@ -6,6 +6,17 @@ namespace wh::router {
 
 using nlohmann::json;
 
+namespace {
+
+std::string first_few(std::vector<std::string> words) {
+  constexpr size_t kMost = 12;
+  if (words.size() <= kMost) return fmt::format("{}", fmt::join(words, ", "));
+  words.resize(kMost);
+  return fmt::format("{}, ...", fmt::join(words, ", "));
+}
+
+}  // namespace
+
 std::vector<Feature> all_features() {
   std::vector<Feature> features;
   for (auto* make : {port_feature, interface_feature, ip_feature, analysis_feature, session_feature,
@@ -44,20 +55,18 @@ void CommandLine::add_types() {
                                return {};
                              }});
   }
+  auto names = [this] {
+    std::vector<std::string> all;
+    for (const auto& row : vnet::interface_report(router_.vnet())) all.push_back(row.name);
+    return all;
+  };
   grammar_.add_type("interface", {"the name of an interface",
-                                  [this](std::string_view word) -> Result<void> {
-                                    TRY_VOID(router_.index_of(word));
-                                    return {};
+                                  [this, names](std::string_view word) -> Result<void> {
+                                    if (router_.index_of(word)) return {};
+                                    return fail("no interface '{}'; there are: {}", word,
+                                                first_few(names()));
                                   },
-                                  [this] {
-                                    std::vector<std::string> names;
-                                    const auto& table = router_.vnet().interfaces();
-                                    for (uint16_t i = 0; i < table.size(); ++i) {
-                                      if (i == 0 || table[i].device != nullptr)
-                                        names.push_back(table[i].name);
-                                    }
-                                    return names;
-                                  }});
+                                  names});
   grammar_.add_type("node", {"the name of a graph node",
                              [this](std::string_view word) -> Result<void> {
                                TRY_VOID(router_.vnet().graph().index_of(word));

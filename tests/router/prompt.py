@@ -49,14 +49,14 @@ def main():
         t.expect("local0")
         t.expect("vpp# ")
         t.type("sh ver\t")  # Completes the word, and a space.
-        t.expect("version ")
+        t.expect("sion ")
         t.type("\r")
         t.expect("wheelhouse v")
         t.expect("vpp# ")
         t.type("show in?")
         t.expect("interface")
         t.type("\x15set int sta\t")  # Kills the line; then another.
-        t.expect("state ")
+        t.expect("te ")
         t.type("\x15\x1b[A")  # Up: the line before.
         t.expect("sh version")
         t.type("\r")
