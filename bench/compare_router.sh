@@ -28,8 +28,8 @@ in_r() { ip netns exec $p-r "$@"; }
 in_s() { ip netns exec $p-s "$@"; }
 in_c ip addr add 10.1.0.2/24 dev e0b; in_c ip link set e0b up; in_c ip route add default via 10.1.0.1
 in_s ip addr add 10.2.0.2/24 dev e1b; in_s ip link set e1b up; in_s ip route add default via 10.2.0.1
-in_r ip link set e0a up; in_r ip link set e1a up; in_r sysctl -qw net.ipv4.ip_forward=1
-in_r sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+in_r ip link set e0a up; in_r ip link set e1a up; in_r /usr/sbin/sysctl -qw net.ipv4.ip_forward=1
+in_r /usr/sbin/sysctl -qw net.ipv6.conf.all.disable_ipv6=1
 
 router_pid=
 stop_router() {

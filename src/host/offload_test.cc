@@ -104,9 +104,9 @@ TEST_F(OffloadTest, work_that_no_header_expresses_is_refused) {
   auto other = frame(net::Family::V4, 99, 8);
   other->checksum = net::Checksum::Needed;
   EXPECT_FALSE(describe_offload(*other));
-  auto datagram = frame(net::Family::V4, kUdp, 8);
-  datagram->gso_size = 1000;
-  EXPECT_FALSE(describe_offload(*datagram));
+  auto echo = frame(net::Family::V4, 1, 8);
+  echo->gso_size = 1000;
+  EXPECT_FALSE(describe_offload(*echo));
   auto cut = frame(net::Family::V4, kTcp, 20);
   cut->data()[14 + 20 + 12] = 0xf0;  // Claims more header than is in the head.
   cut->checksum = net::Checksum::Needed;

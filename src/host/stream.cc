@@ -27,7 +27,7 @@ Result<void> Stream::start() {
 
 void Stream::update_interest() {
   if (!watch_.is_watching()) return;
-  const bool reads = is_reading_ && !is_ending_, writes = !queue_.empty();
+  const bool reads = is_reading_ && !is_ending_, writes = !queue_.empty() || is_ending_;
   watch_.set_interest(reads && writes ? Interest::ReadWrite
                       : reads         ? Interest::Read
                       : writes        ? Interest::Write
@@ -44,6 +44,7 @@ void Stream::write(std::string_view bytes) {
   if (queue_.size() + bytes.size() > kMostQueued) {
     is_ending_ = true;
     queue_.clear();
+    ::shutdown(fd_.raw(), SHUT_RDWR);  // Wakes flush(), which ends it.
   } else {
     queue_ += bytes;
   }

@@ -55,18 +55,18 @@ void CommandLine::add_types() {
                                return {};
                              }});
   }
-  auto names = [this] {
+  auto interface_names = [this] {
     std::vector<std::string> all;
     for (const auto& row : vnet::interface_report(router_.vnet())) all.push_back(row.name);
     return all;
   };
   grammar_.add_type("interface", {"the name of an interface",
-                                  [this, names](std::string_view word) -> Result<void> {
+                                  [this, interface_names](std::string_view word) -> Result<void> {
                                     if (router_.index_of(word)) return {};
                                     return fail("no interface '{}'; there are: {}", word,
-                                                first_few(names()));
+                                                first_few(interface_names()));
                                   },
-                                  names});
+                                  interface_names});
   grammar_.add_type("node", {"the name of a graph node",
                              [this](std::string_view word) -> Result<void> {
                                TRY_VOID(router_.vnet().graph().index_of(word));
