@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "net/checksum.h"
+#include "net/ip_service.h"
 #include "net/wire/wire.h"
 
 namespace wh::host {
@@ -13,7 +14,6 @@ using net::load16;
 using net::load32;
 using net::store16;
 
-constexpr uint8_t kTcp = 6;
 constexpr uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kPsh = 0x08, kUrg = 0x20, kCwr = 0x80;
 constexpr uint32_t kSequence = 4, kAcknowledgment = 8, kFlags = 13, kChecksum = 16;
 
@@ -27,10 +27,11 @@ bool SegmentRun::begin(net::Packet& first) {
   const uint16_t type = load16(head.data() + 12);
   is_v6_ = type == 0x86dd;
   if (is_v6_) {
-    if (ip[0] >> 4 != 6 || ip[6] != kTcp) return false;
+    if (ip[0] >> 4 != 6 || ip[6] != net::kProtocolTcp) return false;
   } else {
     // No options, no fragment.
-    if (type != 0x0800 || ip[0] != 0x45 || ip[9] != kTcp || (load16(ip + 6) & 0x3fff) != 0) {
+    if (type != 0x0800 || ip[0] != 0x45 || ip[9] != net::kProtocolTcp ||
+        (load16(ip + 6) & 0x3fff) != 0) {
       return false;
     }
   }
@@ -77,7 +78,7 @@ bool SegmentRun::is_verified(net::Packet& packet) const {
   const uint8_t* ip = packet.data() + kIpAt;
   net::InternetSum sum;
   sum.add(is_v6_ ? std::span(ip + 8, 32) : std::span(ip + 12, 8));
-  sum.add16(kTcp);
+  sum.add16(net::kProtocolTcp);
   sum.add32(packet.size() - tcp_at_);
   packet.for_each_run(tcp_at_, [&](std::span<const uint8_t> run) { sum.add(run); });
   if (sum.checksum() != 0) return false;
@@ -117,7 +118,7 @@ std::span<const uint8_t> SegmentRun::headers() {
     store16(ip + 10, net::header_checksum({ip, 20}));
     pseudo.add({ip + 12, 8});
   }
-  pseudo.add16(kTcp);
+  pseudo.add16(net::kProtocolTcp);
   pseudo.add32(tcp_size);
   store16(headers_.data() + tcp_at_ + kChecksum, pseudo.folded());
   return {headers_.data(), header_size_};

@@ -33,10 +33,10 @@ using net::IpAddress;
 using net::Packet;
 using net::PacketPtr;
 
-enum : uint16_t { kSent, kNotAllowed, kLimited, kNoSource, kNoBuffers };
+enum : uint16_t { kErrorSent, kNotAllowed, kLimited, kNoSource, kErrorNoBuffers };
 constexpr Arc kLookup = 1;
 
-std::vector<graph::ErrorSpec> error_specs() {
+std::vector<graph::ErrorSpec> icmp_error_specs() {
   return {{"sent", Severity::Info, "errors sent"},
           {"not_allowed", Severity::Info, "errors not sent: the packet allows none"},
           {"limited", Severity::Warning, "errors not sent: rate limit"},
@@ -59,7 +59,7 @@ const IpAddress* source_of(const Stack& stack, const Packet& p, const IpAddress&
 class Icmp4Error final : public Node {
  public:
   explicit Icmp4Error(Stack& stack)
-      : Node({.name = "ip4-icmp-error", .next = {"ip4-lookup"}, .errors = error_specs()}),
+      : Node({.name = "ip4-icmp-error", .next = {"ip4-lookup"}, .errors = icmp_error_specs()}),
         stack_(stack) {}
 
   void process(Batch& batch) override {
@@ -106,7 +106,7 @@ class Icmp4Error final : public Node {
     if (source == nullptr) return kNoSource;
     if (!stack_.icmp_limit.take(stack_.loop.now(), limit())) return kLimited;
     PacketPtr error = stack_.pool.allocate();
-    if (error == nullptr) return kNoBuffers;
+    if (error == nullptr) return kErrorNoBuffers;
 
     const uint32_t quoted = std::min(p.size(), kMaxSize - Ip4Header::kMinSize - IcmpHeader::kSize);
     const uint32_t size = Ip4Header::kMinSize + IcmpHeader::kSize + quoted;
@@ -132,7 +132,7 @@ class Icmp4Error final : public Node {
     error->trace = p.trace;
     error->rx_interface = p.rx_interface;
     batch.emit(std::move(error), kLookup);
-    return kSent;
+    return kErrorSent;
   }
   Stack& stack_;
 };
@@ -140,7 +140,7 @@ class Icmp4Error final : public Node {
 class Icmp6Error final : public Node {
  public:
   explicit Icmp6Error(Stack& stack)
-      : Node({.name = "ip6-icmp-error", .next = {"ip6-lookup"}, .errors = error_specs()}),
+      : Node({.name = "ip6-icmp-error", .next = {"ip6-lookup"}, .errors = icmp_error_specs()}),
         stack_(stack) {}
 
   void process(Batch& batch) override {
@@ -186,7 +186,7 @@ class Icmp6Error final : public Node {
       return kLimited;
     }
     PacketPtr error = stack_.pool.allocate();
-    if (error == nullptr) return kNoBuffers;
+    if (error == nullptr) return kErrorNoBuffers;
 
     const uint32_t quoted = std::min(p.size(), kMaxSize - Ip6Header::kSize - Icmp6Header::kSize);
     const uint32_t length = Icmp6Header::kSize + quoted;
@@ -208,7 +208,7 @@ class Icmp6Error final : public Node {
     error->trace = p.trace;
     error->rx_interface = p.rx_interface;
     batch.emit(std::move(error), kLookup);
-    return kSent;
+    return kErrorSent;
   }
   Stack& stack_;
 };

@@ -123,8 +123,8 @@ Result<AtfResult> parse_atf_result(std::string_view text) {
   const size_t word_end =
       std::min(text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"), text.size());
   const std::string_view name = text.substr(0, word_end), rest = text.substr(word_end);
-  const auto word =
-      std::find_if(kResultWords.begin(), kResultWords.end(), [&](const Word& w) { return w.text == name; });
+  const auto word = std::find_if(kResultWords.begin(), kResultWords.end(),
+                                 [&](const Word& w) { return w.text == name; });
   if (word == kResultWords.end()) return fail("Unknown test result '{}'", name);
   AtfResult result{word->kind, std::nullopt, ""};
   if (word->may_have_argument) {
