@@ -91,13 +91,15 @@ class TapOverSocketTest : public testing::Test {
 };
 
 TEST_F(TapOverSocketTest, frames_of_every_size_arrive_whole_and_short_ones_in_the_head) {
-  for (const uint32_t size : {14u, 60u, 65u, 66u, 67u, 255u, 256u, 257u, 1514u, 1518u}) {
+  constexpr uint32_t kShort = net::Packet::kHeadCapacity - net::Packet::kHeadroom;
+  for (const uint32_t size :
+       {14u, 60u, 65u, 66u, 67u, kShort - 1, kShort, kShort + 1, 1514u, 1518u}) {
     ASSERT_TRUE(put(pattern(size)));
     loop_->run_for(0ms);
     ASSERT_EQ(input_.packets.size(), 1u) << size;
     const net::Packet& packet = *input_.packets[0];
     EXPECT_EQ(bytes_of(packet), pattern(size));
-    EXPECT_EQ(packet.payload_size() == 0, size <= 256) << size;
+    EXPECT_EQ(packet.payload_size() == 0, size <= kShort) << size;
     EXPECT_EQ(packet.checksum, net::Checksum::Unknown);
     input_.packets.clear();
   }
