@@ -13,7 +13,7 @@ if [ -z "${WH_INSIDE:-}" ]; then
 fi
 
 work=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null; wait; rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 ip link set lo up
 status=0
 
