@@ -9,6 +9,7 @@
 #include <fuse3/fuse_lowlevel.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -190,6 +191,7 @@ int main() {
   for (const Server& s : {bare, ours}) {
     ::kill(s.pid, SIGTERM);
     ::waitpid(s.pid, nullptr, 0);
+    ::umount2(s.directory.c_str(), MNT_DETACH);  // The bare one leaves its mount behind.
     ::rmdir(s.directory.c_str());
   }
   return 0;

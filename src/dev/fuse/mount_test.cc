@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,6 +44,7 @@ class OnFuse : public testing::Test {
       ::kill(server_, SIGTERM);
       end();
     }
+    ::umount2(directory_.c_str(), MNT_DETACH);  // If a server died of what it was asked.
     ::rmdir(directory_.c_str());
   }
 
