@@ -153,6 +153,20 @@ std::string text_of(const Estimate& e, int digits) {
   return fmt::format("{:.{}f} +-{:.{}f}", e.mean, digits, e.ci95, digits);
 }
 
+// What the trials say of the advised rate, whatever the rule expects: beside CUBIC, the last one.
+std::string verdict(const std::vector<Trial>& candidates) {
+  const Trial& cubic = candidates.back();
+  for (const Trial& t : candidates) {
+    if (!t.is_advised) continue;
+    return fmt::format(
+        "{} connections at {}: {:.0f} % of CUBIC's goodput, at {:.0f} % of its median round "
+        "trip.\n",
+        t.connections, t.fcc, 100 * t.total_mbps.mean / cubic.total_mbps.mean,
+        100 * t.rtt_p50_ms.mean / cubic.rtt_p50_ms.mean);
+  }
+  return "";
+}
+
 nlohmann::ordered_json json_of(const Estimate& e) {
   auto number = [](double v) -> nlohmann::ordered_json {
     if (std::isnan(v)) return nullptr;
@@ -266,7 +280,7 @@ std::string to_table(const Trials& trials) {
                  text_of(t.rtt_p50_ms, 1), text_of(t.rtt_p95_ms, 1),
                  text_of(t.retransmitted_percent, 2), text_of(t.beside_cubic_mbps, 2)});
     }
-    text += table.text();
+    text += table.text() + verdict(trials.candidates);
   }
   if (!trials.crowd.empty()) {
     Columns table;

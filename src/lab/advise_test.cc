@@ -33,7 +33,7 @@ TEST(Advise, more_connections_get_less_each_and_the_default_is_the_most) {
   EXPECT_EQ(advise({.up = 100_kbps}).fcc, 12_kbps);
 }
 
-TEST(Advise, trials_show_the_push_setting_in_at_the_eighth_connection) {
+TEST(Advise, trials_are_of_other_rates_and_of_one_connection_less_and_more) {
   const PathFacts path{.up = 40_Mbps, .down = 400_Mbps, .rtt = 20ms, .buffer = 300ms};
   const Advice advice = advise(path);
   const std::atomic<bool> stop{false};
@@ -50,9 +50,15 @@ TEST(Advise, trials_show_the_push_setting_in_at_the_eighth_connection) {
   ASSERT_NE(advised, trials.candidates.end());
   EXPECT_EQ(advised->fcc, 5_Mbps);
   EXPECT_GT(advised->total_mbps.mean, 25);
-  const Trial& cubic = trials.candidates.back();
-  EXPECT_LT(advised->rtt_p50_ms.mean, cubic.rtt_p50_ms.mean);
+  EXPECT_EQ(trials.candidates.back().flow, "cubic");
+  for (const Trial& t : trials.candidates) {
+    EXPECT_GE(t.rtt_p50_ms.mean, 20) << t.label;
+    EXPECT_LE(t.rtt_p95_ms.mean, 330) << t.label;
+    EXPECT_GT(t.beside_cubic_mbps.mean, 0) << t.label;
+    EXPECT_LT(t.beside_cubic_mbps.mean, 38.3) << t.label;
+  }
   EXPECT_NE(to_table(trials).find("<--"), std::string::npos);
+  EXPECT_NE(to_table(trials).find("7 connections at 5Mbps: "), std::string::npos);
 }
 
 TEST(PathFacts, a_run_and_its_capture_show_the_path) {
