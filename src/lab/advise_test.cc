@@ -39,7 +39,7 @@ TEST(Advise, trials_are_of_other_rates_and_of_one_connection_less_and_more) {
   const std::atomic<bool> stop{false};
   const Trials trials =
       try_out(
-          {.path = path, .duration = 8s, .repeat = 1, .jobs = 2}, advice, [](double) {}, stop)
+          {.path = path, .duration = 2s, .repeat = 1, .jobs = 2}, advice, [](double) {}, stop)
           .value();
   ASSERT_EQ(trials.crowd.size(), 3u);
   EXPECT_EQ(trials.crowd[0].connections, 7u);
