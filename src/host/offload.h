@@ -52,6 +52,9 @@ std::optional<HeaderLayout> lay_out(std::span<const uint8_t> head);
 // where its chunk does), and a frame of at most kShortFrame bytes whole.
 constexpr uint32_t kHeadRead = 66;
 constexpr uint32_t kShortFrame = net::Packet::kHeadCapacity - net::Packet::kHeadroom;
+constexpr uint32_t kLargestSegment = 65536;
+// Payload of the longest segment: IPv4's length field counts its own header and TCP's.
+constexpr uint32_t kMaxGso = 65535 - 60 - 60;
 // Moves the rest of longer headers into the head. REQUIRES: at least kHeadRead bytes are there.
 void make_headers_contiguous(net::Packet& packet);
 

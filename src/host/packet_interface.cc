@@ -19,13 +19,11 @@
 namespace wh::host {
 namespace {
 
-constexpr uint32_t kLargestSegment = 65536;
 constexpr size_t kKeepSmall = 1024, kKeepLarge = 64;  // Chunks kept: 1.5 and 4 MiB.
 constexpr uint32_t kBlockSize = 1 << 16;              // Of the ring: the kernel allocates these.
 // Before the frame in a slot: its header, the link address, the virtio header, and alignment.
 constexpr uint32_t kBeforeFrame = 128;
 constexpr int kSocketBuffer = 8 << 20;  // Uncut segments that wait, in either direction.
-constexpr uint32_t kMaxGso = 65535 - 60 - 60;
 
 template <class Value>
 Result<void> set_option(int fd, int level, int option, const Value& value,

@@ -17,11 +17,8 @@
 namespace wh::host {
 namespace {
 
-constexpr uint32_t kLargestSegment = 65536;
 // Chunks kept for reuse: 8 MiB of frames of an MTU of 1500, 16 MiB of segments.
 constexpr size_t kKeepSmall = 4096, kKeepLarge = 256;
-// Payload of the longest segment: IPv4's length field counts its own header and TCP's.
-constexpr uint32_t kMaxGso = 65535 - 60 - 60;
 
 }  // namespace
 

@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kOwn = "/proc/1/fd/19";  // kOwnAt
 constexpr const char* kBelow = "/proc/1/cwd";
+constexpr const char* kNotes = ".notes";  // Of own_folder(), among jails: no jail is called so.
 
 std::string join(const std::string& folder, const std::string& name) {
   return folder + "/" + name;
@@ -65,7 +66,8 @@ void walk(const std::string& jails, Dead dead, const std::string& prefix,
   std::error_code error;
   std::vector<std::string> names;
   for (fs::directory_iterator it(jails, error), end; !error && it != end; it.increment(error)) {
-    names.push_back(it->path().filename().string());
+    std::string name = it->path().filename().string();
+    if (name != kNotes) names.push_back(std::move(name));
   }
   std::sort(names.begin(), names.end());
   for (const std::string& name : names) {
@@ -100,6 +102,10 @@ std::string Registry::machine_folder() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
   if (runtime != nullptr) return std::string(runtime) + "/wheelhouse";
   return fmt::format("/tmp/wheelhouse-{}", ::geteuid());
+}
+
+std::string Registry::own_folder() {
+  return runs_inside_jail() ? join(kBelow, kNotes) : machine_folder();
 }
 
 Result<Registry> Registry::open() {

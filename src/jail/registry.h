@@ -51,6 +51,9 @@ class Registry {
   static Result<Registry> open_at(std::string folder);
   // Where this user's jails of the machine are.
   static std::string machine_folder();
+  // Where what is made here is noted, beside the jails: a folder of the jail that this process is
+  // in, which goes with it; machine_folder() outside of any. May not exist yet.
+  static std::string own_folder();
 
   // Living jails below this one, parents before children. Sweeps the dead.
   Result<std::vector<Entry>> list();

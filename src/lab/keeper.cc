@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string labs_folder() {
-  return jail::Registry::machine_folder() + "/labs";
+  return jail::Registry::own_folder() + "/labs";
 }
 std::string folder_of(const std::string& name) {
   return labs_folder() + "/" + name;

@@ -8,7 +8,7 @@ if [ "$(id -u)" != 0 ] || ! why=$(jail -c command=true 2>&1); then
 fi
 HOME=$(mktemp -d) && export HOME
 trap 'rm -rf "$HOME"' EXIT
-kyua --logfile=/dev/null -v parallelism=1 test -k "$here/Kyuafile" -r "$HOME/results.db"
+kyua --logfile=/dev/null -v parallelism=4 test -k "$here/Kyuafile" -r "$HOME/results.db"
 status=$?
 # What failed, with its output, but not this machine's environment.
 [ "$status" = 0 ] || kyua --logfile=/dev/null report --verbose -r "$HOME/results.db" | sed -n '/^===> .*:main$/,$p'
