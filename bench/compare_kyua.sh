@@ -12,7 +12,7 @@ work=$(mktemp -d)
 export HOME="$work" WHEELHOUSE_RUN="$work/run"
 trap 'rm -rf "$work"' EXIT
 
-# Seconds of processor time, and KiB of the runner's own peak memory, of one run of a suite.
+# Seconds of processor time and of the clock that one run of a suite takes.
 measure() { # FOLDER KYUA [GENERAL OPTIONS...]
   local folder="$1" kyua="$2"; shift 2
   (cd "$folder" && rm -f "$work/r.db" &&
@@ -20,6 +20,21 @@ measure() { # FOLDER KYUA [GENERAL OPTIONS...]
       2>"$work/time") || true
   tail -n 1 "$work/out" >"$work/last"
   awk '{ printf "%.2f %.2f\n", $1 + $2, $3 }' "$work/time"
+}
+# KiB that the runner and its copies of itself have at most to themselves: shared pages are divided by their sharers.
+peak() { # FOLDER KYUA
+  local pid now most=0
+  (cd "$1" && rm -f "$work/m.db" && exec "$2" --logfile=/dev/null test -r "$work/m.db" >/dev/null 2>&1) &
+  pid=$!
+  while kill -0 "$pid" 2>/dev/null; do
+    now=$(for p in $pid $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do
+      [ "$(readlink "/proc/$p/exe")" = "$(readlink -f "$2")" ] && cat "/proc/$p/smaps_rollup"
+    done 2>/dev/null | awk '/^Pss:/ { sum += $2 } END { print sum + 0 }')
+    [ "$now" -gt "$most" ] && most="$now"
+    sleep 0.05
+  done
+  wait "$pid" || true
+  echo "$most"
 }
 cpu() { measure "$@" | cut -d' ' -f1; }
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", (b > 0) ? a / b : 0 }'; }
@@ -39,22 +54,45 @@ if [ -x "$theirs" ]; then
   base=$(cpu "$work/plain" "$theirs")
   host=$(cpu "$work/plain" "$ours")
   echo "plain programs, host: $host s of $(passed) cases, $base s under Debian's kyua: ratio $(ratio "$host" "$base") (at most 0.40)"
-  for kyua in "$theirs" "$ours"; do
-    (cd "$work/plain" && "$kyua" --logfile=/dev/null test -r "$work/m.$RANDOM.db" >/dev/null 2>&1 &
-     pid=$!; peak=0
-     while [ -r "/proc/$pid/status" ]; do
-       now=$(awk '/VmHWM/ { print $2 }' "/proc/$pid/status" 2>/dev/null || true)
-       [ "${now:-0}" -gt "$peak" ] && peak="$now"
-       sleep 0.2
-     done
-     echo "peak memory of $kyua: $peak KiB")
-  done
+  base_peak=$(peak "$work/plain" "$theirs")
+  host_peak=$(peak "$work/plain" "$ours")
+  echo "peak memory: $host_peak KiB, $base_peak KiB of Debian's kyua: ratio $(ratio "$host_peak" "$base_peak") (at most 1.00)"
 else
   echo "skipped: no Debian kyua to compare with"
 fi
 
+# What no runner can do without: a process in five namespaces becomes the program.
+floor() {
+  cat >"$work/floor.c" <<'C'
+#define _GNU_SOURCE
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int argc, char** argv) {
+  struct clone_args how = {.exit_signal = SIGCHLD,
+                           .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC};
+  for (int i = atoi(argv[argc - 1]); i > 0; --i) {
+    if (syscall(SYS_clone3, &how, sizeof how) == 0) {
+      execl("/bin/true", "true", NULL);
+      _exit(1);
+    }
+    wait(NULL);
+  }
+}
+C
+  cc -O1 -o "$work/floor" "$work/floor.c" &&
+    { TIMEFORMAT='%U %S'; time "$work/floor" "$cases"; } 2>&1 | awk '{ printf "%.2f\n", $1 + $2 }'
+}
+
 jails=$("$bin/jail" -c command=true 2>&1 && echo yes || true)
 if [ "$jails" = yes ]; then
+  if command -v cc >/dev/null && [ "$(id -u)" = 0 ]; then
+    echo "bare clone3(2) with five namespaces and the program: $(floor) s"
+  fi
   plain "$work/jails" ", execenv='jail'"
   jailed=$(cpu "$work/jails" "$ours")
   echo "plain programs, each in a jail: $jailed s of $(passed) cases: ratio to Debian's kyua on the host $(ratio "$jailed" "${base:-0}") (at most 0.80)"

@@ -22,6 +22,8 @@ struct Confinement {
 };
 
 Result<Confinement> make_confinement(const JailParams& params);
+// Drops all but these from what the calling process has. One that becomes a program has more to do.
+Result<void> keep_capabilities(uint64_t kept);
 // For the calling process and what it starts, for good; includes no_new_privs.
 Result<void> confine(const Confinement& confinement);
 

@@ -204,13 +204,12 @@ Result<void> prepare(InitPlan& plan) {
   return make_mounts(p);
 }
 
-// Nothing may be done with what init is; it only reaps.
+// Nothing may be done with what init is; it only reaps, and never becomes a program.
 void drop_everything() {
-  Confinement nothing;
-  nothing.filter.push_back(BPF_STMT(BPF_RET | BPF_K, 0x7fff0000u));  // SECCOMP_RET_ALLOW
   // What cannot be dropped here is guarded by the user namespace; init runs no code but this
   // file's.
-  (void)confine(nothing);
+  (void)keep_capabilities(0);
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   // Processes of the jail look at init's current folder through /proc.
   ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
+#include <sanitizer/asan_interface.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "host/rtnetlink.h"
 #include "host/system.h"
@@ -33,8 +35,7 @@ constexpr int kNamespaces =
 pid_t fork_with(uint64_t flags) {
   clone_args arguments{};  // Of clone3(2): clone(2) has no bit left for time namespaces.
   arguments.flags = flags;
-  // A sibling's end is announced as ours is.
-  arguments.exit_signal = (flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;
+  arguments.exit_signal = SIGCHLD;
   return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
 }
 
@@ -117,10 +118,111 @@ Result<pid_t> init_of(const std::string& folder) {
   return peer.pid;
 }
 
-// In the process that a started child will become: between the fork and `child`.
-Result<void> settle(const Confinement& confinement, const std::string& cwd) {
-  if (::chdir(cwd.c_str()) != 0 && ::chdir("/") != 0) return host::os_error("enter /");
-  return confine(confinement);
+// What a process in a jail begins with.
+struct Beginning {
+  const Confinement& confinement;
+  const char* cwd;
+  const std::function<void()>& child;
+  int init;             // Whose namespaces to enter, and which of them; those are for children only
+  int namespaces;       // that are not among them.
+  std::string failure;  // Why it is none; its maker, whose memory it has, sees it.
+};
+
+Result<void> settle(const Beginning& beginning) {
+  if (beginning.namespaces != 0 && ::setns(beginning.init, beginning.namespaces) != 0) {
+    return host::os_error("enter its namespaces");
+  }
+  if (::chdir(beginning.cwd) != 0 && ::chdir("/") != 0) return host::os_error("enter /");
+  return confine(beginning.confinement);
+}
+
+int begin(void* argument) {
+  Beginning& beginning = *static_cast<Beginning*>(argument);
+  if (const auto ready = settle(beginning); !ready) {
+    beginning.failure = ready.error().text;
+    ::_exit(126);
+  }
+  beginning.child();
+  ::_exit(126);
+}
+
+// Starts a process that has the memory of this one, which waits until it has become a program:
+// a copy would cost more time than all the rest.
+pid_t start_sharing(Beginning& beginning, int flags) {
+  // Within this process' own stack, which sanitizers know.
+  alignas(64) std::array<char, 256 * 1024> stack;
+  const pid_t pid =
+      ::clone(&begin, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | flags, &beginning);
+  // The child's calls never returned.
+  ASAN_UNPOISON_MEMORY_REGION(stack.data(), stack.size());
+  return pid;
+}
+
+// While it lives, children of this process are born in the process and time namespaces of a jail.
+// Process namespaces take nobody but the newborn, and time namespaces nobody who shares memory.
+class Birthplace {
+ public:
+  static constexpr int kNamespaces = CLONE_NEWPID | CLONE_NEWTIME;
+  // Errors: no right to enter; other threads here.
+  static Result<Birthplace> make(int init, int namespaces) {
+    host::Fd pid = TRY(host::open_file("/proc/self/ns/pid", O_RDONLY)), time(-1);
+    if ((namespaces & CLONE_NEWTIME) != 0) {
+      time = TRY(host::open_file("/proc/self/ns/time", O_RDONLY));
+    }
+    if (::setns(init, namespaces & kNamespaces) != 0) return host::os_error("enter");
+    return Birthplace(std::move(pid), std::move(time));
+  }
+  Birthplace(Birthplace&&) = default;
+  ~Birthplace() {
+    if (!pid_) return;
+    CHECK_EQ(::setns(pid_.raw(), CLONE_NEWPID), 0);
+    if (time_) CHECK_EQ(::setns(time_.raw(), CLONE_NEWTIME), 0);
+  }
+
+ private:
+  Birthplace(host::Fd pid, host::Fd time) : pid_(std::move(pid)), time_(std::move(time)) {}
+  host::Fd pid_, time_;  // This process' own.
+};
+
+// Starts the process as a child of this one, which stays outside. For who may enter parts of a
+// jail without the rest, as root may.
+Result<pid_t> start_child(Beginning& beginning) {
+  const auto place = TRY(Birthplace::make(beginning.init, beginning.namespaces));
+  beginning.namespaces &= ~Birthplace::kNamespaces;
+  const pid_t pid = start_sharing(beginning, SIGCHLD);
+  if (pid < 0) return host::os_error("no process could be made inside");
+  return pid;
+}
+
+// Starts the process as a child of this one by way of a helper that enters the jail as a whole.
+Result<pid_t> start_through_helper(Beginning& beginning) {
+  auto report = TRY(host::make_pipe());
+  const pid_t helper = ::fork();
+  if (helper < 0) return host::os_error("start a process");
+  if (helper == 0) {
+    pid_t inside = -1;
+    if (::setns(beginning.init, std::exchange(beginning.namespaces, 0)) != 0) {
+      beginning.failure = host::os_error("enter its namespaces").value().text;
+    } else if (inside = start_sharing(beginning, CLONE_PARENT); inside < 0) {
+      beginning.failure = host::os_error("no process could be made inside").value().text;
+    }
+    (void)host::write_all(report.write_end.raw(), fmt::format("{} {}", inside, beginning.failure));
+    ::_exit(0);
+  }
+  report.write_end.close();
+  const std::string said = TRY(host::read_to_end(report.read_end.raw()));
+  host::uninterrupted([&] { return ::waitpid(helper, nullptr, 0); });
+  const size_t blank = said.find(' ');
+  if (blank == said.npos) return fail("the process that enters it has died");
+  beginning.failure = said.substr(blank + 1);
+  return static_cast<pid_t>(std::atoi(said.c_str()));
+}
+
+bool has_other_users(pid_t pid) {
+  std::array<char, 64> ours{}, theirs{};
+  ::readlink("/proc/self/ns/user", ours.data(), ours.size() - 1);
+  ::readlink(fmt::format("/proc/{}/ns/user", pid).c_str(), theirs.data(), theirs.size() - 1);
+  return std::strcmp(ours.data(), theirs.data()) != 0;
 }
 
 void set_clean_environment() {
@@ -186,7 +288,7 @@ Result<Jail> Jail::create_in(Made& made, const Registry& registry, Options optio
     host::uninterrupted([&] { return ::waitpid(pid, nullptr, 0); });
     return tl::unexpected(std::move(done).error());
   }
-  return Jail(std::move(made.entry), pid, std::move(process));
+  return Jail(std::move(made.entry), pid, std::move(process), plan.has_own_users);
 }
 
 Result<Jail> Jail::open(Entry entry) {
@@ -194,51 +296,26 @@ Result<Jail> Jail::open(Entry entry) {
   host::Fd process = open_process(pid);
   // Its number may have gone to somebody else since.
   if (!process || !is_alive(entry.folder)) return fail("jail {} has just gone", entry.name);
-  return Jail(std::move(entry), pid, std::move(process));
+  return Jail(std::move(entry), pid, std::move(process), has_other_users(pid));
 }
 
 Result<pid_t> Jail::start(const std::function<void()>& child) const {
   const auto confinement = TRY(make_confinement(entry_.params));
   std::array<char, 4096> cwd{};
   if (::getcwd(cwd.data(), cwd.size()) == nullptr) cwd[0] = '/';
-  auto report = TRY(host::make_pipe());
   int flags = flags_of(entry_.params);
   // setns(2) refuses the user namespace that one is in already.
-  std::array<char, 64> ours{}, theirs{};
-  ::readlink("/proc/self/ns/user", ours.data(), ours.size() - 1);
-  ::readlink(fmt::format("/proc/{}/ns/user", init_).c_str(), theirs.data(), theirs.size() - 1);
-  if (std::strcmp(ours.data(), theirs.data()) != 0) flags |= CLONE_NEWUSER;
-  const pid_t helper = ::fork();
-  if (helper < 0) return host::os_error("start a process");
-  if (helper == 0) {
-    // The helper enters; a process namespace takes only children, so its child, which becomes ours
-    // by CLONE_PARENT, is the one.
-    if (::setns(init_fd_.raw(), flags) != 0) {
-      (void)host::write_all(report.write_end.raw(),
-                            "!" + host::os_error("enter jail {}", entry_.name).value().text);
-      ::_exit(1);
-    }
-    const pid_t inside = fork_with(CLONE_PARENT);
-    if (inside == 0) {
-      report.read_end.close();
-      report.write_end.close();
-      if (const auto ready = settle(confinement, cwd.data()); !ready) {
-        (void)host::write_all(STDERR_FILENO, ready.error().text + "\n");
-        ::_exit(126);
-      }
-      child();
-      ::_exit(126);
-    }
-    (void)host::write_all(report.write_end.raw(), fmt::format("{}", inside));
-    ::_exit(0);
+  if (has_own_users_) flags |= CLONE_NEWUSER;
+  Beginning beginning{confinement, cwd.data(), child, init_fd_.raw(), flags, {}};
+  auto pid = start_child(beginning);
+  if (!pid) {
+    beginning.namespaces = flags;
+    pid = start_through_helper(beginning);
   }
-  report.write_end.close();
-  const std::string said = TRY(host::read_to_end(report.read_end.raw()));
-  host::uninterrupted([&] { return ::waitpid(helper, nullptr, 0); });
-  if (said.starts_with('!')) return fail("{}", said.substr(1));
-  const pid_t pid = static_cast<pid_t>(std::atoi(said.c_str()));
-  if (pid <= 0) return fail("enter jail {}: no process could be made inside", entry_.name);
-  started_.push_back(pid);
+  const std::string why = pid ? beginning.failure : pid.error().text;
+  if (pid && *pid > 0 && !why.empty()) ::waitpid(*pid, nullptr, 0);
+  if (!why.empty()) return fail("enter jail {}: {}", entry_.name, why);
+  started_.push_back(*pid);
   return pid;
 }
 

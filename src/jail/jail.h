@@ -35,9 +35,10 @@ class Jail {
   // One that exists. Errors: it has just gone.
   static Result<Jail> open(Entry entry);
 
-  // Runs `child`, which never returns, in the jail: a child of the calling process, confined by the
-  // jail's parameters, in the caller's current folder if the jail has one of that name, else in
-  // "/". Errors: as the system calls.
+  // Runs `child`, which becomes a program (or ends) and never returns, in the jail: a child of the
+  // calling process, confined by the jail's parameters, in the caller's current folder if the jail
+  // has one of that name, else in "/". Waits until it has become the program. Errors: as the system
+  // calls.
   Result<pid_t> start(const std::function<void()>& child) const;
   // Moves an interface of this process' network namespace in.
   Result<void> take_interface(const std::string& name) const;
@@ -51,13 +52,17 @@ class Jail {
   pid_t init() const { return init_; }
 
  private:
-  Jail(Entry entry, pid_t init, host::Fd init_fd)
-      : entry_(std::move(entry)), init_(init), init_fd_(std::move(init_fd)) {}
+  Jail(Entry entry, pid_t init, host::Fd init_fd, bool has_own_users)
+      : entry_(std::move(entry)),
+        init_(init),
+        init_fd_(std::move(init_fd)),
+        has_own_users_(has_own_users) {}
   static Result<Jail> create_in(Made& made, const Registry& registry, Options options);
 
   Entry entry_;
   pid_t init_;
   host::Fd init_fd_;
+  bool has_own_users_;                  // A user namespace that is not this process'.
   mutable std::vector<pid_t> started_;  // By this object; their ends may still be unread.
 };
 

@@ -153,7 +153,7 @@ TEST_F(JailTest, dies_with_everything_in_it) {
   const auto pid = jail->start([] {
     ::setsid();
     std::signal(SIGTERM, SIG_IGN);
-    for (;;) ::pause();
+    ::execlp("sleep", "sleep", "321", nullptr);
   });
   ASSERT_TRUE(pid);
   EXPECT_FALSE(is_gone(*pid));
@@ -167,9 +167,7 @@ TEST_F(JailTest, vanishes_when_its_maker_is_killed) {
   const pid_t maker = ::fork();
   if (maker == 0) {
     auto jail = make({"name=j"});
-    const auto sleeper = jail->start([] {
-      for (;;) ::pause();
-    });
+    const auto sleeper = jail->start([] { ::execlp("sleep", "sleep", "321", nullptr); });
     (void)host::write_all(pipe.write_end.raw(), fmt::format("{} {}", jail->init(), *sleeper));
     pipe.write_end.close();
     for (;;) ::pause();

@@ -56,6 +56,13 @@ Result<Entry> load(const std::string& folder, const std::string& name) {
   return entry;
 }
 
+// What load() reads.
+std::string to_text(const Entry& entry) {
+  std::string text = fmt::format("jid={}\n", entry.jid);
+  for (const std::string& word : entry.params.words()) text += word + "\n";
+  return text;
+}
+
 // The dead may be removed only under the lock of their folder: one in the making is not locked yet.
 enum class Dead : uint8_t { Sweep, Skip };
 
@@ -198,19 +205,17 @@ Result<Made> Registry::add(JailParams params) {
         Error{std::errc::file_exists, fmt::format("jail {} already exists", entry.name)});
   }
   if (::mkdir((entry.folder + "/jails").c_str(), 0755) != 0) return host::os_error("make a folder");
+  TRY(host::write_file(entry.folder + "/params", to_text(entry)));
+  // From here on it is looked at. Not LOCK_NB: somebody may be looking whether the jail lives.
   host::Fd lock = TRY(host::open_file(entry.folder + "/lock", O_RDWR | O_CREAT));
-  // Not LOCK_NB: somebody may be looking whether the jail lives.
   if (::flock(lock.raw(), LOCK_EX) != 0) return host::os_error("lock {}", entry.folder);
-  TRY(save(entry));
   return Made{std::move(entry), std::move(lock)};
 }
 
 Result<void> Registry::save(const Entry& entry) {
-  std::string text = fmt::format("jid={}\n", entry.jid);
-  for (const std::string& word : entry.params.words()) text += word + "\n";
   // Whoever reads sees the old text or the new one.
   const std::string fresh = entry.folder + "/params.new";
-  TRY(host::write_file(fresh, text));
+  TRY(host::write_file(fresh, to_text(entry)));
   if (::rename(fresh.c_str(), (entry.folder + "/params").c_str()) != 0) {
     return host::os_error("write {}/params", entry.folder);
   }

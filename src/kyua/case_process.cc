@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <array>
@@ -11,35 +10,35 @@
 #include "kyua/execenv.h"
 #include "kyua/isolation.h"
 #include "kyua/requirements.h"
+#include "kyua/stack_trace.h"
 #include "kyua/supervisor.h"
-#include "kyua/work_folder.h"
 
 namespace wh::kyua {
 namespace {
 
-constexpr Duration kListLimit = 300s, kCleanupLimit = 60s;
+constexpr Duration kListLimit = 300s, kCleanupLimit = 60s, kTraceLimit = 60s;
 constexpr Bytes kResultFileLimit = 64_KiB;
 
 // The steps of one case. Each member function is one of them.
 class CaseRun {
  public:
-  CaseRun(const CaseJob& job, Supervisor& supervisor)
+  CaseRun(const CaseJob& job, Supervisor& supervisor, WorkFolder& folder)
       : job_(job),
         protocol_(protocol_of(job.program->interface)),
         supervisor_(supervisor),
+        folder_(folder),
         metadata_(job.test_case ? job.program->metadata.under(job.test_case->metadata)
                                 : Metadata{}),
         variables_(job.config->variables_of(job.program->suite)) {}
 
   CaseOutcome list() {
-    auto folder = WorkFolder::make(job_.temporary, std::nullopt);
-    if (!folder) return broken(folder.error().text);
+    if (auto made = folder_.make(std::nullopt); !made) return without_folder(made.error());
     HostExecEnv host;
     const auto command = protocol_.list_command(*job_.program, variables_);
     CHECK(command.has_value());
-    auto ended = run(host, *command, *folder, kListLimit);
+    auto ended = run(host, *command, kListLimit);
     if (ended) outcome_.ended = *ended;
-    finish(host, *folder);
+    finish(host);
     if (!ended) return broken(ended.error().text);
     outcome_.was_interrupted = supervisor_.was_interrupted();
     outcome_.result = {Verdict::Passed};
@@ -58,12 +57,11 @@ class CaseRun {
     if (metadata_.get("required_user") == "unprivileged" && machine.is_root) {
       user_ = job_.config->unprivileged_user;
     }
-    auto folder = WorkFolder::make(job_.temporary, user_);
-    if (!folder) return broken(folder.error().text);
+    if (auto made = folder_.make(user_); !made) return without_folder(made.error());
     const auto env = make_execenv(*job_.program, job_.test_case->name, metadata_);
-    body(*env, *folder);
-    if (metadata_.flag("has_cleanup") && has_started_) cleanup(*env, *folder);
-    finish(*env, *folder);
+    body(*env);
+    if (metadata_.flag("has_cleanup") && has_started_) cleanup(*env);
+    finish(*env);
     outcome_.was_interrupted = supervisor_.was_interrupted();
     return outcome_;
   }
@@ -87,16 +85,23 @@ class CaseRun {
     (void)host::write_all(job_.err >= 0 ? job_.err : STDERR_FILENO, line + "\n");
   }
 
-  Result<Ended> run(ExecEnv& env, const Command& command, const WorkFolder& folder,
-                    std::optional<Duration> limit) {
-    const Isolation isolation{command, folder.work(), job_.out, job_.err, user_};
-    const pid_t pid = TRY(env.start([&] { become_test(isolation); }));
+  CaseOutcome without_folder(const Error& error) {
+    (void)folder_.clear();  // As far as it was made; the reason is known already.
+    return broken(error.text);
+  }
+
+  Result<Ended> run(ExecEnv& env, const Command& command, std::optional<Duration> limit) {
+    return run(env, command, limit, job_.out);
+  }
+  Result<Ended> run(ExecEnv& env, const Command& command, std::optional<Duration> limit, int out) {
+    const Isolation isolation(command, folder_.work(), out, job_.err, user_);
+    const pid_t pid = TRY(env.start([&] { isolation.become_test(); }));
     Supervisor::Limits limits{limit, job_.output_limit, job_.out, job_.err};
     if (job_.is_live) limits.out = limits.err = -1;
     return supervisor_.wait(pid, limits);
   }
 
-  void body(ExecEnv& env, const WorkFolder& folder) {
+  void body(ExecEnv& env) {
     if (auto ready = env.init(); !ready) {
       say(ready.error().text);
       stamp(outcome_.end);
@@ -106,8 +111,8 @@ class CaseRun {
     }
     has_started_ = true;
     const Command command = protocol_.run_command(*job_.program, job_.test_case->name, variables_,
-                                                  folder.result_file());
-    const auto ended = run(env, command, folder, metadata_.timeout());
+                                                  folder_.result_file());
+    const auto ended = run(env, command, metadata_.timeout());
     stamp(outcome_.end);
     outcome_.usage = supervisor_.usage();
     if (!ended) {
@@ -119,12 +124,29 @@ class CaseRun {
       outcome_.result = {Verdict::Broken, fmt::format("Test case wrote more than {} of output",
                                                       format_size(job_.output_limit))};
     } else {
-      outcome_.result = protocol_.judge(*ended, read_output(), read_result(folder));
+      outcome_.result = protocol_.judge(*ended, read_output(), read_result());
     }
+    if (ended && ended->has_core) trace(command, *ended);
     if (outcome_.result.is_good()) return;
-    const auto left = folder.leftovers();
+    const auto left = folder_.leftovers();
     if (!left.empty()) {
       say(fmt::format("Files left in work directory after failure: {}", fmt::join(left, ", ")));
+    }
+  }
+
+  // Adds the stacks of a program that dumped core to its standard error.
+  void trace(const Command& command, const Ended& ended) {
+    say(fmt::format(
+        "Process with PID {} exited with signal {} and dumped core; attempting to gather stack "
+        "trace",
+        supervisor_.child(), ended.signal));
+    const auto core = find_core(folder_.work());
+    if (!core) return say("Cannot find any core file");
+    HostExecEnv host;
+    const auto traced =
+        run(host, trace_command(command.arguments[0], *core), kTraceLimit, job_.err);
+    if (!traced || traced->code != 0 || traced->signal != 0 || traced->has_timed_out) {
+      say("gdb failed to gather the stack trace");
     }
   }
 
@@ -140,10 +162,10 @@ class CaseRun {
     }
   }
 
-  std::optional<std::string> read_result(const WorkFolder& folder) const {
+  std::optional<std::string> read_result() const {
     // Not through a link or from a pipe that the test may have put there.
     const host::Fd file(
-        ::open(folder.result_file().c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+        ::open(folder_.result_file().c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (!file) return std::nullopt;
     std::string text(static_cast<size_t>(kResultFileLimit.count()), '\0');
     const ssize_t n = ::read(file.raw(), text.data(), text.size());
@@ -151,13 +173,13 @@ class CaseRun {
     return text;
   }
 
-  void cleanup(ExecEnv& env, const WorkFolder& folder) {
+  void cleanup(ExecEnv& env) {
     supervisor_.ignore_lifeline();
-    pause(folder);
+    pause();
     const auto command = protocol_.cleanup_command(*job_.program, job_.test_case->name, variables_,
-                                                   folder.result_file());
+                                                   folder_.result_file());
     const Ended none{.code = 1};
-    const auto ended = command ? run(env, *command, folder, kCleanupLimit) : Result<Ended>(none);
+    const auto ended = command ? run(env, *command, kCleanupLimit) : Result<Ended>(none);
     if (ended && ended->has_timed_out) {
       spoil("Test case cleanup timed out");
     } else if (!ended || ended->code != 0 || ended->signal != 0) {
@@ -165,32 +187,32 @@ class CaseRun {
     }
   }
 
-  void pause(const WorkFolder& folder) {
+  void pause() {
     if (!job_.pause_before_cleanup) return;
     if (job_.pause_only_if_bad && outcome_.result.is_good()) return;
     say(fmt::format("The test {} and paused right before its cleanup routine.",
                     outcome_.result.is_good() ? "passed" : "failed"));
-    say(fmt::format("Test work dir: {}\nPress any key to continue...", folder.work()));
+    say(fmt::format("Test work dir: {}\nPress any key to continue...", folder_.work()));
     char key;
     // Whatever ends the wait, an end of input too, goes on.
     [[maybe_unused]] const ssize_t n = ::read(STDIN_FILENO, &key, 1);
   }
 
-  void finish(ExecEnv& env, WorkFolder& folder) {
-    auto ended = Supervisor::end_stragglers(env.keeper());
-    if (!ended) spoil(ended.error().text);
+  void finish(ExecEnv& env) {
     if (auto gone = env.cleanup(); !gone) {
       say(gone.error().text);
       spoil("Test case execenv cleanup did not terminate successfully");
     }
-    if (auto removed = folder.remove(); !removed) {
-      spoil(fmt::format("Failed to clean up test case's work directory: {}", removed.error().text));
+    if (auto ended = Supervisor::end_stragglers(); !ended) spoil(ended.error().text);
+    if (auto cleared = folder_.clear(); !cleared) {
+      spoil(fmt::format("Failed to clean up test case's work directory: {}", cleared.error().text));
     }
   }
 
   const CaseJob& job_;
   const Protocol& protocol_;
   Supervisor& supervisor_;
+  WorkFolder& folder_;
   Metadata metadata_;  // The case's over its program's.
   Variables variables_;
   std::optional<User> user_;
@@ -200,13 +222,9 @@ class CaseRun {
 
 }  // namespace
 
-CaseOutcome run_case(const CaseJob& job, int lifeline) {
-  ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // Cannot fail.
-  auto supervisor = Supervisor::make(lifeline);
-  if (!supervisor) {
-    return CaseOutcome{.result = {Verdict::Broken, supervisor.error().text}};
-  }
-  CaseRun run(job, **supervisor);
+CaseOutcome run_case(const CaseJob& job, WorkPlace place) {
+  Supervisor supervisor(place.loop, place.lifeline);
+  CaseRun run(job, supervisor, place.folder);
   return job.test_case == nullptr ? run.list() : run.run_all();
 }
 

@@ -1,7 +1,7 @@
 // One case from its requirements to the removal of its folder, in a process of its own.
 //
-// The runner forks a copy of itself for every case (or listing). The copy does the case's steps one
-// after the other and in plain sight:
+// A copy of the runner (worker.h) does the steps of a case, or a listing, one after the other and
+// in plain sight:
 //
 //   requirements -> environment init -> body -> verdict -> cleanup routine -> environment cleanup
 //
@@ -10,7 +10,7 @@
 // runner can write: when the runner is interrupted, or dies by whatever signal, the body is killed,
 // the cleanup routine runs, and nothing stays behind.
 //
-// The outcome goes to the runner as one text through a pipe. Output goes to two files that the
+// The outcome goes to the runner as one text. Output goes to two files that the
 // runner has open; it reads them when the case is over.
 #pragma once
 
@@ -18,10 +18,12 @@
 #include <string>
 #include <string_view>
 
+#include "host/real_loop.h"
 #include "kyua/calendar.h"
 #include "kyua/config.h"
 #include "kyua/model.h"
 #include "kyua/protocol/protocol.h"
+#include "kyua/work_folder.h"
 
 namespace wh::kyua {
 
@@ -30,7 +32,7 @@ struct CaseJob {
   const TestCase* test_case = nullptr;  // Nullptr: list the program's cases.
   const Config* config = nullptr;
   const Calendar* calendar = nullptr;
-  std::string temporary = "/tmp";  // Where work folders go.
+  std::string temporary = "/tmp";  // Whose free space counts.
   int out = -1, err = -1;          // Files, open for appending.
   Bytes output_limit = 64_MiB;     // Of either file; beyond it the case is killed and broken.
   bool pause_before_cleanup = false, pause_only_if_bad = true;  // Of `kyua debug`.
@@ -45,8 +47,15 @@ struct CaseOutcome {
   bool was_interrupted = false;
 };
 
-// Does the job in this process. `lifeline` is the reading end; -1: none.
-CaseOutcome run_case(const CaseJob& job, int lifeline);
+// What a worker has for all its cases.
+struct WorkPlace {
+  host::RealLoop& loop;
+  WorkFolder& folder;
+  int lifeline;  // The reading end; -1: none.
+};
+
+// Does the job in this process, which must be a subreaper without children.
+CaseOutcome run_case(const CaseJob& job, WorkPlace place);
 
 // An outcome as text, and back. Errors: not such a text (the process died on the way).
 std::string encode(const CaseOutcome& outcome);

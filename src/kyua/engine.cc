@@ -1,32 +1,33 @@
 #include "kyua/engine.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <csignal>
 #include <cstdlib>
 
 #include "host/system.h"
-#include "kyua/execenv.h"
+#include "kyua/isolation.h"
 
 namespace wh::kyua {
 
 struct Engine::Slot {
   explicit Slot(Engine& engine)
-      : report(engine.loop_, "case", [this, &engine] { return engine.collect(*this); }) {}
+      : answer(engine.loop_, "case", [this, &engine] { return engine.collect(*this); }) {}
 
   host::Fd out, err;  // Unlinked files, empty between cases.
-  host::Fd report_read;
-  host::FdWatch report;
-  pid_t pid = -1;
+  pid_t worker = -1;
+  host::Fd socket;  // To the worker.
+  host::FdWatch answer;
+  std::string received;
   Work work;
   int attempt = 1;
-  std::string text;
-  bool is_busy() const { return pid >= 0; }
+  bool is_busy = false;
 };
 
 namespace {
@@ -40,6 +41,18 @@ Result<host::Fd> make_output_file(const std::string& folder) {
   if (!file) return host::os_error("make a file {}", name);
   ::unlink(name.c_str());
   return file;
+}
+
+// Closes every descriptor above 2 that is not among these.
+void close_all_but(std::vector<int> kept) {
+  std::sort(kept.begin(), kept.end());
+  unsigned from = 3;
+  for (const int fd : kept) {
+    if (fd < static_cast<int>(from)) continue;
+    if (fd > static_cast<int>(from)) ::close_range(from, static_cast<unsigned>(fd) - 1, 0);
+    from = static_cast<unsigned>(fd) + 1;
+  }
+  ::close_range(from, ~0u, 0);
 }
 
 }  // namespace
@@ -59,7 +72,7 @@ Engine::~Engine() {
 
 size_t Engine::running() const {
   return static_cast<size_t>(
-      std::count_if(slots_.begin(), slots_.end(), [](const auto& s) { return s->is_busy(); }));
+      std::count_if(slots_.begin(), slots_.end(), [](const auto& s) { return s->is_busy; }));
 }
 
 Result<void> Engine::run() {
@@ -77,6 +90,7 @@ Result<void> Engine::run() {
     if (!failure_) stop();
     loop_.run();
   }
+  for (const auto& slot : slots_) dismiss(*slot);
   return failure_;
 }
 
@@ -88,7 +102,7 @@ void Engine::stop() {
 // Gives every idle slot work, as far as there is some that may start now.
 Result<void> Engine::fill() {
   for (const auto& slot : slots_) {
-    while (!slot->is_busy() && !is_stopping_) {
+    while (!slot->is_busy && !is_stopping_) {
       auto work = scanner_.next();
       if (!work && running() == 0 && scanner_.is_complete()) work = scanner_.next_exclusive();
       if (!work) return {};
@@ -104,66 +118,101 @@ Result<void> Engine::fill() {
 }
 
 Result<void> Engine::start(Slot& slot, const Work& work, int attempt) {
-  auto pipe = TRY(host::make_pipe());
   slot.work = work;
   slot.attempt = attempt;
-  slot.text.clear();
   if (work.test_case != nullptr) {
     observer_.started(*work.program, *work.test_case, static_cast<int>(running()) + 1);
   }
-  CaseJob job{work.program, work.test_case, &config_, &calendar_, options_.temporary};
+  slot.is_busy = true;
+  Order order{static_cast<size_t>(work.program - scanner_.programs().data()), std::nullopt};
+  if (work.test_case != nullptr) order.test_case = *work.test_case;
+  const std::string text = encode(order);
+  // One that has died since its last case is replaced. Whatever else hinders the sending, the
+  // answer, which is none, will tell.
+  if (slot.worker < 0) TRY(hire(slot));
+  if (!send_frame(slot.socket.raw(), text)) {
+    dismiss(slot);
+    TRY(hire(slot));
+    (void)send_frame(slot.socket.raw(), text);
+  }
+  return {};
+}
+
+Result<void> Engine::hire(Slot& slot) {
+  auto [ours, theirs] = TRY(host::make_socket_pair(SOCK_STREAM));
+  const pid_t pid = ::fork();
+  if (pid < 0) return host::os_error("start a process for test cases");
+  if (pid == 0) be_worker(slot, theirs.raw());
+  slot.worker = pid;
+  slot.socket = std::move(ours);
+  slot.received.clear();
+  return slot.answer.watch(slot.socket.raw());
+}
+
+// Its socket closed, a worker ends as soon as it has no case any more.
+void Engine::dismiss(Slot& slot) {
+  if (slot.worker < 0) return;
+  slot.answer.unwatch();
+  slot.socket.close();
+  host::uninterrupted([&] { return ::waitpid(slot.worker, nullptr, 0); });
+  slot.worker = -1;
+}
+
+void Engine::be_worker(const Slot& slot, int socket) {
+  // A copy of the lifeline's writing end, or of the runner's ends of other workers' sockets, would
+  // keep them whole when the runner dies.
+  close_all_but({slot.out.raw(), slot.err.raw(), lifeline_read_.raw(), socket});
+  take_default_signals();
+  ::umask(0022);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // Cannot fail.
+  if (const auto loop = host::RealLoop::make()) {
+    WorkFolder folder(options_.temporary);
+    serve(socket, [&](const Order& order) {
+      return do_order(order, slot, {**loop, folder, lifeline_read_.raw()});
+    });
+  }
+  ::_exit(0);
+}
+
+// In the worker.
+CaseOutcome Engine::do_order(const Order& order, const Slot& slot, WorkPlace place) const {
+  CaseJob job{&scanner_.programs().at(order.program), order.test_case ? &*order.test_case : nullptr,
+              &config_, &calendar_, options_.temporary};
   job.out = slot.out.raw();
   job.err = slot.err.raw();
   job.output_limit = options_.output_limit;
-  if (work.test_case != nullptr) {
+  if (order.test_case) {
     job.is_live = options_.is_live;
     job.pause_before_cleanup = options_.pauses;
     job.pause_only_if_bad = options_.pauses_only_if_bad;
     if (job.is_live) job.out = job.err = -1;
-    prepare_execenv(work.program->metadata.under(work.test_case->metadata));
   }
-  const pid_t pid = ::fork();
-  if (pid < 0) return host::os_error("start a process for a test case");
-  if (pid == 0) be_case_process(job, pipe.write_end.raw());
-  slot.pid = pid;
-  slot.report_read = std::move(pipe.read_end);
-  return slot.report.watch(slot.report_read.raw());
-}
-
-void Engine::be_case_process(const CaseJob& job, int report) {
-  // A copy of the writing end here would keep the lifeline whole when the runner dies.
-  lifeline_write_.close();
-  const std::string text = encode(run_case(job, lifeline_read_.raw()));
-  // If the runner is gone, nobody wants it.
-  (void)host::write_all(report, text);
-  ::_exit(0);
+  return run_case(job, place);
 }
 
 host::Progress Engine::collect(Slot& slot) {
   std::array<uint8_t, 4096> part;
-  const auto n = host::read_some(slot.report_read.raw(), part);
-  if (n && *n > 0) {
-    slot.text.append(part.begin(), part.begin() + *n);
-    return host::Progress::Some;
-  }
-  slot.report.unwatch();
-  slot.report_read.close();
-  auto done = complete(slot);
+  const auto n = host::read_some(slot.socket.raw(), part);
+  const bool is_over = !n || *n == 0;
+  if (!is_over) slot.received.append(part.begin(), part.begin() + *n);
+  const auto said = take_frame(slot.received);
+  if (!said && !is_over) return host::Progress::Some;
+  if (is_over) dismiss(slot);
+  if (!slot.is_busy) return host::Progress::Some;
+  slot.is_busy = false;
+  auto done = complete(slot, said);
   if (done && !is_stopping_) done = fill();
   if (!done && failure_) failure_ = std::move(done);
   if (!failure_ || running() == 0) loop_.stop();
   return host::Progress::Some;
 }
 
-// The slot's process has closed its report: reaps it and deals with what it found.
-Result<void> Engine::complete(Slot& slot) {
-  int status = 0;
-  host::uninterrupted([&] { return ::waitpid(slot.pid, &status, 0); });
-  slot.pid = -1;
-  auto decoded = decode(slot.text);
+// The slot's worker has said what became of its order, or has died.
+Result<void> Engine::complete(Slot& slot, const std::optional<std::string>& said) {
+  const auto decoded = decode(said.value_or(""));
   CaseOutcome outcome;
   if (decoded) {
-    outcome = *std::move(decoded);
+    outcome = *decoded;
   } else {
     outcome.start = outcome.end = calendar_.at(loop_.clock());
     outcome.result = {Verdict::Broken, decoded.error().text};

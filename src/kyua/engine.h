@@ -1,9 +1,9 @@
 // Runs the cases of a suite: as many at a time as there are slots, then the exclusive ones one by
 // one.
 //
-// A slot is one process (case_process.h) and two files for its output. The engine forks the
-// process, waits for its outcome on the loop, reads the files, tells the observer, and refills the
-// slot. It keeps nothing of a case that is over, so memory does not grow with the suite.
+// A slot is one process (worker.h) and two files for its output. The engine orders a case, waits
+// for its outcome on the loop, reads the files, tells the observer, and refills the slot. It keeps
+// nothing of a case that is over, so memory does not grow with the suite.
 //
 //   Engine engine(*loop, config, calendar, scanner, observer, options);
 //   TRY(engine.run());
@@ -21,6 +21,7 @@
 #include "host/real_loop.h"
 #include "kyua/case_process.h"
 #include "kyua/scanner.h"
+#include "kyua/worker.h"
 
 namespace wh::kyua {
 
@@ -74,9 +75,12 @@ class Engine {
 
   Result<void> fill();
   Result<void> start(Slot& slot, const Work& work, int attempt);
-  [[noreturn]] void be_case_process(const CaseJob& job, int report);
+  Result<void> hire(Slot& slot);
+  void dismiss(Slot& slot);
+  [[noreturn]] void be_worker(const Slot& slot, int socket);
+  CaseOutcome do_order(const Order& order, const Slot& slot, WorkPlace place) const;
   host::Progress collect(Slot& slot);
-  Result<void> complete(Slot& slot);
+  Result<void> complete(Slot& slot, const std::optional<std::string>& said);
   Result<void> complete_case(Slot& slot, const CaseOutcome& outcome);
   Result<void> report_known(const Work& work);
   Result<std::string> take_output(int fd) const;

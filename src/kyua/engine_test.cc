@@ -10,6 +10,7 @@
 #include <map>
 
 #include "host/system.h"
+#include "kyua/worker.h"
 
 namespace wh::kyua {
 namespace {
@@ -87,7 +88,7 @@ class EngineTest : public testing::Test {
     EXPECT_TRUE(done) << done.error().text;
     counts_ = engine.counts();
     engine_ = nullptr;
-    EXPECT_TRUE(fs::is_empty(temporary_)) << "work folders are left behind";
+    EXPECT_EQ(fs::is_empty(temporary_), !leaves_folders_) << "work folders are left behind";
   }
   std::string result(const std::string& id) { return to_string(seen_.all[id].result); }
 
@@ -98,6 +99,7 @@ class EngineTest : public testing::Test {
   std::unique_ptr<host::RealLoop> loop_;
   std::unique_ptr<Timer> later_;
   Engine* engine_ = nullptr;
+  bool leaves_folders_ = false;
   Engine::Counts counts_;
 };
 
@@ -212,6 +214,42 @@ TEST_F(EngineTest, says_why_a_program_cannot_be_started) {
   EXPECT_EQ(result("t:__test_cases_list__"), "broken: Permission denied to run test program");
 }
 
+TEST_F(EngineTest, says_where_a_program_that_dumped_core_was) {
+  const std::string pattern = host::read_file("/proc/sys/kernel/core_pattern").value_or("|");
+  if (pattern.starts_with('|') || pattern.starts_with('/')) {
+    GTEST_SKIP() << "core dumps go elsewhere on this machine: " << pattern;
+  }
+  if (::system("gdb --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "no gdb";
+  script("p", "kill -SEGV $$");
+  run();
+  EXPECT_EQ(result("p:main"), "broken: Received signal 11");
+  const std::string err = seen_.all["p:main"].err;
+  EXPECT_NE(err.find("and dumped core; attempting to gather stack trace\n"), err.npos) << err;
+  EXPECT_NE(err.find("\n#0 "), err.npos) << err;
+  EXPECT_NE(err.find("Files left in work directory after failure: core"), err.npos) << err;
+}
+
+TEST_F(EngineTest, does_all_cases_of_a_slot_in_one_process) {
+  const std::string parents = root_ + "/parents";
+  for (int i = 0; i < 5; ++i) script(fmt::format("p{}", i), "echo $PPID >>" + parents);
+  run();
+  const auto words = split_words(*host::read_file(parents));
+  ASSERT_EQ(words.size(), 5u);
+  for (const std::string& word : words) EXPECT_EQ(word, words[0]);
+}
+
+TEST_F(EngineTest, goes_on_with_another_process_when_a_test_kills_the_one_it_is_in) {
+  script("a", "exit 0");
+  script("killer", "kill -9 $PPID; sleep 321");
+  script("b", "exit 1");
+  script("c", "exit 0");
+  leaves_folders_ = true;  // Nobody was left to remove the killer's.
+  run();
+  EXPECT_EQ(result("killer:main"), "broken: The process that ran the case did not finish");
+  EXPECT_EQ(result("b:main"), "failed: Returned non-success exit status 1");
+  EXPECT_EQ(result("c:main"), "passed");
+}
+
 TEST_F(EngineTest, skips_what_may_not_run_here) {
   const auto needs = [&](const std::string& name, const char* property, const char* value) {
     script(name, "exit 1");
@@ -314,6 +352,39 @@ TEST_F(EngineTest, runs_cleanups_and_keeps_what_is_finished_when_interrupted) {
   run();
   EXPECT_EQ(seen_.order, std::vector<std::string>{"done:main"});
   EXPECT_TRUE(fs::exists(mark));
+}
+
+TEST(Worker, reads_the_orders_that_the_runner_writes) {
+  Order order{7, TestCase{"a:b c", {}}};
+  auto& metadata = order.test_case->metadata;
+  for (const auto& [name, value] :
+       {std::pair("custom.A", "3:x\n"), std::pair("required_memory", "1.5G"),
+        std::pair("required_programs", "b a"), std::pair("timeout", "17"),
+        std::pair("description", "\"quoted\" and \xff"), std::pair("is_exclusive", "true"),
+        std::pair("execenv_jail_params", "vnet 'a b'"), std::pair("required_user", "root")}) {
+    ASSERT_TRUE(metadata.set(name, value)) << name;
+  }
+  const auto read = decode_order(encode(order));
+  ASSERT_TRUE(read) << read.error().text;
+  EXPECT_EQ(read->program, 7u);
+  EXPECT_EQ(read->test_case->name, "a:b c");
+  EXPECT_EQ(read->test_case->metadata, metadata);
+  EXPECT_FALSE(decode_order(encode({3, {}}))->test_case.has_value());
+  for (const char* bad : {"", "x", "1:", "9:a", "1:1-1:a", "1:x"}) {
+    EXPECT_FALSE(decode_order(bad)) << bad;
+  }
+}
+
+TEST(Worker, takes_frames_whole_however_they_come) {
+  const std::string sent = to_frame("hello") + to_frame("") + to_frame(std::string(10000, 'x'));
+  std::string received;
+  std::vector<size_t> sizes;
+  for (const char c : sent) {
+    received += c;
+    while (const auto text = take_frame(received)) sizes.push_back(text->size());
+  }
+  EXPECT_EQ(sizes, (std::vector<size_t>{5, 0, 10000}));
+  EXPECT_TRUE(received.empty());
 }
 
 }  // namespace

@@ -24,8 +24,6 @@ class ExecEnv {
   virtual Result<pid_t> start(const std::function<void()>& child) = 0;
   // Removes the environment with everything in it. Called once, if init() was.
   virtual Result<void> cleanup() = 0;
-  // A process of the environment itself, which is no straggler of the test; -1: none.
-  virtual pid_t keeper() const { return -1; }
 };
 
 class HostExecEnv final : public ExecEnv {
@@ -35,8 +33,6 @@ class HostExecEnv final : public ExecEnv {
   Result<void> cleanup() override { return {}; }
 };
 
-// In the runner, before it forks a case's process: makes once what all such cases can share.
-void prepare_execenv(const Metadata& metadata);
 // The environment that the case's `execenv` names. REQUIRES: its requirements hold.
 std::unique_ptr<ExecEnv> make_execenv(const TestProgram& program, const std::string& case_name,
                                       const Metadata& metadata);

@@ -30,7 +30,6 @@ class JailExecEnv final : public ExecEnv {
   Result<void> init() override;
   Result<pid_t> start(const std::function<void()>& child) override;
   Result<void> cleanup() override;
-  pid_t keeper() const override { return jail_ ? jail_->init() : -1; }
 
  private:
   std::string name_, params_;

@@ -53,6 +53,7 @@ class Scanner {
   size_t known() const { return known_; }
   bool is_complete() const { return next_program_ == programs_.size() && listing_ == 0; }
   const Filters& filters() const { return filters_; }
+  const std::vector<TestProgram>& programs() const { return programs_; }
   // Every case added so far, in the order of the programs.
   std::vector<Work> all() const;
 

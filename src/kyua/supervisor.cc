@@ -65,11 +65,6 @@ uint32_t count_descendants() {
 
 }  // namespace
 
-Result<std::unique_ptr<Supervisor>> Supervisor::make(int lifeline) {
-  auto loop = TRY(host::RealLoop::make());
-  return std::unique_ptr<Supervisor>(new Supervisor(std::move(loop), lifeline));
-}
-
 bool Supervisor::is_too_loud(const Limits& limits) const {
   for (const int fd : {limits.out, limits.err}) {
     struct stat info {};
@@ -83,24 +78,24 @@ Result<Ended> Supervisor::wait(pid_t child, const Limits& limits) {
   if (!process) return host::os_error("pidfd_open");
   Ended ended;
   bool has_ended = false;
-  host::FdWatch life(*loop_, "lifeline", [&] {
+  host::FdWatch life(loop_, "lifeline", [&] {
     was_interrupted_ = true;
     kill_group(child);
     life.unwatch();
     return host::Progress::Some;
   });
-  host::FdWatch end(*loop_, "case", [&] {
+  host::FdWatch end(loop_, "case", [&] {
     has_ended = true;
-    loop_->stop();
+    loop_.stop();
     return host::Progress::Some;
   });
-  Timer late(*loop_, [&] {
+  Timer late(loop_, [&] {
     ended.has_timed_out = true;
     kill_group(child);
   });
   const uint32_t tasks_before = tasks_of_machine();
-  Timer loud(*loop_, [&] {
-    loud.arm(loop_->now() + kOutputCheckInterval);
+  Timer loud(loop_, [&] {
+    loud.arm(loop_.now() + kOutputCheckInterval);
     was_too_loud_ = was_too_loud_ || is_too_loud(limits);
     // The machine's number is cheap to have; only when it has grown is it worth counting ours.
     was_multiplying_ = was_multiplying_ || (tasks_of_machine() > tasks_before + kMostProcesses &&
@@ -109,9 +104,9 @@ Result<Ended> Supervisor::wait(pid_t child, const Limits& limits) {
   });
   TRY(end.watch(process.raw()));
   if (lifeline_ >= 0) TRY(life.watch(lifeline_));
-  if (limits.time) late.arm(loop_->clock() + *limits.time);
-  loud.arm(loop_->clock() + kOutputCheckInterval);
-  while (!has_ended) loop_->run();
+  if (limits.time) late.arm(loop_.clock() + *limits.time);
+  loud.arm(loop_.clock() + kOutputCheckInterval);
+  while (!has_ended) loop_.run();
   end.unwatch();
   life.unwatch();
   was_too_loud_ = was_too_loud_ || is_too_loud(limits);
@@ -127,6 +122,7 @@ Result<Ended> Supervisor::wait(pid_t child, const Limits& limits) {
 Ended Supervisor::reap(pid_t child) {
   int status = 0;
   rusage used{};
+  child_ = child;
   const pid_t got = host::uninterrupted([&] { return ::wait4(child, &status, 0, &used); });
   CHECK_EQ(got, child);
   usage_ = {to_duration(used.ru_utime), to_duration(used.ru_stime),
@@ -140,26 +136,20 @@ Ended Supervisor::reap(pid_t child) {
   return ended;
 }
 
-Result<void> Supervisor::end_stragglers(pid_t keeper) {
+Result<void> Supervisor::end_stragglers() {
   // A killed process hands us its children in turn, so this goes on until none is left. A fork bomb
   // that changes its session each time is outrun, because who is killed does not fork.
   constexpr int kRounds = 10'000;
   for (int round = 0; round < kRounds; ++round) {
     while (::waitpid(-1, nullptr, WNOHANG) > 0) {
     }
-    if (keeper < 0 && errno == ECHILD) return {};
+    if (errno == ECHILD) return {};
     const std::string children =
         host::read_file(fmt::format("/proc/self/task/{}/children", ::getpid())).value_or("");
-    bool is_alone = true;
     for (const std::string& word : split_words(children)) {
       const auto pid = static_cast<pid_t>(parse_int(word).value_or(-1));
-      if (pid <= 0 || pid == keeper) continue;
-      is_alone = false;
-      kill_group(pid);
+      if (pid > 0) kill_group(pid);
     }
-    if (is_alone) return {};
-    // Never for a certain one: the init of a jail ends only after its processes have been waited
-    // for, and those may be ours too.
     constexpr useconds_t kPatience = 1'000;
     if (::waitpid(-1, nullptr, WNOHANG) == 0) ::usleep(kPatience);
   }

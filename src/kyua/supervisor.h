@@ -8,7 +8,6 @@
 
 #include <sys/types.h>
 
-#include <memory>
 #include <optional>
 
 #include "core/result.h"
@@ -25,13 +24,14 @@ class Supervisor {
     Bytes output;
     int out = -1, err = -1;  // Whose sizes count; -1: none.
   };
-  // `lifeline`: -1 for none. Errors: no descriptors left.
-  static Result<std::unique_ptr<Supervisor>> make(int lifeline);
+  // `lifeline`: -1 for none. The loop must outlive this.
+  Supervisor(host::RealLoop& loop, int lifeline) : loop_(loop), lifeline_(lifeline) {}
 
   // REQUIRES: a child that leads its process group, or will before it runs a program.
   Result<Ended> wait(pid_t child, const Limits& limits);
-  // Of the child of the last wait.
+  // Of the child of the last wait, and who it was.
   const Usage& usage() const { return usage_; }
+  pid_t child() const { return child_; }
   bool was_interrupted() const { return was_interrupted_; }
   bool was_too_loud() const { return was_too_loud_; }
   bool was_multiplying() const { return was_multiplying_; }
@@ -40,20 +40,19 @@ class Supervisor {
   // After this the lifeline no longer counts: cleanup routines run to their end.
   void ignore_lifeline() { lifeline_ = -1; }
 
-  // Kills and reaps every child of this process but `keeper`. Errors: some did not die.
-  static Result<void> end_stragglers(pid_t keeper);
+  // Kills and reaps every child of this process. Errors: some did not die.
+  static Result<void> end_stragglers();
 
-  host::RealLoop& loop() { return *loop_; }
+  host::RealLoop& loop() { return loop_; }
 
  private:
-  explicit Supervisor(std::unique_ptr<host::RealLoop> loop, int lifeline)
-      : loop_(std::move(loop)), lifeline_(lifeline) {}
   bool is_too_loud(const Limits& limits) const;
   Ended reap(pid_t child);
 
-  std::unique_ptr<host::RealLoop> loop_;
+  host::RealLoop& loop_;
   int lifeline_;
   Usage usage_;
+  pid_t child_ = -1;
   bool was_interrupted_ = false, was_too_loud_ = false, was_multiplying_ = false;
 };
 

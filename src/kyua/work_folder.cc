@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
 #include "host/system.h"
 #include "kyua/text.h"
@@ -70,6 +72,20 @@ Result<void> remove_at(int parent, const std::string& name, const std::string& p
   return {};
 }
 
+// Is a folder of ours what it was when it was made, but for its times?
+bool is_as_made(const std::string& path, const std::vector<std::string>& names) {
+  const Folder folder(::opendir(path.c_str()));
+  if (folder == nullptr) return false;
+  const int fd = ::dirfd(folder.get());
+  struct statx info {};
+  constexpr uint64_t kSigns = STATX_ATTR_MOUNT_ROOT | STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND;
+  constexpr mode_t kBits = 07777;
+  return ::statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &info) == 0 &&
+         (info.stx_attributes & kSigns) == 0 && (info.stx_mode & kBits) == 0755 &&
+         info.stx_uid == ::geteuid() && info.stx_gid == ::getegid() &&
+         ::flistxattr(fd, nullptr, 0) <= 0 && names_in(folder.get()) == names;
+}
+
 }  // namespace
 
 Result<void> remove_tree(const std::string& path) {
@@ -79,20 +95,40 @@ Result<void> remove_tree(const std::string& path) {
   return remove_at(folder.raw(), leaf_name(path), path);
 }
 
-Result<WorkFolder> WorkFolder::make(const std::string& temporary,
-                                    const std::optional<User>& owner) {
-  std::string name = join_path(temporary, "kyua." + std::string(6, 'X'));
-  if (::mkdtemp(name.data()) == nullptr) return host::os_error("make a folder {}", name);
-  WorkFolder made(std::move(name));
-  const std::string work = made.work();
-  if (::mkdir(work.c_str(), 0755) != 0 || ::chmod(made.top_.c_str(), 0755) != 0) {
-    return host::os_error("make a folder {}", work);
+Result<void> WorkFolder::make(const std::optional<User>& owner) {
+  if (!top_.empty() && !owner) return {};  // As clear() found them.
+  TRY(remove());
+  std::string name = join_path(temporary_, "kyua." + std::string(6, 'X'));
+  if (::mkdtemp(name.data()) == nullptr || ::chmod(name.c_str(), 0755) != 0) {
+    return host::os_error("make a folder {}", name);
   }
-  if (owner && (::chown(work.c_str(), owner->uid, owner->gid) != 0 ||
-                ::chown(made.top_.c_str(), owner->uid, owner->gid) != 0)) {
-    return host::os_error("give {} to {}", made.top_, owner->name);
+  top_ = std::move(name);
+  const std::string inner = work();
+  if (::mkdir(inner.c_str(), 0755) != 0) return host::os_error("make a folder {}", inner);
+  if (!owner) return {};
+  is_lent_ = true;
+  for (const std::string& folder : {inner, top_}) {
+    if (::chown(folder.c_str(), owner->uid, owner->gid) != 0) {
+      return host::os_error("give {} to {}", folder, owner->name);
+    }
   }
-  return made;
+  return {};
+}
+
+Result<void> WorkFolder::clear() {
+  if (top_.empty()) return {};
+  ::unlink(result_file().c_str());
+  if (!is_lent_ && is_as_made(work(), {}) && is_as_made(top_, {"work"})) return {};
+  return remove();
+}
+
+Result<void> WorkFolder::remove() {
+  if (top_.empty()) return {};
+  auto emptied = remove_tree(work());
+  auto removed = remove_tree(std::exchange(top_, ""));
+  is_lent_ = false;
+  if (!emptied) return emptied;
+  return removed;
 }
 
 std::vector<std::string> WorkFolder::leftovers() const {
@@ -106,14 +142,6 @@ std::vector<std::string> WorkFolder::leftovers() const {
     names.push_back(fmt::format("and {} more", more));
   }
   return names;
-}
-
-Result<void> WorkFolder::remove() {
-  auto emptied = remove_tree(work());
-  ::unlink(result_file().c_str());
-  auto removed = remove_tree(top_);
-  if (!emptied) return emptied;
-  return removed;
 }
 
 }  // namespace wh::kyua

@@ -103,10 +103,12 @@ Result<void> html_report(ResultsReader& reader, const ReportOptions& options,
                     {"cwd", context.cwd},
                     {"state", reader.state()},
                     {"cases", std::move(cases)}};
-  std::string text = all.dump(-1, ' ', false, Json::error_handler_t::replace);
-  // Within a script, "</" could end it, whatever a test printed.
-  for (size_t at = 0; (at = text.find("</", at)) != text.npos; at += 3) text.insert(at + 1, "\\");
-  return write({"index.html", html_page(text)});
+  const std::string text = all.dump(-1, ' ', false, Json::error_handler_t::replace);
+  // Whatever a test printed: within a script, "</script" would end it, and after "<!--" and
+  // "<script" nothing would.
+  std::string safe;
+  for (const char c : text) c == '<' ? safe += "\\u003c" : safe += c;
+  return write({"index.html", html_page(safe)});
 }
 
 }  // namespace wh::kyua

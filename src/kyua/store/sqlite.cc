@@ -112,9 +112,11 @@ Result<void> Database::execute(const std::string& sql) {
 }
 
 Result<void> Database::transaction(const std::function<Result<void>()>& action) {
-  TRY(execute("BEGIN IMMEDIATE"));
+  if (!begin_) begin_ = TRY(prepare("BEGIN IMMEDIATE"));
+  if (!commit_) commit_ = TRY(prepare("COMMIT"));
+  TRY(begin_->run());
   auto done = action();
-  if (done) done = execute("COMMIT");
+  if (done) done = commit_->run();
   // The first error is the one to report.
   if (!done) (void)execute("ROLLBACK");
   return done;

@@ -65,6 +65,7 @@ class Database {
   };
   Database(sqlite3* raw, std::string path) : raw_(raw), path_(std::move(path)) {}
   std::unique_ptr<sqlite3, Close> raw_;
+  std::optional<Statement> begin_, commit_;
   std::string path_;
 };
 
