@@ -86,9 +86,18 @@ void Kqueue::without_lock(Note& note, F&& function) {
 
 Kqueue::~Kqueue() {
   const Lock lock(*this);
-  while (!notes_.empty()) {
-    Note* note = find_settled(notes_.begin()->first);
+  while (Note* any = notes_.any()) {
+    Note* note = find_settled(any->kn_id, any->kn_filter);
     if (note != nullptr) drop(*note);
+  }
+  while (watchers_.kl_first != nullptr) {
+    Note& watcher = static_cast<Note&>(*watchers_.kl_first);
+    if (watcher.in_flux != 0) {
+      watcher.queue->wait_for_flux();
+      continue;
+    }
+    leave_watchers(watcher);
+    watcher.queue->orphan(watcher);
   }
   // Somebody may have waited for one of those knotes, and come back to find it gone.
   is_closing_ = true;
@@ -138,11 +147,10 @@ Result<size_t> Kqueue::kevent(std::span<const ::kevent> changes, std::span<::kev
 // ---- Changes. All with the lock held.
 
 // The knote named, once nobody is working on it; null when there is none.
-Note* Kqueue::find_settled(const Key& key) {
+Note* Kqueue::find_settled(uintptr_t ident, short filter) {
   for (;;) {
-    const auto it = notes_.find(key);
-    if (it == notes_.end()) return nullptr;
-    if (it->second.in_flux == 0) return &it->second;
+    Note* note = notes_.find(ident, filter);
+    if (note == nullptr || note->in_flux == 0) return note;
     wait_for_flux();
   }
 }
@@ -151,11 +159,13 @@ int Kqueue::change(const ::kevent& request) {
   const bool known = is_descriptor(request.filter) || request.filter == EVFILT_TIMER ||
                      request.filter == EVFILT_USER;
   if (!known) return EINVAL;
-  if (is_descriptor(request.filter) && descriptors_.selectable(request.ident) == nullptr) {
-    return EBADF;
+  std::shared_ptr<Selectable> thing;
+  if (is_descriptor(request.filter)) {
+    thing = descriptors_.selectable(request.ident);
+    if (thing == nullptr) return EBADF;
   }
-  Note* note = find_settled({request.ident, request.filter});
-  if (note == nullptr) return (request.flags & EV_ADD) != 0 ? add(request) : ENOENT;
+  Note* note = find_settled(request.ident, request.filter);
+  if (note == nullptr) return (request.flags & EV_ADD) != 0 ? add(request, thing.get()) : ENOENT;
   if ((request.flags & EV_DELETE) != 0) {
     ++counters_.deleted;
     drop(*note);
@@ -164,24 +174,21 @@ int Kqueue::change(const ::kevent& request) {
   return retune(*note, request);
 }
 
-int Kqueue::add(const ::kevent& request) {
+int Kqueue::add(const ::kevent& request, Selectable* thing) {
   if (notes_.size() >= limits_.knotes) {
     ++counters_.rejected_full;
     return ENOMEM;
   }
-  Note& note = notes_[{request.ident, request.filter}];
-  static_cast<::knote&>(note) = {};
+  Note& note = notes_.add(request.ident, request.filter);
   note.queue = this;
-  note.kn_id = request.ident;
-  note.kn_filter = request.filter;
   note.kn_flags = static_cast<unsigned short>(request.flags & ~kActions);
   note.kn_udata = request.udata;
   note.kn_sfflags = request.fflags;
   note.kn_sdata = request.data;
   note.is_disabled = (request.flags & EV_DISABLE) != 0;
-  const int code = attach(note);
+  const int code = attach(note, thing);
   if (code != 0) {
-    notes_.erase({request.ident, request.filter});
+    notes_.remove(note);
     monitor_.notify_all();
     return code;
   }
@@ -189,7 +196,8 @@ int Kqueue::add(const ::kevent& request) {
   return 0;
 }
 
-int Kqueue::attach(Note& note) {
+// `thing` is what a descriptor's knote watches.
+int Kqueue::attach(Note& note, Selectable* thing) {
   if (note.kn_filter == EVFILT_TIMER) {
     const std::optional<TimerPlan> plan = plan_timer(note.kn_sfflags, note.kn_sdata, note.kn_flags);
     if (!plan) return EINVAL;
@@ -206,8 +214,6 @@ int Kqueue::attach(Note& note) {
     touch_user(note, request);
     return 0;
   }
-  const std::shared_ptr<Selectable> thing = descriptors_.selectable(note.kn_id);
-  if (thing == nullptr) return EBADF;
   int code = 0;
   int event = 0;
   without_lock(note, [&] {
@@ -263,16 +269,17 @@ int Kqueue::retune(Note& note, const ::kevent& request) {
 // Deletes a knote. REQUIRES: it is not in flux.
 void Kqueue::drop(Note& note) {
   dequeue(note);
-  timers_.erase({note.due, &note});
+  if (note.due != kNever) timers_.erase({note.due, &note});
   without_lock(note, [&] { note.kn_fop->f_detach(&note); });
   CHECK(note.kn_knlist == nullptr);  // The filter's f_detach takes the knote off its list.
-  notes_.erase({note.kn_id, note.kn_filter});
+  dequeue(note);                     // It may have fired meanwhile.
+  notes_.remove(note);
 }
 
 void Kqueue::descriptor_closed(uintptr_t ident) {
   const Lock lock(*this);
   for (const short filter : {short{EVFILT_READ}, short{EVFILT_WRITE}}) {
-    Note* note = find_settled({ident, filter});
+    Note* note = find_settled(ident, filter);
     if (note != nullptr) drop(*note);
   }
 }
@@ -284,19 +291,19 @@ size_t Kqueue::detach_code(const void* begin, const void* end) {
     return at >= reinterpret_cast<uintptr_t>(begin) && at < reinterpret_cast<uintptr_t>(end);
   };
   size_t found = 0;
-  for (auto it = notes_.begin(); it != notes_.end();) {
-    Note& note = it->second;
-    if (!is_inside(note)) {
-      ++it;
-    } else if (note.in_flux != 0) {
-      wait_for_flux();  // The code is running; afterwards all may be different.
-      it = notes_.begin();
-    } else {
+  for (bool is_running = true; is_running;) {
+    is_running = false;
+    notes_.each([&](Note& note) {
+      if (!is_inside(note)) return;
+      if (note.in_flux != 0) {
+        is_running = true;
+        return;
+      }
       ++found;
       note.kn_knlist = nullptr;
       orphan(note);
-      ++it;
-    }
+    });
+    if (is_running) wait_for_flux();
   }
   return found;
 }
@@ -304,7 +311,7 @@ size_t Kqueue::detach_code(const void* begin, const void* end) {
 // ---- Timers and user events.
 
 void Kqueue::start_timer(Note& note, const TimerPlan& plan) {
-  timers_.erase({note.due, &note});
+  if (note.due != kNever) timers_.erase({note.due, &note});
   const Instant now = monitor_.now();
   note.period = plan.repeats ? plan.amount : Duration::zero();
   if (plan.absolute) {
@@ -314,10 +321,24 @@ void Kqueue::start_timer(Note& note, const TimerPlan& plan) {
   }
   if (note.due != kNever) timers_.insert({note.due, &note});
   monitor_.notify_all();  // Whoever waits may now wait too long.
+  for (::knote* kn = watchers_.kl_first; kn != nullptr; kn = kn->kn_selnext) {
+    static_cast<Note*>(kn)->queue->monitor_.notify_all();
+  }
+}
+
+Instant Kqueue::next_deadline() const {
+  Instant next = timers_.empty() ? kNever : timers_.begin()->first;
+  for (const Kqueue* queue : watched_) next = std::min(next, queue->next_deadline());
+  return next;
 }
 
 void Kqueue::expire_timers(Instant now) {
-  while (next_deadline() <= now) {
+  expire_own_timers(now);
+  for (Kqueue* queue : watched_) queue->expire_own_timers(now);
+}
+
+void Kqueue::expire_own_timers(Instant now) {
+  while (!timers_.empty() && timers_.begin()->first <= now) {
     Note& note = *timers_.begin()->second;
     timers_.erase(timers_.begin());
     if (note.period == Duration::zero()) {
@@ -346,6 +367,50 @@ void Kqueue::touch_user(Note& note, const ::kevent& request) {
   note.kn_fflags = note.kn_sfflags;
   note.kn_data = note.kn_sdata;
   if (note.kn_hookid != 0) activate(note);
+}
+
+// ---- Watching a queue. The list of its watchers is locked as the queue is.
+
+const ::filterops Kqueue::kQueueOps = {1, nullptr, &Kqueue::stop_watching, &Kqueue::count_active};
+
+int Kqueue::kqfilter(::knote& kn) {
+  // Sound: every ::knote is made by a Kqueue, as the base of a Note.
+  Kqueue& outer = *static_cast<Note&>(kn).queue;
+  if (kn.kn_filter != EVFILT_READ) return EINVAL;
+  const Lock lock(*this);
+  const bool is_second_level = !watched_.empty() || !list_empty(outer.watchers_);
+  if (&outer == this || is_second_level) return EINVAL;
+  watchers_.kl_lock = [](void* self) { static_cast<Kqueue*>(self)->monitor_.lock(); };
+  watchers_.kl_unlock = [](void* self) { static_cast<Kqueue*>(self)->monitor_.unlock(); };
+  watchers_.kl_lockarg = this;
+  kn.kn_fop = &kQueueOps;
+  kn.kn_hook = this;
+  list_add(watchers_, kn, ListLock::Held);
+  outer.watched_.push_back(this);
+  return 0;
+}
+
+int Kqueue::count_active(::knote* kn, long) {
+  kn->kn_data = static_cast<int64_t>(static_cast<Kqueue*>(kn->kn_hook)->active_count_);
+  return kn->kn_data != 0;
+}
+
+void Kqueue::stop_watching(::knote* kn) {
+  Kqueue& inner = *static_cast<Kqueue*>(kn->kn_hook);
+  const Lock lock(inner);
+  inner.leave_watchers(static_cast<Note&>(*kn));
+}
+
+void Kqueue::leave_watchers(Note& watcher) {
+  std::vector<Kqueue*>& watched = watcher.queue->watched_;
+  watched.erase(std::find(watched.begin(), watched.end(), this));
+  list_remove(watchers_, watcher, ListLock::Held);
+}
+
+size_t Kqueue::ready() {
+  const Lock lock(*this);
+  expire_timers(monitor_.now());
+  return active_count_;
 }
 
 // ---- Delivery.
@@ -400,6 +465,15 @@ void Kqueue::activate(Note& note) {
   enqueue(note);
   monitor_.notify_all();
   if (was_empty && ready_hook_) ready_hook_();
+  if (watchers_.kl_first != nullptr) tell_watchers();
+}
+
+// A queue that watches is itself not watched, so this goes no further.
+void Kqueue::tell_watchers() {
+  for (::knote* kn = watchers_.kl_first; kn != nullptr; kn = kn->kn_selnext) {
+    Note& watcher = static_cast<Note&>(*kn);
+    if (kn->kn_fop->f_event(kn, 0) != 0) watcher.queue->activate(watcher);
+  }
 }
 
 void Kqueue::enqueue(Note& note) {

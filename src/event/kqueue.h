@@ -14,43 +14,35 @@
 // the next deadline. Programs on a loop use set_ready_hook() and next_deadline() instead of
 // waiting.
 //
+// A queue can be watched as a descriptor is: EVFILT_READ on it says how many of its knotes are
+// active. It goes one level deep: a queue that watches queues cannot be watched.
+//
 // Threads: safe to call from any thread that the Monitor serialises. The monitor's lock is not held
 // while a filter's function runs; a knote that such a call works on is `in flux`, and others wait
 // for it. Left out: signal, process and vnode filters.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <set>
 #include <span>
-#include <unordered_map>
 
 #include "core/intrusive_list.h"
 #include "core/result.h"
 #include "event/knlist.h"
 #include "event/monitor.h"
+#include "event/note_table.h"
 #include "event/selectable.h"
 
 namespace wh::event {
-
-class Kqueue;
-
-// A knote with what the queue keeps about it. Every ::knote that a filter sees is one of these.
-struct Note : ::knote {
-  Kqueue* queue = nullptr;
-  ListLink on_active;  // Its filter said yes; delivery will ask again.
-  bool is_disabled = false;
-  uint32_t in_flux = 0;  // Calls that work on it without the lock.
-  Instant due = kNever;  // TIMER.
-  Duration period{};     // TIMER; zero when it fires once.
-};
 
 struct KqueueCounters {
   uint64_t registered = 0, deleted = 0, delivered = 0, activations = 0;
   uint64_t rejected_full = 0;  // EV_ADD refused: the queue holds its limit of knotes.
 };
 
-class Kqueue {
+class Kqueue final : public Selectable {
  public:
   struct Limits {
     size_t knotes = size_t{1} << 20;
@@ -58,7 +50,8 @@ class Kqueue {
   Kqueue(Monitor& monitor, Descriptors& descriptors) : Kqueue(monitor, descriptors, Limits{}) {}
   Kqueue(Monitor& monitor, Descriptors& descriptors, Limits limits)
       : monitor_(monitor), descriptors_(descriptors), limits_(limits) {}
-  ~Kqueue();  // Detaches every knote. REQUIRES: nobody is inside kevent().
+  // Detaches every knote; who watches the queue is told EV_EOF. REQUIRES: nobody is inside kevent().
+  ~Kqueue() override;
   Kqueue(const Kqueue&) = delete;
   Kqueue& operator=(const Kqueue&) = delete;
 
@@ -75,9 +68,15 @@ class Kqueue {
   // They are delivered once more with EV_EOF. Returns how many there were.
   size_t detach_code(const void* begin, const void* end);
 
+  // Puts `kn`, of another queue, on this one. Errors: EINVAL, for a filter that is not READ, for the
+  // queue itself, and for a second level. REQUIRES: both queues' monitors have one lock.
+  int kqfilter(::knote& kn) override;
+  // How many knotes are active, timers that are due included.
+  size_t ready();
+
   // Called with the lock held when the queue stops being empty.
   void set_ready_hook(std::function<void()> hook) { ready_hook_ = std::move(hook); }
-  Instant next_deadline() const { return timers_.empty() ? kNever : timers_.begin()->first; }
+  Instant next_deadline() const;  // Of its own timers, and of the queues it watches.
   bool has_active() const { return !active_.empty(); }
   size_t knotes() const { return notes_.size(); }
   const KqueueCounters& counters() const { return counters_; }
@@ -85,38 +84,33 @@ class Kqueue {
  private:
   friend void list_event(::knlist& list, long hint, ListLock lock);
   friend void list_clear(::knlist& list, ListLock lock);
-  struct Key {
-    uintptr_t ident;
-    short filter;
-    bool operator==(const Key&) const = default;
-  };
-  struct HashKey {
-    size_t operator()(const Key& k) const {
-      return (k.ident ^ (static_cast<uintptr_t>(static_cast<uint16_t>(k.filter)) << 48)) *
-             0x9e3779b97f4a7c15u;
-    }
-  };
   struct Lock;
   struct TimerPlan;
 
   template <class F>
   void without_lock(Note& note, F&& function);
   int change(const ::kevent& request);
-  int add(const ::kevent& request);
-  int attach(Note& note);
+  int add(const ::kevent& request, Selectable* thing);
+  int attach(Note& note, Selectable* thing);
   int retune(Note& note, const ::kevent& request);
   void drop(Note& note);
   static std::optional<TimerPlan> plan_timer(unsigned fflags, int64_t data, unsigned flags);
   void start_timer(Note& note, const TimerPlan& plan);
   void touch_user(Note& note, const ::kevent& request);
-  Note* find_settled(const Key& key);
+  Note* find_settled(uintptr_t ident, short filter);
 
   size_t scan(std::span<::kevent> events, bool& skipped);
   bool deliver(Note& note, ::kevent& out);
   void expire_timers(Instant now);
+  void expire_own_timers(Instant now);
+  static int count_active(::knote* kn, long hint);
+  static void stop_watching(::knote* kn);
+  void leave_watchers(Note& watcher);
+  static const ::filterops kQueueOps;
 
   // With the lock held.
   void activate(Note& note);
+  void tell_watchers();
   void enqueue(Note& note);
   void dequeue(Note& note);
   void wait_for_flux();
@@ -127,7 +121,7 @@ class Kqueue {
   Monitor& monitor_;
   Descriptors& descriptors_;
   const Limits limits_;
-  std::unordered_map<Key, Note, HashKey> notes_;  // Node-based: a knote does not move.
+  NoteTable notes_;
   IntrusiveList<Note, &Note::on_active> active_;
   size_t active_count_ = 0;
   size_t flux_waiters_ = 0;  // A queue that goes waits for them.
@@ -135,6 +129,8 @@ class Kqueue {
   bool is_closing_ = false;
   std::set<std::pair<Instant, Note*>> timers_;
   std::function<void()> ready_hook_;
+  ::knlist watchers_{};           // Knotes of queues that watch this one; its lock is the monitor's.
+  std::vector<Kqueue*> watched_;  // Queues that this one watches, once for each knote.
   KqueueCounters counters_;
 };
 

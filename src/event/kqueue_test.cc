@@ -49,10 +49,12 @@ class Source : public Selectable {
 class Table : public Descriptors {
  public:
   std::shared_ptr<Selectable> selectable(uintptr_t ident) override {
+    if (const auto queue = queues.find(ident); queue != queues.end()) return queue->second;
     const auto it = things.find(ident);
     return it == things.end() ? nullptr : it->second;
   }
   std::map<uintptr_t, std::shared_ptr<Source>> things;
+  std::map<uintptr_t, std::shared_ptr<Kqueue>> queues;
 };
 
 class KqueueTest : public testing::Test {
@@ -325,6 +327,85 @@ TEST_F(KqueueTest, user_event_waits_for_its_trigger_and_combines_flags) {
   EXPECT_TRUE(take().empty());
   ASSERT_EQ(change(make(1, EVFILT_USER, 0, NOTE_TRIGGER)), 0);
   EXPECT_EQ(take().size(), 1u);
+}
+
+// ---- A queue as a descriptor
+
+class WatchedKqueue : public KqueueTest {
+ protected:
+  static constexpr uintptr_t kInner = 100;
+  WatchedKqueue() { table_.queues[kInner] = std::make_shared<Kqueue>(monitor_, table_); }
+  Kqueue& inner() { return *table_.queues[kInner]; }
+  void drain_inner() {
+    ::kevent e[4];
+    ASSERT_TRUE(inner().kevent({}, e, Duration::zero()).has_value());
+  }
+};
+
+TEST_F(WatchedKqueue, is_readable_while_a_knote_of_it_is_active) {
+  ASSERT_EQ(change(make(kInner, EVFILT_READ, EV_ADD)), 0);
+  ASSERT_EQ(change(make(3, EVFILT_READ, EV_ADD | EV_CLEAR), inner()), 0);
+  ASSERT_EQ(change(make(4, EVFILT_READ, EV_ADD | EV_CLEAR), inner()), 0);
+  EXPECT_TRUE(take().empty());
+  at(3).put(1);
+  at(4).put(1);
+  for (int again = 0; again < 2; ++again) {
+    const auto events = take();
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].ident, kInner);
+    EXPECT_EQ(events[0].data, 2);
+  }
+  drain_inner();
+  EXPECT_TRUE(take().empty());
+}
+
+TEST_F(WatchedKqueue, with_clear_tells_of_each_event_once) {
+  ASSERT_EQ(change(make(kInner, EVFILT_READ, EV_ADD | EV_CLEAR)), 0);
+  ASSERT_EQ(change(make(3, EVFILT_READ, EV_ADD | EV_CLEAR), inner()), 0);
+  for (int event = 0; event < 2; ++event) {
+    at(3).put(1);
+    EXPECT_EQ(take().size(), 1u);
+    EXPECT_TRUE(take().empty());
+    drain_inner();
+  }
+}
+
+TEST_F(WatchedKqueue, its_timers_fire_for_the_watcher) {
+  ASSERT_EQ(change(make(kInner, EVFILT_READ, EV_ADD)), 0);
+  ASSERT_EQ(change(make(1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 10), inner()), 0);
+  EXPECT_EQ(queue_.next_deadline(), loop_.now() + 10ms);
+  loop_.run_for(10ms);
+  EXPECT_EQ(take().size(), 1u);
+  drain_inner();
+  EXPECT_TRUE(take().empty());
+  EXPECT_EQ(queue_.next_deadline(), kNever);
+}
+
+TEST_F(WatchedKqueue, that_goes_says_eof_and_one_that_is_closed_says_nothing) {
+  ASSERT_EQ(change(make(kInner, EVFILT_READ, EV_ADD)), 0);
+  table_.queues.clear();
+  const auto events = take();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_NE(events[0].flags & EV_EOF, 0);
+  table_.queues[kInner] = std::make_shared<Kqueue>(monitor_, table_);
+  ASSERT_EQ(change(make(kInner, EVFILT_READ, EV_ADD)), 0);
+  queue_.descriptor_closed(kInner);
+  table_.queues.clear();
+  EXPECT_TRUE(take().empty());
+}
+
+TEST_F(WatchedKqueue, cannot_be_written_nor_watch_itself_nor_go_deeper) {
+  EXPECT_EQ(change(make(kInner, EVFILT_WRITE, EV_ADD)), EINVAL);
+  EXPECT_EQ(change(make(kInner, EVFILT_READ, EV_ADD), inner()), EINVAL);
+  ASSERT_EQ(change(make(kInner, EVFILT_READ, EV_ADD)), 0);
+  table_.queues[101] = std::make_shared<Kqueue>(monitor_, table_);
+  EXPECT_EQ(change(make(101, EVFILT_READ, EV_ADD), inner()), EINVAL);  // inner is watched
+  ASSERT_EQ(change(make(101, EVFILT_READ, EV_ADD)), 0);
+  table_.queues[102] = std::make_shared<Kqueue>(monitor_, table_);
+  Kqueue& middle = *table_.queues[102];
+  ASSERT_EQ(change(make(kInner, EVFILT_READ, EV_ADD), middle), 0);
+  EXPECT_EQ(change(make(102, EVFILT_READ, EV_ADD)), EINVAL);  // middle watches
+  table_.queues.erase(102);
 }
 
 TEST_F(KqueueTest, ready_hook_runs_when_the_queue_stops_being_empty) {
