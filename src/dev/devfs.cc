@@ -115,17 +115,8 @@ void Devfs::destroy(::cdev& dev) {
     schedule_destroy(dev, nullptr);
     return;
   }
-  device->state_.fetch_or(Device::kGone);
-  if (device->methods_.d_purge != nullptr && device->threads_inside() != 0) {
-    device->methods_.d_purge(device.get());
-  }
-  kernel_.machine().lock();
-  while (device->threads_inside() != 0) {
-    kernel_.sleepq().enqueue(td, &device->state_, "devdrn");
-    kernel_.sleepq().wait(td, kNever, false);
-  }
-  kernel_.machine().unlock();
-  kernel_.machine().acquired(&device->state_);
+  device->is_gone_ = true;
+  device->wait_until_empty(td);
   kernel_.device_gone(*device);
 }
 

@@ -13,6 +13,7 @@ Device::Device(Kernel& kernel, const ::make_dev_args& args, std::string name)
       mode(static_cast<uint32_t>(args.mda_mode) & 07777),
       created(kernel.machine().now()),
       kernel_(kernel),
+      machine_(kernel.machine()),
       devsw_(args.mda_devsw),
       methods_(*args.mda_devsw),
       name_(std::move(name)) {
@@ -22,17 +23,41 @@ Device::Device(Kernel& kernel, const ::make_dev_args& args, std::string name)
   name_.copy(si_name, SPECNAMELEN);
 }
 
-bool Device::enter() {
-  if ((state_.fetch_add(1, std::memory_order_acquire) & kGone) == 0) return true;
-  leave();
-  return false;
+// A thread that goes from one device into another names the inner one; it is counted in the outer.
+void Device::call_deeper(int change) {
+  const MachineLock guard(machine_);
+  deeper_ += change;
+  if (change < 0) kernel_.sleepq().wakeup(&is_gone_);
 }
 
-void Device::leave() {
-  kernel_.machine().released(&state_);
-  if (state_.fetch_sub(1, std::memory_order_release) != (kGone | 1)) return;
-  const MachineLock guard(kernel_.machine());
-  kernel_.sleepq().wakeup(&state_);
+void Device::call_everybody_out() {
+  const MachineLock guard(machine_);
+  kernel_.sleepq().wakeup(&is_gone_);
+}
+
+bool Device::is_occupied() {
+  bool found = deeper_ != 0;
+  machine_.each_thread([&](::thread& td) {
+    found = found || td.device.load(std::memory_order_acquire) == this;
+  });
+  return found;
+}
+
+// Tells the driver to let go of who is inside, and waits for them. REQUIRES: is_gone_ is set.
+void Device::wait_until_empty(::thread& td) {
+  machine_.barrier();
+  if (methods_.d_purge != nullptr) {
+    machine_.lock();
+    const bool is_in_use = is_occupied();
+    machine_.unlock();
+    if (is_in_use) methods_.d_purge(this);
+  }
+  const MachineLock guard(machine_);
+  while (is_occupied()) {
+    kernel_.sleepq().enqueue(td, &is_gone_, "devdrn");
+    kernel_.sleepq().wait(td, kNever, false);
+  }
+  machine_.acquired(&is_gone_);
 }
 
 void Device::complain(::thread& td, const char* what, std::exception_ptr error, int& code) {

@@ -1,9 +1,9 @@
 // A character device: its node in devfs, its driver's methods, and who is inside them.
 //
-// Every way into a driver goes through call(): it counts the thread in, refuses with ENXIO once
-// destroy_dev has begun, and looks at what the method left behind (locks held, exceptions, strange
-// return values). destroy_dev takes the name away, lets nobody in, and waits until the last thread
-// is out.
+// Every way into a driver goes through call(): the thread announces where it is (thread::device), is
+// refused with ENXIO once destroy_dev has begun, and what the method left behind is looked at (locks
+// held, exceptions, strange return values). destroy_dev takes the name away, lets nobody in, and
+// waits until no thread says that it is inside. So a call writes nothing that other threads write.
 //
 // Ownership: shared by devfs while the name exists, by open files, and by calls in progress.
 #pragma once
@@ -31,8 +31,7 @@ class Device : public ::cdev {
   bool has_flag(unsigned flag) const {
     return (static_cast<unsigned>(methods_.d_flags) & flag) != 0;
   }
-  bool is_gone() const { return (state_.load() & kGone) != 0; }
-  uint32_t threads_inside() const { return state_.load() & ~kGone; }
+  bool is_gone() const { return is_gone_.load(); }
 
   // Runs `method` (returns an errno) inside the driver. `what` is its name, for reports.
   template <std::invocable F>
@@ -45,26 +44,45 @@ class Device : public ::cdev {
 
  private:
   friend class Devfs;
-  static constexpr uint32_t kGone = 1u << 31;
 
-  bool enter();
-  void leave();
+  bool enter(::thread& td, Device* outer);
+  void leave(::thread& td, Device* outer);
+  void call_deeper(int change);
+  void call_everybody_out();
+  bool is_occupied();  // REQUIRES: the machine's lock is held.
+  void wait_until_empty(::thread& td);
   void complain(::thread& td, const char* what, std::exception_ptr error, int& code);
   int settle(::thread& td, const char* what, size_t held, int code);
 
   Kernel& kernel_;
+  Machine& machine_;
   const ::cdevsw* devsw_;
   const ::cdevsw methods_;
   std::string name_;
-  std::atomic<uint32_t> state_{0};  // Threads inside; kGone once destruction has begun.
+  std::atomic<bool> is_gone_{false};  // Destruction has begun.
+  int deeper_ = 0;  // Threads inside that call a device from there. Under the machine's lock.
 };
+
+inline bool Device::enter(::thread& td, Device* outer) {
+  if (__builtin_expect(outer != nullptr, 0)) outer->call_deeper(1);
+  machine_.announce(td.device, this);
+  if (__builtin_expect(!is_gone_.load(), 1)) return true;
+  leave(td, outer);
+  return false;
+}
+
+inline void Device::leave(::thread& td, Device* outer) {
+  machine_.released(&is_gone_);
+  machine_.announce(td.device, outer);
+  if (__builtin_expect(is_gone_.load(), 0)) call_everybody_out();
+  if (__builtin_expect(outer != nullptr, 0)) outer->call_deeper(-1);
+}
 
 template <std::invocable F>
 int Device::call(::thread& td, const char* what, F&& method) {
-  if (!enter()) return ENXIO;
   const char* outer_method = td.method.load(std::memory_order_relaxed);
   Device* outer_device = td.device.load(std::memory_order_relaxed);
-  td.device.store(this, std::memory_order_relaxed);
+  if (!enter(td, outer_device)) return ENXIO;
   td.method.store(what, std::memory_order_relaxed);
   const size_t held = td.held_count;
   int code = 0;
@@ -80,8 +98,7 @@ int Device::call(::thread& td, const char* what, F&& method) {
     code = settle(td, what, held, code);
   }
   td.method.store(outer_method, std::memory_order_relaxed);
-  td.device.store(outer_device, std::memory_order_relaxed);
-  leave();
+  leave(td, outer_device);
   return code;
 }
 

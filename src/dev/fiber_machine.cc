@@ -16,6 +16,7 @@ struct FiberMachine::Strand {
 FiberMachine::FiberMachine(VirtualLoop& loop, Options options)
     : loop_(loop), options_(options), random_(options.seed) {
   Strand& boot = *strands_.emplace_back(std::make_unique<Strand>(*this, loop_));
+  has_points_ = options_.switch_one_in != 0;
   boot.td.tid = 0;
   boot.td.name = "boot";
   current_ = &boot.td;
@@ -91,7 +92,7 @@ bool FiberMachine::reap(::thread& td) {
 
 void FiberMachine::each_thread(const std::function<void(::thread&)>& see) {
   for (const auto& s : strands_) {
-    if (s->fiber != nullptr) see(s->td);
+    if (s->fiber != nullptr || s == strands_.front()) see(s->td);
   }
 }
 
@@ -145,8 +146,8 @@ void FiberMachine::unpark(::thread& td) {
   make_ready(strand_of(td));
 }
 
-void FiberMachine::point() {
-  if (options_.switch_one_in == 0 || is_locked_ || ready_.empty()) return;
+void FiberMachine::visit_point() {
+  if (is_locked_ || ready_.empty()) return;
   if (!random_.one_in(options_.switch_one_in)) return;
   Strand& strand = strand_of(*current_);
   if (strand.fiber == nullptr) {

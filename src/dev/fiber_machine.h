@@ -41,7 +41,6 @@ class FiberMachine final : public Machine {
   ::thread& go(std::string name, std::function<void()> body, Credentials credentials = {});
   void run();                   // Until nobody can run; time stands still.
   void run_for(Duration time);  // The same, with time.
-  void each_thread(const std::function<void(::thread&)>& see);  // Fibers that have not ended.
   bool is_done(const ::thread& td) const;
   bool reap(::thread& td);  // Whether it has ended; then it is forgotten, and `td` gone.
   size_t unfinished() const;
@@ -54,10 +53,15 @@ class FiberMachine final : public Machine {
   void unlock() override;
   void park(::thread& td, Instant deadline) override;
   void unpark(::thread& td) override;
+  void barrier() override {}  // There is one host thread.
+  // The boot thread, and fibers that have not ended.
+  void each_thread(const std::function<void(::thread&)>& see) override;
   void spawn(std::string name, std::function<void()> body) override {
     go(std::move(name), std::move(body));
   }
-  void point() override;
+
+ protected:
+  void visit_point() override;
 
  private:
   struct Strand;  // A thread, its fiber and its alarm.

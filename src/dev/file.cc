@@ -117,7 +117,7 @@ Sys<size_t> File::transfer(::thread& td, ::uio_rw direction, std::byte* buffer, 
                     device_->name(), uio.uio_resid, length));
     return sys_error(EIO);
   }
-  if (offset == kOwnOffset) offset_ = uio.uio_offset;
+  if (offset == kOwnOffset) offset_.store(uio.uio_offset, std::memory_order_relaxed);
   const size_t moved = length - static_cast<size_t>(uio.uio_resid);
   // As dofileread() and dofilewrite() do: bytes that have moved outrank an interruption.
   if (code != 0 && !(moved != 0 && (code == EINTR || code == EWOULDBLOCK))) return sys_error(code);

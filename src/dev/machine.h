@@ -46,6 +46,7 @@ struct alignas(64) thread {
   // Anyone may read them, to say who does not return.
   std::atomic<const char*> method{nullptr};
   std::atomic<wh::dev::Device*> device{nullptr};
+  std::atomic<wh::dev::File*> pinned{nullptr};  // It stays while named here; see Process.
   wh::dev::File* file = nullptr;
   wh::dev::Selector* selector = nullptr;  // Who wants to hear of readiness, during d_poll.
 
@@ -81,10 +82,29 @@ class Machine {
   virtual void park(::thread& td, Instant deadline) = 0;
   virtual void unpark(::thread& td) = 0;  // REQUIRES: the lock is held.
 
+  // For what threads say about themselves all the time and others want to know rarely: who is inside
+  // a device, who uses a file. One side announces, then loads; the other stores, then calls
+  // barrier(), then looks at what was announced: at least one of the two sees what the other wrote.
+  // Announcing is a plain store, the barrier pays for both.
+  template <class T>
+  void announce(std::atomic<T>& at, T value) {
+    if (__builtin_expect(announces_loudly_, 0)) {
+      at.store(value);
+    } else {
+      at.store(value, std::memory_order_release);
+      std::atomic_signal_fence(std::memory_order_seq_cst);
+    }
+  }
+  virtual void barrier() = 0;
+  // Every thread there is. REQUIRES: the lock is held.
+  virtual void each_thread(const std::function<void(::thread&)>& see) = 0;
+
   // Runs `body` on a thread of its own.
   virtual void spawn(std::string name, std::function<void()> body) = 0;
   // A place where another thread may come in between. Real threads need none.
-  virtual void point() {}
+  void point() {
+    if (__builtin_expect(has_points_, 0)) visit_point();
+  }
 
   // For a race detector that sees a driver's accesses but not this kernel's atomics: what happened
   // before released(at) is seen after acquired(at).
@@ -96,6 +116,9 @@ class Machine {
   }
 
  protected:
+  virtual void visit_point() {}
+  bool has_points_ = false;
+  bool announces_loudly_ = false;  // The machine's barrier needs the announcer's help.
   void (*on_acquired_)(void*) = nullptr;
   void (*on_released_)(void*) = nullptr;
 };

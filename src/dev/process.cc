@@ -1,25 +1,14 @@
 #include "dev/process.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <set>
 
 #include "dev/kernel.h"
 #include "dev/select.h"
 
 namespace wh::dev {
 namespace {
-
-// A signal belongs to the call it interrupts: when the call returns, the handler has run.
-class Call {
- public:
-  explicit Call(Kernel& kernel) : td(kernel.machine().current()) { kernel.machine().point(); }
-  ~Call() {
-    td.has_signal = false;
-    td.refused_sleeps = 0;
-  }
-  Call(const Call&) = delete;
-  Call& operator=(const Call&) = delete;
-  ::thread& td;
-};
 
 class Poller final : public Selector {
  public:
@@ -49,12 +38,65 @@ class Poller final : public Selector {
 struct Process::Queue {
   Queue(Kernel& kernel, Process& process, size_t knotes)
       : kernel_(kernel), monitor(kernel), kqueue(monitor, process, {.knotes = knotes}) {
+    kqueue.set_ready_hook([this] { kernel_.selects().wakeup_held(readers); });
     kernel_.add_queue(kqueue);
   }
-  ~Queue() { kernel_.remove_queue(kqueue); }
+  ~Queue() {
+    kernel_.remove_queue(kqueue);
+    kernel_.selects().wakeup(readers);
+  }
+
+  // poll(2) of the queue itself: readable while a knote is active.
+  int poll(int events, Selector& selector) {
+    events &= POLLIN | POLLRDNORM;
+    if (events == 0) return 0;
+    kernel_.selects().record(selector, readers);
+    return kqueue.ready() != 0 ? events : 0;
+  }
+
   Kernel& kernel_;
   KernelMonitor monitor;
   event::Kqueue kqueue;
+  ::selinfo readers{};  // Of the queue, by poll(2).
+};
+
+// A system call in progress: its thread, and the file that it names. A signal belongs to the call it
+// interrupts: when the call returns, the handler has run.
+class Process::Call {
+ public:
+  explicit Call(Kernel& kernel) : machine_(kernel.machine()), td(machine_.current()) {
+    machine_.point();
+  }
+  Call(const Process& process, int fd) : Call(process.kernel_) {
+    if (td.pinned.load(std::memory_order_relaxed) != nullptr) {  // A call within a call.
+      held_ = process.file(fd);
+      file = held_.get();
+      return;
+    }
+    while ((file = process.published(fd)) != nullptr) {
+      machine_.announce(td.pinned, file);
+      if (process.published(fd) == file) break;
+    }
+    is_pinned_ = true;
+  }
+  ~Call() {
+    if (is_pinned_) td.pinned.store(nullptr, std::memory_order_release);
+    if (td.has_signal.load(std::memory_order_relaxed)) td.has_signal = false;
+    td.refused_sleeps = 0;
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+ private:
+  Machine& machine_;
+
+ public:
+  ::thread& td;
+  File* file = nullptr;  // Null when the descriptor is not one of a device.
+
+ private:
+  std::shared_ptr<File> held_;
+  bool is_pinned_ = false;
 };
 
 Process::Process(Kernel& kernel, Limits limits) : kernel_(kernel), limits_(limits) {}
@@ -67,14 +109,48 @@ Process::~Process() {
 
 Sys<int> Process::install(Entry entry) {
   const MachineLock guard(kernel_.machine());
-  if (table_.size() >= limits_.descriptors) return sys_error(EMFILE);
+  if (table_.size() >= std::min(limits_.descriptors, kRow * kRows - 3)) return sys_error(EMFILE);
   int fd = 3;
   for (const auto& [used, e] : table_) {
     if (used != fd) break;
     ++fd;
   }
+  if (entry.file != nullptr) publish(fd, entry.file.get());
   table_.emplace(fd, std::move(entry));
   return fd;
+}
+
+
+File* Process::published(int fd) const {
+  const auto at = static_cast<size_t>(fd);  // Below zero, it is beyond the last.
+  const Row* row = at < kRow * kRows ? rows_[at / kRow].load() : nullptr;
+  return row == nullptr ? nullptr : (*row)[at % kRow].load();
+}
+
+void Process::publish(int fd, File* file) {
+  const auto at = static_cast<size_t>(fd);
+  std::atomic<Row*>& row = rows_[at / kRow];
+  if (row.load() == nullptr) row = &row_store_.emplace_back();
+  (*row.load())[at % kRow] = file;
+}
+
+// Lets go of closed files that nobody has pinned, a batch at a time: looking for pins is not cheap.
+void Process::retire(std::shared_ptr<File> file) {
+  Machine& machine = kernel_.machine();
+  std::vector<std::shared_ptr<File>> unused;  // Go when the lock has been let go.
+  const MachineLock guard(machine);
+  retired_.push_back(std::move(file));
+  if (retired_.size() < sweep_at_) return;
+  machine.barrier();
+  std::set<const File*> pinned;
+  machine.each_thread(
+      [&](::thread& td) { pinned.insert(td.pinned.load(std::memory_order_acquire)); });
+  const auto rest = std::partition(retired_.begin(), retired_.end(), [&](const auto& f) {
+    return pinned.contains(f.get());
+  });
+  unused.assign(std::move_iterator(rest), std::move_iterator(retired_.end()));
+  retired_.erase(rest, retired_.end());
+  sweep_at_ = 2 * retired_.size() + kRetired;
 }
 
 Sys<int> Process::open(std::string_view path, int oflags) {
@@ -98,10 +174,12 @@ Sys<void> Process::close(int fd) {
     if (it == table_.end()) return sys_error(EBADF);
     entry = std::move(it->second);
     table_.erase(it);
+    if (entry.file != nullptr) publish(fd, nullptr);
   }
-  if (entry.file == nullptr) return {};
   for (const auto& queue : queues()) queue->kqueue.descriptor_closed(static_cast<uintptr_t>(fd));
+  if (entry.file == nullptr) return {};
   entry.file->close(call.td);
+  retire(std::move(entry.file));
   return {};
 }
 
@@ -114,7 +192,15 @@ std::shared_ptr<File> Process::file(int fd) const {
 // Called with the machine's lock held, by a queue.
 std::shared_ptr<event::Selectable> Process::selectable(uintptr_t ident) {
   const auto it = ident > INT_MAX ? table_.end() : table_.find(static_cast<int>(ident));
-  return it == table_.end() ? nullptr : it->second.file;
+  if (it == table_.end()) return nullptr;
+  if (const auto& queue = it->second.queue; queue != nullptr) return {queue, &queue->kqueue};
+  return it->second.file;
+}
+
+std::shared_ptr<Process::Queue> Process::queue(int fd) const {
+  const MachineLock guard(kernel_.machine());
+  const auto it = table_.find(fd);
+  return it == table_.end() ? nullptr : it->second.queue;
 }
 
 size_t Process::descriptors() const {
@@ -132,32 +218,32 @@ std::vector<std::shared_ptr<Process::Queue>> Process::queues() const {
 }
 
 Sys<size_t> Process::read(int fd, std::span<std::byte> buffer, int64_t offset) {
-  const Call call(kernel_);
-  const auto f = file(fd);
+  const Call call(*this, fd);
+  File* f = call.file;
   return f == nullptr ? Sys<size_t>(sys_error(EBADF)) : f->read(call.td, buffer, offset);
 }
 
 Sys<size_t> Process::write(int fd, std::span<const std::byte> buffer, int64_t offset) {
-  const Call call(kernel_);
-  const auto f = file(fd);
+  const Call call(*this, fd);
+  File* f = call.file;
   return f == nullptr ? Sys<size_t>(sys_error(EBADF)) : f->write(call.td, buffer, offset);
 }
 
 Sys<int> Process::ioctl(int fd, uint32_t cmd, void* argument) {
-  const Call call(kernel_);
-  const auto f = file(fd);
+  const Call call(*this, fd);
+  File* f = call.file;
   return f == nullptr ? Sys<int>(sys_error(EBADF)) : f->ioctl(call.td, cmd, argument);
 }
 
 Sys<void> Process::set_status_flags(int fd, int oflags) {
-  const Call call(kernel_);
-  const auto f = file(fd);
+  const Call call(*this, fd);
+  File* f = call.file;
   return f == nullptr ? Sys<void>(sys_error(EBADF)) : f->set_status_flags(call.td, oflags);
 }
 
 Sys<std::vector<std::byte*>> Process::map(int fd, int64_t offset, size_t length, int prot) {
-  const Call call(kernel_);
-  const auto f = file(fd);
+  const Call call(*this, fd);
+  File* f = call.file;
   if (f == nullptr) return sys_error(EBADF);
   return f->map(call.td, offset, length, prot);
 }
@@ -169,18 +255,21 @@ Sys<size_t> Process::poll(std::span<::pollfd> fds, std::optional<Duration> timeo
   Poller poller(kernel_);
   for (;;) {
     size_t ready = 0;
+    Instant next = end;  // When to look again: a queue's timers fire when it is asked.
     for (::pollfd& p : fds) {
-      const auto f = file(p.fd);
-      const int revents = f == nullptr ? POLLNVAL : f->poll(call.td, p.events, &poller);
+      int revents = POLLNVAL;
+      if (const auto f = file(p.fd); f != nullptr) {
+        revents = f->poll(call.td, p.events, &poller);
+      } else if (const auto q = queue(p.fd); q != nullptr) {
+        revents = q->poll(p.events, poller);
+        const MachineLock guard(kernel_.machine());
+        next = std::min(next, q->kqueue.next_deadline());
+      }
       p.revents = static_cast<short>(p.fd < 0 ? 0 : revents);
       if (p.revents != 0) ++ready;
     }
     if (ready != 0 || kernel_.machine().now() >= end) return ready;
-    switch (poller.rest(call.td, end)) {
-      case SleepQueues::Wake::Interrupted: return sys_error(EINTR);
-      case SleepQueues::Wake::TimedOut: return size_t{0};
-      case SleepQueues::Wake::Woken: break;
-    }
+    if (poller.rest(call.td, next) == SleepQueues::Wake::Interrupted) return sys_error(EINTR);
   }
 }
 
@@ -191,14 +280,9 @@ Sys<int> Process::kqueue() {
 Sys<size_t> Process::kevent(int kq, std::span<const ::kevent> changes, std::span<::kevent> events,
                             std::optional<Duration> timeout) {
   const Call call(kernel_);
-  std::shared_ptr<Queue> queue;
-  {
-    const MachineLock guard(kernel_.machine());
-    const auto it = table_.find(kq);
-    if (it != table_.end()) queue = it->second.queue;
-  }
-  if (queue == nullptr) return sys_error(EBADF);
-  auto n = queue->kqueue.kevent(changes, events, timeout);
+  const auto q = queue(kq);
+  if (q == nullptr) return sys_error(EBADF);
+  auto n = q->kqueue.kevent(changes, events, timeout);
   return n ? Sys<size_t>(*n) : Sys<size_t>(tl::unexpected(n.error().code));
 }
 

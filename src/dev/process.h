@@ -9,6 +9,8 @@
 // several at a time if need be.
 #pragma once
 
+#include <array>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,7 +26,7 @@ namespace wh::dev {
 class Process final : public event::Descriptors {
  public:
   struct Limits {
-    size_t descriptors = 65536;
+    size_t descriptors = 65536;            // And never more than 65,533.
     size_t knotes = size_t{1} << 20;  // Per queue.
   };
   explicit Process(Kernel& kernel) : Process(kernel, Limits{}) {}
@@ -57,16 +59,30 @@ class Process final : public event::Descriptors {
 
  private:
   struct Queue;
+  class Call;
   struct Entry {
     std::shared_ptr<File> file;  // One or the other. Shared with calls in progress.
     std::shared_ptr<Queue> queue;
   };
+  // A file is found without a lock and used without counting: the thread pins it (thread::pinned),
+  // and a closed file goes only when no thread has it pinned. A row stays until the process goes.
+  static constexpr size_t kRow = 256, kRows = 256, kRetired = 64;
+  using Row = std::array<std::atomic<File*>, kRow>;
+
   Sys<int> install(Entry entry);
+  std::shared_ptr<Queue> queue(int fd) const;
   std::vector<std::shared_ptr<Queue>> queues() const;
+  File* published(int fd) const;
+  void publish(int fd, File* file);
+  void retire(std::shared_ptr<File> file);
 
   Kernel& kernel_;
   const Limits limits_;
   std::map<int, Entry> table_;  // Under the machine's lock.
+  std::array<std::atomic<Row*>, kRows> rows_{};
+  std::deque<Row> row_store_;
+  std::vector<std::shared_ptr<File>> retired_;  // Closed, and perhaps pinned.
+  size_t sweep_at_ = kRetired;
 };
 
 // Bytes of a text, and back.

@@ -21,6 +21,10 @@ void Selects::wakeup(::selinfo& info) {
   // Whoever recorded itself did so under the driver's lock, before this event.
   if (ties_hint_ == 0) return;
   const MachineLock guard(machine_);
+  wakeup_held(info);
+}
+
+void Selects::wakeup_held(::selinfo& info) {
   const auto it = waiting_.find(&info);
   if (it == waiting_.end()) return;
   ties_ -= it->second.size();

@@ -28,6 +28,7 @@ class Selects {
   explicit Selects(Machine& machine) : machine_(machine) {}
   void record(Selector& selector, ::selinfo& info);
   void wakeup(::selinfo& info);
+  void wakeup_held(::selinfo& info);  // REQUIRES: the machine's lock is held.
   void forget(Selector& selector);  // Unties it everywhere. It is not notified again.
   uint64_t overflows() const { return overflows_; }
 

@@ -52,10 +52,12 @@ void Trial::must(const std::string& name, std::function<void()> step) {
 // Ends every sleep in the driver: with a signal, or against its will.
 void Trial::wake_everybody() {
   const auto everybody = [&](auto act) {
-    machine_->each_thread([&](::thread& td) {
+    {
       const MachineLock guard(*machine_);
-      act(td);
-    });
+      machine_->each_thread([&](::thread& td) {
+        if (&td != &machine_->current()) act(td);
+      });
+    }
     machine_->run_for(1s);
   };
   // Who sleeps again is signalled again.

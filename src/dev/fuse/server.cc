@@ -122,6 +122,7 @@ std::vector<std::string> Server::end_drivers(Duration grace) {
   for (;;) {
     inside.clear();
     const Instant now = machine_.now();
+    machine_.lock();
     machine_.each_thread([&](::thread& td) {
       if (now >= signals) kernel_.sleepq().interrupt(td);
       if (now >= aborts) kernel_.sleepq().abort(td);
@@ -134,6 +135,7 @@ std::vector<std::string> Server::end_drivers(Duration grace) {
           device != nullptr ? device->name() : "",
           wmesg != nullptr ? fmt::format("asleep on \"{}\"", wmesg) : std::string("running")));
     });
+    machine_.unlock();
     if (*is_unloaded) return {};
     if (now >= end) break;
     std::this_thread::sleep_for(10ms);

@@ -95,6 +95,7 @@ void come_and_go(Stage& stage) {
 
 // Whoever sleeps is signalled, as a shell would with Ctrl-C.
 void signal_sleepers(Stage& stage) {
+  const MachineLock guard(stage.machine);
   stage.machine.each_thread([&](::thread& td) {
     if (td.method.load() != nullptr) stage.kernel.sleepq().interrupt(td);
   });
@@ -117,6 +118,7 @@ StressResult stress(ModuleLoader& loader, const StressOptions& options) {
   }
   StressResult result{stage->calls, stage->unloads, {}, stage->users == 0};
   if (!result.is_finished) {
+    const MachineLock guard(stage->machine);
     stage->machine.each_thread([&](::thread& td) {
       const char* method = td.method.load();
       const char* wmesg = td.wmesg.load();

@@ -25,10 +25,10 @@ class ThreadMachine : public Machine {
   void unlock() override { mutex_.unlock(); }
   void park(::thread& td, Instant deadline) override;
   void unpark(::thread& td) override;
+  void barrier() override;  // membarrier(2), where the host has it.
+  void each_thread(const std::function<void(::thread&)>& see) override;
   void spawn(std::string name, std::function<void()> body) override;
 
-  // Calls `see` for every thread the machine knows, with its lock held.
-  void each_thread(const std::function<void(::thread&)>& see);
 
  private:
   struct Record;
@@ -36,7 +36,7 @@ class ThreadMachine : public Machine {
 
   const uint64_t id_;  // Unlike every other machine's in this process.
   std::mutex mutex_;
-  std::mutex roster_;
+  std::mutex roster_;  // After mutex_, if both.
   std::map<std::thread::id, std::unique_ptr<Record>> records_;
   int next_tid_ = 100001;
   size_t spawned_ = 0;  // Threads of spawn() that have not ended.
