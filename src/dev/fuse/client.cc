@@ -37,8 +37,14 @@ Result<std::string> Client::command(const std::string& line) {
   if (line.size() > sizeof text.text) return fail("{}: too long", line.substr(0, 40));
   text.length = static_cast<uint32_t>(line.copy(text.text, sizeof text.text));
   if (::ioctl(fd_, kControlCommand, &text) != 0) return system_error(line);
-  const std::string answer(text.text, std::min<size_t>(text.length, sizeof text.text));
-  if (text.code != 0) return tl::unexpected(Error{static_cast<std::errc>(text.code), answer});
+  const int code = text.code;
+  std::string answer;
+  for (;;) {
+    answer.append(text.text, std::min<size_t>(text.length, sizeof text.text));
+    if (text.rest == 0) break;
+    if (::ioctl(fd_, kControlRest, &text) != 0) return system_error(line);
+  }
+  if (code != 0) return tl::unexpected(Error{static_cast<std::errc>(code), answer});
   return answer;
 }
 

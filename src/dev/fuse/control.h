@@ -1,7 +1,8 @@
 // The mount's control file, `.wh` at its root: what Linux has no call for goes through it as
 // ioctls.
 //
-// A command is a line ("kldload echo"), the answer a text and an errno. A program that opens the
+// A command is a line ("kldload echo"), the answer a text and an errno; of a long text the rest is
+// asked for, piece by piece. A program that opens the
 // file also has a kqueue there: kevent() passes changes and events; its descriptors are the
 // server's numbers for open device files, which kDescriptorOf asks for on the device's own
 // descriptor.
@@ -21,7 +22,8 @@ inline constexpr unsigned kControlGroup = 0xb7;
 struct ControlText {
   int32_t code;  // Of the answer: 0 or an errno.
   uint32_t length;
-  char text[12280];
+  uint64_t rest;  // Bytes of the answer that follow, for kControlRest.
+  char text[12272];
 };
 
 struct ControlEvents {
@@ -37,6 +39,7 @@ struct ControlEvents {
 
 inline constexpr uint32_t kControlCommand = _IOWR(kControlGroup, 1, ControlText);
 inline constexpr uint32_t kControlEvents = _IOWR(kControlGroup, 2, ControlEvents);
+inline constexpr uint32_t kControlRest = _IOR(kControlGroup, 4, ControlText);
 inline constexpr uint32_t kDescriptorOf = _IOR(kControlGroup, 3, uint64_t);
 
 }  // namespace wh::dev

@@ -3,21 +3,28 @@
 #include "dev/fuse/mount.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <thread>
 
 #include "../../../examples/dev/echo/echodev.h"  // Before dev/kpi.h: it brings Linux's FIONREAD.
 #include "dev/fuse/client.h"
+#include "dev/kldstat.h"
 #include "dev/kpi.h"
 
 namespace wh::dev {
@@ -159,6 +166,65 @@ TEST_F(OnFuse, ioctls_by_size_and_permission) {
   ::close(both);
 }
 
+TEST_F(OnFuse, shared_mapping_is_the_drivers_memory) {
+  SERVE("echo_mmap");
+  const int fd = open(O_RDWR);
+  void* at = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (at == MAP_FAILED && errno == ENODEV) {
+    ::close(fd);
+    GTEST_SKIP() << "this Linux maps no file without page cache (before 6.6)";
+  }
+  ASSERT_NE(at, MAP_FAILED);
+  auto* page = static_cast<volatile char*>(at);
+  // What is written shows in the mapping, and what is stored there is read.
+  ASSERT_EQ(::pwrite(fd, "foo", 3, 0), 3);
+  EXPECT_EQ(page[0], 'f');
+  page[1] = 'u';
+  char got[4] = {};
+  EXPECT_EQ(::pread(fd, got, 3, 0), 3);
+  EXPECT_STREQ(got, "fuo");
+  // Another descriptor's write, and a command's effect, show too.
+  const int other = open(O_WRONLY);
+  ASSERT_EQ(::pwrite(other, "bar", 3, 0), 3);
+  EXPECT_EQ(page[2], 'r');
+  ASSERT_EQ(::ioctl(other, ECHODEV_CLEAR), 0);
+  EXPECT_EQ(page[0], 0);
+  ::close(other);
+  // What is stored stays when the mapping and its descriptor have gone.
+  page[0] = 'z';
+  ::munmap(at, 4096);
+  ::close(fd);
+  const int reader = open(O_RDONLY);
+  EXPECT_EQ(::pread(reader, got, 1, 0), 1);
+  EXPECT_EQ(got[0], 'z');
+  EXPECT_EQ(::mmap(nullptr, 4096, PROT_WRITE, MAP_SHARED, reader, 0), MAP_FAILED);
+  EXPECT_EQ(errno, EACCES);
+  ::close(reader);
+}
+
+TEST_F(OnFuse, long_answers_come_whole) {
+  SERVE("echo");
+  auto client = Client::open(directory_);
+  ASSERT_TRUE(client.has_value());
+  // Seventy files with names of two hundred letters.
+  constexpr int kFiles = 70;
+  const std::string folder = testing::TempDir() + "wh-quiet-" + std::to_string(::getpid());
+  std::filesystem::create_directory(folder);
+  for (int i = 0; i < kFiles; ++i) {
+    const std::string path = fmt::format("{}/{:a>200}.so", folder, i);
+    std::filesystem::copy_file(WH_BUG_DIR "/quiet.so", path);
+    const auto done = client->command("kldload " + path);
+    ASSERT_TRUE(done.has_value()) << done.error().text;
+  }
+  const auto answer = client->command("kldstat");
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_GT(answer->size(), size_t{14000});
+  EXPECT_EQ(parse_rows(*answer).size(), size_t{kFiles + 1});
+  EXPECT_NE(answer->find(fmt::format("{:a>200}.so\tquiet\n", kFiles - 1)), std::string::npos);
+  client->close();
+  std::filesystem::remove_all(folder);
+}
+
 TEST_F(OnFuse, kqueue_through_the_control_file) {
   SERVE("echo");
   const int fd = open(O_RDWR);
@@ -225,6 +291,70 @@ TEST_F(OnFuse, a_driver_that_never_returns_is_named_and_left_behind) {
   reader.join();
   ::close(fd);
   EXPECT_NE(::access((directory_ + "/.wh").c_str(), R_OK), 0);
+}
+
+// ---- Anybody but root
+
+constexpr int kSkip = 77;
+
+// From now on this process is a user for whom /dev/fuse is as distributions have it. Where it is
+// root's alone, root opens it, for this process.
+bool become_user(const std::string& directory) {
+  if (::geteuid() != 0) return ::access("/dev/fuse", R_OK | W_OK) == 0;
+  const ::passwd* user = ::getpwnam("nobody");  // fusermount3 wants one with a name.
+  if (user == nullptr) return false;
+  const std::string node = directory + "-fuse";
+  struct stat st {};
+  const bool is_ready =
+      ::unshare(CLONE_NEWNS) == 0 &&
+      ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+      ::stat("/dev/fuse", &st) == 0 && ::mknod(node.c_str(), S_IFCHR, st.st_rdev) == 0 &&
+      ::chmod(node.c_str(), 0666) == 0 &&
+      ::mount(node.c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr) == 0;
+  ::unlink(node.c_str());
+  return is_ready && ::chown(directory.c_str(), user->pw_uid, user->pw_gid) == 0 &&
+         ::setgroups(0, nullptr) == 0 && ::setgid(user->pw_gid) == 0 &&
+         ::setuid(user->pw_uid) == 0 && ::prctl(PR_SET_DUMPABLE, 1) == 0 && ::access("/dev/fuse", R_OK | W_OK) == 0;
+}
+
+// What a user does with a mount of theirs; 0, kSkip, or where it went wrong.
+int use_as_user(const std::string& directory) {
+  if (!become_user(directory)) return kSkip;
+  const pid_t server = ::fork();
+  if (server == 0) {
+    auto mount = Mount::make(
+        {.directory = directory, .drivers = {"echo"}, .driver_path = {WH_DRIVER_DIR}});
+    if (!mount) std::fprintf(stderr, "%s\n", mount.error().text.c_str());
+    ::_exit(mount ? static_cast<int>((*mount)->run().size()) : 99);
+  }
+  while (::access((directory + "/.wh").c_str(), R_OK) != 0) {
+    if (::waitpid(server, nullptr, WNOHANG) == server) return 1;
+    ::usleep(2000);
+  }
+  const std::string echo = directory + "/echo";
+  struct stat st {};
+  if (::stat(echo.c_str(), &st) != 0 || st.st_uid != ::geteuid()) return 2;
+  const int fd = ::open(echo.c_str(), O_RDWR);
+  char got[4] = {};
+  if (fd < 0 || ::write(fd, "foo", 3) != 3 || ::read(fd, got, 3) != 3) return 3;
+  if (std::string(got) != "foo" || ::close(fd) != 0) return 4;
+  auto client = Client::open(directory);
+  if (!client || !client->command("kldunload echo")) return 5;
+  if (::access(echo.c_str(), F_OK) == 0 || !client->command("kldload null")) return 6;
+  static_cast<void>(client->command("umount"));
+  client->close();
+  int status = 0;
+  ::waitpid(server, &status, 0);
+  return status == 0 ? 0 : 7;
+}
+
+TEST_F(OnFuse, works_as_a_user) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(use_as_user(directory_));
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (WEXITSTATUS(status) == kSkip) GTEST_SKIP() << "this machine has no /dev/fuse for users";
+  EXPECT_EQ(status, 0) << "step " << WEXITSTATUS(status);
 }
 
 }  // namespace

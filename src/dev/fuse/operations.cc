@@ -41,8 +41,10 @@ class Server::Request {
         td(server.machine_.current()),
         req_(req) {
     const ::fuse_ctx* context = ::fuse_req_ctx(req);
-    td.credentials.uid = context->uid;
-    td.credentials.gid = context->gid;
+    uid = context->uid;
+    td.credentials.uid = Server::user_inside(uid);
+    td.credentials.gid = Server::group_inside(context->gid);
+    pid = context->pid;
     td.has_signal = false;
     is_admitted_ = server.busy_.fetch_add(1) < kMaxBusy;
     if (!is_admitted_) {
@@ -75,6 +77,8 @@ class Server::Request {
 
   Server& server;
   ::thread& td;
+  uint32_t uid;  // Of the program that asks, as the host has it.
+  pid_t pid;
 
  private:
   static void interrupt(::fuse_req_t, void* self) {
@@ -141,8 +145,8 @@ struct Operations {
     if (device != nullptr) {
       const MachineLock guard(server.machine_);
       if ((what & FUSE_SET_ATTR_MODE) != 0) device->mode = attr->st_mode & 07777;
-      if ((what & FUSE_SET_ATTR_UID) != 0) device->uid = attr->st_uid;
-      if ((what & FUSE_SET_ATTR_GID) != 0) device->gid = attr->st_gid;
+      if ((what & FUSE_SET_ATTR_UID) != 0) device->uid = Server::user_inside(attr->st_uid);
+      if ((what & FUSE_SET_ATTR_GID) != 0) device->gid = Server::group_inside(attr->st_gid);
     }
     struct stat st {};
     if (!server.attributes(path, inode, st)) return request.error(ENOENT);
@@ -190,7 +194,10 @@ struct Operations {
     Server& server = request.server;
     ::gid_t groups[256];
     const int count = ::fuse_req_getgroups(req, std::size(groups), groups);
-    request.td.credentials.groups.assign(groups, groups + std::clamp(count, 0, 256));
+    request.td.credentials.groups.clear();
+    for (const ::gid_t group : std::span(groups, static_cast<size_t>(std::clamp(count, 0, 256)))) {
+      request.td.credentials.groups.push_back(Server::group_inside(group));
+    }
     constexpr int kNotForDrivers = O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC;
     const auto fd = inode == kControl
                         ? server.process_.kqueue()
@@ -201,7 +208,7 @@ struct Operations {
     {
       const std::lock_guard guard(server.mutex_);
       server.handles_[fi->fh] = {std::make_shared<Server::Watch>(server),
-                                 request.td.credentials.uid};
+                                 request.uid};
     }
     if (::fuse_reply_open(request.take(), fi) != 0) close(server, fi->fh);
   }
@@ -271,8 +278,16 @@ struct Operations {
     const int code = inode == kControl ? control(request, cmd, data.data(), fi)
                                        : on_device(request, cmd, data.data(), fi);
     if (code != 0) return request.error(code);
+    if (inode != kControl) forget_mapped(request, inode, fi);
     ::fuse_reply_ioctl(request.take(), 0, data.data(), copies_out ? size : 0);
     request.server.end_if_asked();
+  }
+
+  // A command may have changed the memory behind a mapping: what Linux has of it is read anew.
+  static void forget_mapped(Request& request, ::fuse_ino_t inode, const ::fuse_file_info* fi) {
+    const auto file = request.server.process_.file(descriptor(fi));
+    if (file == nullptr || file->device().driver()->d_mmap == nullptr) return;
+    ::fuse_lowlevel_notify_inval_inode(request.server.session_, inode, 0, 0);
   }
 
   static int on_device(Request& request, uint32_t cmd, void* data, const ::fuse_file_info* fi) {
@@ -284,19 +299,40 @@ struct Operations {
     return r ? 0 : static_cast<int>(r.error());
   }
 
+  // A first piece of `answer`, the rest kept for the one who asked.
+  static void give_text(Server& server, const ::fuse_file_info* fi, int code, std::string answer,
+                        void* data) {
+    ControlText text{};
+    text.code = code;
+    text.length = static_cast<uint32_t>(answer.copy(text.text, sizeof text.text));
+    answer.erase(0, text.length);
+    text.rest = answer.size();
+    std::memcpy(data, &text, sizeof text);
+    const std::lock_guard guard(server.mutex_);
+    const auto it = server.handles_.find(fi->fh);
+    if (it != server.handles_.end()) it->second.rest = std::move(answer);
+  }
+
   static int control(Request& request, uint32_t cmd, void* data, const ::fuse_file_info* fi) {
     Server& server = request.server;
-    const uint32_t uid = request.td.credentials.uid;
+    const uint32_t uid = request.uid;
     if (cmd == kControlCommand) {
       ControlText text;
       std::memcpy(&text, data, sizeof text);
       if (text.length > sizeof text.text) return EINVAL;
       int code = 0;
-      const std::string answer = server.command(std::string(text.text, text.length), uid, code)
-                                     .substr(0, sizeof text.text);
-      text.code = code;
-      text.length = static_cast<uint32_t>(answer.copy(text.text, sizeof text.text));
-      std::memcpy(data, &text, sizeof text);
+      std::string answer = server.command(std::string(text.text, text.length), {uid, request.pid}, code);
+      give_text(server, fi, code, std::move(answer), data);
+      return 0;
+    }
+    if (cmd == kControlRest) {
+      std::string rest;
+      {
+        const std::lock_guard guard(server.mutex_);
+        const auto it = server.handles_.find(fi->fh);
+        if (it != server.handles_.end()) rest = std::move(it->second.rest);
+      }
+      give_text(server, fi, 0, std::move(rest), data);
       return 0;
     }
     if (cmd != kControlEvents) return ENOTTY;

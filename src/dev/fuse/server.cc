@@ -14,6 +14,7 @@
 
 #include "dev/fuse/control.h"
 #include "dev/fuse/operations.h"
+#include "dev/fuse/shared_mappings.h"
 
 namespace wh::dev {
 
@@ -88,7 +89,7 @@ Result<void> Server::mount() {
     return fail("mount on {}: refused (see above; as a user, fusermount3 must be installed)",
                 place_.directory);
   }
-  return {};
+  return begin_session(session_);
 }
 
 void Server::serve() {
@@ -142,6 +143,19 @@ std::vector<std::string> Server::end_drivers(Duration grace) {
   }
   if (inside.empty()) inside.push_back("a module's MOD_UNLOAD");
   return inside;
+}
+
+uint32_t Server::user_inside(uint32_t uid) {
+  return uid == ::geteuid() ? 0 : uid;
+}
+uint32_t Server::user_outside(uint32_t uid) {
+  return uid == 0 ? ::geteuid() : uid;
+}
+uint32_t Server::group_inside(uint32_t gid) {
+  return gid == ::getegid() ? 0 : gid;
+}
+uint32_t Server::group_outside(uint32_t gid) {
+  return gid == 0 ? ::getegid() : gid;
 }
 
 // ---- Names. An inode number is given to a path when it is first looked up, and stays.
@@ -211,8 +225,8 @@ bool Server::attributes(const std::string& path, uint64_t inode, struct stat& st
   if (device != nullptr) {
     st.st_mode = S_IFREG | device->mode;
     st.st_size = mapped_size(*device);
-    st.st_uid = device->uid;
-    st.st_gid = device->gid;
+    st.st_uid = user_outside(device->uid);
+    st.st_gid = group_outside(device->gid);
     const auto age = machine_.now() - device->created;
     const auto made = std::chrono::system_clock::now() - age;
     st.st_mtim.tv_sec = std::chrono::system_clock::to_time_t(
@@ -238,7 +252,17 @@ bool Server::attributes(const std::string& path, uint64_t inode, struct stat& st
 
 // ---- The control file.
 
-std::string Server::command(const std::string& line, uint32_t uid, int& code) {
+// Root and the user who mounted it; not a jail's root, who is in a user namespace of its own: a
+// driver is code that runs out here.
+bool Server::may_command(const Caller& caller) {
+  if (caller.uid != 0 && caller.uid != ::geteuid()) return false;
+  struct stat ours {}, theirs {};
+  const std::string path = fmt::format("/proc/{}/ns/user", caller.pid);
+  return ::stat("/proc/self/ns/user", &ours) == 0 && ::stat(path.c_str(), &theirs) == 0 &&
+         ours.st_ino == theirs.st_ino;
+}
+
+std::string Server::command(const std::string& line, const Caller& caller, int& code) {
   const size_t space = std::min(line.find(' '), line.size());
   const std::string verb = line.substr(0, space);
   const std::string rest = space < line.size() ? line.substr(space + 1) : "";
@@ -247,9 +271,9 @@ std::string Server::command(const std::string& line, uint32_t uid, int& code) {
   if (verb == "dmesg") return log_.text();
   if (verb == "vmstat") return kernel_.memory().vmstat();
   if (verb == "ls") return list_devices(kernel_);
-  if (uid != 0 && uid != ::geteuid()) {
+  if (!may_command(caller)) {
     code = EPERM;
-    return fmt::format("{}: only root and the user who mounted it may", verb);
+    return fmt::format("{}: only root and the user who mounted it may, and not from a jail", verb);
   }
   if (verb == "kldload" || verb == "kldunload" || verb == "kldunload-force") {
     return link(verb, rest, code);

@@ -66,8 +66,15 @@ class Server {
   struct Handle {
     std::shared_ptr<Watch> watch;  // Shared with polls in progress.
     uint32_t uid;
+    std::string rest = {};  // Of the answer to the last command.
   };
 
+  // Whoever mounts is root to the drivers: numbers of users and groups as the host and as the
+  // kernel here have them.
+  static uint32_t user_inside(uint32_t uid);
+  static uint32_t user_outside(uint32_t uid);
+  static uint32_t group_inside(uint32_t gid);
+  static uint32_t group_outside(uint32_t gid);
   Result<void> make_session();
   std::string path_of(uint64_t inode);
   uint64_t inode_of(const std::string& path);
@@ -76,7 +83,13 @@ class Server {
   void add_backdrop(std::vector<std::string>& names) const;
   off_t mapped_size(Device& device);
   bool attributes(const std::string& path, uint64_t inode, struct stat& st);
-  std::string command(const std::string& line, uint32_t uid, int& code);
+  // Who asks: the host's user and process.
+  struct Caller {
+    uint32_t uid;
+    pid_t pid;
+  };
+  static bool may_command(const Caller& caller);
+  std::string command(const std::string& line, const Caller& caller, int& code);
   std::string link(const std::string& verb, const std::string& name, int& code);
   std::vector<std::string> end_drivers(Duration grace);
   void end_if_asked();
