@@ -1,9 +1,10 @@
 // template: a character device driver to start from.
 //
-// /dev/template is a pipe of 4096 bytes: what is written can be read, once. It blocks, does not
-// block when asked not to, is ended by signals, tells poll(2) and kqueue(2), and lets itself be
-// unloaded while somebody sleeps in it. Change what it holds in the softc, and the four places
-// marked "The device:"; keep the rest.
+// /dev/template holds one message: a write replaces it, a read takes it, waiting for one while
+// somebody may still write. So it blocks, does not block when asked not to, is ended by signals,
+// tells poll(2) and kqueue(2), and lets itself be unloaded while somebody sleeps in it. Change what
+// it holds in the softc and the places marked "The device:"; keep the rest. A device that makes
+// writers wait, too, is examples/dev/echo/echo.c.
 #include <sys/param.h>
 #include <sys/conf.h>
 #include <sys/event.h>
@@ -20,36 +21,34 @@
 #include <sys/systm.h>
 #include <sys/uio.h>
 
-MALLOC_DEFINE(M_TEMPLATE, "template", "Buffers of template devices");
+MALLOC_DEFINE(M_TEMPLATE, "template", "Softcs of template devices");
 
 struct template_softc {
     struct cdev *dev;
-    char *buf;
-    size_t len;
-    size_t valid;
     struct sx lock;
     struct selinfo rsel;
-    struct selinfo wsel;
     u_int writers;
     bool dying;
+    /* The device: its state. */
+    size_t valid;
+    char message[4096];
 };
 
-static void template_kqread_detach(struct knote *kn);
-static int template_kqread_event(struct knote *kn, long hint);
-static void template_kqwrite_detach(struct knote *kn);
-static int template_kqwrite_event(struct knote *kn, long hint);
+/* The device: is there something to read, or nobody left to wait for? */
+static bool
+template_readable(struct template_softc *sc)
+{
+    return (sc->valid != 0 || sc->writers == 0);
+}
 
-static struct filterops template_read_filterops = {
-    .f_isfd = 1,
-    .f_detach = template_kqread_detach,
-    .f_event = template_kqread_event
-};
-
-static struct filterops template_write_filterops = {
-    .f_isfd = 1,
-    .f_detach = template_kqwrite_detach,
-    .f_event = template_kqwrite_event
-};
+/* Tells whoever waits that it may be readable now. */
+static void
+template_notify(struct template_softc *sc)
+{
+    wakeup(sc);
+    selwakeup(&sc->rsel);
+    KNOTE_LOCKED(&sc->rsel.si_note, 0);
+}
 
 static int
 template_open(struct cdev *dev, int fflag, int devtype, struct thread *td)
@@ -57,12 +56,7 @@ template_open(struct cdev *dev, int fflag, int devtype, struct thread *td)
     struct template_softc *sc = dev->si_drv1;
 
     if ((fflag & FWRITE) != 0) {
-        /* Increase the number of writers. */
         sx_xlock(&sc->lock);
-        if (sc->writers == UINT_MAX) {
-            sx_xunlock(&sc->lock);
-            return (EBUSY);
-        }
         sc->writers++;
         sx_xunlock(&sc->lock);
     }
@@ -76,13 +70,8 @@ template_close(struct cdev *dev, int fflag, int devtype, struct thread *td)
 
     if ((fflag & FWRITE) != 0) {
         sx_xlock(&sc->lock);
-        sc->writers--;
-        if (sc->writers == 0) {
-            /* Wakeup any waiting readers. */
-            wakeup(sc);
-            selwakeup(&sc->rsel);
-            KNOTE_LOCKED(&sc->rsel.si_note, 0);
-        }
+        if (--sc->writers == 0)
+            template_notify(sc);
         sx_xunlock(&sc->lock);
     }
     return (0);
@@ -93,39 +82,27 @@ template_read(struct cdev *dev, struct uio *uio, int ioflag)
 {
     struct template_softc *sc = dev->si_drv1;
     size_t todo;
-    int error;
+    int error = 0;
 
     if (uio->uio_resid == 0)
         return (0);
-
     sx_xlock(&sc->lock);
-
-    /* Wait for bytes to read. */
-    while (sc->valid == 0 && sc->writers != 0) {
+    while (!template_readable(sc) && error == 0) {
         if (sc->dying)
             error = ENXIO;
         else if (ioflag & O_NONBLOCK)
             error = EWOULDBLOCK;
         else
             error = sx_sleep(sc, &sc->lock, PCATCH, "template", 0);
-        if (error != 0) {
-            sx_xunlock(&sc->lock);
-            return (error);
-        }
     }
-
-    /* The device: what a reader gets. */
-    todo = MIN(uio->uio_resid, sc->valid);
-    error = uiomove(sc->buf, todo, uio);
     if (error == 0) {
-        /* Wakeup any waiting writers. */
-        if (sc->valid == sc->len)
-            wakeup(sc);
-
-        sc->valid -= todo;
-        memmove(sc->buf, sc->buf + todo, sc->valid);
-        selwakeup(&sc->wsel);
-        KNOTE_LOCKED(&sc->wsel.si_note, 0);
+        /* The device: what a reader gets. */
+        todo = MIN(uio->uio_resid, sc->valid);
+        error = uiomove(sc->message, todo, uio);
+        if (error == 0) {
+            sc->valid -= todo;
+            memmove(sc->message, sc->message + todo, sc->valid);
+        }
     }
     sx_xunlock(&sc->lock);
     return (error);
@@ -135,41 +112,18 @@ static int
 template_write(struct cdev *dev, struct uio *uio, int ioflag)
 {
     struct template_softc *sc = dev->si_drv1;
-    size_t todo;
+    size_t todo = uio->uio_resid;
     int error;
 
-    error = 0;
+    if (todo == 0)
+        return (0);
+    if (todo > sizeof(sc->message))
+        return (EMSGSIZE);
     sx_xlock(&sc->lock);
-    while (uio->uio_resid != 0) {
-
-        /* Wait for space to write. */
-        while (sc->valid == sc->len) {
-            if (sc->dying)
-                error = ENXIO;
-            else if (ioflag & O_NONBLOCK)
-                error = EWOULDBLOCK;
-            else
-                error = sx_sleep(sc, &sc->lock, PCATCH, "template", 0);
-            if (error != 0) {
-                sx_xunlock(&sc->lock);
-                return (error);
-            }
-        }
-
-        /* The device: what it does with what is written. */
-        todo = MIN(uio->uio_resid, sc->len - sc->valid);
-        error = uiomove(sc->buf + sc->valid, todo, uio);
-        if (error != 0)
-            break;
-
-        /* Wakeup any waiting readers. */
-        if (sc->valid == 0)
-            wakeup(sc);
-
-        sc->valid += todo;
-        selwakeup(&sc->rsel);
-        KNOTE_LOCKED(&sc->rsel.si_note, 0);
-    }
+    /* The device: what it does with what is written. */
+    error = uiomove(sc->message, todo, uio);
+    sc->valid = error == 0 ? todo : 0;
+    template_notify(sc);
     sx_xunlock(&sc->lock);
     return (error);
 }
@@ -179,64 +133,40 @@ template_ioctl(struct cdev *dev, u_long cmd, caddr_t data, int fflag,
     struct thread *td)
 {
     struct template_softc *sc = dev->si_drv1;
-    int error;
 
     switch (cmd) {
     /* The device: its own commands, made with _IO, _IOR, _IOW, _IOWR. */
-    case FIONBIO:
-        /* O_NONBLOCK is supported. */
-        error = 0;
-        break;
-    case FIOASYNC:
-        /* O_ASYNC is not supported. */
-        if (*(int *)data != 0)
-            error = EINVAL;
-        else
-            error = 0;
-        break;
     case FIONREAD:
         sx_slock(&sc->lock);
-        *(int *)data = MIN(INT_MAX, sc->valid);
+        *(int *)data = sc->valid;
         sx_sunlock(&sc->lock);
-        error = 0;
-        break;
-    case FIONWRITE:
-        sx_slock(&sc->lock);
-        *(int *)data = MIN(INT_MAX, sc->len - sc->valid);
-        sx_sunlock(&sc->lock);
-        error = 0;
-        break;
+        return (0);
+    case FIONBIO:
+        return (0);
+    case FIOASYNC:
+        return (*(int *)data != 0 ? EINVAL : 0);
     default:
-        error = ENOTTY;
-        break;
+        return (ENOTTY);
     }
-    return (error);
 }
 
 static int
 template_poll(struct cdev *dev, int events, struct thread *td)
 {
     struct template_softc *sc = dev->si_drv1;
-    int revents;
+    int revents = events & (POLLOUT | POLLWRNORM);
 
-    revents = 0;
     sx_slock(&sc->lock);
-    if (sc->valid != 0 || sc->writers == 0)
+    if (template_readable(sc))
         revents |= events & (POLLIN | POLLRDNORM);
-    if (sc->valid < sc->len)
-        revents |= events & (POLLOUT | POLLWRNORM);
-    if (revents == 0) {
-        if ((events & (POLLIN | POLLRDNORM)) != 0)
-            selrecord(td, &sc->rsel);
-        if ((events & (POLLOUT | POLLWRNORM)) != 0)
-            selrecord(td, &sc->wsel);
-    }
+    else if ((events & (POLLIN | POLLRDNORM)) != 0)
+        selrecord(td, &sc->rsel);
     sx_sunlock(&sc->lock);
     return (revents);
 }
 
 static void
-template_kqread_detach(struct knote *kn)
+template_kqdetach(struct knote *kn)
 {
     struct template_softc *sc = kn->kn_hook;
 
@@ -244,35 +174,38 @@ template_kqread_detach(struct knote *kn)
 }
 
 static int
-template_kqread_event(struct knote *kn, long hint)
+template_kqread(struct knote *kn, long hint)
 {
     struct template_softc *sc = kn->kn_hook;
 
     kn->kn_data = sc->valid;
-    if (sc->writers == 0) {
+    if (sc->writers == 0)
         kn->kn_flags |= EV_EOF;
-        return (1);
-    }
-    kn->kn_flags &= ~EV_EOF;
-    return (kn->kn_data > 0);
-}
-
-static void
-template_kqwrite_detach(struct knote *kn)
-{
-    struct template_softc *sc = kn->kn_hook;
-
-    knlist_remove(&sc->wsel.si_note, kn, 0);
+    else
+        kn->kn_flags &= ~EV_EOF;
+    return (template_readable(sc));
 }
 
 static int
-template_kqwrite_event(struct knote *kn, long hint)
+template_kqwrite(struct knote *kn, long hint)
 {
     struct template_softc *sc = kn->kn_hook;
 
-    kn->kn_data = sc->len - sc->valid;
-    return (kn->kn_data > 0);
+    kn->kn_data = sizeof(sc->message);
+    return (1);
 }
+
+static struct filterops template_read_filterops = {
+    .f_isfd = 1,
+    .f_detach = template_kqdetach,
+    .f_event = template_kqread
+};
+
+static struct filterops template_write_filterops = {
+    .f_isfd = 1,
+    .f_detach = template_kqdetach,
+    .f_event = template_kqwrite
+};
 
 static int
 template_kqfilter(struct cdev *dev, struct knote *kn)
@@ -282,19 +215,19 @@ template_kqfilter(struct cdev *dev, struct knote *kn)
     switch (kn->kn_filter) {
     case EVFILT_READ:
         kn->kn_fop = &template_read_filterops;
-        kn->kn_hook = sc;
-        knlist_add(&sc->rsel.si_note, kn, 0);
-        return (0);
+        break;
     case EVFILT_WRITE:
         kn->kn_fop = &template_write_filterops;
-        kn->kn_hook = sc;
-        knlist_add(&sc->wsel.si_note, kn, 0);
-        return (0);
+        break;
     default:
         return (EINVAL);
     }
+    kn->kn_hook = sc;
+    knlist_add(&sc->rsel.si_note, kn, 0);
+    return (0);
 }
 
+/* How the knote list takes the softc's lock. */
 static void
 template_knl_lock(void *arg)
 {
@@ -310,10 +243,7 @@ template_knl_unlock(void *arg)
 static void
 template_knl_assert_lock(void *arg, int what)
 {
-    if (what == LA_LOCKED)
-        sx_assert((struct sx *)arg, SA_XLOCKED);
-    else
-        sx_assert((struct sx *)arg, SA_UNLOCKED);
+    sx_assert((struct sx *)arg, what == LA_LOCKED ? SA_XLOCKED : SA_UNLOCKED);
 }
 
 static struct cdevsw template_cdevsw = {
@@ -329,8 +259,26 @@ static struct cdevsw template_cdevsw = {
     .d_name = "template"
 };
 
+static void
+template_destroy(struct template_softc *sc)
+{
+    /* Force any sleeping threads to exit the driver. */
+    sx_xlock(&sc->lock);
+    sc->dying = true;
+    wakeup(sc);
+    sx_xunlock(&sc->lock);
+    if (sc->dev != NULL)
+        destroy_dev(sc->dev);
+    knlist_clear(&sc->rsel.si_note, 0);
+    seldrain(&sc->rsel);
+    knlist_destroy(&sc->rsel.si_note);
+    sx_destroy(&sc->lock);
+    /* The device: what else it took. */
+    free(sc, M_TEMPLATE);
+}
+
 static int
-template_create(struct template_softc **scp, size_t len)
+template_create(struct template_softc **scp)
 {
     struct make_dev_args args;
     struct template_softc *sc;
@@ -338,13 +286,9 @@ template_create(struct template_softc **scp, size_t len)
 
     sc = malloc(sizeof(*sc), M_TEMPLATE, M_WAITOK | M_ZERO);
     sx_init(&sc->lock, "template");
-    sc->buf = malloc(len, M_TEMPLATE, M_WAITOK | M_ZERO);
-    sc->len = len;
-    /* The device: what else it needs. */
     knlist_init(&sc->rsel.si_note, &sc->lock, template_knl_lock,
         template_knl_unlock, template_knl_assert_lock);
-    knlist_init(&sc->wsel.si_note, &sc->lock, template_knl_lock,
-        template_knl_unlock, template_knl_assert_lock);
+    /* The device: what else it needs. */
     make_dev_args_init(&args);
     args.mda_flags = MAKEDEV_WAITOK | MAKEDEV_CHECKNAME;
     args.mda_devsw = &template_cdevsw;
@@ -353,38 +297,11 @@ template_create(struct template_softc **scp, size_t len)
     args.mda_mode = 0600;
     args.mda_si_drv1 = sc;
     error = make_dev_s(&args, &sc->dev, "template");
-    if (error != 0) {
-        knlist_destroy(&sc->rsel.si_note);
-        knlist_destroy(&sc->wsel.si_note);
-        free(sc->buf, M_TEMPLATE);
-        sx_destroy(&sc->lock);
-        free(sc, M_TEMPLATE);
-    } else
+    if (error != 0)
+        template_destroy(sc);
+    else
         *scp = sc;
     return (error);
-}
-
-static void
-template_destroy(struct template_softc *sc)
-{
-    if (sc->dev != NULL) {
-        /* Force any sleeping threads to exit the driver. */
-        sx_xlock(&sc->lock);
-        sc->dying = true;
-        wakeup(sc);
-        sx_xunlock(&sc->lock);
-
-        destroy_dev(sc->dev);
-    }
-    knlist_clear(&sc->rsel.si_note, 0);
-    knlist_clear(&sc->wsel.si_note, 0);
-    seldrain(&sc->rsel);
-    seldrain(&sc->wsel);
-    knlist_destroy(&sc->rsel.si_note);
-    knlist_destroy(&sc->wsel.si_note);
-    free(sc->buf, M_TEMPLATE);
-    sx_destroy(&sc->lock);
-    free(sc, M_TEMPLATE);
 }
 
 static int
@@ -394,10 +311,9 @@ template_modevent(module_t mod, int type, void *data)
 
     switch (type) {
     case MOD_LOAD:
-        return (template_create(&template_softc, 4096));
+        return (template_create(&template_softc));
     case MOD_UNLOAD:
-        if (template_softc != NULL)
-            template_destroy(template_softc);
+        template_destroy(template_softc);
         return (0);
     default:
         return (EOPNOTSUPP);
