@@ -8,7 +8,8 @@ add_custom_target(drivers)
 # What a driver is written against, beside the programs: `wh dev cflags` names it, `wh dev new` copies from it.
 set(WH_KIT ${CMAKE_BINARY_DIR}/include/wheelhouse)
 file(GLOB kit RELATIVE ${CMAKE_SOURCE_DIR}/include CONFIGURE_DEPENDS
-     ${CMAKE_SOURCE_DIR}/include/freebsd/sys/*.h ${CMAKE_SOURCE_DIR}/include/freebsd/vm/*.h)
+     ${CMAKE_SOURCE_DIR}/include/freebsd/sys/*.h ${CMAKE_SOURCE_DIR}/include/freebsd/vm/*.h
+     ${CMAKE_SOURCE_DIR}/include/freebsd/net/*.h)
 foreach(header ${kit})
   configure_file(include/${header} ${WH_KIT}/${header} COPYONLY)
 endforeach()

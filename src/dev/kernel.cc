@@ -41,6 +41,7 @@ Kernel::Kernel(Machine& machine, ModuleLoader& loader, Config config)
       memory_(machine, reports_, config.memory),
       selects_(machine),
       devfs_(*this),
+      interfaces_(machine, locks_, reports_, config.network),
       random_(config.seed),
       table_(std::make_unique<Table>(Table{KpiTable(*this)})),
       modules_(*this, loader) {

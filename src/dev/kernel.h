@@ -22,6 +22,7 @@
 #include "dev/locks.h"
 #include "dev/memory.h"
 #include "dev/module.h"
+#include "dev/network.h"
 #include "dev/reports.h"
 #include "dev/select.h"
 #include "dev/sleepq.h"
@@ -51,6 +52,7 @@ class Kernel {
     size_t memory = size_t{256} << 20;                     // Bytes that drivers may allocate.
     uint64_t seed = 1;                                     // Of arc4random().
     std::function<void(const std::string&)> console = {};  // What drivers print, and reports.
+    Network* network = nullptr;  // Of drivers' interfaces. REQUIRES: outlives the kernel.
   };
   Kernel(Machine& machine, ModuleLoader& loader, Config config);
   ~Kernel();  // Unloads every driver. REQUIRES: no thread inside a driver, no process left.
@@ -64,6 +66,7 @@ class Kernel {
   Selects& selects() { return selects_; }
   Devfs& devfs() { return devfs_; }
   Modules& modules() { return modules_; }
+  Interfaces& interfaces() { return interfaces_; }
   Reports& reports() { return reports_; }
   const ::wh_kernel& table() const;
   uint64_t random();
@@ -93,6 +96,7 @@ class Kernel {
   Memory memory_;
   Selects selects_;
   Devfs devfs_;
+  Interfaces interfaces_;
   Random random_;
   ::wh_lock knlist_lock_{};
   std::set<File*> files_;  // Open; under the machine's lock.

@@ -221,6 +221,21 @@ struct make_dev_args {
 #define GID_OPERATOR 5
 #define GID_NOBODY 65534
 
+// ---- Network interfaces: <net/if.h>, <net/ethernet.h>. Where FreeBSD hands over an mbuf, a frame is
+// shown for the time of the call.
+
+#define IFNAMSIZ 16
+#define ETHER_ADDR_LEN 6
+#define ETHER_HDR_LEN 14
+#define ETHERMTU 1500
+struct ifnet {
+  char if_xname[IFNAMSIZ];
+  void* if_softc;
+  unsigned int if_mtu;  // Of the payload.
+  // The driver's: what the stack sends. Returns 0 or an errno.
+  int (*if_transmit)(struct ifnet* ifp, const void* frame, size_t length);
+};
+
 // ---- Modules: <sys/module.h>, <sys/kernel.h>
 
 struct module;
@@ -288,6 +303,9 @@ struct wh_kernel {
   void (*print)(const struct wh_kernel* k, const char* format, va_list ap);
   void (*panic)(const struct wh_kernel* k, const char* format, va_list ap) WH_NORETURN;
   uint64_t (*random)(const struct wh_kernel* k);
+  int (*if_attach)(const struct wh_kernel* k, struct ifnet* ifp, const uint8_t* mac);
+  void (*if_detach)(const struct wh_kernel* k, struct ifnet* ifp);
+  void (*if_input)(const struct wh_kernel* k, struct ifnet* ifp, const void* frame, size_t length);
 };
 
 #ifdef __cplusplus

@@ -226,6 +226,21 @@ WH_INLINE void selwakeup(struct selinfo* sip) {
 #define KNOTE_LOCKED(list, hint) wh_kernel->knote(wh_kernel, list, hint, 1)
 #define KNOTE_UNLOCKED(list, hint) wh_kernel->knote(wh_kernel, list, hint, 0)
 
+// ---- Network interfaces. Unlike FreeBSD's, ether_ifattach can fail: the stack is not ours.
+
+#define if_initname(ifp, name, unit) \
+  ((void)__builtin_snprintf((ifp)->if_xname, sizeof((ifp)->if_xname), "%s%d", name, unit))
+WH_INLINE int ether_ifattach(struct ifnet* ifp, const uint8_t* mac) {
+  if (ifp->if_mtu == 0) ifp->if_mtu = ETHERMTU;
+  return wh_kernel->if_attach(wh_kernel, ifp, mac);
+}
+WH_INLINE void ether_ifdetach(struct ifnet* ifp) {
+  wh_kernel->if_detach(wh_kernel, ifp);
+}
+WH_INLINE void if_input(struct ifnet* ifp, const void* frame, size_t length) {
+  wh_kernel->if_input(wh_kernel, ifp, frame, length);
+}
+
 // ---- The rest
 
 #define curthread (wh_kernel->curthread(wh_kernel))

@@ -202,6 +202,13 @@ KpiTable::KpiTable(Kernel& owner) : ::wh_kernel{}, kernel(&owner) {
   };
   this->panic = dev::panic;
   random = [](K k) { return kernel_of(k).random(); };
+  if_attach = [](K k, ::ifnet* ifp, const uint8_t* mac) {
+    return kernel_of(k).interfaces().attach(*ifp, mac);
+  };
+  if_detach = [](K k, ::ifnet* ifp) { kernel_of(k).interfaces().detach(*ifp); };
+  if_input = [](K k, ::ifnet* ifp, const void* frame, size_t length) {
+    kernel_of(k).interfaces().input(*ifp, {static_cast<const std::byte*>(frame), length});
+  };
 }
 
 }  // namespace wh::dev

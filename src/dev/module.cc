@@ -143,6 +143,10 @@ void Modules::sweep(LinkerFile& file) {
                             fmt::format("/dev/{} of {}", device->name(), file.name()));
     kernel_.devfs().destroy(*device);
   }
+  if (kernel_.interfaces().sweep(file.image->begin(), file.image->end()) != 0) {
+    kernel_.reports().blame(Misdeed::DeviceOutlivedDriver,
+                            fmt::format("a network interface of {}", file.name()));
+  }
   const size_t knotes = kernel_.detach_knotes(file.image->begin(), file.image->end());
   if (knotes != 0) {
     kernel_.reports().blame(Misdeed::KnotesLeft,

@@ -22,17 +22,20 @@ sigset_t set_of(std::initializer_list<int> signals) {
 
 struct Mount::Parts {
   explicit Parts(const Options& options)
-      : loader(options.driver_path),
+      : network(options.network),
+        loader(options.driver_path),
         kernel(machine, loader,
                {.console =
                     [this, console = options.console](const std::string& text) {
                       log.add(text);
                       if (console) console(text);
-                    }}),
+                    },
+                .network = network.get()}),
         server(kernel, machine, log, {options.directory, options.backdrop}) {}
 
   MessageLog log;
   ThreadMachine machine;
+  std::shared_ptr<Network> network;
   SharedObjectLoader loader;
   Kernel kernel;
   Server server;

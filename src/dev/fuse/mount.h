@@ -19,6 +19,8 @@
 
 namespace wh::dev {
 
+class Network;
+
 class Mount {
  public:
   enum class CtrlC : bool { Ends, Ignored };  // Ignored: it is for a program beside this one.
@@ -29,6 +31,7 @@ class Mount {
     std::vector<std::string> driver_path = {};
     CtrlC ctrl_c = CtrlC::Ends;
     std::function<void(const std::string&)> console = {};  // What the kernel prints.
+    std::shared_ptr<Network> network = {};  // Of drivers' interfaces; shared with what stays stuck.
     Duration grace = 4s;                                   // For drivers to return, at the end.
     Duration farewell = 500ms;                             // For programs to close, after that.
   };
