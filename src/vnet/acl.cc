@@ -4,6 +4,7 @@
 
 #include "net/wire/describe.h"
 #include "net/wire/ip6.h"
+#include "vnet/acl_search.h"
 #include "vnet/feature_node.h"
 #include "vnet/shallow_reassembly.h"
 
@@ -43,6 +44,7 @@ bool matches(const AclRule& rule, const AclKey& key) {
 }
 
 AclTable::AclTable(Stack& stack) : stack_(stack), timer_(stack.loop, [this] { expire(); }) {}
+AclTable::~AclTable() = default;
 
 // --- lists ---
 
@@ -75,6 +77,7 @@ Result<uint32_t> AclTable::add(std::vector<AclRule> rules, std::string tag) {
   TRY(check(rules, 0));
   uint32_t id = 0;
   while (lists_.count(id) != 0) ++id;
+  searches_[id] = std::make_unique<AclSearch>(rules);
   const size_t size = rules.size();
   lists_[id] = {std::move(tag), std::move(rules), std::vector<uint64_t>(size)};
   return id;
@@ -84,6 +87,7 @@ Result<void> AclTable::replace(uint32_t acl, std::vector<AclRule> rules, std::st
   const auto it = lists_.find(acl);
   if (it == lists_.end()) return fail("no acl {}", acl);
   TRY(check(rules, it->second.rules.size()));
+  searches_[acl] = std::make_unique<AclSearch>(rules);
   const size_t size = rules.size();
   it->second = {std::move(tag), std::move(rules), std::vector<uint64_t>(size)};
   return {};
@@ -99,6 +103,7 @@ Result<void> AclTable::remove(uint32_t acl) {
     }
   }
   lists_.erase(acl);
+  searches_.erase(acl);
   return {};
 }
 
@@ -202,13 +207,12 @@ AclTable::Verdict AclTable::judge(uint16_t interface, Side side, const AclKey& k
   if (!sessions_.empty() && pass_session(session, key)) return Verdict::Session;
   for (const uint32_t acl : bound_[interface][side]) {
     List& list = lists_[acl];
-    for (size_t i = 0; i < list.rules.size(); ++i) {
-      if (!matches(list.rules[i], key)) continue;
-      ++list.hits[i];
-      if (list.rules[i].action == AclAction::Deny) return Verdict::DenyRule;
-      if (list.rules[i].action == AclAction::Reflect) add_session(session, key);
-      return Verdict::Permit;
-    }
+    const size_t i = searches_[acl]->first_match(list.rules, key);
+    if (i == list.rules.size()) continue;
+    ++list.hits[i];
+    if (list.rules[i].action == AclAction::Deny) return Verdict::DenyRule;
+    if (list.rules[i].action == AclAction::Reflect) add_session(session, key);
+    return Verdict::Permit;
   }
   return Verdict::DenyEnd;
 }

@@ -12,13 +12,13 @@
 //
 // Fragments have no ports to be seen but in the first; ip4-sv-reassembly, enabled with the lists,
 // tells the others'. A lone IPv6 fragment that is not the first matches only rules without ports.
-// Rules are searched one after another: a list of thousands costs thousands of comparisons, once
-// per packet, or once per flow with `reflect`.
+// A long list is searched by its rules' shapes (vnet/acl_search.h), not rule after rule.
 #pragma once
 
 #include <array>
 #include <list>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -68,6 +68,8 @@ struct AclSession {
   bool operator==(const AclSession&) const = default;
 };
 
+class AclSearch;
+
 class AclTable {
  public:
   static constexpr size_t kMaxRules = 65'536;  // In all lists.
@@ -75,6 +77,7 @@ class AclTable {
   enum Side : uint8_t { kInput, kOutput };
 
   explicit AclTable(Stack& stack);
+  ~AclTable();
 
   // A new list, or another content for one that is there; its number. Errors name the rule: two
   // families, ports of a protocol that has none, a range that ends before it begins, flags of no
@@ -126,6 +129,7 @@ class AclTable {
 
   Stack& stack_;
   std::map<uint32_t, List> lists_;
+  std::map<uint32_t, std::unique_ptr<AclSearch>> searches_;  // Of each list.
   std::vector<std::array<std::vector<uint32_t>, 2>> bound_;  // By interface and side.
   std::unordered_map<AclSession, SessionState, SessionHash> sessions_;
   std::list<AclSession> ages_;  // Longest idle first.
