@@ -219,8 +219,10 @@ json to_json(const GraphReport& report) {
 
 // --- traces ---
 
-std::string format_traces(const Graph& graph) {
-  std::string out = "------------------- Start of thread 0 vpp_main -------------------\n";
+std::string format_traces(const Graph& graph, uint32_t thread) {
+  const std::string name = thread == 0 ? "vpp_main" : fmt::format("vpp_wk_{}", thread - 1);
+  std::string out = fmt::format("------------------- Start of thread {} {} -------------------\n",
+                                thread, name);
   if (graph.traces().empty()) return out + "No packets in trace buffer\n";
   size_t number = 0;
   for (const PacketTrace& trace : graph.traces()) {

@@ -63,8 +63,9 @@ std::string format(const GraphReport& report);
 std::string format_dot(const GraphReport& report);  // For graphviz.
 nlohmann::json to_json(const GraphReport& report);
 
-// `show trace`: per packet, each node's account with the time since the graph was made.
-std::string format_traces(const Graph& graph);
+// `show trace`: per packet, each node's account with the time since the graph was made. Thread 0 is
+// the main one, the others are workers.
+std::string format_traces(const Graph& graph, uint32_t thread = 0);
 nlohmann::json traces_to_json(const Graph& graph);
 
 // Table manners shared with the vnet's reports.

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -23,6 +24,9 @@ constexpr size_t kKeepSmall = 1024, kKeepLarge = 64;  // Chunks kept: 1.5 and 4 
 constexpr uint32_t kBlockSize = 1 << 16;              // Of the ring: the kernel allocates these.
 // Before the frame in a slot: its header, the link address, the virtio header, and alignment.
 constexpr uint32_t kBeforeFrame = 128;
+// PACKET_FANOUT_FLAG_IGNORE_OUTGOING of newer headers. A group needs it: PACKET_IGNORE_OUTGOING
+// does not hold there. Kernels that do not know it pass what is sent, which is_outgoing() finds.
+constexpr uint32_t kFanoutIgnoreOutgoing = 0x4000;
 constexpr int kSocketBuffer = 8 << 20;  // Uncut segments that wait, in either direction.
 
 template <class Value>
@@ -30,6 +34,14 @@ Result<void> set_option(int fd, int level, int option, const Value& value,
                         std::string_view attempt) {
   if (::setsockopt(fd, level, option, &value, sizeof value) != 0) return os_error("{}", attempt);
   return {};
+}
+
+bool is_outgoing(const tpacket2_hdr& slot) {
+  static_assert(sizeof slot % TPACKET_ALIGNMENT == 0);
+  sockaddr_ll address;
+  // Sound: the kernel writes the frame's address behind the slot's header (packet(7)).
+  std::memcpy(&address, &slot + 1, sizeof address);
+  return address.sll_pkttype == PACKET_OUTGOING;
 }
 
 uint32_t slot_size(uint32_t mtu) {
@@ -46,9 +58,17 @@ tpacket_req ring_request(uint32_t size, uint32_t slots) {
   return request;
 }
 
+// Frames are given to the link's sockets by their flow's hash, which is the same both ways.
+uint32_t fanout_of(const LinkInfo& link) {
+  // The group's number, which no other process on this link should have.
+  const uint32_t number = (static_cast<uint32_t>(::getpid()) * 61 + link.index) & 0xffff;
+  return number | uint32_t{PACKET_FANOUT_HASH | kFanoutIgnoreOutgoing} << 16;
+}
+
 // A packet socket bound to the link, with its ring set up but not mapped. The order matters: the
 // ring's layout depends on the options before it, and nothing arrives until it is bound.
-Result<Fd> open_socket(const LinkInfo& link, uint32_t slots) {
+Result<Fd> open_socket(const LinkInfo& link, uint32_t slots, PacketInterface::Receive receive) {
+  using Receive = PacketInterface::Receive;
   Fd fd(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return os_error("open a packet socket for {}", link.name);
   const std::string what = fmt::format("set up the packet socket of {}", link.name);
@@ -73,12 +93,15 @@ Result<Fd> open_socket(const LinkInfo& link, uint32_t slots) {
   TRY_VOID(set(PACKET_ADD_MEMBERSHIP, promiscuous));
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
-  address.sll_protocol = __builtin_bswap16(ETH_P_ALL);
+  // A protocol that no frame has (RFC 1701 reserves it): the link's fate is still reported.
+  constexpr uint16_t kNothing = 0xffff;
+  address.sll_protocol = receive == Receive::None ? kNothing : __builtin_bswap16(ETH_P_ALL);
   address.sll_ifindex = static_cast<int>(link.index);
   // Sound: bind(2) takes any socket address by its common beginning.
   if (::bind(fd.raw(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return os_error("bind a packet socket to {}", link.name);
   }
+  if (receive == Receive::Share) TRY_VOID(set(PACKET_FANOUT, fanout_of(link)));
   return fd;
 }
 
@@ -115,7 +138,8 @@ Result<std::unique_ptr<PacketInterface>> PacketInterface::open(Options options, 
                                                                net::PacketPool& pool) {
   Rtnetlink kernel = TRY(Rtnetlink::open());
   LinkInfo link = TRY(kernel.link(options.link));
-  Fd fd = TRY(open_socket(link, options.slots));
+  if (options.receive == Receive::None) options.slots = 1;
+  Fd fd = TRY(open_socket(link, options.slots, options.receive));
   TRY_VOID(kernel.set_up(options.link));
   return adopt(std::move(fd), std::move(options), std::move(link), loop, pool);
 }
@@ -125,7 +149,8 @@ Result<std::unique_ptr<PacketInterface>> PacketInterface::open(Options options, 
                                                                net::PacketPool& pool) {
   Rtnetlink kernel = TRY(space.netlink());
   LinkInfo link = TRY(kernel.link(options.link));
-  Fd fd = TRY(space.open([&] { return open_socket(link, options.slots); }));
+  if (options.receive == Receive::None) options.slots = 1;
+  Fd fd = TRY(space.open([&] { return open_socket(link, options.slots, options.receive); }));
   TRY_VOID(kernel.set_up(options.link));
   return adopt(std::move(fd), std::move(options), std::move(link), loop, pool);
 }
@@ -170,7 +195,8 @@ Progress PacketInterface::read_frames() {
     tpacket2_hdr* slot = ring_->filled();
     if (slot == nullptr) break;
     if ((slot->tp_status & TP_STATUS_LOSING) != 0) count_lost();
-    if (net::PacketPtr packet = read_slot(*slot)) {
+    net::PacketPtr packet = read_slot(*slot);
+    if (packet != nullptr && !is_outgoing(*slot)) {
       bytes += packet->size();
       frame.push(std::move(packet));
     }

@@ -33,6 +33,12 @@ namespace wh::host {
 
 class PacketInterface final : public DeviceInterface {
  public:
+  // What a socket gets of the frames that arrive.
+  enum class Receive : uint8_t {
+    All,
+    Share,  // Those of some flows, both ways: the link's sockets of this process share them.
+    None,
+  };
   struct Options {
     std::string link;       // The kernel's interface.
     std::string name = {};  // Of this interface; "": the link's.
@@ -40,6 +46,7 @@ class PacketInterface final : public DeviceInterface {
     net::MacAddress mac = {};
     uint32_t slots = 2048;  // Of the ring, at most 65536; 2 KiB each at an MTU of 1500.
     size_t queue_limit = 512;
+    Receive receive = Receive::All;
   };
 
   // Takes the link over and sets it up. REQUIRES: loop and pool outlive it.

@@ -1,14 +1,14 @@
 // What happens to packets, told by the graph's own books: runtime, errors, traces, the graph; and
 // nodes added to it.
-#include "graph/show.h"
 #include "router/command.h"
+#include "router/reports.h"
 #include "vnet/show.h"
 
 namespace wh::router {
 namespace {
 
 Result<Answer> show_runtime(Router& router, const Arguments&) {
-  return Answer::of(vnet::runtime_report(router.vnet()));
+  return Answer::of(runtime_report(router));
 }
 
 Result<Answer> clear_runtime(Router& router, const Arguments&) {
@@ -17,7 +17,7 @@ Result<Answer> clear_runtime(Router& router, const Arguments&) {
 }
 
 Result<Answer> show_errors(Router& router, const Arguments&) {
-  return Answer::of(graph::error_report(router.vnet().graph()));
+  return Answer::of(error_report(router));
 }
 
 Result<Answer> clear_errors(Router& router, const Arguments&) {
@@ -38,9 +38,13 @@ Result<Answer> add_trace(Router& router, const Arguments& a) {
 }
 
 Result<Answer> show_trace(Router& router, const Arguments&) {
-  const graph::Graph& graph = router.vnet().graph();
-  return Answer{[&graph] { return format_traces(graph); },
-                [&graph] { return traces_to_json(graph); }};
+  std::string text;
+  nlohmann::json all = nlohmann::json::array();
+  router.for_all([&](const Router& r) {
+    text += format_traces(r.vnet().graph(), r.thread());
+    for (auto& packet : traces_to_json(r.vnet().graph())) all.push_back(std::move(packet));
+  });
+  return Answer{[text] { return text; }, [all] { return all; }};
 }
 
 Result<Answer> clear_trace(Router& router, const Arguments&) {
@@ -57,13 +61,22 @@ Result<Answer> start_pcap(Router& router, const Arguments& a) {
   if (a.has("intfc") && !a.has("any")) options.interface = TRY(router.index_of(a["intfc"]));
   // VPP's users give a name, which goes to /tmp.
   if (options.path.find('/') == std::string::npos) options.path = "/tmp/" + options.path;
+  // A worker writes what it sees to a file of its own.
+  if (router.thread() != 0) options.path += fmt::format(".{}", router.thread());
   TRY_VOID(router.pcap().start(options));
   return Answer::of_text("pcap trace to " + options.path);
 }
 
+uint64_t pcap_packets(const Router& router) {
+  uint64_t packets = 0;
+  router.for_all([&](const Router& r) { packets += r.pcap().packets(); });
+  return packets;
+}
+
 Result<Answer> stop_pcap(Router& router, const Arguments&) {
   const std::string path = router.pcap().is_on() ? router.pcap().options()->path : "";
-  const uint64_t packets = TRY(router.pcap().stop());
+  const uint64_t packets = pcap_packets(router);
+  TRY_VOID(router.pcap().stop());
   return Answer{
       [=] { return fmt::format("Write {} packets to {}, and stop capture...\n", packets, path); },
       [=] {
@@ -74,7 +87,7 @@ Result<Answer> stop_pcap(Router& router, const Arguments&) {
 Result<Answer> show_pcap(Router& router, const Arguments&) {
   const auto& options = router.pcap().options();
   const bool is_on = router.pcap().is_on();
-  const uint64_t packets = router.pcap().packets();
+  const uint64_t packets = pcap_packets(router);
   const std::string path = options ? options->path : "";
   return Answer{[=] {
                   if (!is_on) return std::string("no pcap trace is going on\n");
@@ -125,20 +138,20 @@ void list_insertions(const Router& router, std::vector<ConfigurationLine>& lines
 
 Feature analysis_feature() {
   return {{{"show runtime", "calls, vectors and clocks of each node", show_runtime},
-           {"clear runtime", "begin those books anew", clear_runtime},
+           everywhere("clear runtime", "begin those books anew", clear_runtime),
            {"show errors", "what was counted, with node and reason", show_errors},
-           {"clear errors", "set those counts to zero", clear_errors},
+           everywhere("clear errors", "set those counts to zero", clear_errors),
            {"show vlib graph [dot|--dot]", "the nodes and what they hand packets to", show_graph},
-           {"trace add <node> <count:1..4096>", "trace the next packets that come to a node",
-            add_trace},
+           everywhere("trace add <node> <count:1..4096>",
+                      "trace the next packets that come to a node", add_trace),
            {"show trace", "what each node did to the traced packets", show_trace},
-           {"clear trace", "forget the traces, and trace no more", clear_trace},
-           {"pcap trace (rx|tx|drop) [rx|tx|drop | max <max:1..1000000000> | intfc "
-            "(any|<intfc:interface>) | file <file>]*",
-            "write packets to a capture file", start_pcap},
-           {"pcap trace off", "end that", stop_pcap},
+           everywhere("clear trace", "forget the traces, and trace no more", clear_trace),
+           everywhere("pcap trace (rx|tx|drop) [rx|tx|drop | max <max:1..1000000000> | intfc "
+                      "(any|<intfc:interface>) | file <file>]*",
+                      "write packets to a capture file", start_pcap),
+           everywhere("pcap trace off", "end that", stop_pcap),
            {"show pcap trace", "how far it is", show_pcap},
-           {"plugin load <file>", "add the nodes of a shared object", load_plugin},
+           everywhere("plugin load <file>", "add the nodes of a shared object", load_plugin),
            {"show plugins", "the shared objects that were loaded", show_plugins},
            setting("node insert <node> before <before:node>",
                    "put a node into every way to another", insert_node),

@@ -63,8 +63,16 @@ struct Command {
   Run set = {};
   // or starts something; nullptr when it was done at once (and `done` was called).
   std::function<std::unique_ptr<Activity>(CommandLine&, const Arguments&, Output)> start = {};
+  // Whether every worker does it as well, as it does what is set.
+  bool everywhere = false;
 };
 
+inline Command everywhere(std::string syntax, std::string help, Command::Run run) {
+  return {.syntax = std::move(syntax),
+          .help = std::move(help),
+          .run = std::move(run),
+          .everywhere = true};
+}
 inline Command setting(std::string syntax, std::string help, Command::Run set) {
   return {.syntax = std::move(syntax), .help = std::move(help), .set = std::move(set)};
 }

@@ -85,9 +85,22 @@ Result<Answer> CommandLine::run(std::string_view line) {
   if (TRY(split_words(line)).empty()) return Answer::nothing();
   const Grammar::Match match = TRY(grammar_.parse(line));
   const Command& command = *commands_[match.command];
-  if (command.set) return command.set(router_, match.arguments);
-  if (command.run) return command.run(router_, match.arguments);
-  return fail("'{}' is not done at once", command.syntax);
+  if (command.start) return fail("'{}' is not done at once", command.syntax);
+  return perform(match);
+}
+
+// REQUIRES: it is done at once.
+Result<Answer> CommandLine::perform(const Grammar::Match& match) {
+  const Command& command = *commands_[match.command];
+  auto answer = (command.set ? command.set : command.run)(router_, match.arguments);
+  const bool is_for_all = command.set || command.everywhere;
+  if (answer && is_for_all && tell_) TRY_VOID(tell_(match));
+  return answer;
+}
+
+Result<void> CommandLine::repeat(const Grammar::Match& match) {
+  TRY(perform(match));
+  return {};
 }
 
 Result<void> CommandLine::set(std::string_view line) {
@@ -98,7 +111,7 @@ Result<void> CommandLine::set(std::string_view line) {
     return fail("'{}' sets nothing; accepted: commands that `show configuration` shows",
                 grammar_.method(match.command));
   }
-  TRY(command.set(router_, match.arguments));
+  TRY(perform(match));
   return {};
 }
 
@@ -109,7 +122,7 @@ std::unique_ptr<Activity> CommandLine::start(Result<Grammar::Match> match, Outpu
   }
   const Command& command = *commands_[match->command];
   if (command.start) return command.start(*this, match->arguments, std::move(out));
-  out.done((command.set ? command.set : command.run)(router_, match->arguments));
+  out.done(perform(*match));
   return nullptr;
 }
 

@@ -30,6 +30,12 @@ class CommandLine {
   // The same for a method of the JSON interface.
   std::unique_ptr<Activity> execute(std::string_view method, const nlohmann::json& params,
                                     Output out);
+  // Calls `tell` with each command that every worker is to do, once it was done here. Its error
+  // becomes the command's.
+  using Tell = std::function<Result<void>(const Grammar::Match&)>;
+  void on_done(Tell tell) { tell_ = std::move(tell); }
+  // Does a command that another command line of the same grammar has done.
+  Result<void> repeat(const Grammar::Match& match);
   // Whether the line would be understood, here and now.
   Result<void> check(std::string_view line) const;
   // Every method with the schema of its values.
@@ -39,6 +45,7 @@ class CommandLine {
   std::vector<ConfigurationLine> configuration() const;
 
  private:
+  Result<Answer> perform(const Grammar::Match& match);
   std::unique_ptr<Activity> start(Result<Grammar::Match> match, Output out);
   void add_types();
 
@@ -46,6 +53,7 @@ class CommandLine {
   std::vector<Feature> features_;
   std::vector<const Command*> commands_;  // By the grammar's numbers.
   Grammar grammar_;
+  Tell tell_;
 };
 
 }  // namespace wh::router

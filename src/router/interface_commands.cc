@@ -1,6 +1,7 @@
 // set interface, show interface: state, MTU, counters.
 #include "host/device_interface.h"
 #include "router/command.h"
+#include "router/reports.h"
 #include "vnet/show.h"
 
 namespace wh::router {
@@ -26,7 +27,7 @@ Result<void> keep_one(Router& router, const Arguments& a, Rows& rows) {
 }
 
 Result<Answer> show(Router& router, const Arguments& a) {
-  auto rows = vnet::interface_report(router.vnet());
+  auto rows = interface_report(router);
   TRY_VOID(keep_one(router, a, rows));
   return Answer::of(std::move(rows));
 }
@@ -57,7 +58,7 @@ Result<Answer> show_hardware(Router& router, const Arguments&) {
                     device != nullptr && !device->is_open() ? "gone" : "open", to_string(i.mac()));
     nlohmann::json counters = nlohmann::json::object();
     if (device != nullptr) {
-      for (const auto& [name, count] : counters_of(device->device_counters())) {
+      for (const auto& [name, count] : counters_of(device_report(router, i.name()))) {
         counters[name] = count;
         if (count != 0) text += fmt::format("  {:<24}{:16}\n", name, count);
       }

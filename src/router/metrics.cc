@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "vnet/show.h"
+#include "router/reports.h"
 
 namespace wh::router {
 namespace {
@@ -29,7 +29,7 @@ void head(std::string& text, std::string_view name, std::string_view type, std::
 }
 
 void interfaces(std::string& text, const Router& router) {
-  const auto rows = vnet::interface_report(router.vnet());
+  const auto rows = interface_report(router);
   head(text, "wheelhouse_interface_up", "gauge", "Whether the interface is switched on.");
   for (const auto& row : rows) {
     text += fmt::format("wheelhouse_interface_up{{interface=\"{}\"}} {}\n", label(row.name),
@@ -50,7 +50,7 @@ void interfaces(std::string& text, const Router& router) {
 void errors(std::string& text, const Router& router) {
   head(text, "wheelhouse_node_events_total", "counter",
        "What a node counted, with its reason: drops and other events.");
-  for (const auto& row : graph::error_report(router.vnet().graph()).rows) {
+  for (const auto& row : error_report(router).rows) {
     text += fmt::format(
         "wheelhouse_node_events_total{{node=\"{}\",reason=\"{}\",severity=\"{}\"}} {}\n",
         label(row.node), label(row.name), graph::to_string(row.severity), row.count);
@@ -58,7 +58,7 @@ void errors(std::string& text, const Router& router) {
 }
 
 void runtime(std::string& text, const Router& router) {
-  const auto report = vnet::runtime_report(router.vnet());
+  const auto report = runtime_report(router);
   auto family = [&](const char* name, const char* type, const char* help, auto value) {
     head(text, name, type, help);
     for (const auto& row : report.rows) {
@@ -81,7 +81,9 @@ std::string metrics_text(const Router& router) {
   errors(text, router);
   runtime(text, router);
   head(text, "wheelhouse_packets_in_use", "gauge", "Packet buffers that are in use.");
-  text += fmt::format("wheelhouse_packets_in_use {}\n", router.pool().in_use());
+  size_t in_use = 0;
+  router.for_all([&](const Router& r) { in_use += r.pool().in_use(); });
+  text += fmt::format("wheelhouse_packets_in_use {}\n", in_use);
   return text;
 }
 

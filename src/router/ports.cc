@@ -1,6 +1,5 @@
 #include "router/ports.h"
 
-#include "host/packet_interface.h"
 #include "host/rtnetlink.h"
 #include "host/tap.h"
 
@@ -43,9 +42,11 @@ Result<std::unique_ptr<net::Interface>> HostPorts::open(const PortSpec& spec,
                                      .offload = host::Offload::ChecksumAndTso},
                                     loop_, pool);
   }
-  return host::PacketInterface::open(
-      {.link = spec.link, .name = spec.name(), .mac = spec.mac.value_or(net::MacAddress{})}, loop_,
-      pool);
+  return host::PacketInterface::open({.link = spec.link,
+                                      .name = spec.name(),
+                                      .mac = spec.mac.value_or(net::MacAddress{}),
+                                      .receive = receive_},
+                                     loop_, pool);
 }
 
 Result<net::Interface::Config> HostPorts::describe(const PortSpec& spec) {

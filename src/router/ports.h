@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "host/packet_interface.h"
 #include "host/real_loop.h"
 #include "net/interface.h"
 
@@ -39,13 +40,18 @@ class Ports {
 
 class HostPorts final : public Ports {
  public:
-  explicit HostPorts(host::RealLoop& loop) : loop_(loop) {}
+  using Receive = host::PacketInterface::Receive;
+  explicit HostPorts(host::RealLoop& loop, Receive receive = Receive::All)
+      : loop_(loop), receive_(receive) {}
+  // Of packet sockets that are opened from now on.
+  void set_receive(Receive receive) { receive_ = receive; }
   Result<std::unique_ptr<net::Interface>> open(const PortSpec& spec,
                                                net::PacketPool& pool) override;
   Result<net::Interface::Config> describe(const PortSpec& spec) override;
 
  private:
   host::RealLoop& loop_;
+  Receive receive_;
 };
 
 class PaperPorts final : public Ports {

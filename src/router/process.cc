@@ -11,6 +11,7 @@
 #include "router/client.h"
 #include "router/metrics.h"
 #include "router/server.h"
+#include "router/workers.h"
 
 namespace wh::router {
 namespace {
@@ -45,7 +46,15 @@ class Process {
       if (signal == SIGTERM || !startup.interactive) loop_.stop();
     }));
     router_.set_plugin_path(startup.plugin_path);
-    for (const std::string& name : startup.plugins) TRY_VOID(router_.load_plugin(name));
+    if (startup.workers != 0) {
+      ports_.set_receive(HostPorts::Receive::None);
+      workers_ = TRY(Workers::start(
+          {.count = startup.workers, .cycles = cycles_now, .plugin_path = startup.plugin_path},
+          line_, loop_));
+    }
+    for (const std::string& name : startup.plugins) {
+      TRY_VOID(line_.run("plugin load " + quote_word(name)));
+    }
     if (startup.metrics_port) {
       metrics_ = TRY(MetricsServer::open(router_, loop_, *startup.metrics_port));
     }
@@ -56,7 +65,7 @@ class Process {
     std::unique_ptr<host::Child> prompt;
     if (startup.interactive) prompt = TRY(start_prompt(startup.banner));
     // Something may happen for as long as the process lives.
-    loop_.on_wake([] {});
+    if (workers_ == nullptr) loop_.on_wake([] {});
     loop_.run();
     // It may be in the middle of a line, and puts the terminal right.
     if (prompt && prompt->is_running()) prompt->kill(SIGTERM), prompt->wait();
@@ -96,6 +105,7 @@ class Process {
   HostPorts ports_;
   Router router_;
   CommandLine line_;
+  std::unique_ptr<Workers> workers_;
   Server server_;
   std::unique_ptr<MetricsServer> metrics_;
 };

@@ -10,9 +10,10 @@ namespace wh::router {
 Router::Router(Config config, Loop& loop, Ports& ports)
     : loop_(loop),
       source_(ports),
-      vnet_({.name = "router", .cycles = std::move(config.cycles)}, loop, pool_,
-            Random(config.seed)),
-      pcap_(vnet_) {
+      vnet_({.name = "router", .cycles = std::move(config.cycles), .handoff = config.handoff}, loop,
+            pool_, Random(config.seed)),
+      pcap_(vnet_),
+      thread_(config.thread) {
   // A router forwards, and speaks IPv6 on an interface once that is given an address. The sysctls
   // exist in every vnet.
   for (const auto& [name, value] :

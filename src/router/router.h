@@ -25,8 +25,10 @@ namespace wh::router {
 class Router {
  public:
   struct Config {
-    graph::CycleCounter cycles = {};  // For the clocks of `show runtime`.
-    uint64_t seed = 1;                // Of identifiers and timers' spread.
+    graph::CycleCounter cycles = {};   // For the clocks of `show runtime`.
+    uint64_t seed = 1;                 // Of identifiers and timers' spread.
+    uint32_t thread = 0;               // 0: the router that commands are given to; else a worker's.
+    vnet::Handoff* handoff = nullptr;  // Of a worker's.
   };
   Router(Config config, Loop& loop, Ports& ports);
   ~Router();
@@ -65,6 +67,7 @@ class Router {
   const std::map<std::string, std::string>& first_tunables() const { return first_tunables_; }
 
   PcapTrace& pcap() { return pcap_; }
+  const PcapTrace& pcap() const { return pcap_; }
 
   // --- plugins: shared objects with nodes (router/plugin.h) ---
   // Loads one, which stays. A name without a slash is looked for in the plugin path. Errors: it
@@ -74,6 +77,21 @@ class Router {
   const std::vector<std::shared_ptr<host::Library>>& plugins() const { return plugins_; }
   // The same nodes here that another router has loaded.
   void share_plugins(const Router& other);
+
+  // --- the workers' routers, which forward as this one is set (router/workers.h) ---
+  class Replicas {
+   public:
+    virtual ~Replicas() = default;
+    // Calls `look` with each, in its own thread, one after another, and returns when it is done.
+    virtual void each(const std::function<void(Router&)>& look) = 0;
+  };
+  void set_replicas(Replicas* replicas) { replicas_ = replicas; }
+  // Calls `look` with this router and then with each replica.
+  void for_all(const std::function<void(const Router&)>& look) const {
+    look(*this);
+    if (replicas_ != nullptr) replicas_->each([&](Router& r) { look(r); });
+  }
+  uint32_t thread() const { return thread_; }
 
   // --- what is to happen when it ends ---
   void on_quit(std::function<void()> action) { on_quit_ = std::move(action); }
@@ -92,6 +110,8 @@ class Router {
   std::map<std::string, std::string> first_tunables_;
   std::string plugin_path_;
   std::function<void()> on_quit_;
+  uint32_t thread_;
+  Replicas* replicas_ = nullptr;
 
   void start_plugin(std::shared_ptr<host::Library> library);
 };

@@ -130,13 +130,14 @@ TEST(Startup, reads_the_articles_arguments_and_what_else_vpp_takes) {
   EXPECT_TRUE(article->plugins.empty());
   const auto file = parse_startup(
       "# comment\nunix {\n  nodaemon\n  exec /etc/s\n  cli-listen /run/c\n log /l full-coredump }\n"
-      "cpu { main-core 1 workers { 2 } }\nheapsize 1G\nmetrics { port 9482 }\n"
+      "cpu { main-core 1 workers 2 }\nheapsize 1G\nmetrics { port 9482 }\n"
       "plugins { path /p plugin mine.so { enable } plugin theirs.so { disable } }",
       "f");
   ASSERT_TRUE(file) << file.error().text;
   EXPECT_EQ(*file->exec, "/etc/s");
   EXPECT_EQ(*file->cli_listen, "/run/c");
   EXPECT_EQ(*file->metrics_port, 9482);
+  EXPECT_EQ(file->workers, 2u);
   EXPECT_EQ(file->plugins, std::vector<std::string>{"mine.so"});
 }
 
@@ -150,7 +151,9 @@ TEST(Startup, error_names_line_word_and_what_was_expected) {
             "cli-listen SOCKET, log FILE, nobanner or }");
   EXPECT_EQ(text("unix {\n exec }"), "f.conf:2: '}'; expected the path of a script");
   EXPECT_EQ(text("unix {\n nodaemon"), "f.conf:2: the text ends too early; expected }");
-  EXPECT_EQ(text("linux { }"), "f.conf:1: 'linux'; expected a section: unix, plugins, metrics");
+  EXPECT_EQ(text("linux { }"),
+            "f.conf:1: 'linux'; expected a section: unix, plugins, metrics, cpu");
+  EXPECT_EQ(text("cpu { workers 65 }"), "f.conf:1: '65'; expected a number of workers, 0 to 64");
   EXPECT_EQ(text("metrics { port 99999 }"),
             "f.conf:1: '99999'; expected a port number, 0 to 65535");
   EXPECT_EQ(text("plugins { plugin x.so { on } }"), "f.conf:1: 'on'; expected enable or disable");

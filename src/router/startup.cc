@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "core/sysctl.h"
+#include "router/workers.h"
 
 namespace wh::router {
 namespace {
@@ -41,8 +42,8 @@ constexpr std::array kBuiltIn = {
     "default",       "netmap_plugin.so", "ping_plugin.so", "af_packet_plugin.so", "dpdk_plugin.so",
     "tap_plugin.so", "acl_plugin.so",    "nat_plugin.so",  "dhcp_plugin.so"};
 // Sections that only VPP needs.
-constexpr std::array kForeign = {"api-trace", "api-segment", "socksvr", "statseg", "cpu",
-                                 "buffers",   "memory",      "dpdk",    "logging", "heapsize"};
+constexpr std::array kForeign = {"api-trace", "api-segment", "socksvr", "statseg", "buffers",
+                                 "memory",    "dpdk",        "logging", "heapsize"};
 
 class Parser {
  public:
@@ -57,11 +58,13 @@ class Parser {
         TRY_VOID(plugins_section());
       } else if (section == "metrics") {
         TRY_VOID(metrics_section());
+      } else if (section == "cpu") {
+        TRY_VOID(cpu_section());
       } else if (std::find(kForeign.begin(), kForeign.end(), section) != kForeign.end()) {
         TRY_VOID(skip());
       } else {
         --at_;
-        return wrong("a section: unix, plugins, metrics");
+        return wrong("a section: unix, plugins, metrics, cpu");
       }
     }
     return std::move(made_);
@@ -85,6 +88,15 @@ class Parser {
       return wrong(what);
     }
     return tokens_[at_++].text;
+  }
+  // From 0 to `most`; `what` says so in words.
+  Result<uint32_t> number(std::string_view what, uint32_t most) {
+    const std::string text = TRY(value(what));
+    uint32_t n = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (error == std::errc() && end == text.data() + text.size() && n <= most) return n;
+    --at_;
+    return wrong(what);
   }
   Result<void> open() {
     if (!accept("{")) return wrong("{");
@@ -169,14 +181,21 @@ class Parser {
   Result<void> metrics_section() {
     return section([this]() -> Result<void> {
       if (!accept("port")) return wrong("port NUMBER or }");
-      const std::string text = TRY(value("a port number"));
-      uint16_t port = 0;
-      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-      if (error != std::errc() || end != text.data() + text.size()) {
-        --at_;
-        return wrong("a port number, 0 to 65535");
+      made_.metrics_port = static_cast<uint16_t>(TRY(number("a port number, 0 to 65535", 0xffff)));
+      return {};
+    });
+  }
+
+  Result<void> cpu_section() {
+    return section([this]() -> Result<void> {
+      if (accept("workers")) {
+        made_.workers = TRY(number("a number of workers, 0 to 64", Workers::kMost));
+      } else if (accept("main-core") || accept("corelist-workers") || accept("skip-cores") ||
+                 accept("scheduler-policy") || accept("scheduler-priority")) {
+        TRY(value("its value"));
+      } else {
+        return wrong("workers NUMBER or }");
       }
-      made_.metrics_port = port;
       return {};
     });
   }

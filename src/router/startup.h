@@ -4,10 +4,12 @@
 //          startup-config /etc/vpp/router.conf }
 //   plugins { plugin default { disable } plugin netmap_plugin.so { enable } path DIR }
 //   metrics { port 9482 }
+//   cpu { workers 2 }
 //
 // Words and braces; # begins a comment. What the kinds of interfaces, ping and their like are to
 // VPP, plugins, is built in here: enabling one is granted, disabling one is remembered by nobody.
-// Sections that only VPP needs (dpdk, buffers, cpu, ...) are accepted and do nothing.
+// Sections that only VPP needs (dpdk, buffers, ...) are accepted and do nothing; of `cpu` the
+// number of workers counts, and which cores they run on is the system's matter.
 #pragma once
 
 #include <optional>
@@ -26,6 +28,7 @@ struct Startup {
   std::optional<std::string> startup_config;  // Loaded as `configuration load` does.
   std::optional<std::string> log;
   std::optional<uint16_t> metrics_port;
+  uint32_t workers = 0;              // Threads that forward beside the main one.
   std::string plugin_path;           // Where shared objects with nodes are looked for.
   std::vector<std::string> plugins;  // To be loaded from there.
 };

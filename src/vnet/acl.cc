@@ -6,6 +6,7 @@
 #include "net/wire/ip6.h"
 #include "vnet/acl_search.h"
 #include "vnet/feature_node.h"
+#include "vnet/replica.h"
 #include "vnet/shallow_reassembly.h"
 
 namespace wh::vnet {
@@ -80,6 +81,7 @@ Result<uint32_t> AclTable::add(std::vector<AclRule> rules, std::string tag) {
   searches_[id] = std::make_unique<AclSearch>(rules);
   const size_t size = rules.size();
   lists_[id] = {std::move(tag), std::move(rules), std::vector<uint64_t>(size)};
+  note_shared_state(stack_);
   return id;
 }
 
@@ -90,6 +92,7 @@ Result<void> AclTable::replace(uint32_t acl, std::vector<AclRule> rules, std::st
   searches_[acl] = std::make_unique<AclSearch>(rules);
   const size_t size = rules.size();
   it->second = {std::move(tag), std::move(rules), std::vector<uint64_t>(size)};
+  note_shared_state(stack_);
   return {};
 }
 
@@ -104,6 +107,7 @@ Result<void> AclTable::remove(uint32_t acl) {
   }
   lists_.erase(acl);
   searches_.erase(acl);
+  note_shared_state(stack_);
   return {};
 }
 

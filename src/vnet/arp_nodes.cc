@@ -187,7 +187,7 @@ NeighbourRules arp_rules(const Settings& s) {
 }  // namespace
 
 void add_arp_nodes(Stack& stack) {
-  stack.graph.add(std::make_unique<ArpInput>(stack));
+  stack.node.arp_input = stack.graph.add(std::make_unique<ArpInput>(stack)).index();
   stack.graph.add(std::make_unique<ArpReply>(stack));
   stack.node.ip4_arp =
       stack.graph.add(std::make_unique<ResolveNode>(stack, net::Family::V4)).index();

@@ -148,6 +148,8 @@ class DhcpClient {
   void send(net::DhcpType type);
   void bind(const net::DhcpMessage& ack);
   void unbind();
+  void drop_router();
+  void tell_address(const net::Prefix& address, bool is_there);
   Vnet& vnet_;
   Random random_;
   uint16_t interface_;

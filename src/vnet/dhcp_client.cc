@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "vnet/dhcp.h"
+#include "vnet/replica.h"
 #include "vnet/stack.h"
 #include "vnet/vnet.h"
 
@@ -59,7 +60,8 @@ void DhcpClient::restart(Duration after) {
   state_ = State::Init;
   tries_ = 0;
   xid_ = static_cast<uint32_t>(random_.next());
-  timer_.arm(vnet_.loop().now() + after);
+  // A replica is told of its address by the vnet that asks for it.
+  if (vnet_.stack().handoff == nullptr) timer_.arm(vnet_.loop().now() + after);
 }
 
 void DhcpClient::send(DhcpType type) {
@@ -141,12 +143,16 @@ void DhcpClient::bind(const DhcpMessage& ack) {
       return restart(kRestart);
     }
     address_ = address;
+    tell_address(*address_, true);
   }
   if (router_ != ack.router) {
-    if (router_) vnet_.remove_dhcp_route(interface_);
+    drop_router();
     router_ = ack.router;
     // A router that is not on the link is none.
     if (router_ && !vnet_.add_dhcp_route(interface_, *router_)) router_.reset();
+    if (Discoveries* told = vnet_.stack().discoveries; told != nullptr && router_) {
+      told->default_router(interface_, *router_, true);
+    }
   }
   dns_ = ack.dns;
   if (ack.server) server_ = *ack.server;
@@ -160,11 +166,25 @@ void DhcpClient::bind(const DhcpMessage& ack) {
   timer_.arm(renews_);
 }
 
-void DhcpClient::unbind() {
-  if (router_) vnet_.remove_dhcp_route(interface_);
+void DhcpClient::drop_router() {
+  if (!router_) return;
+  vnet_.remove_dhcp_route(interface_);
+  if (Discoveries* told = vnet_.stack().discoveries)
+    told->default_router(interface_, *router_, false);
   router_.reset();
-  // It may be gone with its interface, or by hand.
-  if (address_) (void)vnet_.remove_address(interface_, address_->address);
+}
+
+void DhcpClient::tell_address(const Prefix& address, bool is_there) {
+  if (Discoveries* told = vnet_.stack().discoveries) told->address(interface_, address, is_there);
+}
+
+void DhcpClient::unbind() {
+  drop_router();
+  if (address_) {
+    // It may be gone with its interface, or by hand.
+    (void)vnet_.remove_address(interface_, address_->address);
+    tell_address(*address_, false);
+  }
   address_.reset();
   dns_.clear();
 }

@@ -3,6 +3,7 @@
 #include "net/wire/describe.h"
 #include "net/wire/ethernet.h"
 #include "vnet/nodes.h"
+#include "vnet/replica.h"
 #include "vnet/virtual_interfaces.h"
 
 namespace wh::vnet {
@@ -151,9 +152,9 @@ class InterfaceOutput final : public Node {
         entry = &stack_.interfaces[interface];
       }
       if (entry->device == nullptr) {
-        batch.drop(i, kGone);
+        batch.drop(i, kOutputGone);
       } else if (!entry->device->is_up()) {
-        batch.drop(i, kDown);
+        batch.drop(i, kOutputDown);
       } else {
         batch.send(i, entry->tx_arc);
       }
@@ -164,7 +165,6 @@ class InterfaceOutput final : public Node {
   }
 
  private:
-  enum : uint16_t { kDown, kGone };
   Stack& stack_;
 };
 
@@ -211,6 +211,7 @@ class InterfaceTx final : public Node {
 
   void move_to(uint16_t interface) { interface_ = interface; }
   void process(Batch& batch) override {
+    if (stack_.interfaces[interface_].is_elsewhere) return hand_off(batch);
     net::Frame frame;
     for (uint32_t i = 0; i < batch.size(); ++i) frame.push(batch.take(i));
     stack_.tx_packets += frame.size();
@@ -220,6 +221,16 @@ class InterfaceTx final : public Node {
   std::string account(const Packet& p) const override { return fmt::format("{} bytes", p.size()); }
 
  private:
+  void hand_off(Batch& batch) {
+    for (uint32_t i = 0; i < batch.size(); ++i) {
+      if (stack_.handoff->take(batch[i], HandoffTo::Output)) {
+        batch.take(i);
+      } else {
+        stack_.graph.blame(stack_.node.handoff_input, kHandoffFull, batch[i]);
+        batch.send(i, graph::kDropArc);
+      }
+    }
+  }
   Stack& stack_;
   uint16_t interface_;
 };

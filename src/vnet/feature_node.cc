@@ -1,5 +1,7 @@
 #include "vnet/feature_node.h"
 
+#include "vnet/replica.h"
+
 namespace wh::vnet {
 
 void set_feature(Stack& stack, uint16_t interface, FeatureArc arc, std::string_view name, bool on) {
@@ -11,6 +13,7 @@ void set_feature(Stack& stack, uint16_t interface, FeatureArc arc, std::string_v
     stack.adjacencies.set_output(interface, v4 ? net::Family::V4 : net::Family::V6,
                                  static_cast<uint8_t>(feature_after(arc, -1, mask)));
   }
+  note_shared_state(stack);
 }
 
 }  // namespace wh::vnet

@@ -30,6 +30,7 @@ struct InterfaceEntry {
   net::Interface* device = nullptr;  // nullptr: local0, or detached.
   FeatureMasks features{};
   std::array<uint8_t, 2> shallow_users{};  // Who wants shallow reassembly, in and out.
+  bool is_elsewhere = false;               // Another thread has the device (vnet/replica.h).
   bool is_bridged = false;                 // What comes in goes to its bridge domain.
   uint16_t vrf = 0;                        // Whose routes packets from here follow.
   graph::Arc tx_arc = 0;             // From interface-output to NAME-output.

@@ -356,7 +356,7 @@ class Ip6Rewrite final : public Node {
 void add_ip6_nodes(Stack& stack) {
   stack.graph.add(std::make_unique<Ip6Input>(stack));
   stack.node.ip6_lookup = stack.graph.add(std::make_unique<Ip6Lookup>(stack)).index();
-  stack.graph.add(std::make_unique<Ip6LinkLocal>(stack));
+  stack.node.ip6_link_local = stack.graph.add(std::make_unique<Ip6LinkLocal>(stack)).index();
   stack.node.ip6_rewrite = stack.graph.add(std::make_unique<Ip6Rewrite>(stack)).index();
 }
 

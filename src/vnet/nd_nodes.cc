@@ -290,7 +290,8 @@ void add_nd_nodes(Stack& stack) {
 
 void start_duplicate_detection(Stack& stack, InterfaceEntry& entry, const Ip6& address) {
   InterfaceAddress* own = entry.find(address);
-  if (stack.settings.ip6_dad_count == 0) return;
+  // A replica's addresses are probed by the main vnet.
+  if (stack.settings.ip6_dad_count == 0 || stack.handoff != nullptr) return;
   own->state = InterfaceAddress::State::Tentative;
   own->probes_left = stack.settings.ip6_dad_count;
   stack.dad_timer.arm(stack.loop.now());

@@ -93,6 +93,7 @@ Result<void> NeighbourTable::set_static(uint16_t interface, uint32_t mtu, const 
   learn(*n, mac, NeighbourState::Reachable);
   n->is_static_ = true;
   n->timer_.disarm();
+  adjacencies_[n->adjacency_].notice_use = static_cast<bool>(actions_.used);
   return {};
 }
 
@@ -194,6 +195,7 @@ void NeighbourTable::enter(Neighbour& n, NeighbourState state) {
   const Instant now = loop_.now();
   n.state_ = state;
   n.packets_seen_ = adjacencies_[n.adjacency_].packets;
+  n.was_used_ = false;
   adjacencies_[n.adjacency_].notice_use = state == NeighbourState::Stale;
   switch (state) {
     case NeighbourState::Incomplete: UNREACHABLE();
@@ -205,12 +207,26 @@ void NeighbourTable::enter(Neighbour& n, NeighbourState state) {
       ask(n, true);
       break;
   }
+  const bool is_news = state == NeighbourState::Reachable || state == NeighbourState::Stale;
+  if (is_news && actions_.changed) actions_.changed(n);
 }
 
 void NeighbourTable::notice_use(AdjacencyIndex adjacency) {
   Neighbour* n = adjacency < by_adjacency_.size() ? by_adjacency_[adjacency] : nullptr;
   adjacencies_[adjacency].notice_use = false;
-  if (n != nullptr && n->state_ == NeighbourState::Stale) enter(*n, NeighbourState::Delay);
+  if (n == nullptr) return;
+  if (n->is_static_ && actions_.used) {
+    actions_.used(*n);
+  } else if (n->state_ == NeighbourState::Stale) {
+    enter(*n, NeighbourState::Delay);
+  }
+}
+
+void NeighbourTable::note_use(uint16_t interface, const IpAddress& address) {
+  Neighbour* n = find(interface, address);
+  if (n == nullptr) return;
+  n->was_used_ = true;
+  if (n->state_ == NeighbourState::Stale) enter(*n, NeighbourState::Delay);
 }
 
 // --- questions ---
@@ -231,7 +247,7 @@ void NeighbourTable::act(Neighbour& n) {
     case NeighbourState::Reachable:
       if (!rules.is_arp) {
         enter(n, NeighbourState::Stale);
-      } else if (adjacencies_[n.adjacency_].packets != n.packets_seen_) {
+      } else if (n.was_used_ || adjacencies_[n.adjacency_].packets != n.packets_seen_) {
         enter(n, NeighbourState::Probe);
       } else {
         give_up(n);
@@ -253,11 +269,13 @@ void NeighbourTable::question_unanswered(Neighbour& n, const NeighbourRules& rul
 }
 
 void NeighbourTable::give_up(Neighbour& n) {
+  const bool was_learnt = n.is_resolved() && !n.is_static_;
   n.timer_.disarm();
   n.tries_ = 0;
   n.is_static_ = false;
   n.state_ = NeighbourState::Incomplete;
   adjacencies_.unresolve(n.adjacency_);
+  if (was_learnt && actions_.changed) actions_.changed(n);
   counters_.unresolved += n.pending_count_;
   flush_pending(n, actions_.unreachable);
   if (n.references_ == 0) forget(n);

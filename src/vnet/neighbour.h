@@ -83,6 +83,7 @@ class Neighbour {
   AdjacencyIndex adjacency_;
   int64_t tries_ = 0;
   uint64_t packets_seen_ = 0;  // Of its adjacency, when its age was last looked at.
+  bool was_used_ = false;      // Elsewhere, since then.
   Instant updated_{};
   net::Packet* pending_head_ = nullptr;  // Linked by Packet::link, oldest first.
   net::Packet* pending_tail_ = nullptr;
@@ -103,6 +104,10 @@ class NeighbourTable {
     std::function<void()> settle;  // After a timer acted: what was handed on may run.
     // The table that host routes of an interface's neighbours go to.
     std::function<Fib&(uint16_t interface)> fib;
+    // It was found or confirmed, or doubted, or given up: for those who keep a copy.
+    std::function<void(const Neighbour&)> changed = {};
+    // A static entry's adjacency was used for the first time since it was set; only if given.
+    std::function<void(const Neighbour&)> used = {};
     // The Ethernet header towards a link address, into `out`; returns its size.
     std::function<uint32_t(const Neighbour&, std::span<uint8_t> out)> rewrite;
   };
@@ -127,6 +132,8 @@ class NeighbourTable {
   void doubt(Neighbour& neighbour) { enter(neighbour, NeighbourState::Stale); }
   // A stale neighbour's adjacency was used: its DELAY begins (RFC 4861 section 7.3.3).
   void notice_use(AdjacencyIndex adjacency);
+  // It was used elsewhere, where this table's adjacencies do not count it. Nothing when unknown.
+  void note_use(uint16_t interface, const net::IpAddress& address);
   // An entry given by a person: never ages, never asked.
   Result<void> set_static(uint16_t interface, uint32_t mtu, const net::IpAddress& address,
                           const net::MacAddress& mac);

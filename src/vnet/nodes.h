@@ -11,6 +11,8 @@
 namespace wh::vnet {
 
 void add_ethernet_nodes(Stack& stack);                  // ethernet-input, interface-output
+constexpr uint16_t kHandoffFull = 1;  // Error of the nodes that hand packets off (replica.cc).
+enum InterfaceOutputError : uint16_t { kOutputDown, kOutputGone };
 void add_tx_node(Stack& stack, InterfaceEntry& entry);  // NAME-output, NAME-tx
 // The node under which the reading of devices of one kind is booked, before ethernet-input.
 graph::NodeIndex add_input_node(Stack& stack, std::string_view name);

@@ -3,6 +3,7 @@
 #include "net/wire/ethernet.h"
 #include "net/wire/icmp.h"
 #include "net/wire/icmp6.h"
+#include "vnet/replica.h"
 
 namespace wh::vnet {
 
@@ -91,6 +92,16 @@ NeighbourTable::Actions resolve_actions(Stack& stack, Family family) {
     header.emit(out);
     return header.size();
   };
+  actions.changed = [&stack](const Neighbour& n) {
+    if (stack.discoveries == nullptr) return;
+    stack.discoveries->neighbour(n.interface(), n.address(),
+                                 n.is_resolved() ? std::optional(n.mac()) : std::nullopt);
+  };
+  if (stack.handoff != nullptr) {
+    actions.used = [&stack](const Neighbour& n) {
+      stack.handoff->note_use(n.interface(), n.address());
+    };
+  }
   return actions;
 }
 

@@ -4,6 +4,7 @@
 
 #include "vnet/addresses.h"
 #include "vnet/nodes.h"
+#include "vnet/replica.h"
 #include "vnet/shallow_reassembly.h"
 
 namespace wh::vnet {
@@ -25,6 +26,7 @@ Vnet::Vnet(Config config, Loop& loop, net::PacketPool& pool, Random random)
       dhcp_(*this),
       dhcp_clients_(*this) {
   Stack& s = *stack_;
+  s.handoff = config_.handoff;
   add_ethernet_nodes(s);
   add_gso_node(s);
   add_arp_nodes(s);
@@ -48,11 +50,13 @@ Vnet::Vnet(Config config, Loop& loop, net::PacketPool& pool, Random random)
   add_router_advertisement_nodes(s);
   s.virtuals = &virtuals_;
   MUST(s.graph.link());  // Every name above is one of the names above.
+  if (s.handoff != nullptr) add_handoff_nodes(s);
   s.graph.on_drop([this, &s](const Packet& p) {
     if (see_drop_) see_drop_(p);
     if (p.interface < s.interfaces.size()) ++s.interfaces[p.interface].drops;
   });
   publish_counters();
+  publish_dhcp();
 }
 
 Vnet::~Vnet() {
@@ -65,6 +69,7 @@ Vnet::~Vnet() {
 
 Result<uint16_t> Vnet::attach(net::Interface& interface, std::string_view reader) {
   InterfaceEntry& entry = *TRY(stack_->interfaces.add(interface));
+  entry.is_elsewhere = dynamic_cast<HandoffInterface*>(&interface) != nullptr;
   add_tx_node(*stack_, entry);
   entry.input_node = add_input_node(*stack_, reader);
   publish_counters();
@@ -357,7 +362,9 @@ void Vnet::expect() {
 
 void Vnet::accept(Frame frame) {
   if (frame.empty()) return;
-  const graph::NodeIndex input = stack_->interfaces[frame[0].interface].input_node;
+  const bool hands_off = stack_->shares_state && stack_->handoff != nullptr;
+  const graph::NodeIndex input =
+      hands_off ? stack_->node.handoff_input : stack_->interfaces[frame[0].interface].input_node;
   if (reading_since_ != 0) stack_->graph.book(input, std::exchange(reading_since_, 0));
   for (Packet* p : frame.packets()) {
     // What another vnet noted on it is none of ours.
@@ -455,6 +462,20 @@ void Vnet::publish_counters() {
                                spec.text, "packets");
   }
   nodes_published_ = errors.size();
+}
+
+void Vnet::publish_dhcp() {
+  const DhcpService::Counters& c = dhcp_.counters();
+  auto add = [&](const char* name, const uint64_t& counter, const char* what) {
+    stack_->sysctl.add_counter(fmt::format("net.dhcp.{}", name), &counter, what, "messages");
+  };
+  add("received", c.received, "messages from clients, servers and relays");
+  add("malformed", c.malformed, "messages that make no sense");
+  add("answered", c.answered, "messages that the server answered");
+  add("unanswered", c.unanswered, "messages that the server had no answer for");
+  add("relayed_up", c.relayed_up, "messages relayed to servers");
+  add("relayed_down", c.relayed_down, "messages relayed to clients");
+  add("relay_refused", c.relay_refused, "messages that were not to be relayed");
 }
 
 void Vnet::publish_interface(const InterfaceEntry& entry) {

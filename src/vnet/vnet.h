@@ -41,12 +41,15 @@
 namespace wh::vnet {
 
 struct Stack;
+class Handoff;
 
 class Vnet final : public net::IpService, private net::FrameSink {
  public:
   struct Config {
     std::string name;
     graph::CycleCounter cycles = {};  // For `show runtime`'s clocks; none in virtual time.
+    // Of a replica (vnet/replica.h): takes what it does not do itself. Must outlive the vnet.
+    Handoff* handoff = nullptr;
   };
   // A route that a person gave.
   struct StaticRoute {
@@ -150,6 +153,7 @@ class Vnet final : public net::IpService, private net::FrameSink {
   void accept(net::Frame frame) override;  // From an attached interface.
   void expect() override;                  // It reads what it will give.
   void publish_counters();
+  void publish_dhcp();
   void publish_interface(const InterfaceEntry& entry);
   void set_static(uint16_t vrf, const net::Prefix& prefix, AdjacencyIndex adjacency);
 

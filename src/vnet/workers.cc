@@ -3,51 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "net/wire/ethernet.h"
-#include "vnet/flow_hash.h"
-
 namespace wh::vnet {
-
-using net::EtherType;
-
-namespace {
-
-// The same for both directions of a flow: the ends are added, not concatenated.
-uint32_t symmetric_hash(std::span<const uint8_t> ip) {
-  const bool v4 = ip[0] >> 4 == 4;
-  uint64_t ends = 0;
-  uint32_t l4 = 40;
-  uint8_t protocol = ip[6];
-  if (v4) {
-    ends = uint64_t{net::load32(&ip[12])} + net::load32(&ip[16]);
-    l4 = (ip[0] & 15u) * 4;
-    protocol = ip[9];
-    if ((net::load16(&ip[6]) & 0x3fff) != 0) protocol = 0;  // A fragment shows no ports.
-  } else {
-    for (size_t i = 8; i < 40; i += 4) ends += uint64_t{net::load32(&ip[i])} << (i / 4 % 4 * 8);
-  }
-  if (has_ports(protocol) && ip.size() >= l4 + 4) {
-    ends += (uint64_t{net::load16(&ip[l4])} + net::load16(&ip[l4 + 2])) << 40;
-  }
-  // Fragments of a flow must meet its other packets only in IPv4's shallow reassembly, which needs
-  // fragments of one packet together, no more.
-  return mix_flow(ends);
-}
-
-}  // namespace
-
-uint32_t worker_of(const net::Packet& frame, uint32_t workers) {
-  CHECK(workers > 0);
-  const auto ethernet = net::EthernetView::parse(frame.head());
-  if (!ethernet || ethernet->destination().is_multicast()) return kEveryWorker;
-  const auto ip = frame.head().subspan(ethernet->header_size());
-  const bool v4 = ethernet->type() == EtherType::Ip4 && ip.size() >= 20;
-  const bool v6 = ethernet->type() == EtherType::Ip6 && ip.size() >= 40;
-  if (!v4 && !v6) return kEveryWorker;
-  // Neighbour discovery teaches each worker's own table.
-  if (v6 && ip[6] == net::kProtocolIcmp6 && ip[7] == 255) return kEveryWorker;
-  return symmetric_hash(ip) % workers;
-}
 
 graph::RuntimeReport sum(std::span<const graph::RuntimeReport> reports) {
   CHECK(!reports.empty());

@@ -1,0 +1,49 @@
+#include "router/reports.h"
+
+#include "vnet/workers.h"
+
+namespace wh::router {
+namespace {
+
+// One report of each thread, added up.
+template <class Take>
+auto summed(const Router& router, Take take) {
+  std::vector<decltype(take(router))> all;
+  router.for_all([&](const Router& r) { all.push_back(take(r)); });
+  return all.size() == 1 ? std::move(all.front()) : vnet::sum(all);
+}
+
+}  // namespace
+
+graph::RuntimeReport runtime_report(const Router& router) {
+  return summed(router, [](const Router& r) { return vnet::runtime_report(r.vnet()); });
+}
+
+graph::ErrorReport error_report(const Router& router) {
+  return summed(router, [](const Router& r) { return graph::error_report(r.vnet().graph()); });
+}
+
+std::vector<vnet::InterfaceRow> interface_report(const Router& router) {
+  return summed(router, [](const Router& r) { return vnet::interface_report(r.vnet()); });
+}
+
+host::DeviceCounters device_report(const Router& router, std::string_view name) {
+  host::DeviceCounters total;
+  router.for_all([&](const Router& r) {
+    for (const auto& port : r.ports()) {
+      const auto* device = dynamic_cast<const host::DeviceInterface*>(port->device.get());
+      if (device == nullptr || device->name() != name) continue;
+      const host::DeviceCounters& c = device->device_counters();
+      for (auto counter : {&host::DeviceCounters::rx_wakes, &host::DeviceCounters::rx_no_packet,
+                           &host::DeviceCounters::rx_too_long, &host::DeviceCounters::rx_bad_header,
+                           &host::DeviceCounters::rx_ring_full, &host::DeviceCounters::tx_queued,
+                           &host::DeviceCounters::tx_queue_full, &host::DeviceCounters::tx_cannot,
+                           &host::DeviceCounters::tx_refused}) {
+        total.*counter += c.*counter;
+      }
+    }
+  });
+  return total;
+}
+
+}  // namespace wh::router
