@@ -54,6 +54,8 @@ class Batch {
  public:
   uint32_t size() const { return size_; }
   net::Packet& operator[](uint32_t i) { return *packets_[i]; }
+  // Null where one was taken.
+  std::span<net::Packet* const> packets() const { return {packets_, size_}; }
 
   // REQUIRES (all of these): packet i was not taken.
   void send(uint32_t i, Arc arc) { arcs_[i] = arc; }

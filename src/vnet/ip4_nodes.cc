@@ -37,20 +37,26 @@ class Ip4Input final : public Node {
         stack_(stack) {}
 
   void process(Batch& batch) override {
-    const uint32_t size = batch.size();
-    for (uint32_t i = 0; i < std::min(size, kAhead); ++i) fetch(batch[i]);
+    const auto packets = batch.packets();
+    const auto size = static_cast<uint32_t>(packets.size());
+    for (uint32_t i = 0; i < std::min(size, kAhead); ++i) fetch(*packets[i]);
     uint32_t begin = 0;  // Of a run of packets that came by one interface.
     while (begin < size) {
-      const uint16_t interface = batch[begin].interface;
+      const uint16_t interface = packets[begin]->interface;
       InterfaceEntry& entry = stack_.interfaces[interface];
       const auto next =
           static_cast<Arc>(1 + feature_after(FeatureArc::Ip4Input, -1, entry.features[kArc]));
       uint32_t i = begin;
-      for (; i < size && batch[i].interface == interface; ++i) {
-        if (i + kAhead < size) fetch(batch[i + kAhead]);
-        Packet& p = batch[i];
-        if (!is_plain(p) && !look_closely(batch, i)) continue;
-        p.l4_offset = static_cast<uint16_t>((p.data()[0] & 15u) * 4);
+      for (; i < size && packets[i]->interface == interface; ++i) {
+        if (i + kAhead < size) fetch(*packets[i + kAhead]);
+        Packet& p = *packets[i];
+        if (is_plain(p)) {
+          p.l4_offset = Ip4Header::kMinSize;
+        } else if (look_closely(batch, i)) {
+          p.l4_offset = static_cast<uint16_t>((p.data()[0] & 15u) * 4);
+        } else {
+          continue;
+        }
         p.ecn = p.data()[1] & 3;
         batch.send(i, next);
       }
@@ -75,6 +81,17 @@ class Ip4Input final : public Node {
     __builtin_prefetch(p.headers_at());
   }
 
+  // What an address's first byte is good for. 0 as a destination is looked at closely.
+  enum : uint8_t { kSource = 1, kDestination = 2 };
+  static constexpr auto kUses = [] {
+    std::array<uint8_t, 256> uses{};
+    for (size_t first = 0; first < uses.size(); ++first) {
+      if (first != 127 && first < 0xe0) uses[first] |= kSource;
+      if (first != 127 && first != 0) uses[first] |= kDestination;
+    }
+    return uses;
+  }();
+
   // Whether a packet passes at a glance: no options, no padding, a right checksum, addresses that
   // hosts have. Nearly all do; the rest is looked at closely.
   static bool is_plain(const Packet& p) {
@@ -85,13 +102,17 @@ class Ip4Input final : public Node {
     std::memcpy(&a, ip, 8);
     std::memcpy(&b, ip + 8, 8);
     std::memcpy(&c, ip + 16, 4);
-    uint64_t sum = (a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32) + c;
-    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    const uint32_t source = net::load32(ip + 12), destination = net::load32(ip + 16);
-    return (ip[0] == 0x45) & (net::load16(ip + 2) == p.size()) & ((sum + 1) >> 16 == 1) &
-           (source < 0xe0000000) & (source >> 24 != 127) & (destination >> 24 != 127) &
-           (destination != 0);
+    // The sum of all 16-bit words with the carries brought round, in ever smaller halves: a number
+    // added to itself with its halves swapped has the halves' sum, carry and all, in the upper one.
+    uint64_t sum = a + b;
+    sum += sum < a;
+    sum += c;
+    sum += sum < c;
+    const auto folded = static_cast<uint32_t>((sum + std::rotl(sum, 32)) >> 32);
+    const bool adds_up = (folded + std::rotl(folded, 16)) >> 16 == 0xffff;
+    const auto uses = static_cast<uint8_t>(kUses[ip[12]] << 1 & kUses[ip[16]]);
+    return (ip[0] == 0x45) & (net::load16(ip + 2) == p.size()) & adds_up &
+           ((uses & kDestination) != 0);
   }
 
   // False when the packet was dropped.
@@ -146,13 +167,19 @@ class Ip4Lookup final : public Node {
         stack_(stack) {}
 
   void process(Batch& batch) override {
+    const auto packets = batch.packets();
     AdjacencyIndex found[net::Frame::kCapacity];
-    look_up<Key4>(stack_, batch, 16, found);
+    look_up<Key4>(stack_, packets, 16, found);
     const bool forwarding = stack_.settings.ip_forwarding != 0;
-    for (uint32_t i = 0; i < batch.size(); ++i) {
-      Packet& p = batch[i];
+    AdjacencyIndex last = kNoRoute;  // Often the same for many.
+    AdjacencyKind kind = stack_.adjacencies[last].kind;
+    for (uint32_t i = 0; i < packets.size(); ++i) {
+      Packet& p = *packets[i];
       p.adjacency = found[i];
-      const AdjacencyKind kind = stack_.adjacencies[found[i]].kind;
+      if (found[i] != last) {
+        last = found[i];
+        kind = stack_.adjacencies[last].kind;
+      }
       if (kind == AdjacencyKind::Rewrite && forwarding && !is_link_multicast(p)) {
         batch.send(i, kRewrite);
       } else {
@@ -211,20 +238,15 @@ class Ip4Rewrite final : public Node {
         stack_(stack) {}
 
   void process(Batch& batch) override {
-    for (uint32_t i = 0; i < batch.size(); ++i) {
-      Packet& p = batch[i];
-      Adjacency& a = stack_.adjacencies[p.adjacency];
-      const uint32_t size = p.size();
-      const bool is_usual = (a.kind == AdjacencyKind::Rewrite) & (p.data()[8] > 1) &
-                            (p.interface != kLocalInterface) & (size <= a.mtu) & !a.notice_use;
-      if (is_usual) {
-        lower_ttl(p.data());
-      } else if (!look_closely(batch, i, a)) {
-        continue;
-      }
-      put_rewrite(p, a, size);
-      batch.send(i, static_cast<Arc>(kFeatures + a.output));
-    }
+    rewrite_all(stack_.adjacencies, batch, kFeatures,
+                [&](uint32_t i, Packet& p, Adjacency& a, bool is_usual) {
+                  uint8_t* ip = p.data();
+                  if (!is_usual | (ip[8] <= 1) | (p.interface == kLocalInterface)) {
+                    return look_closely(batch, i, a);
+                  }
+                  lower_ttl(ip);
+                  return true;
+                });
   }
   std::string account(const Packet& p) const override {
     const Adjacency& a = stack_.adjacencies[p.adjacency];

@@ -50,18 +50,19 @@ class Ip6Input final : public Node {
         stack_(stack) {}
 
   void process(Batch& batch) override {
-    const uint32_t size = batch.size();
-    for (uint32_t i = 0; i < std::min(size, kAhead); ++i) fetch(batch[i]);
+    const auto packets = batch.packets();
+    const auto size = static_cast<uint32_t>(packets.size());
+    for (uint32_t i = 0; i < std::min(size, kAhead); ++i) fetch(*packets[i]);
     uint32_t begin = 0;  // Of a run of packets that came by one interface.
     while (begin < size) {
-      const uint16_t interface = batch[begin].interface;
+      const uint16_t interface = packets[begin]->interface;
       InterfaceEntry& entry = stack_.interfaces[interface];
       const auto next =
           static_cast<Arc>(1 + feature_after(FeatureArc::Ip6Input, -1, entry.features[kArc]));
       uint32_t i = begin;
-      for (; i < size && batch[i].interface == interface; ++i) {
-        if (i + kAhead < size) fetch(batch[i + kAhead]);
-        Packet& p = batch[i];
+      for (; i < size && packets[i]->interface == interface; ++i) {
+        if (i + kAhead < size) fetch(*packets[i + kAhead]);
+        Packet& p = *packets[i];
         if (!is_plain(p) && !look_closely(batch, i)) continue;
         const uint8_t* ip = p.data();
         p.l4_offset = Ip6Header::kSize;
@@ -133,13 +134,24 @@ class Ip6Lookup final : public Node {
         stack_(stack) {}
 
   void process(Batch& batch) override {
+    const auto packets = batch.packets();
     AdjacencyIndex found[net::Frame::kCapacity];
-    look_up<Key6>(stack_, batch, 24, found);
+    look_up<Key6>(stack_, packets, 24, found);
     const bool forwarding = stack_.settings.ip6_forwarding != 0;
-    for (uint32_t i = 0; i < batch.size(); ++i) {
-      Packet& p = batch[i];
+    AdjacencyIndex last = kNoRoute;  // Often the same for many.
+    AdjacencyKind kind = stack_.adjacencies[last].kind;
+    for (uint32_t i = 0; i < packets.size(); ++i) {
+      Packet& p = *packets[i];
       p.adjacency = found[i];
-      decide(batch, i, stack_.adjacencies[found[i]].kind, forwarding);
+      if (found[i] != last) {
+        last = found[i];
+        kind = stack_.adjacencies[last].kind;
+      }
+      if (kind == AdjacencyKind::Rewrite && may_forward(p, forwarding) == kMayForward) {
+        batch.send(i, kRewrite);
+      } else {
+        decide(batch, i, kind, forwarding);
+      }
     }
   }
   std::string account(const Packet& p) const override {
@@ -189,6 +201,9 @@ class Ip6Lookup final : public Node {
   static uint16_t may_forward(const Packet& p, bool forwarding) {
     if (!forwarding) return kNotForwarding;
     if (is_link_multicast(p)) return kLinkMulticast;
+    // Most begin with neither fe nor 00.
+    const uint8_t first = p.data()[8];
+    if (first != 0xfe && first != 0) return kMayForward;
     const Ip6 source = source_of(p);
     return source.is_link_local() || source.is_unspecified() ? kScopeExceeded : kMayForward;
   }
@@ -287,20 +302,15 @@ class Ip6Rewrite final : public Node {
         stack_(stack) {}
 
   void process(Batch& batch) override {
-    for (uint32_t i = 0; i < batch.size(); ++i) {
-      Packet& p = batch[i];
-      Adjacency& a = stack_.adjacencies[p.adjacency];
-      const uint32_t size = p.size();
-      const bool is_usual = (a.kind == AdjacencyKind::Rewrite) & (p.data()[7] > 1) &
-                            (p.interface != kLocalInterface) & (size <= a.mtu) & !a.notice_use;
-      if (is_usual) {
-        --p.data()[7];
-      } else if (!look_closely(batch, i, a)) {
-        continue;
-      }
-      put_rewrite(p, a, size);
-      batch.send(i, static_cast<Arc>(kFeatures + a.output));
-    }
+    rewrite_all(stack_.adjacencies, batch, kFeatures,
+                [&](uint32_t i, Packet& p, Adjacency& a, bool is_usual) {
+                  uint8_t* ip = p.data();
+                  if (!is_usual | (ip[7] <= 1) | (p.interface == kLocalInterface)) {
+                    return look_closely(batch, i, a);
+                  }
+                  --ip[7];
+                  return true;
+                });
   }
   std::string account(const Packet& p) const override {
     return fmt::format("tx_sw_if_index {} adj-idx {} : {}", p.interface, p.adjacency,

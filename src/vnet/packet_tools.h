@@ -72,24 +72,30 @@ std::optional<TransportPlace> find_offloaded(net::Packet& packet, uint32_t ip_at
 // Completes a checksum that is Needed. False when the packet is not sound enough to be given one.
 bool try_complete_checksum(net::Packet& packet, uint32_t ip_at);
 
-// Puts an adjacency's link header before the packet; data() is at it then, and its interface the
-// outgoing one.
-// `size` is the packet's. The copy is of a fixed size that holds any header: what is before the
-// header is headroom.
-inline void put_rewrite(net::Packet& p, Adjacency& a, uint32_t size) {
-  ++a.packets;
-  a.bytes += size;
-  uint8_t* header = p.push(a.rewrite_size);
-  if (a.rewrite_size == 14) {
-    std::memcpy(header, a.rewrite.data(), 14);
-  } else {
-    std::memcpy(header, a.rewrite.data(), a.rewrite_size);
+// An adjacency's link header, to be put before packets. data() is at it then, and the packet's
+// interface the outgoing one.
+class LinkHeader {
+ public:
+  explicit LinkHeader(const Adjacency& a) : interface_(a.interface), size_(a.rewrite_size) {
+    std::memcpy(bytes_, a.rewrite.data(), sizeof bytes_);
   }
-  p.l2_size = 0;
-  p.l3_offset = a.rewrite_size;
-  p.l4_offset = static_cast<uint16_t>(p.l4_offset + a.rewrite_size);
-  p.interface = a.interface;
-}
+  void put(net::Packet& p) const {
+    uint8_t* header = p.push(size_);
+    if (size_ == 14) {  // Of a known size the copy needs no call.
+      std::memcpy(header, bytes_, 14);
+    } else {
+      std::memcpy(header, bytes_, size_);
+    }
+    p.l2_size = 0;
+    p.l3_offset = size_;
+    p.l4_offset = static_cast<uint16_t>(p.l4_offset + size_);
+    p.interface = interface_;
+  }
+
+ private:
+  uint8_t bytes_[Adjacency::kRewriteCapacity];
+  uint16_t interface_, size_;
+};
 
 // Appends bytes [offset, offset + size) of `from` to `to`: those in from's head are copied, those
 // in its payload referred to. REQUIRES: they exist, `to` has no payload yet.

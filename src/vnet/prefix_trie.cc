@@ -70,9 +70,16 @@ inline void PrefixTrie<Key>::lookup_group(const Key* keys, uint32_t n, uint32_t*
 template <class Key>
 inline void PrefixTrie<Key>::lookup_all(std::span<const Key> keys, uint32_t* values) const {
   if (memory_in_use() <= kSmall) {
+    [[maybe_unused]] Trail trail;
     for (size_t i = 0; i < keys.size(); ++i) {
       const RootEntry& root = root_[keys[i].top(root_bits_)];
-      values[i] = root.node == 0 ? root.value : descend(root, keys[i]);
+      if (root.node == 0) {
+        values[i] = root.value;
+      } else if constexpr (Key::kBits > 64) {
+        values[i] = follow(root, keys[i], trail);
+      } else {  // One or two steps: nothing to be saved.
+        values[i] = descend(root, keys[i]);
+      }
     }
     return;
   }

@@ -20,6 +20,7 @@
 // Values are 32 bits, 0 meaning "none". Key4 and Key6 below are the two families' keys.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <span>
 #include <vector>
@@ -48,6 +49,14 @@ struct Key6 {
   uint32_t top(uint32_t n) const { return static_cast<uint32_t>(high >> (64 - n)); }
   // REQUIRES (n): 0 < n < 64.
   Key6 shifted(uint32_t n) const { return {high << n | low >> (64 - n), low << n}; }
+  Key6 shifted_far(uint32_t n) const {  // REQUIRES: 0 < n < 128.
+    return n < 64 ? shifted(n) : Key6{low << (n - 64), 0};
+  }
+  // How many leading bits two keys share.
+  uint32_t common(const Key6& o) const {
+    return static_cast<uint32_t>(high != o.high ? std::countl_zero(high ^ o.high)
+                                                : 64 + std::countl_zero(low ^ o.low));
+  }
 };
 
 template <class Key>
@@ -115,6 +124,15 @@ class PrefixTrie {
     return covers;
   }();
 
+  // Where the value of a node's longest prefix of these six bits is; 0 when it has none.
+  static uint32_t best_in(const Node& n, uint32_t six) {
+    if (has(n.longest, six)) return n.values + rank(n.longest, six);
+    const uint64_t covers = n.shorter & kCovers[six];
+    if (covers == 0) return 0;
+    const auto last = static_cast<uint32_t>(63 - std::countl_zero(covers));
+    return n.values + count(n.longest) + rank(n.shorter, last);
+  }
+
   explicit PrefixTrie(uint32_t root_bits)
       : root_bits_(root_bits),
         root_(size_t{1} << root_bits),
@@ -122,6 +140,16 @@ class PrefixTrie {
         short_(size_t{2} << root_bits) {}
 
   [[gnu::always_inline]] uint32_t descend(const RootEntry& root, Key key) const;
+  // The nodes that the last key went through, and the best value before each: keys that follow each
+  // other often begin alike, and the next one starts where the two part.
+  struct Trail {
+    static constexpr uint32_t kMost = Key::kBits / kStride + 1;
+    Key key{};
+    uint32_t steps = 0;
+    uint32_t nodes[kMost], values[kMost];
+  };
+  [[gnu::always_inline]] uint32_t follow(const RootEntry& root, const Key& key, Trail& trail) const
+      requires(Key::kBits > 64);
   [[gnu::always_inline]] void lookup_group(const Key* keys, uint32_t n, uint32_t* values) const;
   [[gnu::always_inline]] void lookup_all(std::span<const Key> keys, uint32_t* values) const;
   // Of the parts that lookups walk through once they are behind the root.
@@ -181,16 +209,37 @@ inline uint32_t PrefixTrie<Key>::descend(const RootEntry& root, Key key) const {
   while (true) {
     const Node& n = *nodes_.at(index);
     const uint32_t six = key.top(kStride);
-    if (has(n.longest, six)) {
-      at = n.values + rank(n.longest, six);
-    } else if (const uint64_t covers = n.shorter & kCovers[six]; covers != 0) {
-      const auto last = static_cast<uint32_t>(63 - std::countl_zero(covers));
-      at = n.values + count(n.longest) + rank(n.shorter, last);
-    }
+    if (const uint32_t better = best_in(n, six); better != 0) at = better;
     if (!has(n.children, six)) break;
     index = n.nodes + rank(n.children, six);
     key = key.shifted(kStride);
   }
+  return at != 0 ? *values_.at(at) : root.value;
+}
+
+template <class Key>
+inline uint32_t PrefixTrie<Key>::follow(const RootEntry& root, const Key& key, Trail& trail) const
+    requires(Key::kBits > 64) {
+  uint32_t at = 0, index = root.node, step = 0;
+  const uint32_t same = trail.steps == 0 ? 0 : key.common(trail.key);
+  if (same >= root_bits_ + kStride) {
+    step = std::min((same - root_bits_) / kStride, trail.steps - 1);
+    index = trail.nodes[step];
+    at = trail.values[step];
+  }
+  trail.key = key;
+  Key rest = key.shifted_far(root_bits_ + step * kStride);
+  while (true) {
+    trail.nodes[step] = index;
+    trail.values[step++] = at;
+    const Node& n = *nodes_.at(index);
+    const uint32_t six = rest.top(kStride);
+    if (const uint32_t better = best_in(n, six); better != 0) at = better;
+    if (!has(n.children, six)) break;
+    index = n.nodes + rank(n.children, six);
+    rest = rest.shifted(kStride);
+  }
+  trail.steps = step;
   return at != 0 ? *values_.at(at) : root.value;
 }
 
