@@ -82,7 +82,8 @@ void RouterAdvertiser::forget(uint16_t interface) {
 
 bool RouterAdvertiser::may_send(const Sender& sender) const {
   const InterfaceEntry& entry = stack_.interfaces[sender.interface];
-  return stack_.handoff == nullptr && stack_.settings.ip6_forwarding != 0 && entry.is_up() && entry.link_local() != nullptr;
+  return stack_.handoff == nullptr && stack_.settings.ip6_forwarding != 0 && entry.is_up() &&
+         entry.link_local() != nullptr;
 }
 
 bool RouterAdvertiser::solicited(uint16_t interface) {

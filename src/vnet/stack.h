@@ -74,14 +74,14 @@ struct Stack {
   Handoff* handoff = nullptr;          // Whom a replica leaves packets to.
   Discoveries* discoveries = nullptr;  // Who wants to know what is found out.
   bool shares_state = false;           // A feature whose state all packets share is in use.
-  uint64_t tx_packets = 0;  // Since the runtime books were cleared.
+  uint64_t tx_packets = 0;             // Since the runtime books were cleared.
 
   // Nodes that packets are handed to from outside a batch.
   struct {
     graph::NodeIndex ethernet_input, ip4_lookup, ip6_lookup, ip4_rewrite, ip6_rewrite, ip4_local,
         ip6_local, ip4_arp, ip6_discover, ip4_icmp_error, ip6_icmp_error, interface_output,
-        l2_input, arp_input, ip6_link_local, handoff_input, ip4_icmp_input, ip6_icmp_input, ip4_reassembly, ip6_reassembly, arp_timer,
-        nd_timer;
+        l2_input, arp_input, ip6_link_local, handoff_input, ip4_icmp_input, ip6_icmp_input,
+        ip4_reassembly, ip6_reassembly, arp_timer, nd_timer;
   } node{};
 
   Fib& fib(net::Family family, uint16_t vrf = 0) {
