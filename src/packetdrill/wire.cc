@@ -18,6 +18,19 @@ net::IpAddress address_at(const uint8_t* at, bool is_v4) {
   return v6;
 }
 
+// The usual prefix about an address, or a wider one in which it is not the broadcast address or the
+// prefix's own: packetdrill draws addresses at random, ends included.
+net::Prefix prefix_about(const net::IpAddress& address) {
+  if (!address.is_v4()) return {address, 64};
+  uint8_t length = 24;
+  for (; length > 8; --length) {
+    const uint32_t host = UINT32_MAX >> length;
+    const uint32_t at = address.v4().value & host;
+    if (at != 0 && at != host) break;
+  }
+  return {address, length};
+}
+
 }  // namespace
 
 Wire::Wire(vnet::Vnet& vnet, Loop& loop, net::PacketPool& pool, uint32_t mtu)
@@ -34,7 +47,7 @@ void Wire::learn_local(const net::IpAddress& address) {
   if (vnet_.is_local(address)) return;
   // A prefix of its own with a neighbour in it, through whom everything else is reached.
   const bool is_v4 = address.is_v4();
-  const auto prefix = net::Prefix{address, static_cast<uint8_t>(is_v4 ? 24 : 64)};
+  const net::Prefix prefix = prefix_about(address);
   net::IpAddress router = address;
   uint8_t& last = router.bits.bytes[is_v4 ? 3 : 15];
   last = last == 254 ? 253 : 254;
