@@ -27,7 +27,8 @@ class HyStart {
       last_min_ = current_min_;
       current_min_ = kUnset;
       samples_ = 0;
-      if (is_conservative_ && ++conservative_rounds_ > kConservativeRounds) is_over = true;
+      // The round in which it turned counts, however little of it was left (RFC 9406 section 4.2).
+      if (is_conservative_ && ++conservative_rounds_ >= kConservativeRounds) is_over = true;
     }
     if (rtt > Duration::zero()) {
       current_min_ = std::min(current_min_, rtt);
