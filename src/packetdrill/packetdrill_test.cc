@@ -3,6 +3,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 
 #include <cstring>
@@ -14,6 +15,7 @@
 #include "packetdrill/interface.h"
 #include "packetdrill/world.h"
 #include "tcp/segment.h"
+#include "tcp/socket_option.h"
 
 namespace wh::packetdrill {
 namespace {
@@ -204,6 +206,90 @@ TEST_F(InterfaceTest, names_bad_calls) {
   EXPECT_EQ(errno, EINVAL);
   const uint8_t nonsense[] = {0xff, 1, 2};
   EXPECT_EQ(ifc.netdev_send(ifc.userdata, nonsense, sizeof nonsense), -1);
+}
+
+// packetdrill draws its addresses at random.
+TEST_F(InterfaceTest, listens_at_any_address_that_a_host_may_have) {
+  for (const char* ip : {"192.168.7.255", "192.168.7.0", "192.168.255.255", "192.168.0.0"}) {
+    const int fd = ifc.socket(ifc.userdata, AF_INET, SOCK_STREAM, IPPROTO_TCP);
+    const sockaddr_in us = address(ip, 8080);
+    EXPECT_EQ(ifc.bind(ifc.userdata, fd, reinterpret_cast<const sockaddr*>(&us), sizeof us), 0);
+    EXPECT_EQ(ifc.listen(ifc.userdata, fd, 1), 0) << ip;
+  }
+}
+
+// A listening IPv6 socket at `ip`; -1 when one of the calls failed, with its errno.
+int listen6(packetdrill_interface& ifc, const char* ip, int v6_only) {
+  const int fd = ifc.socket(ifc.userdata, AF_INET6, SOCK_STREAM, IPPROTO_TCP);
+  EXPECT_EQ(ifc.setsockopt(ifc.userdata, fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only),
+            0);
+  int is = -1;
+  socklen_t length = sizeof is;
+  EXPECT_EQ(ifc.getsockopt(ifc.userdata, fd, IPPROTO_IPV6, IPV6_V6ONLY, &is, &length), 0);
+  EXPECT_EQ(is, v6_only);
+  sockaddr_in6 us{};
+  us.sin6_family = AF_INET6;
+  us.sin6_port = htons(8080);
+  EXPECT_EQ(inet_pton(AF_INET6, ip, &us.sin6_addr), 1);
+  if (ifc.bind(ifc.userdata, fd, reinterpret_cast<const sockaddr*>(&us), sizeof us) != 0) return -1;
+  return ifc.listen(ifc.userdata, fd, 1) == 0 ? fd : -1;
+}
+
+TEST_F(InterfaceTest, serves_ipv4_by_mapped_addresses) {
+  for (const char* ip : {"::ffff:192.168.0.1", "::"}) {
+    const int fd = listen6(ifc, ip, 0);
+    ASSERT_GE(fd, 0) << ip;
+    inject(net::kTcpSyn, 0, 0);
+    iss = receive().seq;
+    inject(net::kTcpAck, 1, iss + 1);
+    sockaddr_in6 from{};
+    socklen_t length = sizeof from;
+    const int accepted = ifc.accept(ifc.userdata, fd, reinterpret_cast<sockaddr*>(&from), &length);
+    EXPECT_GE(accepted, 0);
+    EXPECT_EQ(length, sizeof from);
+    char text[INET6_ADDRSTRLEN] = {};
+    inet_ntop(AF_INET6, &from.sin6_addr, text, sizeof text);
+    EXPECT_STREQ(text, "::ffff:192.0.2.1");
+    inject(net::kTcpRst, 1, 0);
+    ifc.close(ifc.userdata, accepted);
+    ifc.close(ifc.userdata, fd);
+  }
+}
+
+TEST_F(InterfaceTest, keeps_ipv4_from_a_socket_that_is_v6_only) {
+  EXPECT_EQ(listen6(ifc, "::ffff:192.168.0.1", 1), -1);
+  EXPECT_EQ(errno, EINVAL);
+  ASSERT_GE(listen6(ifc, "::", 1), 0);
+  inject(net::kTcpSyn, 0, 0);
+  EXPECT_TRUE(receive().flags.has(net::kTcpRst));
+}
+
+TEST_F(InterfaceTest, takes_freebsds_options_for_pacing) {
+  const int fd = ifc.socket(ifc.userdata, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, IPPROTO_TCP);
+  const uint64_t rate = 1'500'000;
+  const int profile = 2;
+  const auto set = [&](int name, const void* value, socklen_t size) {
+    return ifc.setsockopt(ifc.userdata, fd, IPPROTO_TCP, name, value, size);
+  };
+  EXPECT_EQ(set(tcp::TCP_RACK_PACE_RATE_CA, &rate, sizeof rate), 0);
+  EXPECT_EQ(set(tcp::TCP_RACK_PACE_RATE_CA, &rate, 4), -1);
+  EXPECT_EQ(errno, EINVAL);
+  EXPECT_EQ(set(tcp::TCP_RACK_PROFILE, &profile, sizeof profile), -1);
+  const sockaddr_in peer = address("192.0.2.1", 8080);
+  ifc.connect(ifc.userdata, fd, reinterpret_cast<const sockaddr*>(&peer), sizeof peer);
+  uint64_t paced = 0;
+  socklen_t length = sizeof paced;
+  EXPECT_EQ(ifc.getsockopt(ifc.userdata, fd, SOL_SOCKET, SO_MAX_PACING_RATE, &paced, &length), 0);
+  EXPECT_EQ(paced, rate);
+}
+
+TEST_F(InterfaceTest, refuses_a_segment_size_below_minmss) {
+  const int fd = ifc.socket(ifc.userdata, AF_INET, SOCK_STREAM, IPPROTO_TCP);
+  int size = 175;
+  EXPECT_EQ(ifc.setsockopt(ifc.userdata, fd, IPPROTO_TCP, TCP_MAXSEG, &size, sizeof size), -1);
+  EXPECT_EQ(errno, EINVAL);
+  size = 176;
+  EXPECT_EQ(ifc.setsockopt(ifc.userdata, fd, IPPROTO_TCP, TCP_MAXSEG, &size, sizeof size), 0);
 }
 
 TEST(Flags, take_what_is_known_and_name_what_is_not) {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "packetdrill/tcp_info.h"
+#include "tcp/socket_option.h"
 
 namespace wh::packetdrill {
 namespace {
@@ -19,10 +20,17 @@ enum FreeBsdOption : int {
   kKeepIntvl = 512,
   kKeepCnt = 1024,
   kFastOpen = 1025,
-  kRackPaceRateCa = 1118,
-  kRackPaceRateSs = 1119,
-  kRackPaceRateRec = 1120,
+  kMaxUnackTime = 68,
+  kFunctionBlock = 8192,
 };
+
+// struct tcp_function_set: which stack a connection has.
+struct FunctionSet {
+  char name[32] = "rack";
+  uint32_t connections = 0;
+};
+
+constexpr int kMostSeconds = INT32_MAX / 1000;
 
 Outcome put(std::span<uint8_t> value, const void* from, size_t size) {
   const size_t n = std::min(size, value.size());
@@ -105,8 +113,7 @@ Outcome TcpOptions::get_socket(int name, std::span<uint8_t> value) {
     case SO_RCVTIMEO: return put_time(value, s.receive_timeout);
     case SO_DOMAIN: return put_int(value, socket_.domain_);
     case SO_PROTOCOL: return put_int(value, IPPROTO_TCP);
-    case SO_MAX_PACING_RATE:
-      return put_int(value, s.pace_rate == 0 ? -1 : static_cast<int64_t>(s.pace_rate));
+    case SO_MAX_PACING_RATE: return get_pace(value);
     case SO_MEMINFO: {  // SK_MEMINFO_*: rmem_alloc, rcvbuf, wmem_alloc, sndbuf, fwd, wmem_queued
                         // ...
       std::array<uint32_t, 9> memory{};
@@ -124,6 +131,17 @@ Outcome TcpOptions::get_socket(int name, std::span<uint8_t> value) {
     }
     default: return error(ENOPROTOOPT);
   }
+}
+
+// Bytes a second; all ones when not paced. Of 4 bytes or 8, as asked.
+Outcome TcpOptions::get_pace(std::span<uint8_t> value) {
+  const tcp::Connection* c = socket_.connection_;
+  const bool is_paced = c != nullptr ? c->pacer().is_on() : socket_.settings_.pace_rate != 0;
+  const uint64_t rate = !is_paced      ? UINT64_MAX
+                        : c != nullptr ? c->pacer().rate().bps() / 8
+                                       : socket_.settings_.pace_rate;
+  if (value.size() >= sizeof rate) return put(value, &rate, sizeof rate);
+  return put_int(value, static_cast<int64_t>(std::min<uint64_t>(rate, UINT32_MAX)));
 }
 
 Outcome TcpOptions::get_tcp(int name, std::span<uint8_t> value) {
@@ -151,6 +169,12 @@ Outcome TcpOptions::get_tcp(int name, std::span<uint8_t> value) {
     case kKeepCnt: return put_int(value, s.keep_count > 0 ? s.keep_count : t.keepcnt);
     case kKeepInit: return seconds(s.keep_init, t.keepinit_ms);
     case TCP_USER_TIMEOUT: return put_int(value, s.user_timeout_ms);
+    case kMaxUnackTime: return put_int(value, s.user_timeout_ms / 1000);
+    case kFunctionBlock: {
+      FunctionSet set;
+      set.connections = static_cast<uint32_t>(socket_.world_.tcp().connections());
+      return put(value, &set, sizeof set);
+    }
     case TCP_QUICKACK: return put_int(value, s.delayed_ack == 0);
     case kDelAck: return put_int(value, s.delayed_ack >= 0 ? s.delayed_ack : t.delayed_ack);
     case TCP_FASTOPEN:
@@ -197,6 +221,7 @@ Outcome TcpOptions::get_ip(int level, int name, std::span<uint8_t> value) {
     if (socket_.connection_ == nullptr) return error(ENOTCONN);
     return put_int(value, socket_.connection_->info().path_mtu);
   }
+  if (!is_v4 && name == IPV6_V6ONLY) return put_int(value, s.v6_only);
   return error(ENOPROTOOPT);
 }
 
@@ -284,6 +309,8 @@ Outcome TcpOptions::set_keepalive(int name, int value) {
 
 Outcome TcpOptions::set_tcp(int name, std::span<const uint8_t> value) {
   if (name == TCP_CONGESTION || name == kCongestion) return set_congestion(value);
+  if (name == kFunctionBlock) return set_stack(value);
+  if (tcp::is_pacing_option(name)) return set_pacing(name, value);
   TcpSettings& s = socket_.settings_;
   tcp::Connection* c = socket_.connection_;
   const auto n = read_int(value);
@@ -298,7 +325,8 @@ Outcome TcpOptions::set_tcp(int name, std::span<const uint8_t> value) {
       if (c != nullptr) c->set_cork(*n != 0);
       return 0;
     case TCP_MAXSEG:
-      if (*n < 1 || *n > 65535) return error(EINVAL);
+      // FreeBSD's least: with headers, net.inet.tcp.minmss.
+      if (*n > 65535 || *n + 40 < socket_.world_.tcp().tunables().minmss) return error(EINVAL);
       if (c != nullptr && static_cast<uint32_t>(*n) > c->max_segment()) return error(EINVAL);
       s.max_segment = *n;
       if (c != nullptr) c->set_max_segment(static_cast<uint32_t>(*n));
@@ -320,16 +348,30 @@ Outcome TcpOptions::set_tcp(int name, std::span<const uint8_t> value) {
       s.delayed_ack = name == kDelAck ? *n != 0 : *n == 0;
       if (c != nullptr) c->set_delayed_ack(s.delayed_ack != 0);
       return 0;
-    case kRackPaceRateCa:
-    case kRackPaceRateSs:
-    case kRackPaceRateRec:
-      if (*n < 0) return error(EINVAL);
-      s.pace_rate = static_cast<uint32_t>(*n);
-      if (c != nullptr)
-        c->set_pace_rate(*n == 0 ? Rate::infinite() : Rate::bytes_per_second(s.pace_rate));
+    case kMaxUnackTime:
+      if (*n < 0 || *n > kMostSeconds) return error(EINVAL);
+      s.user_timeout_ms = *n * 1000;
+      if (c != nullptr) c->set_user_timeout(std::chrono::seconds(*n));
       return 0;
     default: return error(ENOPROTOOPT);
   }
+}
+
+// TCP_FUNCTION_BLK: there is one stack, and it is RACK.
+Outcome TcpOptions::set_stack(std::span<const uint8_t> value) {
+  FunctionSet asked;
+  if (value.size() < sizeof asked) return error(EINVAL);
+  std::memcpy(&asked, value.data(), sizeof asked);
+  return std::memcmp(asked.name, "rack", 5) == 0 ? Outcome(0) : error(ENOENT);
+}
+
+// Kept until there is a connection to take it over, as the others.
+Outcome TcpOptions::set_pacing(int name, std::span<const uint8_t> value) {
+  if (!tcp::read_pacing_option(name, value)) return error(EINVAL);
+  tcp::Connection* c = socket_.connection_;
+  if (c != nullptr && !c->set_option(name, value)) return error(EINVAL);
+  socket_.settings_.pacing.emplace_back(name, std::vector<uint8_t>(value.begin(), value.end()));
+  return 0;
 }
 
 Outcome TcpOptions::set_ip(int level, int name, int value) {
@@ -348,10 +390,15 @@ Outcome TcpOptions::set_ip(int level, int name, int value) {
     if (c != nullptr) c->set_hop_limit(static_cast<uint8_t>(s.ttl > 0 ? s.ttl : 64));
     return 0;
   }
+  if (!is_v4 && name == IPV6_V6ONLY) {
+    if (socket_.domain_ != AF_INET6 || socket_.bound_ || c != nullptr) return error(EINVAL);
+    s.v6_only = value != 0;
+    return 0;
+  }
   // Whether a path may be probed, and whether errors queue, changes nothing that a script can see.
   const bool is_harmless =
       is_v4 ? name == IP_MTU_DISCOVER || name == IP_RECVERR || name == IP_FREEBIND
-            : name == IPV6_MTU_DISCOVER || name == IPV6_RECVERR || name == IPV6_V6ONLY;
+            : name == IPV6_MTU_DISCOVER || name == IPV6_RECVERR;
   return is_harmless ? Outcome(0) : error(ENOPROTOOPT);
 }
 

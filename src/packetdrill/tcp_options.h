@@ -16,6 +16,7 @@ class TcpOptions {
 
  private:
   Outcome get_socket(int name, std::span<uint8_t> value);
+  Outcome get_pace(std::span<uint8_t> value);
   Outcome get_tcp(int name, std::span<uint8_t> value);
   Outcome get_ip(int level, int name, std::span<uint8_t> value);
   Outcome set_socket(int name, std::span<const uint8_t> value);
@@ -23,6 +24,8 @@ class TcpOptions {
   Outcome set_keepalive(int name, int value);
   Outcome set_ip(int level, int name, int value);
   Outcome set_buffer(bool is_send, int bytes);
+  Outcome set_stack(std::span<const uint8_t> value);
+  Outcome set_pacing(int name, std::span<const uint8_t> value);
   Outcome set_congestion(std::span<const uint8_t> name);
 
   TcpSocket& socket_;

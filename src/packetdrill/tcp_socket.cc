@@ -50,6 +50,10 @@ void TcpSocket::on_ready(tcp::Connection& connection, uint8_t readiness) {
   if (is_deaf_) (void)connection.discard(connection.readable());
 }
 
+// An IPv4 address where only IPv6's are wanted (IPV6_V6ONLY).
+bool TcpSocket::is_mapped(const tcp::Endpoint& e) const {
+  return e.address.is_v4() && domain_ == AF_INET6 && settings_.v6_only != 0;
+}
 bool TcpSocket::is_connected() const {
   return connection_ != nullptr && tcp::is_synchronised(connection_->state());
 }
@@ -83,7 +87,8 @@ uint32_t TcpSocket::ready() const {
 
 Outcome TcpSocket::bind(const tcp::Endpoint& local) {
   if (bound_ || connection_ != nullptr || listener_ != nullptr) return error(EINVAL);
-  if (local.address.is_v4() ? false : domain_ == AF_INET) return error(EAFNOSUPPORT);
+  if (!local.address.is_v4() && domain_ == AF_INET) return error(EAFNOSUPPORT);
+  if (is_mapped(local)) return error(EINVAL);
   world_.wire().learn_local(local.address);
   bound_ = local;
   return 0;
@@ -102,6 +107,8 @@ void TcpSocket::apply(tcp::Connection& c) const {
   if (s.user_timeout_ms > 0) c.set_user_timeout(std::chrono::milliseconds(s.user_timeout_ms));
   if (s.max_segment > 0) c.set_max_segment(static_cast<uint32_t>(s.max_segment));
   if (s.pace_rate > 0) c.set_pace_rate(Rate::bytes_per_second(s.pace_rate));
+  for (const auto& [name, value] : s.pacing)
+    (void)c.set_option(name, value);  // One may want another first.
   if (s.delayed_ack >= 0) c.set_delayed_ack(s.delayed_ack != 0);
   c.set_no_options(s.no_options != 0);
   c.set_traffic_class(static_cast<uint8_t>(s.tos));
@@ -115,6 +122,7 @@ Outcome TcpSocket::listen(World::Lock&, int backlog) {
   if (bound_) config.local = *bound_;
   if (!bound_) config.local.address.family = domain_ == AF_INET ? net::Family::V4 : net::Family::V6;
   if (config.local.port == 0) config.local.port = world_.free_port();
+  config.takes_ipv4 = settings_.v6_only == 0;
   config.congestion = settings_.congestion;
   // FreeBSD's queue admits half as many again, and keeps handshakes elsewhere.
   constexpr size_t kHandshakes = 30;
@@ -156,6 +164,7 @@ Outcome TcpSocket::connect(World::Lock& lock, const tcp::Endpoint& to) {
     return error(is_connected() ? EISCONN : EALREADY);
   }
   if (!to.address.is_v4() && domain_ == AF_INET) return error(EAFNOSUPPORT);
+  if (is_mapped(to)) return error(EINVAL);
   tcp::TcpStack::ConnectOptions options;
   if (bound_) options.local = *bound_;
   if (!bound_ || bound_->address.is_unspecified()) {

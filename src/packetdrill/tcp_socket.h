@@ -24,10 +24,13 @@ struct TcpSettings {
   int send_low_water = 2048, receive_low_water = 1;
   int tos = 0, ttl = 0;  // 0: the stack's.
   int no_options = 0, delayed_ack = -1;
+  int v6_only = 0;
   Duration send_timeout{0}, receive_timeout{0};
   bool linger = false;
   int linger_s = 0;
   uint64_t pace_rate = 0;  // Bytes a second; 0: not paced.
+  // FreeBSD's options for pacing, in the order they were set (tcp/socket_option.h).
+  std::vector<std::pair<int, std::vector<uint8_t>>> pacing;
   std::string congestion;
 };
 
@@ -63,6 +66,7 @@ class TcpSocket final : public Descriptor, private tcp::ConnectionObserver {
   void apply(tcp::Connection& connection) const;
   bool is_over() const { return connection_ != nullptr && connection_->end() != tcp::End::None; }
   bool is_connected() const;
+  bool is_mapped(const tcp::Endpoint& e) const;
   size_t readable() const {
     return is_deaf_ || connection_ == nullptr ? 0 : connection_->readable();
   }

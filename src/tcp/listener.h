@@ -19,9 +19,10 @@ namespace wh::tcp {
 class Listener {
  public:
   struct Config {
-    Endpoint local;          // An unspecified address takes connections to any of the host's.
-    size_t backlog = 128;    // kern.ipc.soacceptqueue
-    std::string congestion;  // Of accepted connections; "" for the stack's default.
+    Endpoint local;           // An unspecified address takes connections to any of the host's.
+    bool takes_ipv4 = false;  // An unspecified IPv6 address takes IPv4's too (IPV6_V6ONLY off).
+    size_t backlog = 128;     // kern.ipc.soacceptqueue
+    std::string congestion;   // Of accepted connections; "" for the stack's default.
     // Called for each connection as it is made, before its SYN is answered: to set options.
     std::function<void(Connection&)> on_create = {};
     // Called when accept() has something, at the end of the batch in which it came.

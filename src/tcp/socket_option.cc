@@ -47,7 +47,16 @@ const Option* find_option(int number) {
   return nullptr;
 }
 
-Result<uint64_t> read_value(const Option& o, std::span<const uint8_t> value) {
+}  // namespace
+
+bool is_pacing_option(int option) {
+  return find_option(option) != nullptr;
+}
+
+Result<uint64_t> read_pacing_option(int option, std::span<const uint8_t> value) {
+  const Option* known = find_option(option);
+  if (known == nullptr) return fail("option {}: not one of the pacing options", option);
+  const Option& o = *known;
   if (value.size() != o.size) {
     return fail("{}: {} bytes given; it takes {}", o.name, value.size(),
                 o.size == kRate ? "a uint64_t, 8 bytes" : "an int, 4 bytes");
@@ -66,18 +75,15 @@ Result<uint64_t> read_value(const Option& o, std::span<const uint8_t> value) {
   return wide;
 }
 
-}  // namespace
-
 Result<void> Connection::set_option(int option, std::span<const uint8_t> value) {
   // The article's listing gives FCC, a uint64_t, to TCP_RACK_PROFILE, whose value is an int: what
   // it means is TCP_FILLCW_RATE_CAP (docs/dgp.md).
   if (option == TCP_RACK_PROFILE && value.size() == kRate) option = TCP_FILLCW_RATE_CAP;
   const Option* o = find_option(option);
-  if (o == nullptr) return fail("option {}: not one of the pacing options", option);
-  if (o->needs_dgp && dgp_ == nullptr) {
+  if (o != nullptr && o->needs_dgp && dgp_ == nullptr) {
     return fail("{}: only with Dynamic Goodput Pacing; set TCP_RACK_PROFILE to 1 first", o->name);
   }
-  return apply_option(option, TRY(read_value(*o, value)));
+  return apply_option(option, TRY(read_pacing_option(option, value)));
 }
 
 Result<void> Connection::apply_option(int option, uint64_t value) {

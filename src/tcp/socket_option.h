@@ -37,5 +37,8 @@ enum SocketOption : int {
   TCP_FILLCW_RATE_CAP = 1158,      // u64 bytes/s: FCC; 0 for no cap.
   TCP_GP_USE_LTBW = 1162,          // 0 goodput only, 1 the lesser, 2 the greater.
 };
+bool is_pacing_option(int option);  // Whether it is one of these.
+// The value given for one. Errors: another option; the wrong size; out of range, with the range.
+Result<uint64_t> read_pacing_option(int option, std::span<const uint8_t> value);
 
 }  // namespace wh::tcp
