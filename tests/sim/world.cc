@@ -10,8 +10,8 @@ uint64_t log_uniform(Random& random, double low, double high) {
   return static_cast<uint64_t>(low * std::pow(high / low, random.uniform()));
 }
 
-std::string percent(Random& random, double most) {
-  return fmt::format("{:.2f}%", 0.01 + random.uniform() * most);
+std::string percent(Random& random, double most, double least = 0.01) {
+  return fmt::format("{:.2f}%", least + random.uniform() * most);
 }
 
 // The faults of one direction as link keys, each after `prefix`.
@@ -21,6 +21,9 @@ std::string faults(Random& random, const std::string& prefix, double most_loss) 
     text += fmt::format(",{}{}={}", prefix, key, value);
   };
   if (random.one_in(2)) add("loss", percent(random, most_loss));
+  if (random.one_in(3)) {  // Bursts of 1.25 to 10 packets.
+    add("ge", fmt::format("{}:{}", percent(random, 1), percent(random, 70, 10)));
+  }
   if (random.one_in(2)) add("dup", percent(random, 5));
   if (random.one_in(2)) add("corrupt", percent(random, 2));
   if (random.one_in(2)) add("reorder", percent(random, 10));
@@ -47,6 +50,23 @@ lab::FlowSpec random_flow(Random& random, double rate_bps) {
   return flow;
 }
 
+// Both fast paths on and off, and each of the other ways that loss recovery can be asked to go.
+std::vector<std::string> random_sysctls(Random& random) {
+  const std::string tcp = "net.inet.tcp.";
+  std::vector<std::string> sysctls = {
+      fmt::format("{}rack.features.rfo={}", tcp, random.below(2)),
+      fmt::format("{}rack.features.rsmrfo={}", tcp, random.below(2)),
+  };
+  if (random.one_in(4)) sysctls.push_back(tcp + "sack.enable=0");
+  if (random.one_in(4)) sysctls.push_back(tcp + "rfc1323=0");
+  if (random.one_in(4)) sysctls.push_back(tcp + "ecn.enable=1");
+  if (random.one_in(4)) sysctls.push_back(tcp + "rack.prr=0");
+  if (random.one_in(2)) {
+    sysctls.push_back(fmt::format("{}rack.loss_rule={}", tcp, random.between(1, 2)));
+  }
+  return sysctls;
+}
+
 }  // namespace
 
 lab::LabSpec random_lab(uint64_t seed) {
@@ -63,6 +83,7 @@ lab::LabSpec random_lab(uint64_t seed) {
   // The words above are this program's own; a text that does not parse is a bug here.
   lab::LabSpec spec = MUST(lab::pace_lab({MUST(net::parse_link_config(link))}, std::move(flows)));
   spec.seed = seed;
+  spec.sysctls = random_sysctls(random);
   spec.duration = 1h;
   return spec;
 }
