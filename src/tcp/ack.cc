@@ -191,16 +191,24 @@ bool Connection::process_dsack(const Segment& s) {
   return true;
 }
 
+// Whether a SACK may cut an entry in two. Honest ones cut where a segment began, so a map of far
+// more entries than segments is an attack on our memory and time.
+bool Connection::may_split_for_sack() const {
+  const int64_t limit = stack_.tunables().split_limit;
+  if (limit > 0 && map_.splits() >= static_cast<uint64_t>(limit)) return false;
+  constexpr size_t kSmallSegments = 128;
+  return map_.size() < 2 * size_t{map_.outstanding() / mss_} + kSmallSegments;
+}
+
 void Connection::sack_range(SeqNum begin, SeqNum end, const Segment& s, AckWork& work) {
   size_t i = map_.index_of(begin);
-  const int64_t limit = stack_.tunables().split_limit;
   while (i < map_.size() && map_[i].start < end) {
     const bool is_cut = map_[i].start < begin || end < map_[i].end;
     if (map_[i].has(SendEntry::kSacked)) {
       ++i;
       continue;
     }
-    if (is_cut && limit > 0 && map_.splits() >= static_cast<uint64_t>(limit)) return;
+    if (is_cut && !may_split_for_sack()) return;
     if (map_[i].start < begin) {
       if (map_.split(i, begin) == nullptr) return;
       ++i;

@@ -121,7 +121,9 @@ void Connection::negotiate_nothing(const net::TcpOptions& options) {
 void Connection::update_mss() {
   const uint32_t largest = mtu_ - headers_.ip_size() - 20;
   const auto least = static_cast<uint32_t>(stack_.tunables().minmss);
-  mss_ = std::min({std::max(peer_mss_, least), largest, own_max_segment_}) - option_bytes();
+  constexpr uint32_t kLeastPayload = 8;  // Whatever the application and a tiny MTU ask.
+  const uint32_t segment = std::min({std::max(peer_mss_, least), largest, own_max_segment_});
+  mss_ = std::max(segment, option_bytes() + kLeastPayload) - option_bytes();
   window_.mss = Bytes(mss_);
 }
 
@@ -238,7 +240,7 @@ void Connection::lower_mtu(uint32_t mtu) {
   if (mtu == 0) mtu = mtu_ > 1492 ? 1492 : mtu_ > 1006 ? 1006 : 576;  // RFC 1191 section 7.1
   if (stack_.tunables().path_mtu_discovery == 0 || mtu >= mtu_)
     return void(++stack_.counters().icmp_ignored);
-  mtu_ = std::max(mtu, least);
+  mtu_ = std::max(mtu, std::min(least, mtu_));
   ++stack_.counters().pmtu_changes;
   update_mss();
   window_.cwnd = std::max(window_.cwnd, window_.mss);

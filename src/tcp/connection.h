@@ -208,6 +208,7 @@ class Connection final : private pacing::HptsClient {
   void advance_una(const Segment& s, AckWork& work);
   void process_sacks(const Segment& s, AckWork& work);
   bool process_dsack(const Segment& s);
+  bool may_split_for_sack() const;
   void sack_range(SeqNum begin, SeqNum end, const Segment& s, AckWork& work);
   void note_delivered(const SendEntry& e, SeqNum end, uint32_t bytes, const Segment& s,
                       AckWork& work);
@@ -390,6 +391,7 @@ class Connection final : private pacing::HptsClient {
   bool fin_sent_ = false, fin_acked_ = false;
   bool sending_fast_ = false;
   bool syn_was_lost_ = false;
+  bool is_answer_to_syn_ = false;  // A SYN came while ours was out: ours goes again, as a SYN-ACK.
   bool nodelay_ = false, cork_ = false, keepalive_ = true;
   bool writer_waits_ = false;  // send() took less than it was given.
   bool send_cwr_ = false;
@@ -419,6 +421,8 @@ class Connection final : private pacing::HptsClient {
   bool is_released_ = false;  // The application gave it up.
   bool is_listed_ = false;    // In the stack's table.
   bool is_waiting_ = false;   // For accept().
+  int64_t challenges_ = 0;    // Challenge ACKs sent or held back
+  Instant challenges_end_{};  // since this began to count; then it begins anew.
   End end_ = End::None;
   ConnectionObserver* observer_ = nullptr;
   Listener* listener_ = nullptr;  // While in its backlog.

@@ -32,7 +32,8 @@ class Conversation {
   static constexpr uint16_t kOurPort = 80, kPeerPort = 4000;
   static constexpr uint32_t kPeerIss = 0xfffffff0u;  // So that numbers wrap early.
 
-  Conversation() : wire_(loop, Random(1)), host(loop, pool, 1, Random(2)) {
+  explicit Conversation(Instant start = VirtualLoop::kEpoch)
+      : loop(start), wire_(loop, Random(1)), host(loop, pool, 1, Random(2)) {
     host.ip.out = &wire_;
     wire_.set_pool(pool);
     wire_.config.delay = 0ns;

@@ -99,6 +99,7 @@ void TcpStack::deliver(const Segment& s) {
     return;
   }
   if (s.has(net::kTcpRst)) return;
+  if (s.source == s.destination) return void(++counters_.bad_address);  // "LAND": from itself.
   if (s.has(net::kTcpSyn) && s.has(net::kTcpAck)) {  // FreeBSD's: not even a RST for a reflector.
     ++counters_.bad_flags;
     return;
@@ -222,7 +223,11 @@ Listener* TcpStack::find_listener(const Endpoint& local) const {
   net::IpAddress any;
   any.family = local.address.family;
   at = listeners_.find(Endpoint{any, local.port});
-  return at == listeners_.end() ? nullptr : at->second.get();
+  if (at != listeners_.end()) return at->second.get();
+  if (!local.address.is_v4()) return nullptr;
+  any.family = net::Family::V6;
+  at = listeners_.find(Endpoint{any, local.port});
+  return at != listeners_.end() && at->second->config().takes_ipv4 ? at->second.get() : nullptr;
 }
 
 void TcpStack::add(Connection& c) {

@@ -179,6 +179,22 @@ TEST(DgpPath, keeps_the_queue_short_where_a_loss_based_flow_fills_it_E68) {
   EXPECT_LE(to_ms(dgp.source.highest), 0.6 * to_ms(reno.source.highest));
 }
 
+// With an FCC above the path's rate, or none, the window decides, and the queue is the window's.
+TEST(DgpPath, fills_the_queue_where_FCC_does_not_bind_E68) {
+  OneFlow reno(12_Mbps, 300ms, "newreno", [](Connection&) {});
+  reno.mbps(3s);
+  reno.mbps(10s);
+  for (const Rate fcc : {Rate(), 30_Mbps}) {
+    OneFlow dgp(12_Mbps, 300ms, "newreno", [fcc](Connection& c) {
+      c.set_fcc(fcc);
+      MUST_VOID(c.set_profile(1));
+    });
+    dgp.mbps(3s);
+    dgp.mbps(10s);
+    EXPECT_GE(to_ms(dgp.source.highest), 0.8 * to_ms(reno.source.highest)) << fcc.bps();
+  }
+}
+
 TEST(DgpPath, is_loss_based_without_a_cap_or_with_one_above_the_path) {
   for (const Rate fcc : {Rate(), 30_Mbps}) {
     OneFlow flow(8_Mbps, 100ms, "newreno", [fcc](Connection& c) {

@@ -55,6 +55,7 @@ void Connection::input_syn_sent(const Segment& s) {
     has_ecn_ = stack_.tunables().ecn_enable != 0 && s.flags.has(net::kTcpEce | net::kTcpCwr);
     enter(State::SynReceived);
     map_.mark_lost(map_.front());
+    is_answer_to_syn_ = true;
     Segment rest = s;  // Its data waits for the other half; its FIN will come again.
     rest.seq += SeqLen(1);
     rest.flags.bits &= static_cast<uint16_t>(~net::kTcpFin.bits);
@@ -123,6 +124,10 @@ void Connection::input_synchronised(Segment s) {
     s.flags.bits &= static_cast<uint16_t>(~net::kTcpSyn.bits);
   }
   if (!check_timestamps(s) || !check_reset_and_syn(s)) return;
+  if (state_ == State::SynReceived && s.seq < rcv_nxt_) {  // Not even its ACK is for us.
+    ack_now_ = true;
+    return stack_.mark(*this);
+  }
   const Segment original = s;
   if (!trim(s)) return;
   if (!s.has(net::kTcpAck)) return void(++stack_.counters().bad_flags);
@@ -140,7 +145,7 @@ void Connection::input_synchronised(Segment s) {
       rcv_adv_ = net::later(rcv_adv_, rcv_nxt_);
       total_.received += Bytes(early);
       tell(kReadable);
-      ack_now_ = true;
+      acknowledge_soon(false);
     }
     snd_wl1_ =
         s.seq - SeqLen(1);  // The window of this segment counts: it is the first that is scaled.
@@ -203,8 +208,16 @@ bool Connection::check_reset_and_syn(const Segment& s) {
   return false;
 }
 
+// So many in so long for each connection (RFC 5961 section 7): a budget that all share would tell a
+// stranger by what is left of it what other connections do.
 void Connection::challenge() {
-  if (!stack_.may_challenge(now())) {
+  const Tunables& t = stack_.tunables();
+  if (now() >= challenges_end_) {
+    challenges_ = 0;
+    challenges_end_ = now() + std::chrono::milliseconds(t.ack_war_timewindow_ms);
+  }
+  const bool is_limited = t.ack_war_cnt > 0 && t.ack_war_timewindow_ms > 0;
+  if (is_limited && challenges_++ >= t.ack_war_cnt) {
     ++stack_.counters().challenge_acks_limited;
     return;
   }

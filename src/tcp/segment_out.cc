@@ -241,8 +241,11 @@ bool Connection::send_syn() {
     first_unanswered_ = now();
   } else {
     map_.mark_retransmitted(map_.front(), now(), 0, false);
-    syn_was_lost_ = true;
-    ++stack_.counters().retransmitted_segments;
+    if (!is_answer_to_syn_) {
+      syn_was_lost_ = true;
+      ++stack_.counters().retransmitted_segments;
+    }
+    is_answer_to_syn_ = false;
   }
   o.emit({headers_.write(*packet, fields), fields.options});
   packet->flow = flow_;

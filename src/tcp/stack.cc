@@ -224,18 +224,6 @@ void TcpStack::send(net::PacketPtr packet) {
   out_.back().push(std::move(packet));
 }
 
-// RFC 5961 section 7: so many challenges a second, for all connections together.
-bool TcpStack::may_challenge(Instant now) {
-  const int64_t second = now.time_since_epoch() / 1s;
-  if (second != challenge_second_) {
-    challenge_second_ = second;
-    challenges_left_ = tunables_.challenge_ack_limit;
-  }
-  if (challenges_left_ <= 0) return false;
-  --challenges_left_;
-  return true;
-}
-
 void TcpStack::error(const net::IpError& error) {
   Batch batch(*this);
   ++counters_.icmp_errors;

@@ -121,7 +121,6 @@ class TcpStack final : public net::IpProtocol {
   void send(net::PacketPtr packet);  // Leaves when the batch ends.
   void send_stray(const Endpoint& local, const Endpoint& remote,
                   const HeaderTemplate::Fields& fields, const net::TcpOptions& options);
-  bool may_challenge(Instant now);
   Instant now() const { return ip_.loop().now(); }
 
   net::IpService& ip_;
@@ -145,7 +144,6 @@ class TcpStack final : public net::IpProtocol {
   std::map<Endpoint, std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<Listener>> closed_listeners_;
   IntrusiveList<Listener, &Listener::in_ready_> ready_listeners_;
-  int64_t challenge_second_ = -1, challenges_left_ = 0;
 };
 
 }  // namespace wh::tcp

@@ -188,11 +188,16 @@ TEST(Established, challenges_a_syn) {
 TEST(Established, limits_its_challenges) {
   Conversation t;
   t.open();
-  t.tunables().challenge_ack_limit = 2;
-  t.run(1s);
+  t.tunables().ack_war_cnt = 2;
   for (int i = 0; i < 5; ++i) t.in({.flags = kSyn, .seq = 1});
   EXPECT_EQ(t.sent.size(), 2u);
   EXPECT_EQ(t.counters().challenge_acks_limited, 3u);
+  t.run(999ms);
+  t.in({.flags = kSyn, .seq = 1});
+  EXPECT_EQ(t.sent.size(), 2u);
+  t.run(1ms);
+  t.in({.flags = kSyn, .seq = 1});
+  EXPECT_EQ(t.sent.size(), 3u);
 }
 
 TEST(Established, answers_acknowledgments_of_the_future_and_of_the_far_past) {

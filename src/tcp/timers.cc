@@ -15,6 +15,7 @@ constexpr unsigned kMostTimeouts =
 constexpr unsigned kTimeoutsToForgetRtt = 3;
 constexpr unsigned kTimeoutsToDropOptions = 3;  // FreeBSD's rexmit_drop_options.
 constexpr Duration kMostSynTimeout = 64s;       // FreeBSD's TCPTV_REXMTMAX.
+constexpr Duration kMostClosedPersist = 60s;    // FreeBSD's TCPTV_PERSMAX.
 
 Duration ms(int64_t n) {
   return std::chrono::milliseconds(n);
@@ -24,7 +25,11 @@ Duration ms(int64_t n) {
 
 RtoProfile Connection::rto_profile() const {
   const Tunables& t = stack_.tunables();
-  if (t.rfc6298 != 0 || is_handshaking()) return RtoProfile::rfc();  // SYNs back off to a minute.
+  if (t.rfc6298 != 0 || is_handshaking()) {  // SYNs back off to a minute.
+    RtoProfile rfc = RtoProfile::rfc();
+    if (syn_was_lost_ && !is_handshaking()) rfc.initial = 3s;  // RFC 6298 section 5.7
+    return rfc;
+  }
   return {.initial = 1s,
           .min = ms(t.timers_minrto_ms),
           .max = ms(t.timers_maxrto_ms),
@@ -116,10 +121,12 @@ void Connection::on_recovery_timer(TimerKind kind) {
     case TimerKind::Retransmit: return on_timeout();
     case TimerKind::TailLossProbe: probe_due_ = true; return;
     case TimerKind::Reorder: return look_for_losses(now());
-    case TimerKind::Persist:
-      if (timeouts_in_row_ < kMostTimeouts) {
-        ++timeouts_in_row_;
-      } else if (now() - last_heard_ >= keep_idle()) {
+    case TimerKind::Persist: {
+      // What an application still holds may wait for a silent peer much longer.
+      const Duration silence = now() - last_heard_;
+      const bool is_hopeless = timeouts_in_row_ >= kMostTimeouts && silence >= keep_idle();
+      if (timeouts_in_row_ < kMostTimeouts) ++timeouts_in_row_;
+      if (is_hopeless || (is_released_ && silence >= kMostClosedPersist)) {
         ++stack_.counters().dropped_by_timeout;
         send_reset();
         return finish(soft_error_ == End::None ? End::TimedOut : soft_error_);
@@ -127,6 +134,7 @@ void Connection::on_recovery_timer(TimerKind kind) {
       // A window smaller than a segment is used after all (RFC 9293 section 3.8.6.2.1).
       (sendable_now() > 0 ? send_small_ : window_probe_due_) = true;
       return;
+    }
   }
 }
 

@@ -43,7 +43,7 @@ struct Tunables {
   int64_t rexmit_drop_options = 0;  // After three SYNs without an answer.
   int64_t ecn_maxretries = 1;       // SYNs that ask for ECN before one does not.
   int64_t syncookies_only = 0;
-  int64_t challenge_ack_limit = 1000;  // A second (RFC 5961 section 7).
+  int64_t ack_war_cnt = 5, ack_war_timewindow_ms = 1000;  // Challenge ACKs (RFC 5961 section 7).
   int64_t abc_l_var = 2;
   int64_t path_mtu_discovery = 1;
   int64_t max_connections = 1'100'000;
