@@ -11,8 +11,8 @@ struct FlagName {
   net::TcpFlags flag;
 };
 constexpr FlagName kFlags[] = {{'S', net::kTcpSyn}, {'F', net::kTcpFin}, {'R', net::kTcpRst},
-                               {'P', net::kTcpPsh}, {'E', net::kTcpEce}, {'W', net::kTcpCwr},
-                               {'.', net::kTcpAck}};
+                               {'P', net::kTcpPsh}, {'U', net::kTcpUrg}, {'E', net::kTcpEce},
+                               {'W', net::kTcpCwr}, {'.', net::kTcpAck}};
 
 // Words between blanks; <...> is one.
 std::vector<std::string> words_of(std::string_view text) {
@@ -46,7 +46,7 @@ Result<net::TcpFlags> flags_of(std::string_view text) {
     for (const FlagName& f : kFlags) {
       if (f.letter == c) flags |= f.flag, found = true;
     }
-    if (!found) return fail("flags '{}': known are S F R P E W . and - for none", text);
+    if (!found) return fail("flags '{}': known are S F R P U E W . and - for none", text);
   }
   return flags;
 }
