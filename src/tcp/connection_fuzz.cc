@@ -421,7 +421,7 @@ class Fuzz final : public ConnectionObserver {
     const uint64_t before = wire_.packets;
     host_.ip.input(std::move(frame));
     // At most a window of the smallest segments, and an answer.
-    CHECK(wire_.packets - before <= kMostBuffer / 200 + 2);
+    CHECK(static_cast<int64_t>(wire_.packets - before) <= kMostBuffer / least_segment_ + 2);
   }
 
   // --- what is watched ---
@@ -447,9 +447,12 @@ class Fuzz final : public ConnectionObserver {
     constexpr size_t kMostHeap = 8 << 20;
     CHECK(heap_bytes() < heap_before_ + kMostHeap);
     if (c_ == nullptr) return;
-    // Twice a segment of the least size, and what was written a few bytes at a time.
+    // Twice what was sent as segments, split again by retransmissions, and what was written a few
+    // bytes at a time.
     const auto& map = c_->sendmap();
-    CHECK(map.size() <= 600 + map.outstanding() / 100);
+    least_segment_ = std::min(least_segment_, c_->info().mss.count());
+    CHECK(static_cast<int64_t>(map.size()) <=
+          600 + 3 * int64_t{map.outstanding()} / least_segment_);
   }
 
   size_t heap_before_;
@@ -466,7 +469,8 @@ class Fuzz final : public ConnectionObserver {
   net::SackBlock sacked_{};
   SeqNum our_iss_, ours_, expected_;  // What we sent first, and last; what we expect of the peer.
   uint32_t clock_ = 1, echo_ = 0;
-  bool is_tainted_ = false;  // Bytes that do not depend on their number may have come.
+  int64_t least_segment_ = 200;  // What the application has asked for.
+  bool is_tainted_ = false;      // Bytes that do not depend on their number may have come.
 };
 
 }  // namespace

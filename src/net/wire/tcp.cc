@@ -98,6 +98,7 @@ bool take(TcpOptions& o, std::span<const uint8_t> bytes) {
     case kSack: {
       const size_t blocks = (length - 2) / 8;
       if (blocks == 0 || (length - 2) % 8 != 0) return false;  // Forty bytes cannot hold over four.
+      o.sack = {};  // A second SACK option takes the place of the first.
       o.sack_count = static_cast<uint8_t>(blocks);
       for (size_t i = 0; i < blocks; ++i) {
         o.sack[i] = {SeqNum(load32(value + 8 * i)), SeqNum(load32(value + 8 * i + 4))};
