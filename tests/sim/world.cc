@@ -60,9 +60,9 @@ std::vector<std::string> random_sysctls(Random& random) {
   if (random.one_in(4)) sysctls.push_back(tcp + "sack.enable=0");
   if (random.one_in(4)) sysctls.push_back(tcp + "rfc1323=0");
   if (random.one_in(4)) sysctls.push_back(tcp + "ecn.enable=1");
-  if (random.one_in(4)) sysctls.push_back(tcp + "rack.prr=0");
+  if (random.one_in(4)) sysctls.push_back(tcp + "rack.misc.prr=0");
   if (random.one_in(2)) {
-    sysctls.push_back(fmt::format("{}rack.loss_rule={}", tcp, random.between(1, 2)));
+    sysctls.push_back(fmt::format("{}rack.misc.loss_rule={}", tcp, random.between(1, 2)));
   }
   return sysctls;
 }
