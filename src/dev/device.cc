@@ -37,9 +37,8 @@ void Device::call_everybody_out() {
 
 bool Device::is_occupied() {
   bool found = deeper_ != 0;
-  machine_.each_thread([&](::thread& td) {
-    found = found || td.device.load(std::memory_order_acquire) == this;
-  });
+  machine_.each_thread(
+      [&](::thread& td) { found = found || td.device.load(std::memory_order_acquire) == this; });
   return found;
 }
 

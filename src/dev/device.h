@@ -1,9 +1,10 @@
 // A character device: its node in devfs, its driver's methods, and who is inside them.
 //
-// Every way into a driver goes through call(): the thread announces where it is (thread::device), is
-// refused with ENXIO once destroy_dev has begun, and what the method left behind is looked at (locks
-// held, exceptions, strange return values). destroy_dev takes the name away, lets nobody in, and
-// waits until no thread says that it is inside. So a call writes nothing that other threads write.
+// Every way into a driver goes through call(): the thread announces where it is (thread::device),
+// is refused with ENXIO once destroy_dev has begun, and what the method left behind is looked at
+// (locks held, exceptions, strange return values). destroy_dev takes the name away, lets nobody in,
+// and waits until no thread says that it is inside. So a call writes nothing that other threads
+// write.
 //
 // Ownership: shared by devfs while the name exists, by open files, and by calls in progress.
 #pragma once

@@ -394,59 +394,6 @@ TEST_F(Echo, instances_share_nothing) {
   EXPECT_EQ(k.cat(*shell, "echo1"), "one");
 }
 
-TEST_F(Echo, queue_is_a_descriptor_that_poll_and_kevent_wait_on) {
-  k.load("echo");
-  const int fd = shell->open("echo", O_RDWR).value();
-  const int inner = shell->kqueue().value(), outer = shell->kqueue().value();
-  ::kevent e = {static_cast<uintptr_t>(fd), EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, nullptr};
-  ASSERT_TRUE(shell->kevent(inner, {&e, 1}, {}, 0s).has_value());
-  e = {static_cast<uintptr_t>(inner), EVFILT_READ, EV_ADD, 0, 0, nullptr};
-  ASSERT_TRUE(shell->kevent(outer, {&e, 1}, {}, 0s).has_value());
-  ::pollfd p = {inner, POLLIN | POLLOUT, 0};
-  EXPECT_EQ(shell->poll({&p, 1}, 0s).value(), 0u);
-  // Two wait: one in poll on the queue, one in kevent on the queue that watches it.
-  ::kevent got{};
-  machine().go("poll", [&] { EXPECT_EQ(shell->poll({&p, 1}, std::nullopt).value(), 1u); });
-  machine().go("kevent",
-               [&] { EXPECT_EQ(shell->kevent(outer, {}, {&got, 1}, std::nullopt).value(), 1u); });
-  machine().run();
-  EXPECT_EQ(machine().unfinished(), 2u);
-  ASSERT_TRUE(shell->write(fd, bytes("foo")).has_value());
-  machine().run();
-  EXPECT_EQ(machine().unfinished(), 0u);
-  EXPECT_EQ(p.revents, POLLIN);
-  EXPECT_EQ(got.ident, static_cast<uintptr_t>(inner));
-  EXPECT_EQ(got.data, 1);
-  // A timer in the queue ends a poll of it, and closing the queue takes its knote away.
-  EXPECT_EQ(shell->kevent(inner, {}, {&e, 1}, 0s).value(), 1u);
-  e = {1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 20, nullptr};
-  ASSERT_TRUE(shell->kevent(inner, {&e, 1}, {}, 0s).has_value());
-  const Instant before = k.loop.now();
-  EXPECT_EQ(shell->poll({&p, 1}, 5s).value(), 1u);
-  EXPECT_EQ(k.loop.now() - before, 20ms);
-  ASSERT_TRUE(shell->close(inner).has_value());
-  EXPECT_EQ(shell->kevent(outer, {}, {&got, 1}, 0s).value(), 0u);
-}
-
-TEST_F(Echo, descriptor_closed_during_a_read_stays_good_for_it) {
-  k.load("echo");
-  const int writer = shell->open("echo", O_WRONLY).value();
-  const int fd = shell->open("echo", O_RDONLY).value();
-  std::byte b[4];
-  Sys<size_t> n;
-  machine().go("read", [&] { n = shell->read(fd, b); });
-  machine().run();
-  ASSERT_TRUE(shell->close(fd).has_value());
-  EXPECT_EQ(error_of(shell->read(fd, b)), EBADF);
-  // More closes than are let pass before files that nobody uses are let go of.
-  for (int i = 0; i < 200; ++i) {
-    ASSERT_TRUE(shell->close(shell->open("echo", O_RDONLY).value()).has_value());
-  }
-  ASSERT_TRUE(shell->write(writer, bytes("foo")).has_value());
-  machine().run();
-  EXPECT_EQ(n.value(), 3u);
-}
-
 TEST_F(Echo, mapping_shows_the_buffer_itself) {
   k.load("echo_mmap");
   const int fd = shell->open("echo", O_RDWR).value();

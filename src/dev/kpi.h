@@ -221,8 +221,8 @@ struct make_dev_args {
 #define GID_OPERATOR 5
 #define GID_NOBODY 65534
 
-// ---- Network interfaces: <net/if.h>, <net/ethernet.h>. Where FreeBSD hands over an mbuf, a frame is
-// shown for the time of the call.
+// ---- Network interfaces: <net/if.h>, <net/ethernet.h>. Where FreeBSD hands over an mbuf, a frame
+// is shown for the time of the call.
 
 #define IFNAMSIZ 16
 #define ETHER_ADDR_LEN 6

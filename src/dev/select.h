@@ -29,7 +29,7 @@ class Selects {
   void record(Selector& selector, ::selinfo& info);
   void wakeup(::selinfo& info);
   void wakeup_held(::selinfo& info);  // REQUIRES: the machine's lock is held.
-  void forget(Selector& selector);  // Unties it everywhere. It is not notified again.
+  void forget(Selector& selector);    // Unties it everywhere. It is not notified again.
   uint64_t overflows() const { return overflows_; }
 
  private:

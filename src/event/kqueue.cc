@@ -65,14 +65,6 @@ std::optional<Kqueue::TimerPlan> Kqueue::plan_timer(unsigned fflags, int64_t dat
   return TimerPlan{Duration(ns), absolute, repeats};
 }
 
-struct Kqueue::Lock {
-  explicit Lock(Kqueue& q) : queue(q) { queue.monitor_.lock(); }
-  ~Lock() { queue.monitor_.unlock(); }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-  Kqueue& queue;
-};
-
 // Runs a filter's function on a knote: in flux, so that it stays, and without the queue's lock,
 // which comes after the list's.
 template <class F>
@@ -369,50 +361,6 @@ void Kqueue::touch_user(Note& note, const ::kevent& request) {
   if (note.kn_hookid != 0) activate(note);
 }
 
-// ---- Watching a queue. The list of its watchers is locked as the queue is.
-
-const ::filterops Kqueue::kQueueOps = {1, nullptr, &Kqueue::stop_watching, &Kqueue::count_active};
-
-int Kqueue::kqfilter(::knote& kn) {
-  // Sound: every ::knote is made by a Kqueue, as the base of a Note.
-  Kqueue& outer = *static_cast<Note&>(kn).queue;
-  if (kn.kn_filter != EVFILT_READ) return EINVAL;
-  const Lock lock(*this);
-  const bool is_second_level = !watched_.empty() || !list_empty(outer.watchers_);
-  if (&outer == this || is_second_level) return EINVAL;
-  watchers_.kl_lock = [](void* self) { static_cast<Kqueue*>(self)->monitor_.lock(); };
-  watchers_.kl_unlock = [](void* self) { static_cast<Kqueue*>(self)->monitor_.unlock(); };
-  watchers_.kl_lockarg = this;
-  kn.kn_fop = &kQueueOps;
-  kn.kn_hook = this;
-  list_add(watchers_, kn, ListLock::Held);
-  outer.watched_.push_back(this);
-  return 0;
-}
-
-int Kqueue::count_active(::knote* kn, long) {
-  kn->kn_data = static_cast<int64_t>(static_cast<Kqueue*>(kn->kn_hook)->active_count_);
-  return kn->kn_data != 0;
-}
-
-void Kqueue::stop_watching(::knote* kn) {
-  Kqueue& inner = *static_cast<Kqueue*>(kn->kn_hook);
-  const Lock lock(inner);
-  inner.leave_watchers(static_cast<Note&>(*kn));
-}
-
-void Kqueue::leave_watchers(Note& watcher) {
-  std::vector<Kqueue*>& watched = watcher.queue->watched_;
-  watched.erase(std::find(watched.begin(), watched.end(), this));
-  list_remove(watchers_, watcher, ListLock::Held);
-}
-
-size_t Kqueue::ready() {
-  const Lock lock(*this);
-  expire_timers(monitor_.now());
-  return active_count_;
-}
-
 // ---- Delivery.
 
 // One pass over the active list: each knote there is asked once. `skipped` says that some could not
@@ -466,14 +414,6 @@ void Kqueue::activate(Note& note) {
   monitor_.notify_all();
   if (was_empty && ready_hook_) ready_hook_();
   if (watchers_.kl_first != nullptr) tell_watchers();
-}
-
-// A queue that watches is itself not watched, so this goes no further.
-void Kqueue::tell_watchers() {
-  for (::knote* kn = watchers_.kl_first; kn != nullptr; kn = kn->kn_selnext) {
-    Note& watcher = static_cast<Note&>(*kn);
-    if (kn->kn_fop->f_event(kn, 0) != 0) watcher.queue->activate(watcher);
-  }
 }
 
 void Kqueue::enqueue(Note& note) {

@@ -50,7 +50,7 @@ class Kqueue final : public Selectable {
   Kqueue(Monitor& monitor, Descriptors& descriptors) : Kqueue(monitor, descriptors, Limits{}) {}
   Kqueue(Monitor& monitor, Descriptors& descriptors, Limits limits)
       : monitor_(monitor), descriptors_(descriptors), limits_(limits) {}
-  // Detaches every knote; who watches the queue is told EV_EOF. REQUIRES: nobody is inside kevent().
+  // Detaches every knote; who watches the queue is told EV_EOF. REQUIRES: nobody is in kevent().
   ~Kqueue() override;
   Kqueue(const Kqueue&) = delete;
   Kqueue& operator=(const Kqueue&) = delete;
@@ -68,8 +68,8 @@ class Kqueue final : public Selectable {
   // They are delivered once more with EV_EOF. Returns how many there were.
   size_t detach_code(const void* begin, const void* end);
 
-  // Puts `kn`, of another queue, on this one. Errors: EINVAL, for a filter that is not READ, for the
-  // queue itself, and for a second level. REQUIRES: both queues' monitors have one lock.
+  // Puts `kn`, of another queue, on this one. Errors: EINVAL, for a filter that is not READ, for
+  // the queue itself, and for a second level. REQUIRES: both queues' monitors have one lock.
   int kqfilter(::knote& kn) override;
   // How many knotes are active, timers that are due included.
   size_t ready();
@@ -84,7 +84,13 @@ class Kqueue final : public Selectable {
  private:
   friend void list_event(::knlist& list, long hint, ListLock lock);
   friend void list_clear(::knlist& list, ListLock lock);
-  struct Lock;
+  struct Lock {
+    explicit Lock(Kqueue& q) : queue(q) { queue.monitor_.lock(); }
+    ~Lock() { queue.monitor_.unlock(); }
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+    Kqueue& queue;
+  };
   struct TimerPlan;
 
   template <class F>
@@ -129,7 +135,7 @@ class Kqueue final : public Selectable {
   bool is_closing_ = false;
   std::set<std::pair<Instant, Note*>> timers_;
   std::function<void()> ready_hook_;
-  ::knlist watchers_{};           // Knotes of queues that watch this one; its lock is the monitor's.
+  ::knlist watchers_{};           // Knotes of queues that watch this one, under its lock.
   std::vector<Kqueue*> watched_;  // Queues that this one watches, once for each knote.
   KqueueCounters counters_;
 };

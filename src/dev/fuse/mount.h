@@ -32,8 +32,8 @@ class Mount {
     CtrlC ctrl_c = CtrlC::Ends;
     std::function<void(const std::string&)> console = {};  // What the kernel prints.
     std::shared_ptr<Network> network = {};  // Of drivers' interfaces; shared with what stays stuck.
-    Duration grace = 4s;                                   // For drivers to return, at the end.
-    Duration farewell = 500ms;                             // For programs to close, after that.
+    Duration grace = 4s;                    // For drivers to return, at the end.
+    Duration farewell = 500ms;              // For programs to close, after that.
   };
   // Blocks SIGINT, SIGTERM and SIGHUP in the calling thread, and so in those made later. REQUIRES:
   // one mount a process, no other thread yet. Errors: the machine has no FUSE, a bad directory, a

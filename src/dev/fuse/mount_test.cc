@@ -305,16 +305,17 @@ bool become_user(const std::string& directory) {
   if (user == nullptr) return false;
   const std::string node = directory + "-fuse";
   struct stat st {};
-  const bool is_ready =
-      ::unshare(CLONE_NEWNS) == 0 &&
-      ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-      ::stat("/dev/fuse", &st) == 0 && ::mknod(node.c_str(), S_IFCHR, st.st_rdev) == 0 &&
-      ::chmod(node.c_str(), 0666) == 0 &&
-      ::mount(node.c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr) == 0;
+  const bool is_ready = ::unshare(CLONE_NEWNS) == 0 &&
+                        ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                        ::stat("/dev/fuse", &st) == 0 &&
+                        ::mknod(node.c_str(), S_IFCHR, st.st_rdev) == 0 &&
+                        ::chmod(node.c_str(), 0666) == 0 &&
+                        ::mount(node.c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr) == 0;
   ::unlink(node.c_str());
   return is_ready && ::chown(directory.c_str(), user->pw_uid, user->pw_gid) == 0 &&
          ::setgroups(0, nullptr) == 0 && ::setgid(user->pw_gid) == 0 &&
-         ::setuid(user->pw_uid) == 0 && ::prctl(PR_SET_DUMPABLE, 1) == 0 && ::access("/dev/fuse", R_OK | W_OK) == 0;
+         ::setuid(user->pw_uid) == 0 && ::prctl(PR_SET_DUMPABLE, 1) == 0 &&
+         ::access("/dev/fuse", R_OK | W_OK) == 0;
 }
 
 // What a user does with a mount of theirs; 0, kSkip, or where it went wrong.
@@ -322,8 +323,8 @@ int use_as_user(const std::string& directory) {
   if (!become_user(directory)) return kSkip;
   const pid_t server = ::fork();
   if (server == 0) {
-    auto mount = Mount::make(
-        {.directory = directory, .drivers = {"echo"}, .driver_path = {WH_DRIVER_DIR}});
+    auto mount =
+        Mount::make({.directory = directory, .drivers = {"echo"}, .driver_path = {WH_DRIVER_DIR}});
     if (!mount) std::fprintf(stderr, "%s\n", mount.error().text.c_str());
     ::_exit(mount ? static_cast<int>((*mount)->run().size()) : 99);
   }

@@ -207,8 +207,7 @@ struct Operations {
     fi->direct_io = 1;
     {
       const std::lock_guard guard(server.mutex_);
-      server.handles_[fi->fh] = {std::make_shared<Server::Watch>(server),
-                                 request.uid};
+      server.handles_[fi->fh] = {std::make_shared<Server::Watch>(server), request.uid};
     }
     if (::fuse_reply_open(request.take(), fi) != 0) close(server, fi->fh);
   }
@@ -321,7 +320,8 @@ struct Operations {
       std::memcpy(&text, data, sizeof text);
       if (text.length > sizeof text.text) return EINVAL;
       int code = 0;
-      std::string answer = server.command(std::string(text.text, text.length), {uid, request.pid}, code);
+      std::string answer =
+          server.command(std::string(text.text, text.length), {uid, request.pid}, code);
       give_text(server, fi, code, std::move(answer), data);
       return 0;
     }

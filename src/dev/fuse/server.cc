@@ -256,7 +256,8 @@ bool Server::attributes(const std::string& path, uint64_t inode, struct stat& st
 // driver is code that runs out here.
 bool Server::may_command(const Caller& caller) {
   if (caller.uid != 0 && caller.uid != ::geteuid()) return false;
-  struct stat ours {}, theirs {};
+  struct stat ours {
+  }, theirs{};
   const std::string path = fmt::format("/proc/{}/ns/user", caller.pid);
   return ::stat("/proc/self/ns/user", &ours) == 0 && ::stat(path.c_str(), &theirs) == 0 &&
          ours.st_ino == theirs.st_ino;
