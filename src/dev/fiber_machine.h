@@ -47,7 +47,6 @@ class FiberMachine final : public Machine {
   // The names of fibers that wait, and on what: "reader: echord".
   std::vector<std::string> waiting() const;
 
-  ::thread& current() override { return *current_; }
   Instant now() override { return loop_.now(); }
   void lock() override;
   void unlock() override;
@@ -61,6 +60,7 @@ class FiberMachine final : public Machine {
   }
 
  protected:
+  ::thread& find_current() override { return *current_; }
   void visit_point() override;
 
  private:

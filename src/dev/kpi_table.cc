@@ -43,7 +43,7 @@ int uiomove(const ::wh_kernel* k, void* buffer, size_t n, ::uio* uio) {
   while (n != 0) {
     ::iovec& iov = *uio->uio_iov;
     const size_t piece = std::min(n, iov.iov_len);
-    if (piece == 0) {
+    if (__builtin_expect(piece == 0, 0)) {
       ++uio->uio_iov;
       --uio->uio_iovcnt;
       continue;

@@ -28,22 +28,25 @@ void Locks::init(::wh_lock& lock, const char* name, int flags) {
   lock.lo_magic = kAlive;
 }
 
+// A lock that was never initialised (or is gone) is reported once and then works.
+bool Locks::is_alive(::wh_lock& lock) {
+  return __builtin_expect(lock.lo_magic == kAlive, 1) || revive(lock);
+}
+
+bool Locks::revive(::wh_lock& lock) {
+  reports_.blame(
+      Misdeed::LockUninitialised,
+      fmt::format("lock at {}{}", static_cast<const void*>(&lock), who(machine_.current())));
+  init(lock, "?", 0);
+  return false;
+}
+
 void Locks::destroy(::wh_lock& lock) {
   if (!is_alive(lock)) return;
   if (word(lock).load() != 0) {
     reports_.blame(Misdeed::LockDestroyedHeld, fmt::format("sx_destroy of {}", lock.lo_name));
   }
   lock.lo_magic = 0;
-}
-
-// A lock that was never initialised (or is gone) is reported once and then works.
-bool Locks::is_alive(::wh_lock& lock) {
-  if (__builtin_expect(lock.lo_magic == kAlive, 1)) return true;
-  reports_.blame(
-      Misdeed::LockUninitialised,
-      fmt::format("lock at {}{}", static_cast<const void*>(&lock), who(machine_.current())));
-  init(lock, "?", 0);
-  return false;
 }
 
 ::thread::Held* Locks::find(::wh_lock& lock, ::thread& td) {
@@ -59,12 +62,41 @@ void Locks::remember(::wh_lock& lock, Hold how, ::thread& td) {
   machine_.acquired(&lock);
 }
 
+// What nearly every call comes to: the lock is free; the lock is the last that was taken, nobody
+// else has it, and nobody waits.
+bool Locks::take_free(::wh_lock& lock, Hold how, ::thread& td) {
+  uintptr_t w = 0;
+  const uintptr_t fresh = how == Hold::Exclusive ? address(td) : kShared | kSharer;
+  if (!word(lock).compare_exchange_strong(w, fresh, std::memory_order_acquire)) return false;
+  remember(lock, how, td);
+  return true;
+}
+
+bool Locks::leave_last(::wh_lock& lock, Hold how, ::thread& td) {
+  if (td.held_count == 0 || (lock.lo_flags & SX_RECURSE) != 0) return false;
+  const ::thread::Held& last = td.held[td.held_count - 1];
+  if (last.lock != &lock || last.how != how) return false;
+  machine_.released(&lock);
+  uintptr_t w = how == Hold::Exclusive ? address(td) : kShared | kSharer;
+  if (!word(lock).compare_exchange_strong(w, 0, std::memory_order_release)) return false;
+  --td.held_count;
+  machine_.point();
+  return true;
+}
+
 int Locks::operate(::wh_lock& lock, ::wh_lock_op op) {
   is_alive(lock);
+  machine_.point();
   ::thread& td = machine_.current();
+  if (op <= WH_XLOCK) {
+    const Hold how = op == WH_SLOCK ? Hold::Shared : Hold::Exclusive;
+    return __builtin_expect(take_free(lock, how, td), 1) ? 0 : take(lock, how, false);
+  }
+  if (op == WH_SUNLOCK && leave_last(lock, Hold::Shared, td)) return 0;
+  if (op == WH_XUNLOCK && leave_last(lock, Hold::Exclusive, td)) return 0;
   switch (op) {
-    case WH_SLOCK: return take(lock, Hold::Shared, false);
-    case WH_XLOCK: return take(lock, Hold::Exclusive, false);
+    case WH_SLOCK:
+    case WH_XLOCK: UNREACHABLE();
     case WH_SLOCK_SIG: return take(lock, Hold::Shared, true);
     case WH_XLOCK_SIG: return take(lock, Hold::Exclusive, true);
     case WH_TRY_SLOCK: return try_take(lock, Hold::Shared, td) ? 1 : 0;
@@ -125,7 +157,6 @@ bool Locks::try_take(::wh_lock& lock, Hold how, ::thread& td) {
 }
 
 int Locks::take(::wh_lock& lock, Hold how, bool catches) {
-  machine_.point();
   ::thread& td = machine_.current();
   if (try_take(lock, how, td)) return 0;
   if ((word(lock).load() & ~kWaiters) == address(td)) {

@@ -35,11 +35,14 @@ class Locks {
   static constexpr uintptr_t kWaiters = 1, kShared = 2, kSharer = 16;
   enum class Locked { No, Yes };  // Is the machine's lock held by the caller?
 
+  bool take_free(::wh_lock& lock, Hold how, ::thread& td);
+  bool leave_last(::wh_lock& lock, Hold how, ::thread& td);
   int take(::wh_lock& lock, Hold how, bool catches);
   bool try_take(::wh_lock& lock, Hold how, ::thread& td);
   bool leave(::wh_lock& lock, ::thread& td, Locked machine_locked);
   void wake_next(::wh_lock& lock, Locked machine_locked);
   bool is_alive(::wh_lock& lock);
+  bool revive(::wh_lock& lock);
   ::thread::Held* find(::wh_lock& lock, ::thread& td);
   void remember(::wh_lock& lock, Hold how, ::thread& td);
 

@@ -71,7 +71,9 @@ namespace wh::dev {
 class Machine {
  public:
   virtual ~Machine() = default;
-  virtual ::thread& current() = 0;
+  ::thread& current() {
+    return __builtin_expect(last_.machine == id_, 1) ? *last_.td : find_current();
+  }
   virtual Instant now() = 0;
 
   // The kernel's one short lock: sleep queues, devfs, select, kqueue. Never held in driver code.
@@ -82,9 +84,9 @@ class Machine {
   virtual void park(::thread& td, Instant deadline) = 0;
   virtual void unpark(::thread& td) = 0;  // REQUIRES: the lock is held.
 
-  // For what threads say about themselves all the time and others want to know rarely: who is inside
-  // a device, who uses a file. One side announces, then loads; the other stores, then calls
-  // barrier(), then looks at what was announced: at least one of the two sees what the other wrote.
+  // For what threads say about themselves all the time and others want to know rarely: who is
+  // inside a device, who uses a file. One side announces, then loads; the other stores, then calls
+  // barrier(), then looks at what was announced: one of the two sees what the other wrote.
   // Announcing is a plain store, the barrier pays for both.
   template <class T>
   void announce(std::atomic<T>& at, T value) {
@@ -116,6 +118,16 @@ class Machine {
   }
 
  protected:
+  // The calling host thread's place in the machine that it last called, for one that has host
+  // threads: its id is never used again. The others' is kNoId, which nothing is found under.
+  struct Place {
+    uint64_t machine;
+    ::thread* td;
+  };
+  static constexpr uint64_t kNoId = ~uint64_t{0};
+  static inline constinit thread_local Place last_{};
+  uint64_t id_ = kNoId;
+  virtual ::thread& find_current() = 0;
   virtual void visit_point() {}
   bool has_points_ = false;
   bool announces_loudly_ = false;  // The machine's barrier needs the announcer's help.

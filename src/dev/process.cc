@@ -60,8 +60,14 @@ struct Process::Queue {
   ::selinfo readers{};  // Of the queue, by poll(2).
 };
 
-// A system call in progress: its thread, and the file that it names. A signal belongs to the call it
-// interrupts: when the call returns, the handler has run.
+std::atomic<File*>* Process::place_of(int fd) const {
+  const auto at = static_cast<size_t>(fd);  // Below zero, it is beyond the last.
+  Row* row = at < kRow * kRows ? rows_[at / kRow].load() : nullptr;
+  return row == nullptr ? nullptr : &(*row)[at % kRow];
+}
+
+// A system call in progress: its thread, and the file that it names. A signal belongs to the call
+// it interrupts: when the call returns, the handler has run.
 class Process::Call {
  public:
   explicit Call(Kernel& kernel) : machine_(kernel.machine()), td(machine_.current()) {
@@ -73,9 +79,11 @@ class Process::Call {
       file = held_.get();
       return;
     }
-    while ((file = process.published(fd)) != nullptr) {
+    const std::atomic<File*>* place = process.place_of(fd);
+    if (place == nullptr) return;
+    while ((file = place->load()) != nullptr) {
       machine_.announce(td.pinned, file);
-      if (process.published(fd) == file) break;
+      if (__builtin_expect(place->load() == file, 1)) break;
     }
     is_pinned_ = true;
   }
@@ -120,13 +128,6 @@ Sys<int> Process::install(Entry entry) {
   return fd;
 }
 
-
-File* Process::published(int fd) const {
-  const auto at = static_cast<size_t>(fd);  // Below zero, it is beyond the last.
-  const Row* row = at < kRow * kRows ? rows_[at / kRow].load() : nullptr;
-  return row == nullptr ? nullptr : (*row)[at % kRow].load();
-}
-
 void Process::publish(int fd, File* file) {
   const auto at = static_cast<size_t>(fd);
   std::atomic<Row*>& row = rows_[at / kRow];
@@ -145,9 +146,8 @@ void Process::retire(std::shared_ptr<File> file) {
   std::set<const File*> pinned;
   machine.each_thread(
       [&](::thread& td) { pinned.insert(td.pinned.load(std::memory_order_acquire)); });
-  const auto rest = std::partition(retired_.begin(), retired_.end(), [&](const auto& f) {
-    return pinned.contains(f.get());
-  });
+  const auto rest = std::partition(retired_.begin(), retired_.end(),
+                                   [&](const auto& f) { return pinned.contains(f.get()); });
   unused.assign(std::move_iterator(rest), std::move_iterator(retired_.end()));
   retired_.erase(rest, retired_.end());
   sweep_at_ = 2 * retired_.size() + kRetired;

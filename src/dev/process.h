@@ -26,7 +26,7 @@ namespace wh::dev {
 class Process final : public event::Descriptors {
  public:
   struct Limits {
-    size_t descriptors = 65536;            // And never more than 65,533.
+    size_t descriptors = 65536;       // And never more than 65,533.
     size_t knotes = size_t{1} << 20;  // Per queue.
   };
   explicit Process(Kernel& kernel) : Process(kernel, Limits{}) {}
@@ -72,7 +72,7 @@ class Process final : public event::Descriptors {
   Sys<int> install(Entry entry);
   std::shared_ptr<Queue> queue(int fd) const;
   std::vector<std::shared_ptr<Queue>> queues() const;
-  File* published(int fd) const;
+  std::atomic<File*>* place_of(int fd) const;
   void publish(int fd, File* file);
   void retire(std::shared_ptr<File> file);
 

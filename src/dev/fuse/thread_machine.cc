@@ -15,17 +15,12 @@ struct ThreadMachine::Record {
 
 namespace {
 
-// The calling thread's place in the machine it last called; a machine's id is never used again.
-struct Cached {
-  uint64_t machine = 0;
-  ::thread* td = nullptr;
-};
-thread_local Cached cached;
 std::atomic<uint64_t> next_machine{1};
 
 }  // namespace
 
-ThreadMachine::ThreadMachine() : id_(next_machine.fetch_add(1)) {
+ThreadMachine::ThreadMachine() {
+  id_ = next_machine.fetch_add(1);
   announces_loudly_ =
       ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
   // There when ThreadSanitizer is in the process, loaded before us.
@@ -38,10 +33,9 @@ ThreadMachine::~ThreadMachine() {
   all_ended_.wait(roster, [&] { return spawned_ == 0; });
 }
 
-::thread& ThreadMachine::current() {
-  if (__builtin_expect(cached.machine == id_, 1)) return *cached.td;
+::thread& ThreadMachine::find_current() {
   Record& record = enlist();
-  cached = {id_, &record.td};
+  last_ = {id_, &record.td};
   return record.td;
 }
 

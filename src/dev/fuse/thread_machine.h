@@ -19,7 +19,6 @@ class ThreadMachine : public Machine {
   ThreadMachine();
   ~ThreadMachine() override;  // Waits for spawned threads. REQUIRES: no other thread is inside.
 
-  ::thread& current() override;
   Instant now() override;
   void lock() override { mutex_.lock(); }
   void unlock() override { mutex_.unlock(); }
@@ -29,12 +28,13 @@ class ThreadMachine : public Machine {
   void each_thread(const std::function<void(::thread&)>& see) override;
   void spawn(std::string name, std::function<void()> body) override;
 
+ protected:
+  ::thread& find_current() override;
 
  private:
   struct Record;
   Record& enlist();
 
-  const uint64_t id_;  // Unlike every other machine's in this process.
   std::mutex mutex_;
   std::mutex roster_;  // After mutex_, if both.
   std::map<std::thread::id, std::unique_ptr<Record>> records_;
