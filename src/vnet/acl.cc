@@ -86,12 +86,16 @@ Result<uint32_t> AclTable::add(std::vector<AclRule> rules, std::string tag) {
 }
 
 Result<void> AclTable::replace(uint32_t acl, std::vector<AclRule> rules, std::string tag) {
+  if (lists_.count(acl) == 0) return fail("no acl {}", acl);
+  return put(acl, std::move(rules), std::move(tag));
+}
+
+Result<void> AclTable::put(uint32_t acl, std::vector<AclRule> rules, std::string tag) {
   const auto it = lists_.find(acl);
-  if (it == lists_.end()) return fail("no acl {}", acl);
-  TRY(check(rules, it->second.rules.size()));
+  TRY(check(rules, it == lists_.end() ? 0 : it->second.rules.size()));
   searches_[acl] = std::make_unique<AclSearch>(rules);
   const size_t size = rules.size();
-  it->second = {std::move(tag), std::move(rules), std::vector<uint64_t>(size)};
+  lists_[acl] = {std::move(tag), std::move(rules), std::vector<uint64_t>(size)};
   note_shared_state(stack_);
   return {};
 }

@@ -84,6 +84,8 @@ class AclTable {
   // TCP; no such list; too many rules.
   Result<uint32_t> add(std::vector<AclRule> rules, std::string tag = {});
   Result<void> replace(uint32_t acl, std::vector<AclRule> rules, std::string tag = {});
+  // A list of a given number, new or with another content. Errors: as add().
+  Result<void> put(uint32_t acl, std::vector<AclRule> rules, std::string tag = {});
   // Errors: no such list; an interface uses it.
   Result<void> remove(uint32_t acl);
   // The lists of one side of an interface, in order; none turns it off. Errors: no such interface

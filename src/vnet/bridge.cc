@@ -73,6 +73,14 @@ Result<void> BridgeTable::add(const BridgeConfig& config) {
   return {};
 }
 
+Result<void> BridgeTable::change(const BridgeConfig& config) {
+  BridgeDomain* domain = find(config.id);
+  if (domain == nullptr) return fail("no bridge domain {}", config.id);
+  if (config.max_entries == 0) return fail("bridge domain {}: 0 entries", config.id);
+  domain->config_ = config;
+  return {};
+}
+
 Result<void> BridgeTable::remove(uint32_t id) {
   BridgeDomain* domain = find(id);
   if (domain == nullptr) return fail("no bridge domain {}", id);
@@ -119,11 +127,11 @@ Result<void> BridgeTable::add_member(uint32_t id, const BridgeMember& member) {
 
 Result<void> BridgeTable::remove_member(uint16_t interface) {
   BridgeDomain* domain = of(interface);
-  if (domain == nullptr) return fail("interface {}: in no bridge domain", interface);
+  InterfaceEntry& entry = *TRY(stack_.interfaces.attached(interface));
+  if (domain == nullptr) return fail("interface {}: in no bridge domain", entry.name);
   by_interface_[interface] = nullptr;
   std::erase_if(domain->members_, [&](const auto& m) { return m.interface == interface; });
   std::erase_if(domain->entries_, [&](const auto& e) { return e.second.interface == interface; });
-  InterfaceEntry& entry = stack_.interfaces[interface];
   entry.is_bridged = false;
   if (auto* loopback = dynamic_cast<LoopbackInterface*>(entry.device)) loopback->is_bvi = false;
   return {};
@@ -133,7 +141,8 @@ Result<void> BridgeTable::add_static(uint32_t id, const MacAddress& mac, uint16_
   BridgeDomain* domain = find(id);
   if (domain == nullptr) return fail("no bridge domain {}", id);
   if (domain->member(interface) == nullptr) {
-    return fail("bridge domain {}: interface {} is no member", id, interface);
+    const InterfaceEntry& entry = *TRY(stack_.interfaces.attached(interface));
+    return fail("bridge domain {}: interface {} is no member", id, entry.name);
   }
   if (mac.is_multicast()) return fail("{}: not a host's address", to_string(mac));
   if (domain->entries_.size() >= domain->config_.max_entries && !domain->entries_.count(mac)) {
@@ -160,7 +169,7 @@ void BridgeTable::flush(uint32_t id) {
   }
 }
 
-BridgeDomain* BridgeTable::find(uint32_t id) {
+BridgeDomain* BridgeTable::find(uint32_t id) const {
   const auto it = domains_.find(id);
   return it == domains_.end() ? nullptr : it->second.get();
 }

@@ -80,6 +80,9 @@ class BridgeTable {
 
   // Errors: there is one of that number, number 0, bounds of 0 entries.
   Result<void> add(const BridgeConfig& config);
+  // Another configuration for one that is there; what it has learnt stays. Errors: there is none,
+  // bounds of 0 entries.
+  Result<void> change(const BridgeConfig& config);
   // Its members leave it. Error: there is none.
   Result<void> remove(uint32_t id);
   // Errors: no such domain or interface; the interface is in a domain or has addresses and is no
@@ -92,7 +95,7 @@ class BridgeTable {
   Result<void> remove_static(uint32_t id, const net::MacAddress& mac);
   void flush(uint32_t id);  // Forgets what was learnt.
 
-  BridgeDomain* find(uint32_t id);
+  BridgeDomain* find(uint32_t id) const;
   // The domain that an interface is in; nullptr when it is in none.
   BridgeDomain* of(uint16_t interface) const {
     return interface < by_interface_.size() ? by_interface_[interface] : nullptr;

@@ -288,7 +288,8 @@ Result<void> DhcpService::set_relay(uint16_t interface, std::vector<Ip4> servers
 }
 
 Result<void> DhcpService::remove_relay(uint16_t interface) {
-  if (relays_.erase(interface) == 0) return fail("no dhcp relay on interface {}", interface);
+  const InterfaceEntry& entry = *TRY(vnet_.stack().interfaces.attached(interface));
+  if (relays_.erase(interface) == 0) return fail("no dhcp relay on interface {}", entry.name);
   close_if_unused();
   return {};
 }

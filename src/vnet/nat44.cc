@@ -51,6 +51,7 @@ Result<void> Nat44::set_role(uint16_t interface, NatRole role_wanted) {
 }
 
 void Nat44::forget(uint16_t interface) {
+  std::erase(address_interfaces_, interface);
   if (role(interface) != NatRole::None) MUST(set_role(interface, NatRole::None));
 }
 
@@ -75,6 +76,36 @@ Result<void> Nat44::remove_address(Ip4 address) {
     it = next;
   }
   return {};
+}
+
+Result<void> Nat44::add_interface_addresses(uint16_t interface) {
+  const InterfaceEntry& entry = *TRY(stack_.interfaces.attached(interface));
+  const auto& all = address_interfaces_;
+  if (std::find(all.begin(), all.end(), interface) != all.end()) {
+    return fail("nat addresses of interface {}: are in the pool", entry.name);
+  }
+  address_interfaces_.push_back(interface);
+  return {};
+}
+
+Result<void> Nat44::remove_interface_addresses(uint16_t interface) {
+  const InterfaceEntry& entry = *TRY(stack_.interfaces.attached(interface));
+  if (std::erase(address_interfaces_, interface) == 0) {
+    return fail("nat addresses of interface {}: not in the pool", entry.name);
+  }
+  return {};
+}
+
+std::vector<Ip4> Nat44::pool() const {
+  std::vector<Ip4> all = addresses_;
+  for (const uint16_t interface : address_interfaces_) {
+    for (const InterfaceAddress& a : stack_.interfaces[interface].addresses) {
+      if (!a.prefix.address.is_v4()) continue;
+      const Ip4 own = a.prefix.address.v4();
+      if (std::find(all.begin(), all.end(), own) == all.end()) all.push_back(own);
+    }
+  }
+  return all;
 }
 
 Result<void> Nat44::add_static(const NatStatic& m) {
@@ -134,7 +165,14 @@ void Nat44::clear() {
 
 bool Nat44::is_pool_address(Ip4 address) const {
   return std::find(addresses_.begin(), addresses_.end(), address) != addresses_.end() ||
-         static_in_.count(whole(address)) != 0;
+         static_in_.count(whole(address)) != 0 || is_of_interface(address);
+}
+
+bool Nat44::is_of_interface(Ip4 address) const {
+  for (const uint16_t interface : address_interfaces_) {
+    if (stack_.interfaces[interface].find(address) != nullptr) return true;
+  }
+  return false;
 }
 
 std::optional<NatEndpoint> Nat44::static_inside(const NatEndpoint& outside) const {
@@ -172,7 +210,9 @@ std::optional<NatEndpoint> Nat44::inside_of(const NatEndpoint& outside) {
 std::optional<NatEndpoint> Nat44::outside_of(const NatEndpoint& inside, bool make) {
   if (const auto fixed = static_outside(inside)) return fixed;
   const auto it = by_inside_.find(inside);
-  if (it != by_inside_.end() && it->second->expires > stack_.loop.now()) {
+  // One whose interface has lost the address leads nowhere.
+  if (it != by_inside_.end() && it->second->expires > stack_.loop.now() &&
+      is_pool_address(it->second->outside.address)) {
     return it->second->outside;
   }
   if (!make) return std::nullopt;
@@ -190,17 +230,18 @@ std::optional<NatEndpoint> Nat44::outside_of(const NatEndpoint& inside, bool mak
 
 // The same address for all of an inside host (RFC 4787 REQ-2), its own port when that is free.
 std::optional<NatEndpoint> Nat44::pick_outside(const NatEndpoint& inside) {
-  if (addresses_.empty()) return std::nullopt;
-  const size_t start = inside.address.value % addresses_.size();
+  const std::vector<Ip4> addresses = pool();
+  if (addresses.empty()) return std::nullopt;
+  const size_t start = inside.address.value % addresses.size();
   auto is_free = [&](const NatEndpoint& e) {
     return by_outside_.count(e) == 0 && static_in_.count(e) == 0;
   };
   // A host's own address stays what it is.
-  const auto own = std::find(addresses_.begin(), addresses_.end(), inside.address);
+  const auto own = std::find(addresses.begin(), addresses.end(), inside.address);
   const size_t first =
-      own != addresses_.end() ? static_cast<size_t>(own - addresses_.begin()) : start;
-  for (size_t i = 0; i < addresses_.size(); ++i) {
-    NatEndpoint e{inside.protocol, addresses_[(first + i) % addresses_.size()], inside.port, 0};
+      own != addresses.end() ? static_cast<size_t>(own - addresses.begin()) : start;
+  for (size_t i = 0; i < addresses.size(); ++i) {
+    NatEndpoint e{inside.protocol, addresses[(first + i) % addresses.size()], inside.port, 0};
     if (is_free(e)) return e;
     constexpr uint32_t kPorts = 0x10000 - kFirstPort;
     const auto offset = static_cast<uint32_t>(random_.below(kPorts));

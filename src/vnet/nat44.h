@@ -37,6 +37,7 @@ struct NatTimeouts {
   Duration tcp_established = 7440s;  // RFC 5382 REQ-5.
   Duration tcp_transitory = 240s;
   Duration icmp = 60s;  // RFC 5508 REQ-2.
+  bool operator==(const NatTimeouts&) const = default;
 };
 
 enum class NatRole : uint8_t { None, Inside, Outside };
@@ -83,6 +84,10 @@ class Nat44 {
   // A pool address. Errors: not a host's; is in the pool; the pool is full.
   Result<void> add_address(net::Ip4 address);
   Result<void> remove_address(net::Ip4 address);  // Its dynamic mappings go too.
+  // The IPv4 addresses that an interface has at any time are pool addresses, too. Errors: no such
+  // interface; it is one already, or (to remove) is none.
+  Result<void> add_interface_addresses(uint16_t interface);
+  Result<void> remove_interface_addresses(uint16_t interface);
   // Errors: a port without TCP, UDP or ICMP, or of 0; the outside endpoint is taken.
   Result<void> add_static(const NatStatic& mapping);
   Result<void> remove_static(const NatStatic& mapping);
@@ -92,7 +97,9 @@ class Nat44 {
   void forget(uint16_t interface);  // It is detached.
 
   // --- what there is ---
-  const std::vector<net::Ip4>& addresses() const { return addresses_; }
+  const std::vector<net::Ip4>& addresses() const { return addresses_; }  // Given one by one.
+  const std::vector<uint16_t>& address_interfaces() const { return address_interfaces_; }
+  std::vector<net::Ip4> pool() const;  // Those, and what these interfaces have now.
   const std::vector<NatStatic>& statics() const { return statics_; }
   const NatTimeouts& timeouts() const { return timeouts_; }
   size_t max_mappings() const { return max_; }
@@ -101,7 +108,7 @@ class Nat44 {
   void clear();                                     // Ends all dynamic mappings.
 
   // --- what the nodes ask ---
-  bool is_pool_address(net::Ip4 address) const;
+  bool is_pool_address(net::Ip4 address) const;  // Of static mappings of whole addresses, too.
   // Where an outside endpoint leads; nothing when there is no mapping.
   std::optional<NatEndpoint> inside_of(const NatEndpoint& outside);
   // The outside endpoint of an inside one, its mapping made when need be and `make` says so.
@@ -120,6 +127,7 @@ class Nat44 {
   };
   using Ages = std::list<NatMapping>;
 
+  bool is_of_interface(net::Ip4 address) const;
   std::optional<NatEndpoint> static_inside(const NatEndpoint& outside) const;
   std::optional<NatEndpoint> static_outside(const NatEndpoint& inside) const;
   std::optional<NatEndpoint> pick_outside(const NatEndpoint& inside);
@@ -132,6 +140,7 @@ class Nat44 {
   Random random_;
   std::vector<NatRole> roles_;  // By interface.
   std::vector<net::Ip4> addresses_;
+  std::vector<uint16_t> address_interfaces_;
   std::vector<NatStatic> statics_;
   std::unordered_map<NatEndpoint, NatStatic, Hash> static_in_, static_out_;
   Ages ages_;  // Dynamic mappings, longest idle first.

@@ -120,8 +120,9 @@ Result<void> PolicerTable::bind(uint16_t interface, PolicerSide side, std::strin
 }
 
 Result<void> PolicerTable::unbind(uint16_t interface, PolicerSide side) {
+  const InterfaceEntry& entry = *TRY(stack_.interfaces.attached(interface));
   if (interface >= bound_.size() || bound_[interface][static_cast<size_t>(side)] == nullptr) {
-    return fail("interface {}: no policer is bound to it", interface);
+    return fail("interface {}: no policer is bound to it", entry.name);
   }
   --std::exchange(bound_[interface][static_cast<size_t>(side)], nullptr)->bindings;
   enable(stack_, interface, side, false);

@@ -12,6 +12,8 @@ using net::Prefix;
 
 namespace {
 
+constexpr std::string_view kCommand = "ip route add ";
+
 std::string_view next_word(std::string_view& rest) {
   const size_t begin = rest.find_first_not_of(" \t\r");
   if (begin == std::string_view::npos) return rest = {};
@@ -22,9 +24,12 @@ std::string_view next_word(std::string_view& rest) {
   return word;
 }
 
-// "via A [weight N] [via B ..]" or "drop"; empty for drop.
-Result<std::vector<NextHop>> read_hops(std::string_view text) {
+// "via A [INTERFACE] [weight N] [via B ..]" or "[via] drop"; empty for drop.
+Result<std::vector<NextHop>> read_hops(const InterfaceTable& interfaces, std::string_view text) {
   std::vector<NextHop> hops;
+  if (const size_t drop = text.find("via drop"); drop != std::string_view::npos) {
+    text.remove_prefix(drop + 4);
+  }
   std::string_view word = next_word(text);
   if (word == "drop") {
     if (!next_word(text).empty()) return fail("words after 'drop'");
@@ -34,6 +39,10 @@ Result<std::vector<NextHop>> read_hops(std::string_view text) {
     if (word != "via") return fail("'{}'; accepted: via ADDRESS [weight N] .., or drop", word);
     hops.push_back({TRY(net::parse_ip(next_word(text)))});
     word = next_word(text);
+    if (!word.empty() && word != "weight" && word != "via") {
+      hops.back().interface = TRY(interfaces.find(word));
+      word = next_word(text);
+    }
     if (word != "weight") continue;
     const std::string_view number = next_word(text);
     const char* end = number.data() + number.size();
@@ -47,38 +56,43 @@ Result<std::vector<NextHop>> read_hops(std::string_view text) {
   return hops;
 }
 
+}  // namespace
+
 // The routes of a text, each with its way; ways are resolved once each, and referred to once by
 // this until it goes.
-class Reader {
+class RouteLoad::Reader {
  public:
-  Reader(Stack& stack, uint16_t vrf) : stack_(stack), vrf_(vrf) {}
+  Reader(Stack& stack, uint16_t vrf, std::string text)
+      : stack_(stack), vrf_(vrf), text_(std::move(text)) {}
   ~Reader() {
     for (const auto& [text, way] : ways_) stack_.paths.release(way.adjacency);
   }
 
-  Result<void> read(std::string_view text) {
-    size_t line = 0;
-    while (!text.empty()) {
-      ++line;
-      const size_t end = std::min(text.find('\n'), text.size());
-      auto added = read_line(text.substr(0, end));
+  Result<bool> read(size_t lines) {
+    for (; lines > 0 && at_ < text_.size(); --lines) {
+      ++line_;
+      const size_t end = std::min(text_.find('\n', at_), text_.size());
+      auto added = read_line(std::string_view(text_).substr(at_, end - at_));
       if (!added) {
-        return tl::unexpected(std::move(added.error()).within(fmt::format("line {}", line)));
+        return tl::unexpected(std::move(added.error()).within(fmt::format("line {}", line_)));
       }
-      text.remove_prefix(std::min(end + 1, text.size()));
+      at_ = end + 1;
     }
-    return {};
+    return at_ >= text_.size();
   }
-  size_t apply() {
-    for (const auto& [prefix, adjacency] : routes_) {
+  Result<bool> apply(size_t routes) {
+    for (const auto& [text, way] : ways_) TRY(check(way));
+    for (; routes > 0 && applied_ < routes_.size(); --routes, ++applied_) {
+      const auto& [prefix, adjacency] = routes_[applied_];
       Fib& fib = stack_.fib(prefix.address.family, vrf_);
       stack_.paths.retain(adjacency);
       const AdjacencyIndex old = fib.find(prefix, RouteSource::Static);
       fib.set(prefix, RouteSource::Static, adjacency);
       stack_.paths.release(old);
     }
-    return routes_.size();
+    return applied_ >= routes_.size();
   }
+  size_t size() const { return routes_.size(); }
 
  private:
   struct Way {
@@ -88,6 +102,7 @@ class Reader {
 
   Result<void> read_line(std::string_view line) {
     line = line.substr(0, line.find('#'));
+    if (line.starts_with(kCommand)) line.remove_prefix(kCommand.size());
     const std::string_view word = next_word(line);
     if (word.empty()) return {};
     const Prefix prefix = TRY(net::parse_prefix(word));
@@ -102,25 +117,56 @@ class Reader {
   Result<const Way*> way_of(std::string_view text, Family family) {
     const auto known = ways_.find(text);
     if (known != ways_.end()) return &known->second;
-    const std::vector<NextHop> hops = TRY(read_hops(text));
+    const std::vector<NextHop> hops = TRY(read_hops(stack_.interfaces, text));
     Way way{family, kDropAlways};
     if (!hops.empty()) way.adjacency = TRY(stack_.paths.acquire(vrf_, family, hops));
     return &(ways_[text] = way);
   }
 
+  // That what a way leads to is still there.
+  Result<void> check(const Way& way) const {
+    const Adjacency& a = stack_.adjacencies[way.adjacency];
+    if (AdjacencyTable::has_interface(a.kind)) TRY(stack_.interfaces.attached(a.interface));
+    for (const NextHop& hop : stack_.paths.hops(way.adjacency)) {
+      if (hop.interface != 0) TRY(stack_.interfaces.attached(hop.interface));
+    }
+    return {};
+  }
+
   Stack& stack_;
   uint16_t vrf_;
+  std::string text_;
+  size_t at_ = 0, line_ = 0;
   std::unordered_map<std::string_view, Way> ways_;  // By what follows the prefix, in the text.
   std::vector<std::pair<Prefix, AdjacencyIndex>> routes_;
+  size_t applied_ = 0;
 };
 
-}  // namespace
+RouteLoad::RouteLoad(std::unique_ptr<Reader> reader) : reader_(std::move(reader)) {}
+RouteLoad::~RouteLoad() = default;
 
-Result<size_t> add_routes(Vnet& vnet, std::string_view text, uint32_t vrf) {
+Result<std::unique_ptr<RouteLoad>> RouteLoad::make(Vnet& vnet, std::string text, uint32_t vrf) {
   Stack& stack = vnet.stack();
-  Reader reader(stack, TRY(stack.find_vrf(vrf)));
-  TRY(reader.read(text));
-  return reader.apply();
+  const uint16_t slot = TRY(stack.find_vrf(vrf));
+  return std::unique_ptr<RouteLoad>(
+      new RouteLoad(std::make_unique<Reader>(stack, slot, std::move(text))));
+}
+
+Result<bool> RouteLoad::read(size_t lines) {
+  return reader_->read(lines);
+}
+Result<bool> RouteLoad::apply(size_t routes) {
+  return reader_->apply(routes);
+}
+size_t RouteLoad::size() const {
+  return reader_->size();
+}
+
+Result<size_t> add_routes(Vnet& vnet, std::string text, uint32_t vrf) {
+  const auto load = TRY(RouteLoad::make(vnet, std::move(text), vrf));
+  TRY(load->read(~size_t{0}));
+  TRY(load->apply(~size_t{0}));
+  return load->size();
 }
 
 }  // namespace wh::vnet

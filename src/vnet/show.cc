@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "vnet/stack.h"
+#include "vnet/udp.h"
 
 namespace wh::vnet {
 
@@ -256,8 +257,73 @@ json to_json(const FibReport& report) {
   return rows;
 }
 
+std::vector<FibMemoryRow> fib_memory_report(const Vnet& vnet) {
+  std::vector<FibMemoryRow> rows;
+  const Stack& stack = vnet.stack();
+  for (const uint32_t id : vnet.vrfs()) {
+    const auto slot = stack.find_vrf(id);
+    for (const Family family : {Family::V4, Family::V6}) {
+      const Fib& fib = stack.fib(family, *slot);
+      rows.push_back({family, id, fib.size(), fib.memory()});
+    }
+  }
+  return rows;
+}
+
+std::string format(const std::vector<FibMemoryRow>& rows) {
+  std::string out = fmt::format("{:<16}{:>12}{:>14}\n", "Table", "Routes", "Bytes");
+  for (const FibMemoryRow& row : rows) {
+    const char* family = row.family == Family::V4 ? "ipv4" : "ipv6";
+    out += fmt::format("{:<16}{:>12}{:>14}\n", fmt::format("{}-VRF:{}", family, row.vrf),
+                       row.routes, row.bytes);
+  }
+  return out;
+}
+
+json to_json(const std::vector<FibMemoryRow>& rows) {
+  json all = json::array();
+  for (const FibMemoryRow& row : rows) {
+    all.push_back({{"family", row.family == Family::V4 ? "ipv4" : "ipv6"},
+                   {"table", row.vrf},
+                   {"routes", row.routes},
+                   {"bytes", row.bytes}});
+  }
+  return all;
+}
+
+// --- the local stack ---
+
+LocalReport local_report(const Vnet& vnet, Family family) {
+  const Stack& stack = vnet.stack();
+  const bool v4 = family == Family::V4;
+  LocalReport report{.family = family, .udp_ports = stack.udp->ports(family)};
+  for (uint32_t number = 0; number < stack.protocols.size(); ++number) {
+    const bool is_ours = number == (v4 ? net::kProtocolIcmp : net::kProtocolIcmp6) ||
+                         number == net::kProtocolUdp || stack.protocols[number] != nullptr;
+    if (is_ours) report.protocols.push_back(static_cast<uint8_t>(number));
+  }
+  const graph::NodeIndex node = v4 ? stack.node.ip4_local : stack.node.ip6_local;
+  report.packets = stack.graph.nodes()[node].vectors;
+  return report;
+}
+
+std::string format(const LocalReport& report) {
+  const char* node = report.family == Family::V4 ? "ip4-local" : "ip6-local";
+  return fmt::format("Protocols handled by {}: {}\nUDP ports: {}\nPackets: {}\n", node,
+                     fmt::join(report.protocols, ", "), fmt::join(report.udp_ports, ", "),
+                     report.packets);
+}
+
+json to_json(const LocalReport& report) {
+  return {{"protocols", report.protocols},
+          {"udp_ports", report.udp_ports},
+          {"packets", report.packets}};
+}
+
 graph::RuntimeReport runtime_report(const Vnet& vnet) {
-  return graph::runtime_report(vnet.graph(), {.out = vnet.stack().tx_packets, .punted = 0});
+  const uint64_t punted =
+      local_report(vnet, Family::V4).packets + local_report(vnet, Family::V6).packets;
+  return graph::runtime_report(vnet.graph(), {.out = vnet.stack().tx_packets, .punted = punted});
 }
 
 }  // namespace wh::vnet

@@ -74,6 +74,27 @@ FibReport fib_report(const Vnet& vnet, const net::IpAddress& address, uint32_t v
 std::string format(const FibReport& report);  // `show ip fib`
 nlohmann::json to_json(const FibReport& report);
 
+// What a table of routes takes.
+struct FibMemoryRow {
+  net::Family family = net::Family::V4;
+  uint32_t vrf = 0;
+  size_t routes = 0, bytes = 0;
+};
+std::vector<FibMemoryRow> fib_memory_report(const Vnet& vnet);
+std::string format(const std::vector<FibMemoryRow>& rows);  // `show fib memory`
+nlohmann::json to_json(const std::vector<FibMemoryRow>& rows);
+
+// What goes to the local stack instead of on: who takes it, and how much went.
+struct LocalReport {
+  net::Family family = net::Family::V4;
+  std::vector<uint8_t> protocols;  // In order.
+  std::vector<uint16_t> udp_ports;
+  uint64_t packets = 0;  // Since the runtime books were cleared.
+};
+LocalReport local_report(const Vnet& vnet, net::Family family);
+std::string format(const LocalReport& report);  // `show ip local`
+nlohmann::json to_json(const LocalReport& report);
+
 graph::RuntimeReport runtime_report(const Vnet& vnet);
 
 }  // namespace wh::vnet

@@ -244,6 +244,16 @@ UdpSocket* UdpTable::find(const IpAddress& address, uint16_t port) const {
   return any;
 }
 
+std::vector<uint16_t> UdpTable::ports(net::Family family) const {
+  std::vector<uint16_t> all;
+  for (const auto& [place, sockets] : by_port_) {
+    const auto port = static_cast<uint16_t>(place);
+    if (place == key(family, port) && !sockets.empty()) all.push_back(port);
+  }
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
 bool UdpTable::error(const net::IpError& error) const {
   if (error.transport.size() < UdpHeader::kSize) return false;
   UdpSocket* socket = find(error.source, net::load16(error.transport.data()));

@@ -82,6 +82,7 @@ class UdpTable {
   static void deliver(UdpSocket& socket, const UdpDatagram& datagram) { socket.receive_(datagram); }
   // False when no socket sent the packet the error is about.
   bool error(const net::IpError& error) const;
+  std::vector<uint16_t> ports(net::Family family) const;  // Those with a socket, in order.
 
  private:
   friend class UdpSocket;

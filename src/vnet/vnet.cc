@@ -158,77 +158,6 @@ const InterfaceTable& Vnet::interfaces() const {
   return stack_->interfaces;
 }
 
-// --- routes and neighbours ---
-
-namespace {
-
-std::string describe(const Prefix& prefix, std::span<const NextHop> hops, uint32_t vrf) {
-  std::string text = fmt::format("route {}", to_string(prefix));
-  if (vrf != 0) text += fmt::format(" in VRF {}", vrf);
-  for (const NextHop& hop : hops) text += fmt::format(" via {}", to_string(hop.address));
-  return text;
-}
-
-}  // namespace
-
-// The old way goes after the new one is in place, so that no packet finds neither.
-void Vnet::set_static(uint16_t vrf, const Prefix& prefix, AdjacencyIndex adjacency) {
-  Fib& fib = stack_->fib(prefix.address.family, vrf);
-  const AdjacencyIndex old = fib.find(prefix, RouteSource::Static);
-  fib.set(prefix, RouteSource::Static, adjacency);
-  stack_->paths.release(old);
-}
-
-Result<void> Vnet::add_route(const Prefix& prefix, std::span<const NextHop> next_hops,
-                             uint32_t vrf) {
-  const uint16_t slot = TRY(stack_->find_vrf(vrf));
-  auto adjacency = stack_->paths.acquire(slot, prefix.address.family, next_hops);
-  if (!adjacency) {
-    return tl::unexpected(std::move(adjacency.error()).within(describe(prefix, next_hops, vrf)));
-  }
-  set_static(slot, prefix, *adjacency);
-  return {};
-}
-
-Result<void> Vnet::add_route(const Prefix& prefix, const IpAddress& next_hop, uint16_t interface) {
-  const NextHop hop{next_hop, interface};
-  return add_route(prefix, std::span(&hop, 1));
-}
-
-Result<void> Vnet::add_blackhole(const Prefix& prefix, uint32_t vrf) {
-  set_static(TRY(stack_->find_vrf(vrf)), prefix, kDropAlways);
-  return {};
-}
-
-Result<void> Vnet::remove_route(const Prefix& prefix, uint32_t vrf) {
-  const uint16_t slot = TRY(stack_->find_vrf(vrf));
-  Fib& fib = stack_->fib(prefix.address.family, slot);
-  const AdjacencyIndex old = fib.find(prefix, RouteSource::Static);
-  if (old == kNoRoute) {
-    return fail("no static {}", describe(prefix.network(), {}, vrf));
-  }
-  fib.remove(prefix, RouteSource::Static);
-  stack_->paths.release(old);
-  return {};
-}
-
-std::vector<Vnet::StaticRoute> Vnet::static_routes() const {
-  std::vector<StaticRoute> routes;
-  for (const uint32_t id : vrfs()) {
-    const uint16_t slot = MUST(stack_->find_vrf(id));
-    for (const Family family : {Family::V4, Family::V6}) {
-      const Fib& fib = stack_->fib(family, slot);
-      fib.for_each([&](const Fib::Entry& entry) {
-        const AdjacencyIndex way = fib.find(entry.prefix, RouteSource::Static);
-        if (way == kNoRoute) return;
-        const auto hops = stack_->paths.hops(way);
-        routes.push_back({id, entry.prefix, {hops.begin(), hops.end()}});
-      });
-    }
-  }
-  return routes;
-}
-
 // --- VRFs ---
 
 Result<void> Vnet::add_vrf(uint32_t id) {
@@ -319,16 +248,31 @@ SourceCheck Vnet::source_check(uint16_t index, Family family) const {
 BridgeTable& Vnet::bridges() {
   return *stack_->bridges;
 }
+const BridgeTable& Vnet::bridges() const {
+  return *stack_->bridges;
+}
 AclTable& Vnet::acls() {
+  return *stack_->acls;
+}
+const AclTable& Vnet::acls() const {
   return *stack_->acls;
 }
 Nat44& Vnet::nat44() {
   return *stack_->nat44;
 }
+const Nat44& Vnet::nat44() const {
+  return *stack_->nat44;
+}
 PolicerTable& Vnet::policers() {
   return *stack_->policers;
 }
+const PolicerTable& Vnet::policers() const {
+  return *stack_->policers;
+}
 RouterAdvertiser& Vnet::advertiser() {
+  return *stack_->advertiser;
+}
+const RouterAdvertiser& Vnet::advertiser() const {
   return *stack_->advertiser;
 }
 

@@ -91,7 +91,10 @@ class Vnet final : public net::IpService, private net::FrameSink {
   // Drops what matches.
   Result<void> add_blackhole(const net::Prefix& prefix, uint32_t vrf = 0);
   Result<void> remove_route(const net::Prefix& prefix, uint32_t vrf = 0);
-  std::vector<StaticRoute> static_routes() const;  // By VRF and prefix.
+  std::optional<StaticRoute> static_route(const net::Prefix& prefix, uint32_t vrf = 0) const;
+  // In an order in which they can be given: a route comes after the one that leads to
+  // its next hops; otherwise by prefix.
+  std::vector<StaticRoute> static_routes() const;
 
   // --- VRFs: tables of routes of their own; 0 is the default and always there ---
   // Errors: there is one; too many.
@@ -111,13 +114,21 @@ class Vnet final : public net::IpService, private net::FrameSink {
   // --- features, each with its table; they start empty and cost nothing until used ---
   // Sub-interfaces and loopbacks.
   VirtualInterfaces& virtuals() { return virtuals_; }
+  const VirtualInterfaces& virtuals() const { return virtuals_; }
   BridgeTable& bridges();
+  const BridgeTable& bridges() const;
   AclTable& acls();
+  const AclTable& acls() const;
   Nat44& nat44();
+  const Nat44& nat44() const;
   PolicerTable& policers();
+  const PolicerTable& policers() const;
   RouterAdvertiser& advertiser();
+  const RouterAdvertiser& advertiser() const;
   DhcpService& dhcp() { return dhcp_; }  // Server and relay.
+  const DhcpService& dhcp() const { return dhcp_; }
   DhcpClients& dhcp_clients() { return dhcp_clients_; }
+  const DhcpClients& dhcp_clients() const { return dhcp_clients_; }
   // The default route that a DHCP server gave an interface. False when its router is not on the
   // interface's link, or another interface has such a route.
   bool add_dhcp_route(uint16_t index, net::Ip4 router);

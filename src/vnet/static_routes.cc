@@ -1,0 +1,133 @@
+// The routes that people give: Vnet's part of them (vnet/vnet.h).
+#include <algorithm>
+#include <map>
+
+#include "vnet/stack.h"
+#include "vnet/vnet.h"
+
+namespace wh::vnet {
+
+using net::Family;
+using net::IpAddress;
+using net::Prefix;
+
+namespace {
+
+std::string describe(const Prefix& prefix, std::span<const NextHop> hops, uint32_t vrf) {
+  std::string text = fmt::format("route {}", to_string(prefix));
+  if (vrf != 0) text += fmt::format(" in VRF {}", vrf);
+  for (const NextHop& hop : hops) text += fmt::format(" via {}", to_string(hop.address));
+  return text;
+}
+
+}  // namespace
+
+// The old way goes after the new one is in place, so that no packet finds neither.
+void Vnet::set_static(uint16_t vrf, const Prefix& prefix, AdjacencyIndex adjacency) {
+  Fib& fib = stack_->fib(prefix.address.family, vrf);
+  const AdjacencyIndex old = fib.find(prefix, RouteSource::Static);
+  fib.set(prefix, RouteSource::Static, adjacency);
+  stack_->paths.release(old);
+}
+
+Result<void> Vnet::add_route(const Prefix& prefix, std::span<const NextHop> next_hops,
+                             uint32_t vrf) {
+  const uint16_t slot = TRY(stack_->find_vrf(vrf));
+  auto adjacency = stack_->paths.acquire(slot, prefix.address.family, next_hops);
+  if (!adjacency) {
+    return tl::unexpected(std::move(adjacency.error()).within(describe(prefix, next_hops, vrf)));
+  }
+  set_static(slot, prefix, *adjacency);
+  return {};
+}
+
+Result<void> Vnet::add_route(const Prefix& prefix, const IpAddress& next_hop, uint16_t interface) {
+  const NextHop hop{next_hop, interface};
+  return add_route(prefix, std::span(&hop, 1));
+}
+
+Result<void> Vnet::add_blackhole(const Prefix& prefix, uint32_t vrf) {
+  set_static(TRY(stack_->find_vrf(vrf)), prefix, kDropAlways);
+  return {};
+}
+
+Result<void> Vnet::remove_route(const Prefix& prefix, uint32_t vrf) {
+  const uint16_t slot = TRY(stack_->find_vrf(vrf));
+  Fib& fib = stack_->fib(prefix.address.family, slot);
+  const AdjacencyIndex old = fib.find(prefix, RouteSource::Static);
+  if (old == kNoRoute) {
+    return fail("no static {}", describe(prefix.network(), {}, vrf));
+  }
+  fib.remove(prefix, RouteSource::Static);
+  stack_->paths.release(old);
+  return {};
+}
+
+std::optional<Vnet::StaticRoute> Vnet::static_route(const Prefix& prefix, uint32_t vrf) const {
+  const auto slot = stack_->find_vrf(vrf);
+  if (!slot) return std::nullopt;
+  const auto way = stack_->fib(prefix.address.family, *slot).find(prefix, RouteSource::Static);
+  if (way == kNoRoute) return std::nullopt;
+  const auto hops = stack_->paths.hops(way);
+  return StaticRoute{vrf, prefix.network(), {hops.begin(), hops.end()}};
+}
+
+namespace {
+
+// How many routes lead to each other before a next hop is on a link.
+class RouteDepths {
+ public:
+  explicit RouteDepths(const Stack& stack) : stack_(stack) {}
+
+  uint32_t of(uint16_t vrf, std::span<const NextHop> hops, uint32_t bound = Balance::kMaxDepth) {
+    uint32_t depth = 0;
+    for (const NextHop& hop : hops) {
+      if (hop.interface == 0 && bound > 0) depth = std::max(depth, of(vrf, hop.address, bound));
+    }
+    return depth;
+  }
+
+ private:
+  uint32_t of(uint16_t vrf, const IpAddress& next_hop, uint32_t bound) {
+    const auto known = known_.find({vrf, next_hop});
+    if (known != known_.end()) return known->second;
+    uint32_t depth = 0;
+    const auto entry = stack_.fib(next_hop.family, vrf).covering(next_hop);
+    if (entry && entry->source == RouteSource::Static) {
+      depth = 1 + of(vrf, stack_.paths.hops(entry->adjacency), bound - 1);
+    }
+    return known_[{vrf, next_hop}] = depth;
+  }
+  const Stack& stack_;
+  std::map<std::pair<uint16_t, IpAddress>, uint32_t> known_;
+};
+
+}  // namespace
+
+std::vector<Vnet::StaticRoute> Vnet::static_routes() const {
+  std::vector<StaticRoute> routes;
+  std::vector<std::pair<uint32_t, size_t>> order;  // Depth, and place in `routes`.
+  RouteDepths depths(*stack_);
+  for (const uint32_t id : vrfs()) {
+    const uint16_t slot = MUST(stack_->find_vrf(id));
+    for (const Family family : {Family::V4, Family::V6}) {
+      const Fib& fib = stack_->fib(family, slot);
+      fib.for_each([&](const Fib::Entry& entry) {
+        const AdjacencyIndex way = fib.find(entry.prefix, RouteSource::Static);
+        if (way == kNoRoute) return;
+        const auto hops = stack_->paths.hops(way);
+        order.push_back({depths.of(slot, hops), routes.size()});
+        routes.push_back({id, entry.prefix, {hops.begin(), hops.end()}});
+      });
+    }
+  }
+  if (std::all_of(order.begin(), order.end(), [](const auto& o) { return o.first == 0; })) {
+    return routes;
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<StaticRoute> sorted;
+  for (const auto& [depth, place] : order) sorted.push_back(std::move(routes[place]));
+  return sorted;
+}
+
+}  // namespace wh::vnet
