@@ -36,13 +36,18 @@ Result<std::vector<Word>> split_words(std::string_view line) {
       word.text = line.substr(at, end - at);
       at = end;
     }
+    if (c != '"' && word.text.size() > 1 && word.text.back() == ',') {
+      word.text.pop_back();
+      words.push_back(std::move(word));
+      word = {",", at};
+    }
     words.push_back(std::move(word));
   }
   return words;
 }
 
 std::string quote_word(std::string_view word) {
-  if (!word.empty() && word.find_first_of(" \t#\"") == std::string_view::npos) {
+  if (!word.empty() && word.find_first_of(" \t#\",") == std::string_view::npos) {
     return std::string(word);
   }
   return fmt::format("\"{}\"", word);
@@ -71,7 +76,35 @@ uint64_t Arguments::number(std::string_view name, uint64_t otherwise) const {
   return value;
 }
 
+const std::vector<Arguments>& Arguments::list(std::string_view name) const {
+  static const std::vector<Arguments> kNone;
+  const auto it = lists_.find(name);
+  return it == lists_.end() ? kNone : it->second;
+}
+
+Arguments& Arguments::element(std::string_view list, bool is_new) {
+  auto& elements = lists_[std::string(list)];
+  if (is_new) elements.emplace_back();
+  CHECK(!elements.empty());
+  return elements.back();
+}
+
+size_t Arguments::count() const {
+  size_t all = values_.size();
+  for (const auto& [name, elements] : lists_) {
+    for (const Arguments& element : elements) all += element.count();
+  }
+  return all;
+}
+
 // --- the grammar ---
+
+// Where a command stands: one state of its automaton, closed over what costs no word when read.
+struct Grammar::Place {
+  size_t command = 0;
+  size_t state = 0;
+  Arguments arguments;
+};
 
 Grammar::Grammar() = default;
 Grammar::~Grammar() = default;
@@ -91,16 +124,21 @@ size_t Grammar::add(std::string_view syntax, std::string_view help) {
   command->first = ends.first;
   command->last = ends.second;
   for (const size_t state : command->leading_states()) {
-    command->states[state].front().is_leading = true;
+    command->states[state].front().is_mute = true;
   }
+  command->mark_announcements();
   for (const auto& edges : command->states) {
     for (const Edge& edge : edges) {
       if (edge.kind != Edge::Kind::Value || types_.contains(edge.type)) continue;
       types_.emplace(edge.type, range_type(edge.type));
     }
   }
+  const size_t number = commands_.size();
+  for (const size_t state : command->closure(command->first)) {
+    beginning_.push_back({number, state, {}});
+  }
   commands_.push_back(std::move(command));
-  return commands_.size() - 1;
+  return number;
 }
 
 const std::string& Grammar::syntax(size_t command) const {
@@ -114,23 +152,6 @@ const ValueType& Grammar::type_of(const Edge& edge) const {
   const auto it = types_.find(edge.type);
   CHECK(it != types_.end());
   return it->second;
-}
-
-// Where a command stands: one state of its automaton, closed over what costs no word when read.
-struct Grammar::Place {
-  size_t command = 0;
-  size_t state = 0;
-  Arguments arguments;
-};
-
-std::vector<Grammar::Place> Grammar::beginning() const {
-  std::vector<Place> places;
-  for (size_t i = 0; i < commands_.size(); ++i) {
-    for (const size_t state : commands_[i]->closure(commands_[i]->first)) {
-      places.push_back({i, state, {}});
-    }
-  }
-  return places;
 }
 
 namespace {
@@ -186,7 +207,8 @@ std::string Grammar::refusal(const std::vector<Place>& places, const Word& word,
                      near.empty() ? "" : fmt::format(" (did you mean {}?)", near));
 }
 
-bool Grammar::step(std::vector<Place>& places, const Word& word, Error* error) const {
+Result<std::vector<Grammar::Place>> Grammar::step(const std::vector<Place>& places,
+                                                  const Word& word) const {
   struct Candidate {
     const Place* place;
     const Edge* edge;
@@ -209,35 +231,28 @@ bool Grammar::step(std::vector<Place>& places, const Word& word, Error* error) c
   }
   const auto& chosen = !full.empty() ? full : !values.empty() ? values : beginnings;
   if (&chosen == &beginnings && meant.size() > 1) {
-    *error = {std::errc::invalid_argument,
-              fmt::format("column {}: '{}' is ambiguous: {}", word.column, word.text,
-                          fmt::join(meant, ", "))};
-    return false;
+    return fail("column {}: '{}' is ambiguous: {}", word.column, word.text, fmt::join(meant, ", "));
   }
-  if (chosen.empty()) {
-    *error = {std::errc::invalid_argument, refusal(places, word, refusals)};
-    return false;
-  }
+  if (chosen.empty()) return fail("{}", refusal(places, word, refusals));
   std::vector<Place> next;
   for (const auto& [place, edge] : chosen) {
     Arguments arguments = place->arguments;
-    if (!edge->is_leading) {
-      arguments.set(edge->name, edge->kind == Edge::Kind::Value ? word.text : edge->name);
+    Arguments& into =
+        edge->list.empty() ? arguments : arguments.element(edge->list, edge->is_first);
+    if (!edge->is_mute && !edge->is_announcement) {
+      into.set(edge->name, edge->kind == Edge::Kind::Value ? word.text : edge->name);
     }
     for (const size_t state : commands_[place->command]->closure(edge->to)) {
       next.push_back({place->command, state, arguments});
     }
   }
-  places = std::move(next);
-  return true;
+  return next;
 }
 
 Result<std::vector<Grammar::Place>> Grammar::follow(const std::vector<Word>& words) const {
-  std::vector<Place> places = beginning();
-  Error error;
-  for (const Word& word : words) {
-    if (!step(places, word, &error)) return tl::unexpected(std::move(error));
-  }
+  if (words.empty()) return beginning_;
+  std::vector<Place> places = TRY(step(beginning_, words.front()));
+  for (size_t i = 1; i < words.size(); ++i) places = TRY(step(places, words[i]));
   return places;
 }
 
@@ -307,35 +322,41 @@ std::string Grammar::method(size_t command) const {
 
 // Looks for a way through a command's automaton that uses exactly the values given.
 struct Grammar::Speller {
-  const Grammar& grammar;
   const Command& command;
-  const std::map<std::string, std::string>& values;
-  std::set<std::string> used;
+  const Arguments& values;
+  std::set<std::string> used = {};           // Values by name; in lists, after list and number.
+  std::map<std::string, size_t> begun = {};  // Elements of lists.
   std::set<std::pair<size_t, size_t>> tried = {};  // State, and how many were used when there.
 
   bool walk(size_t state) {
-    if (state == command.last && used.size() == values.size()) return true;
+    if (state == command.last && used.size() == values.count()) return true;
     for (const Edge& edge : command.states[state]) {
-      if (edge.kind == Edge::Kind::Free) {
+      if (edge.kind == Edge::Kind::Free || edge.is_mute) {
         if (tried.insert({edge.to, used.size()}).second && walk(edge.to)) return true;
-        continue;
+      } else if (edge.is_first) {
+        size_t& number = begun[edge.list];
+        if (number == values.list(edge.list).size()) continue;
+        ++number;
+        if (take(edge, values.list(edge.list)[number - 1], number)) return true;
+        --number;
+      } else if (edge.list.empty()) {
+        if (take(edge, values, 0)) return true;
+      } else if (const size_t number = begun[edge.list]; number > 0) {
+        if (take(edge, values.list(edge.list)[number - 1], number)) return true;
       }
-      if (edge.is_leading) return walk(edge.to);
-      const auto value = values.find(edge.name);
-      if (value == values.end()) continue;
-      if (edge.kind == Edge::Kind::Keyword) {
-        // The keyword before a value of its name ("repeat <repeat>") is given by that value.
-        const bool announces = command.announces(edge);
-        if (!announces && value->second != edge.name) continue;
-        const bool is_new = !announces && used.insert(edge.name).second;
-        if ((announces || is_new) && walk(edge.to)) return true;
-        if (is_new) used.erase(edge.name);
-        continue;
-      }
-      if (!used.insert(edge.name).second) continue;
-      if (walk(edge.to)) return true;
-      used.erase(edge.name);
     }
+    return false;
+  }
+  // Goes over an edge if the values it may take have its word.
+  bool take(const Edge& edge, const Arguments& from, size_t number) {
+    // The keyword before a value of its name ("repeat <repeat>") is given by that value.
+    const bool is_keyword = edge.kind == Edge::Kind::Keyword;
+    if (edge.is_announcement) return walk(edge.to);
+    if (!from.has(edge.name) || (is_keyword && from[edge.name] != edge.name)) return false;
+    const std::string name = fmt::format("{}.{}.{}", edge.list, number, edge.name);
+    if (!used.insert(name).second) return false;
+    if (walk(edge.to)) return true;
+    used.erase(name);
     return false;
   }
 };
@@ -348,22 +369,12 @@ Result<Grammar::Match> Grammar::from_json(std::string_view method_name, const js
     methods.push_back(method(i));
     if (methods.back() != method_name) continue;
     const Command& command = *commands_[i];
-    Match match{i, {}};
-    std::map<std::string, std::string> values;
-    const auto gathered = command.gather(params, values);
-    if (!gathered) {
-      problem = gathered.error().text;
+    auto values = command.gather(params, types_);
+    if (!values) {
+      problem = values.error().text;
       continue;
     }
-    if (const auto checked = command.check(values, types_); !checked) {
-      problem = checked.error().text;
-      continue;
-    }
-    Speller speller{*this, command, values, {}};
-    if (speller.walk(command.first)) {
-      for (const auto& [name, value] : values) match.arguments.set(name, value);
-      return match;
-    }
+    if (Speller{command, *values}.walk(command.first)) return Match{i, std::move(*values)};
     problem = fmt::format("params do not make a command; its form: {}", command.syntax);
   }
   if (!problem.empty()) return fail("{}: {}", method_name, problem);
@@ -372,31 +383,44 @@ Result<Grammar::Match> Grammar::from_json(std::string_view method_name, const js
               near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
 }
 
-json Grammar::schema(size_t index) const {
-  const Command& command = *commands_[index];
+json Grammar::object_schema(const Command& command, std::string_view list, size_t first,
+                            size_t last) const {
   json properties = json::object();
   std::set<std::string> names;
-  for (const auto& edges : command.states) {
-    for (const Edge& edge : edges) {
-      if (edge.kind == Edge::Kind::Free) continue;
-      if (edge.kind == Edge::Kind::Keyword) {
-        if (edge.is_leading || command.announces(edge)) continue;
-        properties[edge.name] = {{"const", true}};
-        continue;
-      }
-      properties[edge.name] = {{"type", json::array({"string", "integer"})},
-                               {"description", type_of(edge).accepts}};
-      names.insert(edge.name);
+  for (const Edge* edge : command.words_of(list)) {
+    if (edge->kind == Edge::Kind::Value) {
+      properties[edge->name] = {{"type", json::array({"string", "integer"})},
+                                {"description", type_of(*edge).accepts}};
+      names.insert(edge->name);
+    } else if (!edge->is_announcement && !properties.contains(edge->name)) {
+      properties[edge->name] = {{"const", true}};
     }
   }
   json required = json::array();
   for (const std::string& name : names) {
-    if (!command.can_end_without(name)) required.push_back(name);
+    const bool can_lack = command.can_pass(first, last, [&](const Edge& edge) {
+      return edge.kind == Edge::Kind::Value && edge.list == list && edge.name == name;
+    });
+    if (!can_lack) required.push_back(name);
   }
   return {{"type", "object"},
           {"properties", properties},
           {"required", required},
           {"additionalProperties", false}};
+}
+
+json Grammar::schema(size_t index) const {
+  const Command& command = *commands_[index];
+  json whole = object_schema(command, "", command.first, command.last);
+  for (const auto& [name, ends] : command.lists) {
+    whole["properties"][name] = {{"type", "array"},
+                                 {"items", object_schema(command, name, ends.first, ends.second)}};
+    const bool can_lack =
+        command.can_pass(command.first, command.last,
+                         [&list = name](const Edge& edge) { return edge.list == list; });
+    if (!can_lack) whole["required"].push_back(name);
+  }
+  return whole;
 }
 
 }  // namespace wh::router

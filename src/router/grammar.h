@@ -2,13 +2,16 @@
 //
 //   set interface state <interface> (up|down)
 //   ping <address> [source <source:interface> | repeat <repeat:1..1000000> | size <size:0..65507>]*
+//   ip route add <prefix> {paths: via <via:address> [weight <weight:1..255>]}
 //
 // Lower-case words are keywords; <name:type> is a value ("<name>" has the type of its name,
 // "<n:1..9>" is a number in a range); [ ] may be left out, ( | ) is a choice, * after a group
-// repeats it. Each line becomes a small automaton. All commands are followed at once, so the places
-// where any of them stands tell everything: what a word abbreviates, what could come next (`?`,
-// completion), which word was wrong and what would have been accepted, and how a JSON object with
-// named values spells a line.
+// repeats it. { } with a name is a list: one element or more, each with values of its own; after
+// `name,` a comma parts them. Its elements begin with a word that cannot be left out. Each line
+// becomes a small automaton. All commands are followed at once, so the places where any of them
+// stands tell everything: what a word abbreviates, what could come next (`?`, completion), which
+// word was wrong and what would have been accepted, and how a JSON object with named values spells
+// a line.
 //
 // A word is taken as the first of these that fits: a keyword in full; a value; the beginning of
 // exactly one keyword. Values are checked by their type before any command runs.
@@ -33,7 +36,8 @@ struct Word {
   std::string text;
   size_t column = 1;
 };
-// Words part at spaces; "a b" is one; # begins a comment. Error: a quote that is not closed.
+// Words part at spaces; "a b" is one; a comma at a word's end is another; # begins a comment.
+// Error: a quote that is not closed.
 Result<std::vector<Word>> split_words(std::string_view line);
 // The word as split_words() would read it back.
 std::string quote_word(std::string_view word);
@@ -54,10 +58,17 @@ class Arguments {
   std::string get(std::string_view name, std::string_view otherwise) const;
   // A number that was given, or another. REQUIRES: its type is a number's.
   uint64_t number(std::string_view name, uint64_t otherwise = 0) const;
+  // The elements of a list, as they were given.
+  const std::vector<Arguments>& list(std::string_view name) const;
+
   void set(std::string name, std::string value) { values_[std::move(name)] = std::move(value); }
+  // The element of a list that is being given: the last, or a new one.
+  Arguments& element(std::string_view list, bool is_new);
+  size_t count() const;  // Of all values, those of lists included.
 
  private:
   std::map<std::string, std::string, std::less<>> values_;  // A keyword's value is itself.
+  std::map<std::string, std::vector<Arguments>, std::less<>> lists_;
 };
 
 // Something that may come next.
@@ -87,7 +98,8 @@ class Grammar {
   // The full words that `partial` (the last word of the line) could be.
   std::vector<std::string> complete(std::string_view line) const;
   // The command whose leading keywords are `method`, with values by name; a keyword that is chosen
-  // has the value true. Errors: no such method, a value that is missing, unknown or not accepted.
+  // has the value true, a list is an array of objects. Errors: no such method, a value that is
+  // missing, unknown or not accepted.
   Result<Match> from_json(std::string_view method, const nlohmann::json& params) const;
 
   size_t size() const { return commands_.size(); }
@@ -104,16 +116,18 @@ class Grammar {
   struct Speller;  // JSON object to path.
   using Types = std::map<std::string, ValueType, std::less<>>;
 
-  std::vector<Place> beginning() const;
-  bool step(std::vector<Place>& places, const Word& word, Error* error) const;
+  Result<std::vector<Place>> step(const std::vector<Place>& places, const Word& word) const;
   std::string refusal(const std::vector<Place>& places, const Word& word,
                       const std::set<std::string>& refusals) const;
   Result<std::vector<Place>> follow(const std::vector<Word>& words) const;
   std::vector<Expectation> after(const std::vector<Place>& places) const;
   const ValueType& type_of(const Edge& edge) const;
+  nlohmann::json object_schema(const Command& command, std::string_view list, size_t first,
+                               size_t last) const;
 
   std::vector<std::unique_ptr<Command>> commands_;
   Types types_;
+  std::vector<Place> beginning_;  // Of all commands.
 };
 
 }  // namespace wh::router

@@ -11,7 +11,7 @@ using nlohmann::json;
 namespace {
 
 bool is_word_character(char c) {
-  return std::string_view(" []()|*<>").find(c) == std::string_view::npos;
+  return std::string_view(" []()|*<>{}").find(c) == std::string_view::npos;
 }
 
 }  // namespace
@@ -50,7 +50,7 @@ Grammar::Builder::Ends Grammar::Builder::sequence() {
   const size_t first = new_state();
   size_t last = first;
   for (skip_spaces();
-       at < syntax.size() && syntax[at] != '|' && syntax[at] != ')' && syntax[at] != ']';
+       at < syntax.size() && std::string_view("|)]}").find(syntax[at]) == std::string_view::npos;
        skip_spaces()) {
     const Ends next = item();
     join(last, next.first);
@@ -62,6 +62,7 @@ Grammar::Builder::Ends Grammar::Builder::sequence() {
 Grammar::Builder::Ends Grammar::Builder::item() {
   if (syntax[at] == '(') return group(')');
   if (syntax[at] == '[') return group(']');
+  if (syntax[at] == '{') return list();
   return word();
 }
 
@@ -78,6 +79,39 @@ Grammar::Builder::Ends Grammar::Builder::group(char close) {
   if (at < syntax.size() && syntax[at] == '*') {
     ++at;
     join(last, first);
+  }
+  return {first, last};
+}
+
+Grammar::Builder::Ends Grammar::Builder::list() {
+  const size_t name_at = ++at;
+  at = syntax.find(':', at);
+  CHECK(at != std::string_view::npos);
+  const bool has_commas = syntax[at - 1] == ',';
+  const std::string name(syntax.substr(name_at, at - name_at - (has_commas ? 1 : 0)));
+  ++at;
+  const size_t own = command.states.size();
+  const Ends inner = alternatives();
+  CHECK(at < syntax.size() && syntax[at] == '}');
+  ++at;
+  for (size_t state = own; state < command.states.size(); ++state) {
+    for (Edge& edge : command.states[state]) edge.list = name;
+  }
+  const auto beginning = command.closure(inner.first);
+  CHECK(std::find(beginning.begin(), beginning.end(), inner.second) == beginning.end());
+  for (const size_t state : beginning) {
+    for (Edge& edge : command.states[state]) edge.is_first = edge.kind != Edge::Kind::Free;
+  }
+  const bool is_new = command.lists.emplace(name, inner).second;
+  CHECK(is_new);
+  const size_t first = new_state(), last = new_state();
+  join(first, inner.first);
+  join(inner.second, last);
+  if (!has_commas) {
+    join(last, first);
+  } else {
+    command.states[last].push_back(
+        {.kind = Edge::Kind::Keyword, .name = ",", .to = first, .is_mute = true});
   }
   return {first, last};
 }
@@ -142,7 +176,7 @@ namespace {
 
 // The syntax up to the first word that is no keyword.
 std::string_view leading_text(std::string_view syntax) {
-  const std::string_view text = syntax.substr(0, syntax.find_first_of("[(<|"));
+  const std::string_view text = syntax.substr(0, syntax.find_first_of("[(<|{"));
   return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 
@@ -169,60 +203,80 @@ std::set<size_t> Grammar::Command::leading_states() const {
   return found;
 }
 
-bool Grammar::Command::announces(const Edge& keyword) const {
-  for (const size_t state : closure(keyword.to)) {
-    for (const Edge& edge : states[state]) {
-      if (edge.kind == Edge::Kind::Value && edge.name == keyword.name) return true;
+void Grammar::Command::mark_announcements() {
+  for (auto& edges : states) {
+    for (Edge& keyword : edges) {
+      if (keyword.kind != Edge::Kind::Keyword) continue;
+      for (const size_t state : closure(keyword.to)) {
+        for (const Edge& next : states[state]) {
+          const bool is_its_own = next.kind == Edge::Kind::Value && next.name == keyword.name;
+          if (is_its_own && next.list == keyword.list) keyword.is_announcement = true;
+        }
+      }
     }
   }
-  return false;
 }
 
-bool Grammar::Command::can_end_without(const std::string& value) const {
-  std::set<size_t> reached{first};
-  std::vector<size_t> open{first};
+std::vector<const Grammar::Edge*> Grammar::Command::words_of(std::string_view list) const {
+  std::vector<const Edge*> words;
+  for (const auto& edges : states) {
+    for (const Edge& edge : edges) {
+      if (edge.kind != Edge::Kind::Free && !edge.is_mute && edge.list == list) {
+        words.push_back(&edge);
+      }
+    }
+  }
+  return words;
+}
+
+bool Grammar::Command::can_pass(size_t from, size_t to,
+                                const std::function<bool(const Edge&)>& is_one) const {
+  std::set<size_t> reached{from};
+  std::vector<size_t> open{from};
   while (!open.empty()) {
     const size_t state = open.back();
     open.pop_back();
     for (const Edge& edge : states[state]) {
-      if (edge.kind == Edge::Kind::Value && edge.name == value) continue;
+      if (is_one(edge)) continue;
       if (reached.insert(edge.to).second) open.push_back(edge.to);
     }
   }
-  return reached.contains(last);
+  return reached.contains(to);
 }
 
-Result<void> Grammar::Command::gather(const json& params,
-                                      std::map<std::string, std::string>& values) const {
-  std::set<std::string> known;
-  for (const auto& edges : states) {
-    for (const Edge& edge : edges) known.insert(edge.name);
-  }
+Result<Arguments> Grammar::Command::gather(const json& params, const Types& types,
+                                           std::string_view list) const {
+  if (!params.is_object()) return fail("'{}': accepted: objects", list);
+  const auto words = words_of(list);
+  Arguments values;
   for (const auto& [name, member] : params.items()) {
-    if (name.empty() || !known.contains(name)) return fail("'{}' is not a value of it", name);
+    if (list.empty() && lists.contains(name) && member.is_array()) {
+      for (const json& element : member) {
+        values.element(name, true) = TRY(gather(element, types, name));
+      }
+      continue;
+    }
+    std::string value;
     if (member.is_string()) {
-      values[name] = member.get<std::string>();
+      value = member.get<std::string>();
     } else if (member.is_number_integer()) {
-      values[name] = member.dump();
+      value = member.dump();
     } else if (member.is_boolean()) {
-      if (member.get<bool>()) values[name] = name;
+      value = member.get<bool>() ? name : "";
     } else {
       return fail("'{}': accepted: text, a whole number, true", name);
     }
-  }
-  return {};
-}
-
-Result<void> Grammar::Command::check(const std::map<std::string, std::string>& values,
-                                     const Types& types) const {
-  for (const auto& edges : states) {
-    for (const Edge& edge : edges) {
-      const auto value = values.find(edge.name);
-      if (edge.kind != Edge::Kind::Value || value == values.end()) continue;
-      TRY_VOID(types.find(edge.type)->second.check(value->second));
+    bool is_known = false;
+    for (const Edge* edge : words) {
+      if (edge->name != name) continue;
+      is_known = true;
+      if (value.empty() && member.is_boolean()) continue;  // It is not chosen.
+      if (edge->kind == Edge::Kind::Value) TRY_VOID(types.find(edge->type)->second.check(value));
     }
+    if (!is_known) return fail("'{}' is not a value of it", name);
+    if (!member.is_boolean() || member.get<bool>()) values.set(name, value);
   }
-  return {};
+  return values;
 }
 
 }  // namespace wh::router

@@ -17,26 +17,32 @@ struct Grammar::Edge {
   std::string name = {};  // The keyword, or the value's name.
   std::string type = {};  // Of a value.
   size_t to = 0;
-  bool is_leading = false;  // A keyword that every line of the command begins with: no argument.
+  bool is_mute = false;  // A keyword that says nothing: a leading one, a comma. No argument.
+  // A keyword that only says that the value of its own name follows. No argument, either.
+  bool is_announcement = false;
+  std::string list = {};  // Whose element it belongs to.
+  bool is_first = false;  // It begins an element.
 };
 
 struct Grammar::Command {
   std::string syntax, help;
   size_t first = 0, last = 0;
   std::vector<std::vector<Edge>> states;
+  std::map<std::string, std::pair<size_t, size_t>, std::less<>> lists;  // One element's ends.
 
   std::vector<size_t> closure(size_t from) const;  // States reached without a word, sorted.
   std::string leading() const;  // The keywords that every line of it begins with.
   size_t leading_count() const;
   std::set<size_t> leading_states() const;
-  // Whether a keyword's only purpose is to say that the value of its own name follows.
-  bool announces(const Edge& keyword) const;
-  bool can_end_without(const std::string& value) const;
-  // The object's members as words. Errors: a member the command does not know, or neither text, a
-  // number nor a boolean.
-  Result<void> gather(const nlohmann::json& params,
-                      std::map<std::string, std::string>& values) const;
-  Result<void> check(const std::map<std::string, std::string>& values, const Types& types) const;
+  void mark_announcements();
+  // The values and keywords of the line itself, or of a list's elements.
+  std::vector<const Edge*> words_of(std::string_view list) const;
+  // Whether there is a way between two states that has none of these words.
+  bool can_pass(size_t from, size_t to, const std::function<bool(const Edge&)>& is_one) const;
+  // The object's members as words, each fit for its type. Errors: a member the command does not
+  // know or that is not fit; neither text, a number, a boolean nor a list's array of objects.
+  Result<Arguments> gather(const nlohmann::json& params, const Types& types,
+                           std::string_view list = {}) const;
 };
 
 struct Grammar::Builder {
@@ -51,6 +57,7 @@ struct Grammar::Builder {
   Ends sequence();
   Ends item();
   Ends group(char close);
+  Ends list();
   Ends word();
   size_t new_state();
   void join(size_t from, size_t to);

@@ -130,5 +130,75 @@ TEST(Words, quotes_keep_spaces_and_quoted_puts_them_back) {
   EXPECT_EQ(quote_word(""), "\"\"");
 }
 
+class ListGrammar : public testing::Test {
+ protected:
+  ListGrammar() {
+    grammar_.add(
+        "route <n:0..9> {paths: via (<via:10..99> [<port:100..199>] | <port:100..199>) "
+        "[weight <weight:1..9>]} [last]",
+        "a route");
+    grammar_.add("acl [tag <tag:0..9>] {rules,: (permit|deny) [src <src:0..9>]}", "a list");
+  }
+  // The elements of a list, each as "name=value ..".
+  std::vector<std::string> elements(const Grammar::Match& match, const char* list) {
+    std::vector<std::string> all;
+    for (const Arguments& e : match.arguments.list(list)) {
+      std::string text;
+      for (const char* name : {"via", "port", "weight", "permit", "deny", "src"}) {
+        if (e.has(name)) text += fmt::format("{}={} ", name, e[name]);
+      }
+      all.push_back(text);
+    }
+    return all;
+  }
+  Grammar grammar_;
+};
+
+TEST_F(ListGrammar, elements_have_values_of_their_own) {
+  const auto route = grammar_.parse("route 1 via 10 via 11 150 weight 2 via 160 last");
+  ASSERT_TRUE(route) << route.error().text;
+  EXPECT_EQ(elements(*route, "paths"),
+            (std::vector<std::string>{"via=10 ", "via=11 port=150 weight=2 ", "port=160 "}));
+  EXPECT_TRUE(route->arguments.has("last"));
+  const auto acl = grammar_.parse("acl deny src 3, permit , deny src 4");
+  ASSERT_TRUE(acl) << acl.error().text;
+  EXPECT_EQ(elements(*acl, "rules"),
+            (std::vector<std::string>{"deny=deny src=3 ", "permit=permit ", "deny=deny src=4 "}));
+}
+
+TEST_F(ListGrammar, words_after_an_element_are_expected_and_refused_by_name) {
+  auto refusal = [&](const char* line) {
+    const auto match = grammar_.parse(line);
+    return match ? "understood" : match.error().text;
+  };
+  EXPECT_EQ(refusal("route 1"), "column 8: the line ends too early; accepted: via");
+  EXPECT_EQ(refusal("acl deny permit"),
+            "column 10: unknown input 'permit'; accepted: ,, src, <cr> (the end of the line)");
+  EXPECT_EQ(refusal("acl deny,"), "column 10: the line ends too early; accepted: deny, permit");
+  EXPECT_EQ(grammar_.complete("acl deny, p"), std::vector<std::string>{"permit"});
+}
+
+TEST_F(ListGrammar, json_spells_a_list_as_an_array_of_objects) {
+  using nlohmann::json;
+  const json paths = json::array({{{"via", 10}}, {{"via", 11}, {"weight", 2}}, {{"port", 160}}});
+  const auto route = grammar_.from_json("route", {{"n", 1}, {"paths", paths}, {"last", true}});
+  ASSERT_TRUE(route) << route.error().text;
+  EXPECT_EQ(elements(*route, "paths"),
+            (std::vector<std::string>{"via=10 ", "via=11 weight=2 ", "port=160 "}));
+  EXPECT_FALSE(grammar_.from_json("route", {{"n", 1}}));
+  EXPECT_FALSE(grammar_.from_json("route", {{"n", 1}, {"paths", json::array()}}));
+  EXPECT_FALSE(grammar_.from_json("route", {{"n", 1}, {"paths", json::array({json::object()})}}));
+  EXPECT_FALSE(grammar_.from_json("route", {{"n", 1}, {"paths", json::array({7})}}));
+  EXPECT_FALSE(
+      grammar_.from_json("acl", {{"rules", json::array({{{"permit", true}, {"deny", true}}})}}));
+  EXPECT_TRUE(grammar_.from_json(
+      "acl", {{"rules", json::array({{{"permit", true}, {"src", 1}}, {{"deny", true}}})}}));
+  const json schema = grammar_.schema(0);
+  EXPECT_EQ(schema["properties"]["paths"]["type"], "array");
+  EXPECT_EQ(schema["properties"]["paths"]["items"]["required"], json::array());
+  EXPECT_TRUE(schema["properties"]["paths"]["items"]["properties"].contains("weight"));
+  EXPECT_EQ(schema["required"], (json{"n", "paths"}));
+}
+
 }  // namespace
 }  // namespace wh::router
