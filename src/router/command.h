@@ -29,6 +29,10 @@ struct Answer {
   static Answer of_text(std::string text) {
     return {[text] { return text + "\n"; }, [text] { return nlohmann::json(text); }};
   }
+  // Made at once.
+  static Answer of_both(std::string text, nlohmann::json data) {
+    return {[text = std::move(text)] { return text; }, [data = std::move(data)] { return data; }};
+  }
   // Of a report that has format() and to_json() beside it.
   template <class Report>
   static Answer of(Report report) {
@@ -93,8 +97,17 @@ struct Feature {
 // In the order in which their lines appear in a configuration.
 std::vector<Feature> all_features();
 Feature port_feature();           // create, delete
+Feature virtual_feature();        // loopbacks and sub-interfaces
+Feature table_feature();          // ip table: VRFs
 Feature interface_feature();      // set interface, show interface
-Feature ip_feature();             // addresses, routes, neighbours
+Feature bridge_feature();         // bridge domains
+Feature ip_feature();             // addresses and neighbours
+Feature route_feature();          // routes, source checks
+Feature acl_feature();            // access lists
+Feature policer_feature();        // policers
+Feature nat_feature();            // NAT44
+Feature advertisement_feature();  // router advertisements
+Feature dhcp_feature();           // DHCP server, relay, client
 Feature analysis_feature();       // runtime, errors, trace, graph
 Feature session_feature();        // ping, quit, sysctl
 Feature configuration_feature();  // configuration save, load, diff, check; exec

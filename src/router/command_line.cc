@@ -1,5 +1,8 @@
 #include "router/command_line.h"
 
+#include <algorithm>
+
+#include "router/values.h"
 #include "vnet/show.h"
 
 namespace wh::router {
@@ -7,6 +10,13 @@ namespace wh::router {
 using nlohmann::json;
 
 namespace {
+
+template <class All, class NameOf>
+std::vector<std::string> names_of(const All& all, NameOf name_of) {
+  std::vector<std::string> names;
+  for (const auto& one : all) names.push_back(name_of(one));
+  return names;
+}
 
 std::string first_few(std::vector<std::string> words) {
   constexpr size_t kMost = 12;
@@ -19,8 +29,10 @@ std::string first_few(std::vector<std::string> words) {
 
 std::vector<Feature> all_features() {
   std::vector<Feature> features;
-  for (auto* make : {port_feature, interface_feature, ip_feature, analysis_feature, session_feature,
-                     configuration_feature}) {
+  for (auto* make :
+       {port_feature, virtual_feature, table_feature, interface_feature, bridge_feature, ip_feature,
+        route_feature, acl_feature, policer_feature, nat_feature, advertisement_feature,
+        dhcp_feature, analysis_feature, session_feature, configuration_feature}) {
     features.push_back(make());
   }
   return features;
@@ -49,6 +61,9 @@ void CommandLine::add_types() {
   add("ip4", "an IPv4 address", net::parse_ip4);
   add("ip6", "an IPv6 address", net::parse_ip6);
   add("mac", "a MAC address, as 02:fe:00:00:00:01", net::parse_mac);
+  add("protocol", "tcp, udp, icmp, icmp6 or a number from 0 to 255", parse_protocol);
+  add("ports", "a port or a range of them, as 80-443", parse_ports);
+  add("dscp", "a number from 0 to 63, or a name, as AF11", parse_dscp);
   for (const char* name : {"word", "file"}) {
     grammar_.add_type(name, {"a word", [](std::string_view word) -> Result<void> {
                                if (word.empty()) return fail("an empty word");
@@ -67,6 +82,22 @@ void CommandLine::add_types() {
                                                 first_few(interface_names()));
                                   },
                                   interface_names});
+  add_known("table", "the number of a table (`ip table add`)", [](const vnet::Vnet& v) {
+    return names_of(v.vrfs(), [](uint32_t id) { return std::to_string(id); });
+  });
+  add_known("bridge-domain", "the number of a bridge domain", [](const vnet::Vnet& v) {
+    return names_of(v.bridges().domains(),
+                    [](auto* domain) { return std::to_string(domain->config().id); });
+  });
+  add_known("acl", "the number of an access list", [](const vnet::Vnet& v) {
+    return names_of(v.acls().lists(), [](auto& list) { return std::to_string(list.first); });
+  });
+  add_known("policer", "the name of a policer", [](const vnet::Vnet& v) {
+    return names_of(v.policers().policers(), [](auto* policer) { return policer->config().name; });
+  });
+  add_known("pool", "the name of a pool of the DHCP server", [](const vnet::Vnet& v) {
+    return names_of(v.dhcp().server().pools(), [](auto* pool) { return pool->name; });
+  });
   grammar_.add_type("node", {"the name of a graph node",
                              [this](std::string_view word) -> Result<void> {
                                TRY_VOID(router_.vnet().graph().index_of(word));
@@ -79,6 +110,19 @@ void CommandLine::add_types() {
                                }
                                return names;
                              }});
+}
+
+// A type whose words are the names of what there is at the moment.
+void CommandLine::add_known(const char* name, const char* accepts,
+                            std::vector<std::string> (*list)(const vnet::Vnet&)) {
+  auto candidates = [this, list] { return list(router_.vnet()); };
+  auto check = [name, candidates](std::string_view word) -> Result<void> {
+    const std::vector<std::string> all = candidates();
+    if (std::find(all.begin(), all.end(), word) != all.end()) return {};
+    if (all.empty()) return fail("no {} '{}'; there is none", name, word);
+    return fail("no {} '{}'; there are: {}", name, word, first_few(all));
+  };
+  grammar_.add_type(name, {accepts, check, candidates});
 }
 
 Result<Answer> CommandLine::run(std::string_view line) {

@@ -48,6 +48,8 @@ class CommandLine {
   Result<Answer> perform(const Grammar::Match& match);
   std::unique_ptr<Activity> start(Result<Grammar::Match> match, Output out);
   void add_types();
+  void add_known(const char* name, const char* accepts,
+                 std::vector<std::string> (*list)(const vnet::Vnet&));
 
   Router& router_;
   std::vector<Feature> features_;

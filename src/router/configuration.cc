@@ -73,12 +73,21 @@ Result<ConfigurationLines> try_configuration(Router& like, std::string_view text
 
 namespace {
 
-// One round after the other, as long as they change anything. The error is the first of the last
-// round.
+// The lines from the first on that the other list does not have in that place.
+ConfigurationLines after_common(const ConfigurationLines& lines, const ConfigurationLines& other) {
+  const auto [at, there] = std::mismatch(lines.begin(), lines.end(), other.begin(), other.end());
+  return {at, lines.end()};
+}
+
+// One round after the other, as long as they change anything. What cannot be changed while other
+// lines stand (an interface's table, while it has addresses) is reached by taking back all that
+// comes after the first difference. The error is the first of the last round.
 Result<void> converge(CommandLine& line, const ConfigurationLines& target) {
   constexpr int kMostRounds = 8;
+  bool is_thorough = false;
   for (int round = 0; round < kMostRounds; ++round) {
-    const auto d = difference(line.configuration(), target);
+    const auto now = line.configuration();
+    const auto d = difference(now, target);
     if (d.is_empty()) return {};
     Result<void> problem;
     auto run = [&](const std::string& text) {
@@ -87,11 +96,16 @@ Result<void> converge(CommandLine& line, const ConfigurationLines& target) {
         problem = tl::unexpected(std::move(done.error()).within(fmt::format("'{}'", text)));
       }
     };
-    for (auto l = d.to_remove.rbegin(); l != d.to_remove.rend(); ++l) run(l->undo);
-    for (const auto& l : d.to_add) run(l.line);
+    const auto to_remove = is_thorough ? after_common(now, target) : d.to_remove;
+    for (auto l = to_remove.rbegin(); l != to_remove.rend(); ++l) run(l->undo);
+    for (const auto& l : difference(line.configuration(), target).to_add) run(l.line);
     const auto left = difference(line.configuration(), target);
     if (left.is_empty()) return {};
     if (!(left == d)) continue;
+    if (!is_thorough) {
+      is_thorough = true;
+      continue;
+    }
     if (!problem) return problem;
     return fail("cannot be reached; left over:\n{}", format(left));
   }

@@ -151,31 +151,100 @@ TEST_F(ConfigurationTest, address_may_move_from_one_port_to_another) {
   EXPECT_EQ(now(), text);
 }
 
+// One line of each feature and more, of which many need others, and some stand in others' way.
+const std::vector<std::string> kWalk = {
+    "create netmap name a",
+    "create netmap name b",
+    "create loopback interface instance 0 mac 02:00:00:00:00:0a",
+    "create sub-interfaces netmap-a 100",
+    "create sub-interfaces netmap-b 2 dot1ad 200 inner-dot1q 7",
+    "ip table add 7",
+    "set interface ip table netmap-b 7",
+    "set interface mtu packet 1400 netmap-a.100",
+    "set interface state netmap-a up",
+    "create bridge-domain 1 mac-age 5",
+    "set interface l2 bridge netmap-a 1",
+    "set interface l2 bridge loop0 1 bvi",
+    "l2fib add 02:00:00:00:00:09 1 netmap-a static",
+    "set interface ip address netmap-a 10.1.0.1/24",
+    "set interface ip address netmap-b 10.2.0.1/24",
+    "set interface ip address netmap-b 2001:db8::1/64",
+    "set interface ip address loop0 10.3.0.1/24",
+    "set interface ip address netmap-a.100 10.4.0.1/24",
+    "ip route add 10.7.0.0/16 via 10.1.0.9 netmap-a",
+    "ip route add 10.7.0.0/16 via 10.4.0.9 weight 3",
+    "ip route add 10.6.0.0/16 via 10.7.0.1",
+    "ip route add 10.8.0.0/16 table 7 via 10.2.0.9",
+    "ip route add 2001:db8:8::/48 via drop",
+    "set interface ip6 source-check netmap-b loose",
+    "set ip neighbor netmap-a 10.1.0.9 02:00:00:00:00:08",
+    "set acl-plugin acl index 0 permit proto tcp dport 80-443, deny ipv6",
+    "set acl-plugin acl index 0 permit+reflect src 10.0.0.0/8 tag other",
+    "set acl-plugin acl index 1 deny",
+    "set acl-plugin interface netmap-a input acl 1 acl 0",
+    "policer add name p cir 8 cb 200",
+    "policer input name p netmap-b",
+    "nat44 plugin enable sessions 100",
+    "set interface nat44 in netmap-a out netmap-b",
+    "nat44 add address 10.2.0.7",
+    "nat44 add interface address netmap-b",
+    "nat44 add static mapping tcp local 10.1.0.9 80 external 10.2.0.7 8080",
+    "ip6 nd netmap-b ra-interval 60",
+    "dhcp server add pool lan network 10.1.0.0/24 range 10.1.0.10 10.1.0.20 dns 9.9.9.9",
+    "dhcp relay add netmap-b server 10.1.0.5",
+    "set dhcp client intfc netmap-a",
+    "set sysctl net.inet.ip.ttl 9"};
+
 TEST_F(ConfigurationTest, random_walk_between_configurations_always_arrives) {
-  const uint64_t seed = 20241;
+  const uint64_t seed = 20241;  // Another walk: another number.
   Random random(seed);
-  const std::vector<std::string> pool = {"create netmap name a",
-                                         "create netmap name b",
-                                         "set interface state netmap-a up",
-                                         "set interface ip address netmap-a 10.1.0.1/24",
-                                         "set interface ip address netmap-b 10.2.0.1/24",
-                                         "set interface ip address netmap-b 2001:db8::1/64",
-                                         "ip route add 10.7.0.0/16 via 10.1.0.9 netmap-a",
-                                         "ip route add 10.8.0.0/16 via drop",
-                                         "set ip neighbor netmap-a 10.1.0.9 02:00:00:00:00:08",
-                                         "set sysctl net.inet.ip.ttl 9"};
-  for (int round = 0; round < 200; ++round) {
+  size_t lines = 0;
+  for (int round = 0; round < 60; ++round) {
+    // As many of the lines as go together.
+    Router scratch({}, loop_, ports_);
+    CommandLine scratch_line(scratch);
     std::string text;
-    for (const std::string& l : pool) {
-      if (random.below(2) == 0) text += l + "\n";
+    for (const std::string& l : kWalk) {
+      if (random.below(4) != 0 && scratch_line.set(l)) text += l + "\n", ++lines;
     }
     const auto target = try_configuration(router_, text, "t");
-    if (!target) continue;  // A line that needs one left out.
+    ASSERT_TRUE(target) << "seed " << seed << ", round " << round << "\n"
+                        << text << target.error().text;
+    const std::string before = now();
     const auto done = apply_configuration(line_, *target);
     ASSERT_TRUE(done) << "seed " << seed << ", round " << round << "\n"
-                      << text << "\n"
-                      << done.error().text;
+                      << before << "->\n"
+                      << text << done.error().text;
     ASSERT_TRUE(difference(line_.configuration(), *target).is_empty()) << "round " << round;
+    // And what it says of itself, in its order, makes it again.
+    const auto again = try_configuration(router_, now(), "again");
+    ASSERT_TRUE(again) << "round " << round << "\n" << now() << again.error().text;
+    ASSERT_TRUE(difference(line_.configuration(), *again).is_empty()) << "round " << round;
+  }
+  EXPECT_GT(lines, 600u);
+}
+
+TEST_F(ConfigurationTest, error_in_a_features_line_names_file_line_word_and_what_was_expected) {
+  set(kArticle);
+  const std::string before = now();
+  const std::string sound = std::string(kArticle) + "create loopback interface instance 0\n";
+  for (const auto& [line, reason] :
+       {std::pair("set acl-plugin acl permit proto tpc", "column 33: 'tpc' is not a protocol"),
+        std::pair("nat44 add address 10.2.0", "column 19: "),
+        std::pair("policer add name p cir 8 cb", "column 28: the line ends too early"),
+        std::pair("create bridge-domain 1 learn 2", "column 30: '2' is not a number from 0 to 1"),
+        std::pair("create sub-interfaces netmap-epair0a 5 dot1q 0", "column 46: '0' is not"),
+        std::pair("set interface ip table netmap-epair0a 3",
+                  "column 39: no table '3'; there are: 0"),
+        std::pair("dhcp relay add netmap-epair0a sorver 10.2.0.2",
+                  "column 31: unknown input 'sorver'"),
+        std::pair("ip6 nd netmap-epair0a ra-intervall 7", "(did you mean ra-interval?)"),
+        std::pair("ip route add 10.9.0.0/16 via 10.9.0.1", "route 10.9.0.0/16 via 10.9.0.1: "),
+        std::pair("set interface l2 bridge loop0 1", "no bridge-domain '1'; there is none")}) {
+    const std::string text = load(sound + line + "\n");
+    EXPECT_TRUE(text.starts_with("new.conf:8: ")) << text;
+    EXPECT_NE(text.find(reason), std::string::npos) << text;
+    EXPECT_EQ(now(), before);
   }
 }
 

@@ -73,13 +73,16 @@ Result<Answer> show_hardware(Router& router, const Arguments&) {
 }
 
 void list(const Router& router, std::vector<ConfigurationLine>& lines) {
-  for (const auto& port : router.ports()) {
-    const std::string& name = port->device->name();
-    if (port->device->mtu() != port->first_mtu) {
-      lines.push_back({fmt::format("set interface mtu packet {} {}", port->device->mtu(), name),
-                       fmt::format("set interface mtu packet {} {}", port->first_mtu, name)});
+  const auto& table = router.vnet().interfaces();
+  for (uint16_t i = 1; i < table.size(); ++i) {
+    if (table[i].device == nullptr) continue;
+    const std::string& name = table[i].name;
+    const uint32_t first_mtu = router.first_mtu(i);
+    if (table[i].mtu() != first_mtu) {
+      lines.push_back({fmt::format("set interface mtu packet {} {}", table[i].mtu(), name),
+                       fmt::format("set interface mtu packet {} {}", first_mtu, name)});
     }
-    if (port->device->is_up()) {
+    if (table[i].is_up()) {
       lines.push_back({fmt::format("set interface state {} up", name),
                        fmt::format("set interface state {} down", name)});
     }

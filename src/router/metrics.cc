@@ -73,6 +73,45 @@ void runtime(std::string& text, const Router& router) {
          [](const auto& row) { return fmt::format("{:.1f}", row.clocks); });
 }
 
+void nat(std::string& text, const Router& router) {
+  const vnet::Nat44& nat44 = router.vnet().nat44();
+  head(text, "wheelhouse_nat44_sessions", "gauge", "Dynamic mappings of NAT44.");
+  text += fmt::format("wheelhouse_nat44_sessions {}\n", nat44.size());
+  head(text, "wheelhouse_nat44_sessions_limit", "gauge", "At most so many.");
+  text += fmt::format("wheelhouse_nat44_sessions_limit {}\n", nat44.max_mappings());
+}
+
+void access_lists(std::string& text, const Router& router) {
+  const vnet::AclTable& acls = router.vnet().acls();
+  head(text, "wheelhouse_acl_hits_total", "counter", "Packets that a rule matched.");
+  for (const auto& [number, list] : acls.lists()) {
+    for (size_t rule = 0; rule < list.hits.size(); ++rule) {
+      text += fmt::format("wheelhouse_acl_hits_total{{acl=\"{}\",rule=\"{}\",tag=\"{}\"}} {}\n",
+                          number, rule, label(list.tag), list.hits[rule]);
+    }
+  }
+  head(text, "wheelhouse_acl_sessions", "gauge", "Flows that pass because of permit+reflect.");
+  text += fmt::format("wheelhouse_acl_sessions {}\n", acls.sessions());
+}
+
+void policers(std::string& text, const Router& router) {
+  constexpr const char* kColours[] = {"conform", "exceed", "violate"};
+  const auto all = router.vnet().policers().policers();
+  auto family = [&](const char* name, const char* help, auto member) {
+    head(text, name, "counter", help);
+    for (const vnet::Policer* policer : all) {
+      for (size_t i = 0; i < 3; ++i) {
+        text +=
+            fmt::format("{}{{policer=\"{}\",colour=\"{}\"}} {}\n", name,
+                        label(policer->config().name), kColours[i], policer->counts()[i].*member);
+      }
+    }
+  };
+  family("wheelhouse_policer_packets_total", "Packets that a policer gave a colour.",
+         &vnet::Policer::Count::packets);
+  family("wheelhouse_policer_bytes_total", "Bytes of these.", &vnet::Policer::Count::bytes);
+}
+
 }  // namespace
 
 std::string metrics_text(const Router& router) {
@@ -80,6 +119,9 @@ std::string metrics_text(const Router& router) {
   interfaces(text, router);
   errors(text, router);
   runtime(text, router);
+  nat(text, router);
+  access_lists(text, router);
+  policers(text, router);
   head(text, "wheelhouse_packets_in_use", "gauge", "Packet buffers that are in use.");
   size_t in_use = 0;
   router.for_all([&](const Router& r) { in_use += r.pool().in_use(); });

@@ -37,8 +37,6 @@ Result<std::string> Router::create_port(PortSpec spec) {
   if (vnet_.interfaces().find(spec.name())) return fail("interface {} exists", spec.name());
   auto port = std::make_unique<Port>();
   port->device = TRY(source_.open(spec, pool_));
-  port->device->set_up(false);
-  port->first_mtu = port->device->mtu();
   if (auto* device = dynamic_cast<host::DeviceInterface*>(port->device.get())) {
     // Its Linux interface was removed: it stays, down, until somebody deletes it.
     device->on_close([device] { device->set_up(false); });
@@ -46,17 +44,57 @@ Result<std::string> Router::create_port(PortSpec spec) {
   port->spec = std::move(spec);
   port->index = TRY(vnet_.attach(*port->device, port->spec.input_node()));
   ports_list_.push_back(std::move(port));
-  return ports_list_.back()->device->name();
+  return begin(ports_list_.back()->index, ports_list_.back()->device->mtu());
+}
+
+// Down, and with the MTU that it is said to begin with.
+std::string Router::begin(uint16_t index, uint32_t mtu) {
+  MUST_VOID(vnet_.set_up(index, false));  // It was attached.
+  MUST_VOID(vnet_.set_mtu(index, mtu));   // Another device has it.
+  first_mtus_[index] = mtu;
+  return vnet_.interfaces()[index].name;
 }
 
 Result<void> Router::delete_port(std::string_view name) {
   const auto at = std::find_if(ports_list_.begin(), ports_list_.end(),
                                [&](const auto& port) { return port->device->name() == name; });
   if (at == ports_list_.end()) return fail("interface '{}' was not created as a port", name);
+  const auto& table = vnet_.interfaces();
+  for (uint16_t i = 1; i < table.size(); ++i) {
+    const vnet::SubInterface* sub = vnet_.virtuals().sub(i);
+    if (sub != nullptr && &sub->parent() == (*at)->device.get()) TRY_VOID(delete_virtual(i));
+  }
   pcap_.forget(*(*at)->device);
   TRY_VOID(vnet_.detach((*at)->index));
   ports_list_.erase(at);
   return {};
+}
+
+// --- loopbacks and sub-interfaces ---
+
+Result<std::string> Router::create_loopback(uint32_t number, const net::MacAddress& mac) {
+  const uint16_t index = TRY(vnet_.virtuals().add_loopback(number, mac));
+  return begin(index, vnet_.interfaces()[index].mtu());
+}
+
+Result<std::string> Router::create_sub(uint16_t parent, const vnet::SubInterfaceConfig& config) {
+  const uint16_t index = TRY(vnet_.virtuals().add_sub(parent, config));
+  return begin(index, first_mtu(parent));
+}
+
+Result<void> Router::delete_virtual(uint16_t index) {
+  const vnet::InterfaceEntry& entry = vnet_.interfaces()[index];
+  if (entry.device == nullptr || port(index) != nullptr) {
+    return fail("interface {}: neither a loopback nor a sub-interface", entry.name);
+  }
+  pcap_.forget(*entry.device);
+  return vnet_.virtuals().remove(index);
+}
+
+uint32_t Router::free_loopback_number() const {
+  uint32_t number = 0;
+  while (index_of(fmt::format("loop{}", number))) ++number;
+  return number;
 }
 
 Result<void> Router::add_address(uint16_t index, const net::Prefix& prefix) {
@@ -64,9 +102,19 @@ Result<void> Router::add_address(uint16_t index, const net::Prefix& prefix) {
   const vnet::InterfaceEntry& entry = vnet_.interfaces()[index];
   if (!prefix.address.is_v4() && entry.device != nullptr && entry.link_local() == nullptr) {
     // Another interface with this MAC address may have it already; this one then goes without.
-    (void)vnet_.add_address(index, {net::Ip6::link_local(entry.device->mac()), 64});
+    (void)vnet_.add_address(index, {link_local(index), 64});
   }
   return {};
+}
+
+net::Ip6 Router::link_local(uint16_t index) const {
+  net::Ip6 address = net::Ip6::link_local(vnet_.interfaces()[index].device->mac());
+  if (const vnet::SubInterface* sub = vnet_.virtuals().sub(index)) {
+    // In place of ff:fe, which stands between a MAC address's halves (RFC 4291 appendix A).
+    address.bytes[11] = static_cast<uint8_t>(sub->tags().id >> 8);
+    address.bytes[12] = static_cast<uint8_t>(sub->tags().id);
+  }
+  return address;
 }
 
 // --- plugins ---

@@ -47,7 +47,6 @@ class Router {
     PortSpec spec;
     uint16_t index = 0;  // Of its interface.
     std::unique_ptr<net::Interface> device;
-    uint32_t first_mtu = 0;  // As it was opened.
   };
   // Its interface begins down. Returns the interface's name. Errors: as Ports::open; the name is
   // in use.
@@ -57,11 +56,26 @@ class Router {
   const std::vector<std::unique_ptr<Port>>& ports() const { return ports_list_; }
   const Port* port(uint16_t index) const;
   uint32_t free_tap_number() const;
+
+  // --- interfaces whose medium is inside; they begin down, too ---
+  // As VirtualInterfaces::add_loopback and add_sub, which own them. The interface's name. A
+  // sub-interface's MTU begins as its port's did.
+  Result<std::string> create_loopback(uint32_t number, const net::MacAddress& mac = {});
+  Result<std::string> create_sub(uint16_t parent, const vnet::SubInterfaceConfig& config);
+  // Errors: it is a port.
+  Result<void> delete_virtual(uint16_t index);
+  uint32_t free_loopback_number() const;
+
+  // The MTU that an interface began with. REQUIRES: it is a port or was created here.
+  uint32_t first_mtu(uint16_t index) const { return first_mtus_.at(index); }
   // Error: no interface has it, with the nearest name.
   Result<uint16_t> index_of(std::string_view name) const { return vnet_.interfaces().find(name); }
 
   // As Vnet::add_address; with its first IPv6 address an interface gets a link-local one.
   Result<void> add_address(uint16_t index, const net::Prefix& prefix);
+  // That address: made of its MAC address, and of a sub-interface's number, for sub-interfaces and
+  // their port have one MAC address.
+  net::Ip6 link_local(uint16_t index) const;
 
   // Tunables as they were when the router was made.
   const std::map<std::string, std::string>& first_tunables() const { return first_tunables_; }
@@ -107,12 +121,14 @@ class Router {
   vnet::Vnet vnet_;
   PcapTrace pcap_;
   std::vector<std::unique_ptr<Port>> ports_list_;
+  std::map<uint16_t, uint32_t> first_mtus_;  // By index.
   std::map<std::string, std::string> first_tunables_;
   std::string plugin_path_;
   std::function<void()> on_quit_;
   uint32_t thread_;
   Replicas* replicas_ = nullptr;
 
+  std::string begin(uint16_t index, uint32_t mtu);
   void start_plugin(std::shared_ptr<host::Library> library);
 };
 

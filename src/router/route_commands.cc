@@ -1,0 +1,261 @@
+// Routes of both families and all tables, and what sources of packets must be routed back to.
+#include "host/system.h"
+#include "router/command_line.h"
+#include "vnet/route_file.h"
+#include "vnet/show.h"
+
+namespace wh::router {
+namespace {
+
+using net::Family;
+using vnet::NextHop;
+using vnet::SourceCheck;
+
+uint32_t table_of(const Arguments& a) {
+  return static_cast<uint32_t>(a.number("table"));
+}
+
+Result<std::vector<NextHop>> hops_of(const Router& router, const Arguments& a) {
+  const Family family = TRY(net::parse_prefix(a["prefix"])).address.family;
+  std::vector<NextHop> hops;
+  for (const Arguments& path : a.list("paths")) {
+    NextHop hop;
+    // Attached: a next hop of the family that is no address.
+    if (family == Family::V6) hop.address = net::Ip6{};
+    if (path.has("via")) hop.address = TRY(net::parse_ip(path["via"]));
+    if (path.has("interface")) hop.interface = TRY(router.index_of(path["interface"]));
+    hop.weight = static_cast<uint8_t>(path.number("weight", 1));
+    hops.push_back(hop);
+  }
+  return hops;
+}
+
+bool is_same_way(const NextHop& a, const NextHop& b) {
+  return a.address == b.address && a.interface == b.interface;
+}
+
+// As VPP has it, a further next hop goes beside those that are there.
+Result<Answer> add_route(Router& router, const Arguments& a) {
+  const net::Prefix prefix = TRY(net::parse_prefix(a["prefix"]));
+  if (a.has("drop")) {
+    TRY_VOID(router.vnet().add_blackhole(prefix, table_of(a)));
+    return Answer::nothing();
+  }
+  std::vector<NextHop> all;
+  if (auto there = router.vnet().static_route(prefix, table_of(a))) {
+    all = std::move(there->next_hops);
+  }
+  for (const NextHop& hop : TRY(hops_of(router, a))) {
+    std::erase_if(all, [&](const NextHop& old) { return is_same_way(old, hop); });
+    all.push_back(hop);
+  }
+  TRY_VOID(router.vnet().add_route(prefix, all, table_of(a)));
+  return Answer::nothing();
+}
+
+Result<Answer> remove_route(Router& router, const Arguments& a) {
+  const net::Prefix prefix = TRY(net::parse_prefix(a["prefix"]));
+  std::vector<NextHop> left;
+  if (auto there = router.vnet().static_route(prefix, table_of(a))) {
+    left = std::move(there->next_hops);
+  }
+  const std::vector<NextHop> leaving = TRY(hops_of(router, a));
+  for (const NextHop& hop : leaving) {
+    const size_t gone = std::erase_if(left, [&](const NextHop& old) {
+      return old.address == hop.address && (hop.interface == 0 || old.interface == hop.interface);
+    });
+    if (gone == 0) {
+      return fail("no route {} via {}", to_string(prefix.network()), to_string(hop.address));
+    }
+  }
+  if (leaving.empty() || left.empty()) {
+    TRY_VOID(router.vnet().remove_route(prefix, table_of(a)));
+  } else {
+    TRY_VOID(router.vnet().add_route(prefix, left, table_of(a)));
+  }
+  return Answer::nothing();
+}
+
+// Reads and sets a file's routes a few at a time, so that packets pass between.
+class RouteLoading final : public Activity {
+ public:
+  RouteLoading(Loop& loop, std::string name, std::unique_ptr<vnet::RouteLoad> load, Output out)
+      : loop_(loop),
+        name_(std::move(name)),
+        load_(std::move(load)),
+        out_(std::move(out)),
+        next_(loop, [this] { go_on(); }) {
+    next_.arm(loop.now());
+  }
+  void interrupt() override { is_interrupted_ = true; }
+
+ private:
+  // Less than half a millisecond's work.
+  static constexpr size_t kPiece = 1024;
+
+  void go_on() {
+    if (is_interrupted_) return finish(fail("{}: interrupted", name_));
+    auto done = is_read_ ? load_->apply(kPiece) : load_->read(kPiece);
+    if (!done) return finish(tl::unexpected(std::move(done.error()).within(name_)));
+    if (*done && is_read_) return finish(answer());
+    is_read_ = is_read_ || *done;
+    next_.arm(loop_.now());
+  }
+  Answer answer() const {
+    return Answer::of_both(fmt::format("{}: {} routes\n", name_, load_->size()),
+                           {{"routes", load_->size()}});
+  }
+  void finish(Result<Answer> answer) {
+    const auto done = std::move(out_.done);
+    done(std::move(answer));  // May destroy this.
+  }
+
+  Loop& loop_;
+  std::string name_;
+  std::unique_ptr<vnet::RouteLoad> load_;
+  Output out_;
+  bool is_read_ = false, is_interrupted_ = false;
+  Timer next_;
+};
+
+std::unique_ptr<Activity> load_routes(CommandLine& line, const Arguments& a, Output out) {
+  auto load = [&]() -> Result<std::unique_ptr<vnet::RouteLoad>> {
+    return vnet::RouteLoad::make(line.router().vnet(), TRY(host::read_file(a["file"])),
+                                 table_of(a));
+  }();
+  if (load) {
+    return std::make_unique<RouteLoading>(line.router().loop(), a["file"], std::move(*load),
+                                          std::move(out));
+  }
+  out.done(tl::unexpected(std::move(load.error())));
+  return nullptr;
+}
+
+Result<Answer> show_routes(Router& router, const Arguments& a, Family family) {
+  std::vector<vnet::FibReport> reports;
+  if (a.has("address")) {
+    const auto address = TRY(net::parse_ip(a["address"]));
+    reports.push_back(vnet::fib_report(router.vnet(), address, table_of(a)));
+  } else {
+    for (const uint32_t id : router.vnet().vrfs()) {
+      if (a.has("table") && id != table_of(a)) continue;
+      reports.push_back(vnet::fib_report(router.vnet(), family, id));
+    }
+  }
+  std::string text;
+  nlohmann::json all = nlohmann::json::array();
+  for (const vnet::FibReport& report : reports) {
+    text += format(report);
+    for (nlohmann::json& row : to_json(report)) {
+      row["table"] = report.vrf;
+      all.push_back(std::move(row));
+    }
+  }
+  return Answer::of_both(std::move(text), std::move(all));
+}
+
+Result<Answer> show_fib4(Router& router, const Arguments& a) {
+  return show_routes(router, a, Family::V4);
+}
+Result<Answer> show_fib6(Router& router, const Arguments& a) {
+  return show_routes(router, a, Family::V6);
+}
+
+Result<Answer> show_memory(Router& router, const Arguments&) {
+  return Answer::of(vnet::fib_memory_report(router.vnet()));
+}
+
+// --- source checks ---
+
+const char* check_name(SourceCheck check) {
+  switch (check) {
+    case SourceCheck::Off: return "off";
+    case SourceCheck::Loose: return "loose";
+    case SourceCheck::Strict: return "strict";
+  }
+  UNREACHABLE();
+}
+
+Command::Run set_check(Family family) {
+  return [family](Router& router, const Arguments& a) -> Result<Answer> {
+    const SourceCheck check = a.has("del")     ? SourceCheck::Off
+                              : a.has("loose") ? SourceCheck::Loose
+                                               : SourceCheck::Strict;
+    TRY_VOID(router.vnet().set_source_check(TRY(router.index_of(a["interface"])), family, check));
+    return Answer::nothing();
+  };
+}
+
+Result<Answer> show_checks(Router& router, const Arguments&) {
+  std::string text = fmt::format("{:<32}{:<10}{}\n", "Interface", "ip4", "ip6");
+  nlohmann::json all = nlohmann::json::array();
+  const auto& table = router.vnet().interfaces();
+  for (uint16_t i = 1; i < table.size(); ++i) {
+    if (table[i].device == nullptr) continue;
+    const char* four = check_name(router.vnet().source_check(i, Family::V4));
+    const char* six = check_name(router.vnet().source_check(i, Family::V6));
+    text += fmt::format("{:<32}{:<10}{}\n", table[i].name, four, six);
+    all.push_back({{"interface", table[i].name}, {"ip4", four}, {"ip6", six}});
+  }
+  return Answer::of_both(std::move(text), std::move(all));
+}
+
+// --- what is set ---
+
+void list_routes(const Router& router, std::vector<ConfigurationLine>& lines) {
+  for (const auto& route : router.vnet().static_routes()) {
+    std::string what = to_string(route.prefix);
+    if (route.vrf != 0) what += fmt::format(" table {}", route.vrf);
+    std::string via = route.next_hops.empty() ? " via drop" : "";
+    for (const NextHop& hop : route.next_hops) {
+      via += " via";
+      if (!hop.address.is_unspecified()) via += " " + to_string(hop.address);
+      if (hop.interface != 0) via += " " + router.vnet().interfaces()[hop.interface].name;
+      if (hop.weight != 1) via += fmt::format(" weight {}", hop.weight);
+    }
+    lines.push_back({"ip route add " + what + via, "ip route del " + what});
+  }
+}
+
+void list_checks(const Router& router, std::vector<ConfigurationLine>& lines) {
+  const auto& table = router.vnet().interfaces();
+  for (uint16_t i = 1; i < table.size(); ++i) {
+    for (const auto& [family, word] : {std::pair(Family::V4, "ip"), std::pair(Family::V6, "ip6")}) {
+      const SourceCheck check = router.vnet().source_check(i, family);
+      if (table[i].device == nullptr || check == SourceCheck::Off) continue;
+      const auto text = fmt::format("set interface {} source-check {}", word, table[i].name);
+      lines.push_back({fmt::format("{} {}", text, check_name(check)), text + " del"});
+    }
+  }
+}
+
+}  // namespace
+
+Feature route_feature() {
+  return {
+      {setting("ip route add <prefix> [table <table>] ([via] drop | {paths: via (<via:address> "
+               "[<interface>] | <interface>) [weight <weight:1..255>]}) [table <table>]",
+               "send a prefix to one or more next hops, or nowhere", add_route),
+       setting("ip route del <prefix> [table <table>] [[via] drop | {paths: via (<via:address> "
+               "[<interface>] | <interface>)}] [table <table>]",
+               "take a route back, or some of its next hops", remove_route),
+       {.syntax = "ip route load <file> [table <table>]",
+        .help = "set the routes of a file, a line each: 192.0.2.0/24 via 10.0.0.1",
+        .start = load_routes},
+       {"show ip fib [table <table>] [<address:ip4>]", "routes, or the one that an address takes",
+        show_fib4},
+       {"show ip6 fib [table <table>] [<address:ip6>]", "the same of IPv6", show_fib6},
+       {"show fib memory", "how many routes each table has, and the memory they take", show_memory},
+       setting("set interface ip source-check <interface> [strict|loose|del]",
+               "drop packets whose source no route leads back to: by this interface, or any",
+               set_check(Family::V4)),
+       setting("set interface ip6 source-check <interface> [strict|loose|del]", "the same of IPv6",
+               set_check(Family::V6)),
+       {"show ip source-check", "what each interface asks of sources", show_checks}},
+      [](const Router& router, std::vector<ConfigurationLine>& lines) {
+        list_routes(router, lines);
+        list_checks(router, lines);
+      }};
+}
+
+}  // namespace wh::router

@@ -1,0 +1,219 @@
+// Routes, tables, neighbours and source checks, by lines of text.
+#include "router/test_lab.h"
+
+#include "host/output_file.h"
+
+namespace wh::router {
+namespace {
+
+using nlohmann::json;
+
+class RouteLines : public RouterLab {};
+
+TEST_F(RouteLines, next_hops_add_up_leave_singly_and_have_weights) {
+  up();
+  set(R"(ip route add 10.9.0.0/16 via 10.2.0.2
+         ip route add 10.9.0.0/16 via 10.1.0.2 host-e0 weight 3
+         ip route add 2001:db8:9::/48 via 2001:db8:2::2 via 2001:db8:1::2
+         ip route add 198.51.100.0/24 via host-e1
+         ip route add 203.0.113.0/24 via drop)");
+  EXPECT_NE(now().find("ip route add 10.9.0.0/16 via 10.2.0.2 via 10.1.0.2 host-e0 weight 3\n"),
+            std::string::npos)
+      << now();
+  const json rows = data("show ip fib 10.9.1.1");
+  ASSERT_EQ(rows[0]["ways"].size(), 2u);
+  EXPECT_EQ(rows[0]["table"], 0);
+  EXPECT_NE(say("show ip6 fib 2001:db8:9::1").find("(32 of 64 flows)"), std::string::npos);
+  expect_lasting();
+  set("ip route del 10.9.0.0/16 via 10.2.0.2");
+  EXPECT_NE(now().find("10.9.0.0/16 via 10.1.0.2 host-e0 weight 3\n"), std::string::npos) << now();
+  set("ip route del 10.9.0.0/16 via 10.1.0.2");
+  EXPECT_EQ(now().find("10.9.0.0/16"), std::string::npos) << now();
+  EXPECT_EQ(say("ip route del 2001:db8:9::/48 via 2001:db8:2::7"),
+            "no route 2001:db8:9::/48 via 2001:db8:2::7");
+}
+
+// Both hosts have an address that only routes lead to.
+TEST_F(RouteLines, flows_are_spread_and_a_next_hop_may_be_routed_to) {
+  up();
+  MUST_VOID(b.add_address(1, vnet::prefix("192.0.2.1/32")));
+  MUST_VOID(b.add_address(1, vnet::prefix("2001:db8:c::1/128")));
+  set(R"(ip route add 198.18.0.0/16 via 10.2.0.2
+         ip route add 192.0.2.0/24 via 198.18.0.1
+         ip route add 2001:db8:d::/48 via 2001:db8:2::2
+         ip route add 2001:db8:c::/48 via 2001:db8:d::1)");
+  EXPECT_EQ(pings(a, "192.0.2.1"), 2u);
+  EXPECT_EQ(pings(a, "2001:db8:c::1"), 2u);
+  // Saved in an order in which it can be set, though 192.0.2 comes before 198.18.
+  EXPECT_LT(now().find("198.18.0.0/16"), now().find("192.0.2.0/24"));
+  expect_lasting();
+  EXPECT_EQ(pings(a, "192.0.2.1"), 2u);
+  EXPECT_EQ(pings(a, "2001:db8:c::1"), 2u);
+}
+
+TEST_F(RouteLines, tables_keep_interfaces_apart) {
+  up();
+  set("ip table add 7\nip6 table add 7");
+  EXPECT_EQ(pings(a, "10.2.0.2"), 2u);
+  EXPECT_NE(say("set interface ip table host-e1 7").find("has address 10.2.0.1"),
+            std::string::npos);
+  set(R"(set interface ip address del host-e1 10.2.0.1/24
+         set interface ip address del host-e1 2001:db8:2::1/64
+         set interface ip table host-e1 7
+         set interface ip address host-e1 10.2.0.1/24
+         set interface ip address host-e1 2001:db8:2::1/64
+         ip route add 0.0.0.0/0 table 7 via 10.2.0.2
+         ip route add ::/0 via 2001:db8:2::2 table 7)");
+  loop.run_for(5s);
+  EXPECT_EQ(pings(a, "10.2.0.2"), 0u);
+  EXPECT_EQ(pings(a, "2001:db8:2::2"), 0u);
+  EXPECT_EQ(pings(b, "10.2.0.1"), 2u);
+  EXPECT_EQ(data("show ip table")[1]["interfaces"], json{"host-e1"});
+  EXPECT_NE(say("show ip fib table 7").find("ipv4-VRF:7"), std::string::npos);
+  EXPECT_EQ(data("show ip6 fib table 7 2001:db8:77::1")[0]["prefix"], "::/0");
+  expect_lasting();
+  EXPECT_EQ(pings(b, "10.2.0.1"), 2u);
+  // From one table to another, though addresses stand in the way.
+  std::string text;
+  for (const ConfigurationLine& l : line.configuration()) {
+    const bool is_of_table = l.line.find("table host-e1 7") != std::string::npos ||
+                             l.line.find("table 7 via") != std::string::npos;
+    if (!is_of_table) text += l.line + "\n";
+  }
+  EXPECT_EQ(load(text), "applied");
+  loop.run_for(5s);
+  EXPECT_EQ(pings(a, "10.2.0.2"), 2u);
+  expect_refused({{"ip table add 0", "'0' is not a number from 1"},
+                  {"ip table del 9", "no table '9'; there are: 0, 7"},
+                  {"ip table del 0", "VRF 0 is the default"},
+                  {"set interface ip table host-e9 7", "no interface 'host-e9'"},
+                  {"set interface ip table host-e0 8", "no table '8'"}});
+}
+
+TEST_F(RouteLines, sources_without_a_way_back_are_dropped) {
+  up();
+  MUST_VOID(a.add_address(1, vnet::prefix("10.7.0.1/32")));
+  MUST_VOID(a.add_address(1, vnet::prefix("2001:db8:7::1/128")));
+  auto received = [&](const char* from, const char* to) {
+    return ping(a, to, {.source = vnet::ip(from), .count = 1}).sent;
+  };
+  set(R"(set interface ip source-check host-e0
+         set interface ip6 source-check host-e0 strict)");
+  const uint64_t silent = b.interfaces()[1].ip4;
+  received("10.7.0.1", "10.2.0.2");
+  received("2001:db8:7::1", "2001:db8:2::2");
+  EXPECT_EQ(b.interfaces()[1].ip4, silent);
+  EXPECT_NE(say("show errors").find("ip6-source-check"), std::string::npos);
+  EXPECT_EQ(pings(a, "10.2.0.2"), 2u);
+  EXPECT_EQ(pings(a, "2001:db8:2::2"), 2u);
+  set(R"(ip route add 10.7.0.0/16 via 10.2.0.2
+         ip route add 2001:db8:7::/48 via 2001:db8:2::2)");
+  const uint64_t before = b.interfaces()[1].ip4;
+  received("10.7.0.1", "10.2.0.2");
+  EXPECT_EQ(b.interfaces()[1].ip4, before) << "not by the interface it came by";
+  set("set interface ip source-check host-e0 loose");
+  received("10.7.0.1", "10.2.0.2");
+  EXPECT_GT(b.interfaces()[1].ip4, before);
+  EXPECT_EQ(data("show ip source-check")[0],
+            (json{{"interface", "host-e0"}, {"ip4", "loose"}, {"ip6", "strict"}}));
+  expect_lasting();
+  set("set interface ip source-check host-e0 del");
+  EXPECT_EQ(now().find("interface ip source-check"), std::string::npos);
+  expect_refused({{"set interface ip source-check host-e0 tight", "unknown input 'tight'"},
+                  {"set interface ip6 source-check host-e9", "no interface 'host-e9'"}});
+}
+
+TEST_F(RouteLines, neighbours_are_given_by_hand) {
+  up();
+  set(R"(set ip neighbor host-e0 10.1.0.77 02:00:00:00:00:77 static
+         set ip neighbor host-e0 2001:db8:1::77 02:00:00:00:00:77)");
+  EXPECT_EQ(data("show ip neighbors")[0]["static"], true);
+  EXPECT_NE(say("show ip6 neighbors").find("02:00:00:00:00:77"), std::string::npos);
+  expect_lasting();
+  expect_refused({{"set ip neighbor host-e0 10.1.0.1 02:00:00:00:00:77", "that is this host"},
+                  {"set ip neighbor host-e0 10.1.0.5 02:00:00:00:00", "not a MAC address"},
+                  {"set ip neighbor host-e0 10.1.0 02:00:00:00:00:77", "'10.1.0'"}});
+}
+
+TEST_F(RouteLines, refuses_wrong_words_and_keeps_what_was) {
+  up();
+  set("ip route add 10.9.0.0/16 via 10.2.0.2");
+  expect_refused(
+      {{"ip route add 10.9.0.0/33 via 10.2.0.2", "'10.9.0.0/33'"},
+       {"ip route add 10.9.0.0/16 over 10.2.0.2",
+        "unknown input 'over'; accepted: drop, table, via"},
+       {"ip route add 10.9.0.0/16 via host-e7", "unknown input 'host-e7'"},
+       {"ip route add 10.9.0.0/16 via 10.3.0.2", "the next hop is on no connected prefix"},
+       {"ip route add 10.9.0.0/16 via 2001:db8:1::2", "two families"},
+       {"ip route add 10.9.0.0/16 via 10.2.0.9 weight 0", "'0' is not a number from 1 to 255"},
+       {"ip route add 10.9.0.0/16 via 10.2.0.9 via 10.3.0.2", "no connected prefix"},
+       {"ip route add 10.9.0.0/16 table 5 via 10.2.0.2", "no table '5'"},
+       {"ip route add 10.9.0.0/16", "the line ends too early"},
+       {"ip route del 10.8.0.0/16", "no static route 10.8.0.0/16"}});
+}
+
+TEST_F(RouteLines, json_spells_lists_as_arrays) {
+  up();
+  auto call = [&](const char* method, const json& params) {
+    std::string text;
+    auto activity = line.execute(
+        method, params,
+        {[](std::string_view) {}, [&](Result<Answer> r) { text = r ? "ok" : r.error().text; }});
+    EXPECT_EQ(activity, nullptr);
+    return text;
+  };
+  EXPECT_EQ(call("ip route add", {{"prefix", "10.9.0.0/16"},
+                                  {"paths", json::array({{{"via", "10.1.0.2"}, {"weight", 2}},
+                                                         {{"interface", "host-e1"}}})}}),
+            "ok");
+  EXPECT_NE(now().find("ip route add 10.9.0.0/16 via 10.1.0.2 weight 2 via host-e1\n"),
+            std::string::npos)
+      << now();
+  EXPECT_EQ(call("ip route add", {{"prefix", "10.9.0.0/16"}, {"drop", true}}), "ok");
+  EXPECT_EQ(
+      call("ip route add", {{"prefix", "10.9.0.0/16"}, {"paths", json::array({{{"vai", 1}}})}}),
+      "ip route add: 'vai' is not a value of it");
+  EXPECT_NE(call("ip route add", {{"prefix", "10.9.0.0/16"}, {"paths", json::array()}})
+                .find("params do not make a command"),
+            std::string::npos);
+}
+
+// Loads a file and says what came of it.
+class RouteFileLines : public RouterLab {
+ protected:
+  std::string load_file(const std::string& text, const std::string& more = "") {
+    const std::string path = testing::TempDir() + "routes.txt";
+    auto file = MUST(host::OutputFile::create(path));  // A test's folder can be written.
+    MUST_VOID(file.finish(text));
+    std::string said;
+    auto activity =
+        line.execute("ip route load " + path + more,
+                     {[](std::string_view) {},
+                      [&](Result<Answer> r) { said = r ? r->text() : r.error().text; }});
+    while (said.empty()) loop.run_for(1ms);
+    return said.substr(said.find("routes.txt"));
+  }
+};
+
+TEST_F(RouteFileLines, file_of_routes_is_set_whole_or_not_at_all) {
+  up();
+  std::string text =
+      "# a table\nip route add 10.128.0.0/9 via 10.2.0.2 host-e1\n10.127.0.0/16 drop\n";
+  for (int i = 0; i < 3000; ++i) {
+    text += fmt::format("20.{}.{}.0/24 via 10.{}.0.2\n", i / 256, i % 256, 1 + i % 2);
+  }
+  EXPECT_EQ(load_file(text), "routes.txt: 3002 routes\n");
+  EXPECT_NE(say("show ip fib 20.11.183.9").find("20.11.183.0/24"), std::string::npos);
+  set("ip table add 4");
+  const std::string before = now();
+  EXPECT_EQ(load_file(text + "21.0.0.0/8 via 10.2.0.2\n22.0.0.0/33 via 10.2.0.2\n"),
+            "routes.txt: line 3005: '22.0.0.0/33' is not a prefix; accepted: 10.0.0.0/8 or "
+            "2001:db8::/32");
+  EXPECT_NE(load_file("21.0.0.0/8 via 10.2.0.2\n", " table 4").find("no connected prefix"),
+            std::string::npos);
+  EXPECT_EQ(now(), before);
+  EXPECT_NE(say("ip route load /nonesuch table 9").find("no table '9'"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace wh::router
