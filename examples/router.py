@@ -4,6 +4,7 @@
 usage: router.py SOCKET            shows interfaces and their addresses
        router.py SOCKET METHOD [NAME=VALUE...]
        e.g. router.py cli.sock "set interface state" interface=tap0 up=true
+            router.py cli.sock "ip route add" prefix=10.9.0.0/16 'paths=[{"via": "10.2.0.2", "weight": 3}]'
 """
 import json
 import socket
@@ -36,7 +37,7 @@ def main():
             print(row["name"], "up" if row["up"] else "down", *(a["prefix"] for a in row["addresses"]))
         return
     values = dict(word.split("=", 1) for word in sys.argv[3:])
-    params = {name: True if value == "true" else value for name, value in values.items()}
+    params = {name: json.loads(value) if value[:1] == "[" or value == "true" else value for name, value in values.items()}
     try:
         print(json.dumps(router.call(sys.argv[2], **params), indent=2))
     except RuntimeError as error:
