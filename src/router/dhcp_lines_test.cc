@@ -17,9 +17,9 @@ TEST_F(DhcpLines, pool_serves_a_links_hosts) {
   loop.run_for(5s);
   EXPECT_TRUE(a.is_local(vnet::ip("10.1.0.100")));
   EXPECT_EQ(pings(a, "10.2.0.2"), 2u);
-  const json pool = data("show dhcp server lan")[0];
-  EXPECT_EQ(pool["leases"][0]["state"], "bound");
-  EXPECT_EQ(pool["dns"], (json{"9.9.9.9", "1.1.1.1"}));
+  const json lan = data("show dhcp server lan")[0];
+  EXPECT_EQ(lan["leases"][0]["state"], "bound");
+  EXPECT_EQ(lan["dns"], (json{"9.9.9.9", "1.1.1.1"}));
   EXPECT_NE(say("show dhcp server").find("10.1.0.100"), std::string::npos);
   expect_lasting();
   expect_refused(
@@ -38,12 +38,12 @@ TEST_F(DhcpLines, pool_serves_a_links_hosts) {
 TEST_F(DhcpLines, relay_carries_questions_to_a_server_elsewhere) {
   up();
   MUST_VOID(a.remove_address(1, vnet::ip("10.1.0.2")));
-  vnet::DhcpPool pool{.name = "far",
+  vnet::DhcpPool far{.name = "far",
                       .network = vnet::prefix("10.1.0.0/24"),
                       .first = net::Ip4::of(10, 1, 0, 100),
                       .last = net::Ip4::of(10, 1, 0, 110),
                       .router = net::Ip4::of(10, 1, 0, 1)};
-  MUST_VOID(b.dhcp().add_pool(pool));
+  MUST_VOID(b.dhcp().add_pool(far));
   set("dhcp relay add host-e0 server 10.2.0.2 server 10.2.0.7");
   MUST_VOID(a.dhcp_clients().add(1));
   loop.run_for(10s);

@@ -99,11 +99,11 @@ size_t Arguments::count() const {
 
 // --- the grammar ---
 
-// Where a command stands: one state of its automaton, closed over what costs no word when read.
+// Where a command stands: one state of its automaton, and what it has gathered.
 struct Grammar::Place {
   size_t command = 0;
   size_t state = 0;
-  Arguments arguments;
+  std::shared_ptr<const Arguments> arguments;  // Shared by the places that one word led to.
 };
 
 Grammar::Grammar() = default;
@@ -134,8 +134,9 @@ size_t Grammar::add(std::string_view syntax, std::string_view help) {
     }
   }
   const size_t number = commands_.size();
-  for (const size_t state : command->closure(command->first)) {
-    beginning_.push_back({number, state, {}});
+  command->find_ways_on();
+  for (const size_t state : command->ways_on[command->first]) {
+    beginning_.push_back({number, state, std::make_shared<const Arguments>()});
   }
   commands_.push_back(std::move(command));
   return number;
@@ -236,13 +237,13 @@ Result<std::vector<Grammar::Place>> Grammar::step(const std::vector<Place>& plac
   if (chosen.empty()) return fail("{}", refusal(places, word, refusals));
   std::vector<Place> next;
   for (const auto& [place, edge] : chosen) {
-    Arguments arguments = place->arguments;
+    auto arguments = std::make_shared<Arguments>(*place->arguments);
     Arguments& into =
-        edge->list.empty() ? arguments : arguments.element(edge->list, edge->is_first);
+        edge->list.empty() ? *arguments : arguments->element(edge->list, edge->is_first);
     if (!edge->is_mute && !edge->is_announcement) {
       into.set(edge->name, edge->kind == Edge::Kind::Value ? word.text : edge->name);
     }
-    for (const size_t state : commands_[place->command]->closure(edge->to)) {
+    for (const size_t state : commands_[place->command]->ways_on[edge->to]) {
       next.push_back({place->command, state, arguments});
     }
   }
@@ -258,11 +259,10 @@ Result<std::vector<Grammar::Place>> Grammar::follow(const std::vector<Word>& wor
 
 Result<Grammar::Match> Grammar::parse(std::string_view line) const {
   const auto words = TRY(split_words(line));
-  std::vector<Place> places = TRY(follow(words));
-  for (Place& place : places) {
-    if (place.state == commands_[place.command]->last) {
-      return Match{place.command, std::move(place.arguments)};
-    }
+  const std::vector<Place> places = TRY(follow(words));
+  for (const Place& place : places) {
+    if (place.state == commands_[place.command]->last)
+      return Match{place.command, *place.arguments};
   }
   const size_t column = words.empty() ? 1 : words.back().column + words.back().text.size();
   return fail("column {}: the line ends too early; accepted: {}", column, list_of(after(places)));

@@ -172,6 +172,17 @@ std::vector<size_t> Grammar::Command::closure(size_t from) const {
   return {reached.begin(), reached.end()};
 }
 
+void Grammar::Command::find_ways_on() {
+  ways_on.resize(states.size());
+  for (size_t from = 0; from < states.size(); ++from) {
+    for (const size_t state : closure(from)) {
+      const bool has_word = std::any_of(states[state].begin(), states[state].end(),
+                                        [](auto& edge) { return edge.kind != Edge::Kind::Free; });
+      if (has_word || state == last) ways_on[from].push_back(state);
+    }
+  }
+}
+
 namespace {
 
 // The syntax up to the first word that is no keyword.

@@ -30,6 +30,9 @@ struct Grammar::Command {
   std::vector<std::vector<Edge>> states;
   std::map<std::string, std::pair<size_t, size_t>, std::less<>> lists;  // One element's ends.
 
+  // By state: those that are reached without a word and have a word to go on with, or are the last.
+  std::vector<std::vector<size_t>> ways_on;
+  void find_ways_on();
   std::vector<size_t> closure(size_t from) const;  // States reached without a word, sorted.
   std::string leading() const;  // The keywords that every line of it begins with.
   size_t leading_count() const;

@@ -87,6 +87,11 @@ class RouteLoading final : public Activity {
         next_(loop, [this] { go_on(); }) {
     next_.arm(loop.now());
   }
+  // All or nothing: once the first route is set, the rest follows, also when whoever asked has
+  // left.
+  ~RouteLoading() override {
+    if (is_read_) (void)load_->apply(~size_t{0});  // Nobody is left to hear of an error.
+  }
   void interrupt() override { is_interrupted_ = true; }
 
  private:
@@ -94,7 +99,7 @@ class RouteLoading final : public Activity {
   static constexpr size_t kPiece = 1024;
 
   void go_on() {
-    if (is_interrupted_) return finish(fail("{}: interrupted", name_));
+    if (is_interrupted_ && !is_read_) return finish(fail("{}: interrupted", name_));
     auto done = is_read_ ? load_->apply(kPiece) : load_->read(kPiece);
     if (!done) return finish(tl::unexpected(std::move(done.error()).within(name_)));
     if (*done && is_read_) return finish(answer());
