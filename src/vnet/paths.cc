@@ -66,7 +66,7 @@ Result<PathTable::Member> PathTable::resolve_new(const Key& key, const NextHop& 
       member.is_recursive = true;
       const PathList probe{.key = key};
       member.adjacency = resolve(probe, member);
-      if (member.adjacency == kNoRoute) return unreached();
+      if (member.adjacency == kNoRoute && !hop.may_be_unreached) return unreached();
       return member;
     }
   }
@@ -103,7 +103,8 @@ Result<AdjacencyIndex> PathTable::acquire(uint16_t vrf, Family family,
   const Key key{vrf, family, {hops.begin(), hops.end()}};
   if (const auto known = lists_.find(key); known != lists_.end()) {
     for (const Member& m : known->second.members) {
-      if (m.is_recursive && resolve(known->second, m) == kNoRoute) return unreached();
+      if (!m.is_recursive || m.hop.may_be_unreached) continue;
+      if (resolve(known->second, m) == kNoRoute) return unreached();
     }
     ++known->second.routes;
     return known->second.adjacency;
@@ -150,6 +151,22 @@ void PathTable::release(AdjacencyIndex adjacency) {
 std::span<const NextHop> PathTable::hops(AdjacencyIndex adjacency) const {
   if (adjacency >= by_adjacency_.size() || by_adjacency_[adjacency] == nullptr) return {};
   return by_adjacency_[adjacency]->key.hops;
+}
+
+std::vector<NextHop> PathTable::hops_now(AdjacencyIndex adjacency) const {
+  std::vector<NextHop> all;
+  if (adjacency >= by_adjacency_.size() || by_adjacency_[adjacency] == nullptr) return all;
+  const PathList& list = *by_adjacency_[adjacency];
+  for (const Member& m : list.members) {
+    NextHop hop = m.hop;
+    uint16_t interface = 0;
+    hop.may_be_unreached = m.is_recursive && resolve(list, m) == kNoRoute;
+    const bool is_left = !m.is_recursive && hop.interface == 0 &&
+                         !is_connected(list.key.vrf, hop.address, interface);
+    if (is_left) hop.interface = stack_.adjacencies[m.adjacency].interface;
+    all.push_back(hop);
+  }
+  return all;
 }
 
 bool PathTable::uses(AdjacencyIndex adjacency, uint16_t interface) const {
@@ -231,6 +248,19 @@ void PathTable::route_changed(uint16_t vrf, const net::Prefix& prefix) {
         list->members.begin(), list->members.end(),
         [&](const Member& m) { return m.is_recursive && prefix.contains(m.hop.address); });
     if (concerns) refresh(*list);
+  }
+}
+
+void PathTable::prefix_connected(uint16_t vrf) {
+  for (PathList* list : recursive_) {
+    if (list->key.vrf != vrf) continue;
+    for (Member& m : list->members) {
+      uint16_t interface = 0;
+      if (!m.is_recursive || !is_connected(vrf, m.hop.address, interface)) continue;
+      // A full neighbour table leaves it as it is.
+      if (const auto direct = resolve_new(list->key, m.hop)) m = *direct;
+    }
+    refresh(*list);
   }
 }
 

@@ -33,6 +33,7 @@ struct NextHop {
   net::IpAddress address{};  // Unspecified: destinations are on the interface's link themselves.
   uint16_t interface = 0;    // 0: the one that the address is reached by.
   uint8_t weight = 1;        // Share of the flows, relative to the other next hops'; not 0.
+  bool may_be_unreached = false;  // Until something leads to it, it does not count.
   auto operator<=>(const NextHop&) const = default;
 };
 
@@ -53,11 +54,18 @@ class PathTable {
   // The next hops of a path list, as they were given; empty for any other adjacency.
   std::span<const NextHop> hops(AdjacencyIndex adjacency) const;
 
+  // The same as they could be given now: with the interface of one whose link has no such prefix
+  // any more; and one that nothing leads to says so.
+  std::vector<NextHop> hops_now(AdjacencyIndex adjacency) const;
+
   // Whether a next hop of the path list is on this interface's link.
   bool uses(AdjacencyIndex adjacency, uint16_t interface) const;
 
   // What packets see for a prefix has changed: next hops within it are resolved again.
   void route_changed(uint16_t vrf, const net::Prefix& prefix);
+  // A link has got a prefix: next hops that other routes led to, or none, may be on it. Not to be
+  // called from within a change of a FIB.
+  void prefix_connected(uint16_t vrf);
   // An interface went up or down.
   void interface_changed(uint16_t interface);
   size_t size() const { return lists_.size(); }

@@ -24,7 +24,7 @@ std::string_view next_word(std::string_view& rest) {
   return word;
 }
 
-// "via A [INTERFACE] [weight N] [via B ..]" or "[via] drop"; empty for drop.
+// "via A [INTERFACE] [unreached] [weight N] [via B ..]" or "[via] drop"; empty for drop.
 Result<std::vector<NextHop>> read_hops(const InterfaceTable& interfaces, std::string_view text) {
   std::vector<NextHop> hops;
   if (const size_t drop = text.find("via drop"); drop != std::string_view::npos) {
@@ -39,8 +39,12 @@ Result<std::vector<NextHop>> read_hops(const InterfaceTable& interfaces, std::st
     if (word != "via") return fail("'{}'; accepted: via ADDRESS [weight N] .., or drop", word);
     hops.push_back({TRY(net::parse_ip(next_word(text)))});
     word = next_word(text);
-    if (!word.empty() && word != "weight" && word != "via") {
+    if (!word.empty() && word != "weight" && word != "via" && word != "unreached") {
       hops.back().interface = TRY(interfaces.find(word));
+      word = next_word(text);
+    }
+    if (word == "unreached") {
+      hops.back().may_be_unreached = true;
       word = next_word(text);
     }
     if (word != "weight") continue;

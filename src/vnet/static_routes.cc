@@ -68,8 +68,7 @@ std::optional<Vnet::StaticRoute> Vnet::static_route(const Prefix& prefix, uint32
   if (!slot) return std::nullopt;
   const auto way = stack_->fib(prefix.address.family, *slot).find(prefix, RouteSource::Static);
   if (way == kNoRoute) return std::nullopt;
-  const auto hops = stack_->paths.hops(way);
-  return StaticRoute{vrf, prefix.network(), {hops.begin(), hops.end()}};
+  return StaticRoute{vrf, prefix.network(), stack_->paths.hops_now(way)};
 }
 
 namespace {
@@ -115,9 +114,8 @@ std::vector<Vnet::StaticRoute> Vnet::static_routes() const {
       fib.for_each([&](const Fib::Entry& entry) {
         const AdjacencyIndex way = fib.find(entry.prefix, RouteSource::Static);
         if (way == kNoRoute) return;
-        const auto hops = stack_->paths.hops(way);
-        order.push_back({depths.of(slot, hops), routes.size()});
-        routes.push_back({id, entry.prefix, {hops.begin(), hops.end()}});
+        order.push_back({depths.of(slot, stack_->paths.hops(way)), routes.size()});
+        routes.push_back({id, entry.prefix, stack_->paths.hops_now(way)});
       });
     }
   }

@@ -143,6 +143,7 @@ Result<void> Vnet::add_address(uint16_t index, const Prefix& prefix) {
                 stack_->bridges->of(index)->config().id);
   }
   TRY(vnet::add_address(*stack_, entry, prefix));
+  stack_->paths.prefix_connected(entry.vrf);
   stack_->graph.run();
   return {};
 }

@@ -55,7 +55,8 @@ class Vnet final : public net::IpService, private net::FrameSink {
   struct StaticRoute {
     uint32_t vrf = 0;
     net::Prefix prefix;
-    std::vector<NextHop> next_hops;  // As they were given; empty: what matches is dropped.
+    // As they could be given now (PathTable::hops_now()); empty: what matches is dropped.
+    std::vector<NextHop> next_hops;
   };
 
   Vnet(Config config, Loop& loop, net::PacketPool& pool, Random random);
