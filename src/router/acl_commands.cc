@@ -1,6 +1,7 @@
 // Access lists and where they are asked.
 #include "net/ip_service.h"
 #include "router/command.h"
+#include "router/reports.h"
 #include "router/values.h"
 
 namespace wh::router {
@@ -100,6 +101,7 @@ Result<Answer> bind_acls(Router& router, const Arguments& a) {
 Result<Answer> show_acls(Router& router, const Arguments& a) {
   std::string text;
   nlohmann::json all = nlohmann::json::array();
+  const auto hits = acl_hits(router);
   for (const auto& [number, list] : router.vnet().acls().lists()) {
     if (a.has("acl") && number != a.number("acl")) continue;
     text += fmt::format("acl-index {} count {} tag {{{}}}\n", number, list.rules.size(), list.tag);
@@ -112,8 +114,8 @@ Result<Answer> show_acls(Router& router, const Arguments& a) {
                           r.protocol, r.source_ports.first, r.source_ports.last,
                           r.destination_ports.first, r.destination_ports.last);
       if (r.tcp_mask != 0) text += fmt::format(" tcpflags {} mask {}", r.tcp_flags, r.tcp_mask);
-      text += fmt::format(" hits {}\n", list.hits[i]);
-      rules.push_back({{"rule", rule_text(r)}, {"hits", list.hits[i]}});
+      text += fmt::format(" hits {}\n", hits.at(number)[i]);
+      rules.push_back({{"rule", rule_text(r)}, {"hits", hits.at(number)[i]}});
     }
     all.push_back({{"index", number}, {"tag", list.tag}, {"rules", rules}});
   }

@@ -39,10 +39,10 @@ TEST_F(DhcpLines, relay_carries_questions_to_a_server_elsewhere) {
   up();
   MUST_VOID(a.remove_address(1, vnet::ip("10.1.0.2")));
   vnet::DhcpPool far{.name = "far",
-                      .network = vnet::prefix("10.1.0.0/24"),
-                      .first = net::Ip4::of(10, 1, 0, 100),
-                      .last = net::Ip4::of(10, 1, 0, 110),
-                      .router = net::Ip4::of(10, 1, 0, 1)};
+                     .network = vnet::prefix("10.1.0.0/24"),
+                     .first = net::Ip4::of(10, 1, 0, 100),
+                     .last = net::Ip4::of(10, 1, 0, 110),
+                     .router = net::Ip4::of(10, 1, 0, 1)};
   MUST_VOID(b.dhcp().add_pool(far));
   set("dhcp relay add host-e0 server 10.2.0.2 server 10.2.0.7");
   MUST_VOID(a.dhcp_clients().add(1));

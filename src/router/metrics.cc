@@ -84,10 +84,11 @@ void nat(std::string& text, const Router& router) {
 void access_lists(std::string& text, const Router& router) {
   const vnet::AclTable& acls = router.vnet().acls();
   head(text, "wheelhouse_acl_hits_total", "counter", "Packets that a rule matched.");
-  for (const auto& [number, list] : acls.lists()) {
-    for (size_t rule = 0; rule < list.hits.size(); ++rule) {
+  for (const auto& [number, hits] : acl_hits(router)) {
+    const std::string& tag = acls.lists().at(number).tag;
+    for (size_t rule = 0; rule < hits.size(); ++rule) {
       text += fmt::format("wheelhouse_acl_hits_total{{acl=\"{}\",rule=\"{}\",tag=\"{}\"}} {}\n",
-                          number, rule, label(list.tag), list.hits[rule]);
+                          number, rule, label(tag), hits[rule]);
     }
   }
   head(text, "wheelhouse_acl_sessions", "gauge", "Flows that pass because of permit+reflect.");

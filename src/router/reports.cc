@@ -27,6 +27,18 @@ std::vector<vnet::InterfaceRow> interface_report(const Router& router) {
   return summed(router, [](const Router& r) { return vnet::interface_report(r.vnet()); });
 }
 
+std::map<uint32_t, std::vector<uint64_t>> acl_hits(const Router& router) {
+  std::map<uint32_t, std::vector<uint64_t>> all;
+  router.for_all([&](const Router& r) {
+    for (const auto& [number, list] : r.vnet().acls().lists()) {
+      std::vector<uint64_t>& hits = all[number];
+      hits.resize(list.hits.size());
+      for (size_t i = 0; i < hits.size(); ++i) hits[i] += list.hits[i];
+    }
+  });
+  return all;
+}
+
 host::DeviceCounters device_report(const Router& router, std::string_view name) {
   host::DeviceCounters total;
   router.for_all([&](const Router& r) {

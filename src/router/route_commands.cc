@@ -25,6 +25,7 @@ Result<std::vector<NextHop>> hops_of(const Router& router, const Arguments& a) {
     if (path.has("via")) hop.address = TRY(net::parse_ip(path["via"]));
     if (path.has("interface")) hop.interface = TRY(router.index_of(path["interface"]));
     hop.weight = static_cast<uint8_t>(path.number("weight", 1));
+    hop.may_be_unreached = path.has("unreached");
     hops.push_back(hop);
   }
   return hops;
@@ -76,21 +77,30 @@ Result<Answer> remove_route(Router& router, const Arguments& a) {
   return Answer::nothing();
 }
 
-// Reads and sets a file's routes a few at a time, so that packets pass between.
+// Reads and sets a file's routes a few at a time, so that packets pass between; in each worker's
+// router as well. All or nothing: once the first route is set, the rest follows, also when whoever
+// asked has left.
 class RouteLoading final : public Activity {
  public:
-  RouteLoading(Loop& loop, std::string name, std::unique_ptr<vnet::RouteLoad> load, Output out)
-      : loop_(loop),
+  RouteLoading(Router& router, std::string name, Output out)
+      : router_(router),
         name_(std::move(name)),
-        load_(std::move(load)),
         out_(std::move(out)),
-        next_(loop, [this] { go_on(); }) {
-    next_.arm(loop.now());
-  }
-  // All or nothing: once the first route is set, the rest follows, also when whoever asked has
-  // left.
+        next_(router.loop(), [this] { go_on(); }) {}
   ~RouteLoading() override {
-    if (is_read_) (void)load_->apply(~size_t{0});  // Nobody is left to hear of an error.
+    if (is_read_) (void)apply(~size_t{0});  // Nobody is left to hear of an error.
+    router_.each([this](Router& r) { loads_.erase(r.thread()); });
+  }
+
+  Result<void> start(const std::string& text, uint32_t table) {
+    Result<void> result;
+    router_.each([&](Router& r) {
+      auto load = vnet::RouteLoad::make(r.vnet(), text, table);
+      if (load) loads_[r.thread()] = std::move(*load);
+      if (!load) result = tl::unexpected(std::move(load.error()));
+    });
+    if (result) next_.arm(router_.loop().now());
+    return result;
   }
   void interrupt() override { is_interrupted_ = true; }
 
@@ -98,41 +108,53 @@ class RouteLoading final : public Activity {
   // Less than half a millisecond's work.
   static constexpr size_t kPiece = 1024;
 
+  // Does it to each load in its thread; true when all are through. Error: the last one's.
+  Result<bool> on_each(const std::function<Result<bool>(vnet::RouteLoad&)>& act) {
+    Result<bool> all = true;
+    router_.each([&](Router& r) {
+      auto done = act(*loads_.at(r.thread()));
+      if (!done || !*done) all = std::move(done);
+    });
+    return all;
+  }
+  Result<bool> apply(size_t routes) {
+    return on_each([&](vnet::RouteLoad& load) { return load.apply(routes); });
+  }
   void go_on() {
     if (is_interrupted_ && !is_read_) return finish(fail("{}: interrupted", name_));
-    auto done = is_read_ ? load_->apply(kPiece) : load_->read(kPiece);
+    auto done =
+        is_read_ ? apply(kPiece) : on_each([](vnet::RouteLoad& load) { return load.read(kPiece); });
     if (!done) return finish(tl::unexpected(std::move(done.error()).within(name_)));
     if (*done && is_read_) return finish(answer());
     is_read_ = is_read_ || *done;
-    next_.arm(loop_.now());
+    next_.arm(router_.loop().now());
   }
   Answer answer() const {
-    return Answer::of_both(fmt::format("{}: {} routes\n", name_, load_->size()),
-                           {{"routes", load_->size()}});
+    const size_t routes = loads_.at(router_.thread())->size();
+    return Answer::of_both(fmt::format("{}: {} routes\n", name_, routes), {{"routes", routes}});
   }
   void finish(Result<Answer> answer) {
     const auto done = std::move(out_.done);
     done(std::move(answer));  // May destroy this.
   }
 
-  Loop& loop_;
+  Router& router_;
   std::string name_;
-  std::unique_ptr<vnet::RouteLoad> load_;
   Output out_;
+  std::map<uint32_t, std::unique_ptr<vnet::RouteLoad>> loads_;  // By thread.
   bool is_read_ = false, is_interrupted_ = false;
   Timer next_;
 };
 
 std::unique_ptr<Activity> load_routes(CommandLine& line, const Arguments& a, Output out) {
-  auto load = [&]() -> Result<std::unique_ptr<vnet::RouteLoad>> {
-    return vnet::RouteLoad::make(line.router().vnet(), TRY(host::read_file(a["file"])),
-                                 table_of(a));
+  const auto done = out.done;
+  auto loading = std::make_unique<RouteLoading>(line.router(), a["file"], std::move(out));
+  const auto started = [&]() -> Result<void> {
+    return loading->start(TRY(host::read_file(a["file"])), table_of(a));
   }();
-  if (load) {
-    return std::make_unique<RouteLoading>(line.router().loop(), a["file"], std::move(*load),
-                                          std::move(out));
-  }
-  out.done(tl::unexpected(std::move(load.error())));
+  if (started) return loading;
+  loading.reset();
+  done(tl::unexpected(started.error()));
   return nullptr;
 }
 
@@ -216,6 +238,7 @@ void list_routes(const Router& router, std::vector<ConfigurationLine>& lines) {
       via += " via";
       if (!hop.address.is_unspecified()) via += " " + to_string(hop.address);
       if (hop.interface != 0) via += " " + router.vnet().interfaces()[hop.interface].name;
+      if (hop.may_be_unreached) via += " unreached";
       if (hop.weight != 1) via += fmt::format(" weight {}", hop.weight);
     }
     lines.push_back({"ip route add " + what + via, "ip route del " + what});
@@ -238,9 +261,10 @@ void list_checks(const Router& router, std::vector<ConfigurationLine>& lines) {
 
 Feature route_feature() {
   return {
-      {setting("ip route add <prefix> [table <table>] ([via] drop | {paths: via (<via:address> "
-               "[<interface>] | <interface>) [weight <weight:1..255>]}) [table <table>]",
-               "send a prefix to one or more next hops, or nowhere", add_route),
+      {setting(
+           "ip route add <prefix> [table <table>] ([via] drop | {paths: via (<via:address> "
+           "[<interface>] | <interface>) [unreached] [weight <weight:1..255>]}) [table <table>]",
+           "send a prefix to one or more next hops, or nowhere", add_route),
        setting("ip route del <prefix> [table <table>] [[via] drop | {paths: via (<via:address> "
                "[<interface>] | <interface>)}] [table <table>]",
                "take a route back, or some of its next hops", remove_route),

@@ -51,6 +51,30 @@ TEST_F(RouteLines, flows_are_spread_and_a_next_hop_may_be_routed_to) {
   EXPECT_EQ(pings(a, "2001:db8:c::1"), 2u);
 }
 
+TEST_F(RouteLines, next_hop_that_nothing_leads_to_may_be_given_and_waits) {
+  up();
+  MUST_VOID(b.add_address(1, vnet::prefix("10.60.0.9/24")));
+  MUST_VOID(b.add_address(1, vnet::prefix("192.0.2.1/32")));
+  EXPECT_EQ(say("ip route add 192.0.2.0/24 via 10.60.0.9"),
+            "route 192.0.2.0/24 via 10.60.0.9: the next hop is on no connected prefix");
+  set("ip route add 192.0.2.0/24 via 10.60.0.9 unreached");
+  EXPECT_EQ(pings(a, "192.0.2.1"), 0u);
+  expect_lasting();
+  set("set interface ip address host-e1 10.60.0.1/24");
+  EXPECT_EQ(pings(a, "192.0.2.1"), 2u);
+  EXPECT_NE(now().find("ip route add 192.0.2.0/24 via 10.60.0.9\n"), std::string::npos) << now();
+  // It says so, too, when what led to it has gone, and so can be loaded.
+  set(R"(ip route add 198.18.0.0/16 via 10.1.0.2
+         ip route add 203.0.113.0/24 via 198.18.0.1
+         delete host-interface name e0)");
+  EXPECT_NE(now().find("ip route add 203.0.113.0/24 via 198.18.0.1 unreached\n"), std::string::npos)
+      << now();
+  set("set interface ip address del host-e1 10.60.0.1/24");
+  EXPECT_NE(now().find("ip route add 192.0.2.0/24 via 10.60.0.9 host-e1\n"), std::string::npos)
+      << now();
+  expect_lasting();
+}
+
 TEST_F(RouteLines, tables_keep_interfaces_apart) {
   up();
   set("ip table add 7\nip6 table add 7");

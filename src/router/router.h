@@ -105,6 +105,11 @@ class Router {
     look(*this);
     if (replicas_ != nullptr) replicas_->each([&](Router& r) { look(r); });
   }
+  // The same with what may change them.
+  void each(const std::function<void(Router&)>& act) {
+    act(*this);
+    if (replicas_ != nullptr) replicas_->each(act);
+  }
   uint32_t thread() const { return thread_; }
 
   // --- what is to happen when it ends ---

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <thread>
 
+#include "host/output_file.h"
 #include "host/system.h"
 #include "host/tap.h"
 #include "router/reports.h"
@@ -207,6 +208,31 @@ TEST_F(WorkersTest, see_a_route_when_its_command_has_answered) {
   }
   // What it takes when no other work keeps the machine: the goal is a millisecond.
   EXPECT_LT(least, 1ms);
+}
+
+TEST_F(WorkersTest, get_the_routes_of_a_file_and_count_what_rules_match_together) {
+  teach_neighbour_b();
+  const std::string path = testing::TempDir() + "worker_routes.txt";
+  auto file = MUST(host::OutputFile::create(path));  // A test's folder can be written.
+  std::string text;
+  for (int i = 0; i < 3000; ++i) {
+    text += fmt::format("20.{}.{}.0/24 via 10.2.0.2\n", i / 256, i % 256);
+  }
+  MUST_VOID(file.finish(text));
+  std::string said;
+  auto activity = line_->execute(
+      "ip route load " + path,
+      {[](std::string_view) {}, [&](Result<Answer> r) { said = r ? r->text() : r.error().text; }});
+  for (int round = 0; round < 10'000 && said.empty(); ++round) loop_->run_for(1ms);
+  EXPECT_EQ(said, path + ": 3000 routes\n");
+  activity.reset();
+  run("set acl-plugin acl deny src 10.3.0.0/16, permit");
+  run("set acl-plugin interface host-a input acl 0");
+  for (const uint32_t worker : {1u, 2u}) {
+    put(worker, "a", datagram(kA, Ip4::of(20, 11, 183, 9)));
+    get(worker, "b", EtherType::Ip4);
+  }
+  EXPECT_EQ(acl_hits(*router_).at(0), (std::vector<uint64_t>{0, 2}));
 }
 
 TEST_F(WorkersTest, leave_all_packets_to_the_main_thread_while_flows_have_state) {
