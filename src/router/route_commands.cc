@@ -90,6 +90,8 @@ class RouteLoading final : public Activity {
   ~RouteLoading() override {
     if (is_read_) (void)apply(~size_t{0});  // Nobody is left to hear of an error.
     router_.each([this](Router& r) { loads_.erase(r.thread()); });
+    // A worker that ended meanwhile took along what its load would give back.
+    for (auto& [thread, load] : loads_) (void)load.release();
   }
 
   Result<void> start(const std::string& text, uint32_t table) {

@@ -159,11 +159,14 @@ std::vector<NextHop> PathTable::hops_now(AdjacencyIndex adjacency) const {
   const PathList& list = *by_adjacency_[adjacency];
   for (const Member& m : list.members) {
     NextHop hop = m.hop;
-    uint16_t interface = 0;
     hop.may_be_unreached = m.is_recursive && resolve(list, m) == kNoRoute;
-    const bool is_left = !m.is_recursive && hop.interface == 0 &&
-                         !is_connected(list.key.vrf, hop.address, interface);
-    if (is_left) hop.interface = stack_.adjacencies[m.adjacency].interface;
+    if (!m.is_recursive && hop.interface == 0) {
+      const InterfaceEntry& entry = stack_.interfaces[stack_.adjacencies[m.adjacency].interface];
+      const bool is_on_link =
+          std::any_of(entry.addresses.begin(), entry.addresses.end(),
+                      [&](const InterfaceAddress& a) { return a.prefix.contains(hop.address); });
+      if (!is_on_link) hop.interface = entry.index;
+    }
     all.push_back(hop);
   }
   return all;

@@ -54,8 +54,8 @@ class PathTable {
   // The next hops of a path list, as they were given; empty for any other adjacency.
   std::span<const NextHop> hops(AdjacencyIndex adjacency) const;
 
-  // The same as they could be given now: with the interface of one whose link has no such prefix
-  // any more; and one that nothing leads to says so.
+  // The same as they could be given now: with the interface of one that is on no prefix of its
+  // link; and one that nothing leads to says so.
   std::vector<NextHop> hops_now(AdjacencyIndex adjacency) const;
 
   // Whether a next hop of the path list is on this interface's link.
