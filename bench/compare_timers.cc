@@ -4,6 +4,8 @@
 //
 //   insert     n entries are put, one after the other, on timers that hold none
 //   re-arm     a random one of n waiting entries gets another deadline
+//   sooner     the same, and always an earlier one: the wheel must move it (it leaves an entry that
+//              is pushed on where it stands, to be moved when its slot is served)
 //   expire     an entry comes due, its action runs and inserts it again, n waiting throughout
 //
 // Deadlines are drawn evenly from the coming second. The wheel runs in virtual time; libevent and
@@ -45,10 +47,7 @@ class Wheel {
  public:
   explicit Wheel(size_t n) : clients_(n, Client{*this}) {}
   void insert(size_t i, uint32_t us) { hpts_.insert(clients_[i], Duration(us * 1000)); }
-  void rearm(size_t i, uint32_t us) {
-    pacing::Hpts::remove(clients_[i]);
-    insert(i, us);
-  }
+  void rearm(size_t i, uint32_t us) { hpts_.rearm(clients_[i], Duration(us * 1000)); }
   void remove(size_t i) { pacing::Hpts::remove(clients_[i]); }
   uint64_t expire_some() {
     const uint64_t before = books_.counters.calls;
@@ -180,6 +179,32 @@ void rearm(benchmark::State& state) {
 }
 
 template <class Timers>
+void sooner(benchmark::State& state) {
+  const auto n = static_cast<size_t>(state.range(0));
+  Timers timers(n);
+  Draws draws(1'000'000, 1);
+  std::vector<uint32_t> due(n);
+  const auto start_over = [&] {
+    for (size_t i = 0; i < n; ++i) {
+      timers.remove(i);
+      timers.insert(i, due[i] = draws.next());
+    }
+  };
+  start_over();
+  size_t at = 0;
+  for (auto _ : state) {
+    const size_t i = at++ * 7919 % n;  // Each once in a round.
+    timers.rearm(i, due[i] = due[i] / 2);
+    if (at % (4 * n) == 0) {
+      state.PauseTiming();
+      start_over();
+      state.ResumeTiming();
+    }
+  }
+  report(state, static_cast<double>(state.iterations()), 0);
+}
+
+template <class Timers>
 void expire(benchmark::State& state) {
   const auto n = static_cast<size_t>(state.range(0));
   Timers timers(n);
@@ -194,6 +219,7 @@ void expire(benchmark::State& state) {
 #define OPERATIONS(timers)                                 \
   BENCHMARK(insert<timers>)->Arg(100'000)->Arg(1'000'000); \
   BENCHMARK(rearm<timers>)->Arg(100'000)->Arg(1'000'000);  \
+  BENCHMARK(sooner<timers>)->Arg(100'000)->Arg(1'000'000); \
   BENCHMARK(expire<timers>)->Arg(100'000)->Arg(1'000'000)
 
 OPERATIONS(Wheel);

@@ -67,6 +67,19 @@ void Hpts::insert(HptsClient& client, HptsSlots slots) {
   }
 }
 
+void Hpts::rearm(HptsClient& client, Duration delay) {
+  if (client.in_hpts()) {
+    CHECK(client.hpts_ == this);
+    const int64_t due = tick_at_or_after(loop_.clock() + std::min(delay, kLongestDelay));
+    if (delay > Duration::zero() && due >= tick_of_slot(client)) {
+      client.due_ = due;
+      return;
+    }
+    remove(client);
+  }
+  insert(client, delay);
+}
+
 void Hpts::insert_due(HptsClient& client, int64_t due, Instant now) {
   // An empty wheel has nothing left to serve up to now, so all of it lies ahead.
   if (queued_ == 0 && !active_) drained_ = std::max(drained_, tick_of(now));
@@ -248,11 +261,16 @@ void Hpts::call(HptsClient& client, int64_t cur) {
   client.hpts_output(delayed_by);
 }
 
+// The tick at which a client's slot is served next, or, in a run that has yet to come to it, a turn
+// later.
+int64_t Hpts::tick_of_slot(const HptsClient& client) const {
+  const uint32_t from = slot_of(drained_ + 1);
+  return drained_ + 1 + (client.slot_ + kHptsWheelSlots - from) % kHptsWheelSlots;
+}
+
 HptsSlots Hpts::remaining(const HptsClient& client) const {
   CHECK(client.in_hpts() && client.hpts_ == this);
-  const uint32_t from = slot_of(drained_ + 1);
-  const int64_t ahead = (client.slot_ + kHptsWheelSlots - from) % kHptsWheelSlots;
-  return HptsSlots(std::max<int64_t>(0, client.due_ - (drained_ + 1 + ahead)));
+  return HptsSlots(std::max<int64_t>(0, client.due_ - tick_of_slot(client)));
 }
 
 uint32_t Hpts::prev_slot() const {
