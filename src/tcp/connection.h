@@ -239,7 +239,9 @@ class Connection final : private pacing::HptsClient {
   // output.cc: what may leave, decided once a batch.
   void output();
   bool open_gate(Instant now);
+  void send_full(Burst& burst);
   bool send_retransmission(Burst& burst);
+  bool retransmit(SendEntry& e, uint32_t most, bool is_probe, Burst& burst);
   bool send_new(Burst& burst);
   void send_probe(Burst& burst);
   bool send_handshake();
@@ -272,7 +274,12 @@ class Connection final : private pacing::HptsClient {
 
   // fast_output.cc
   bool send_fast(Burst& burst);
-  void set_up_fast_send(const Burst& burst);
+  bool retransmit_fast(SendEntry& e, uint32_t most, Burst& burst);
+  bool has_plain_headers() const { return !has_dsack_ && !receive_.has_islands(); }
+  net::Frame packets_for(uint32_t& length);
+  void send_stamped(net::Frame packets, SeqNum seq, uint32_t length, SendBuffer::Position& at,
+                    TcpFlags last, bool is_retransmission, Burst& burst);
+  void set_up_fast_send();
   void extend_fast_send(uint32_t acked);
   void clear_fast_send() { fast_left_ = 0; }
 
@@ -282,7 +289,9 @@ class Connection final : private pacing::HptsClient {
   bool note_new_data(SeqNum seq, uint32_t length, const SendBuffer::Position& at, TcpFlags flags);
   net::PacketPtr make_segment(HeaderTemplate::Fields fields);
   void dispatch(net::PacketPtr packet);
-  bool retransmit(SendEntry& e, uint32_t most, bool is_probe, Burst& burst);
+  uint32_t segments_in(uint32_t length) const;
+  void note_sent(uint32_t length, uint32_t segments, uint32_t headers, bool is_retransmission,
+                 Burst& burst);
   bool send_control(SeqNum seq, TcpFlags flags);
   // While our FIN is on its way every acknowledgment repeats it, as FreeBSD's do.
   void send_ack() {
@@ -299,7 +308,7 @@ class Connection final : private pacing::HptsClient {
   uint32_t timestamp_at(Instant when) const;
   uint32_t timestamp_now() const;
   TcpFlags ecn_flags(bool is_new_data);
-  void after_sending(TcpFlags flags);
+  void after_sending(TcpFlags flags, uint32_t packets);
 
   // timers.cc
   void hpts_output(Duration delayed_by) override;

@@ -26,11 +26,8 @@ void Connection::output() {
       send_probe(burst);
       probe_due_ = false;
     }
-    if (fast_left_ == 0 || !send_fast(burst)) {
-      while (burst.allowance > 0 && (send_retransmission(burst) || send_new(burst))) {
-      }
-      if (burst.wire > 0) set_up_fast_send(burst);
-    }
+    if (!pacer_.is_on()) set_up_fast_send();
+    if (fast_left_ == 0 || !send_fast(burst) || !pacer_.is_on()) send_full(burst);
     send_small_ = false;
     if (std::exchange(window_probe_due_, false)) {
       ++stack_.counters().window_probes;
@@ -110,15 +107,48 @@ uint32_t Connection::sendable_now() const {
                             static_cast<uint32_t>(std::min<size_t>(unsent(), UINT32_MAX)));
 }
 
+// Packet after packet, each with all questions asked. Not inlined: a profile shall tell the paths
+// apart.
+[[gnu::noinline]] void Connection::send_full(Burst& burst) {
+  const uint32_t before = burst.segments;
+  while (burst.allowance > 0 && (send_retransmission(burst) || send_new(burst))) {
+  }
+  if (burst.segments > before) ++stack_.counters().nfto_send;
+  clear_fast_send();
+  if (pacer_.is_on() && burst.wire > 0 && burst.allowance <= 0) set_up_fast_send();
+}
+
 bool Connection::send_retransmission(Burst& burst) {
   if (map_.lost() == 0) return false;
-  const int64_t in_flight = pipe();
-  if (in_flight >= send_cwnd()) return false;
+  const int64_t room = send_cwnd() - int64_t{pipe()};
+  if (room <= 0) return false;
   SendEntry* e = map_.first_lost();
+  if (stack_.tunables().fast_resend != 0 && !e->has(SendEntry::kSyn | SendEntry::kFin) &&
+      has_plain_headers()) {
+    // Any room admits a segment, so as many as begin within it.
+    const int64_t most = std::min((room + mss_ - 1) / mss_ * mss_, burst.allowance);
+    return retransmit_fast(*e, static_cast<uint32_t>(std::min<int64_t>(most, UINT32_MAX)), burst);
+  }
   const auto most = static_cast<uint32_t>(std::min<int64_t>(mss_, burst.allowance));
-  const bool is_fast = stack_.tunables().fast_resend != 0 && !e->has(SendEntry::kFin);
   if (!retransmit(*e, most, false, burst)) return false;
-  ++(is_fast ? stack_.counters().fto_rsm_send : stack_.counters().nfto_resend);
+  ++stack_.counters().nfto_resend;
+  return true;
+}
+
+// Sends at most `most` bytes from the front of an entry again, cutting off the rest of it.
+bool Connection::retransmit(SendEntry& e, uint32_t most, bool is_probe, Burst& burst) {
+  const uint32_t data = e.data_length();
+  const uint32_t length = std::min(data, most);
+  if (length < data && map_.split(map_.index_of(e), e.start + SeqLen(length)) == nullptr)
+    return false;
+  TcpFlags flags = net::kTcpAck;
+  if (e.has(SendEntry::kFin)) flags |= net::kTcpFin;
+  if (e.has(SendEntry::kPush)) flags |= net::kTcpPsh;
+  SendBuffer::Position at = e.data;
+  if (!send_data(e.start, length, at, flags, true, burst)) return false;
+  const uint16_t history = e.flags;
+  map_.mark_retransmitted(e, now(), delivered_total_, is_probe);
+  if (box_ != nullptr) box_->sent_again(*this, e, length, history, is_probe);
   return true;
 }
 

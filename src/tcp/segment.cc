@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "net/checksum.h"
 #include "net/ip_service.h"
 #include "net/wire/wire.h"
 
@@ -58,8 +59,15 @@ void HeaderTemplate::set_hop_limit(uint8_t hops) {
 }
 
 uint8_t* HeaderTemplate::write(net::Packet& packet, const Fields& f) const {
-  const uint32_t tcp_length = 20 + f.options + f.payload;
   uint8_t* ip = packet.append(ip_size_ + 20 + f.options);
+  packet.checksum = net::Checksum::Needed;
+  packet.l3_offset = 0;
+  packet.l4_offset = static_cast<uint16_t>(ip_size_);
+  return emit(ip, f);
+}
+
+uint8_t* HeaderTemplate::emit(uint8_t* ip, const Fields& f) const {
+  const uint32_t tcp_length = 20 + f.options + f.payload;
   std::memcpy(ip, bytes_.data(), ip_size_ + 20);
   if (ip_size_ == 20) {
     const auto total = static_cast<uint16_t>(ip_size_ + tcp_length);
@@ -78,10 +86,41 @@ uint8_t* HeaderTemplate::write(net::Packet& packet, const Fields& f) const {
   net::store16(tcp + 14, f.window);
   net::store16(tcp + 16, folded(pseudo_sum_ + tcp_length));
   net::store16(tcp + 18, 0);
-  packet.checksum = net::Checksum::Needed;
-  packet.l3_offset = 0;
-  packet.l4_offset = static_cast<uint16_t>(ip_size_);
   return tcp + 20;
+}
+
+HeaderStamp::HeaderStamp(const HeaderTemplate& headers, const HeaderTemplate::Fields& fields,
+                         const net::TcpTimestamps& timestamps)
+    : headers_(headers), fields_(fields), size_(headers.ip_size() + 20 + fields.options) {
+  CHECK(fields.options == 0 || fields.options == kTimestampBytes);
+  uint8_t* options = headers_.emit(bytes_.data(), fields_);
+  if (fields.options != 0) write_timestamps(options, timestamps);
+}
+
+void HeaderStamp::set_payload(uint32_t payload) {
+  if (payload == fields_.payload) return;
+  fields_.payload = payload;
+  headers_.emit(bytes_.data(), fields_);
+}
+
+void complete_checksum(net::Packet& segment) {
+  constexpr uint32_t kField = net::checksum_offset(net::kProtocolTcp);
+  if (segment.checksum != net::Checksum::Needed) return;
+  CHECK(segment.l4_offset + kField + 2 <= segment.head_size());
+  net::InternetSum sum;
+  sum.add(segment.head().subspan(segment.l4_offset));
+  for (const net::Slice& slice : segment.slices) {
+    if (slice.size != 0) sum.add(slice.bytes());
+  }
+  net::store16(segment.data() + segment.l4_offset + kField, sum.checksum());
+  segment.checksum = net::Checksum::Verified;
+}
+
+void write_timestamps(uint8_t* at, const net::TcpTimestamps& timestamps) {
+  constexpr uint32_t kNopNopTimestamps = 0x0101080a;
+  net::store32(at, kNopNopTimestamps);
+  net::store32(at + 4, timestamps.value);
+  net::store32(at + 8, timestamps.echo);
 }
 
 }  // namespace wh::tcp

@@ -2,7 +2,8 @@
 // sends.
 //
 // HeaderTemplate holds IP and TCP headers prebuilt for one connection; writing a segment's header
-// is copying it and patching lengths, numbers, window and checksum.
+// is copying it and patching lengths, numbers, window and checksum. A burst goes one step further:
+// its HeaderStamp is written once, and its packets are copies that differ in their sequence number.
 #pragma once
 
 #include <array>
@@ -60,10 +61,51 @@ class HeaderTemplate {
   uint8_t* write(net::Packet& packet, const Fields& fields) const;
 
  private:
+  friend class HeaderStamp;
+  uint8_t* emit(uint8_t* ip, const Fields& fields) const;
   std::array<uint8_t, 60> bytes_{};
   uint32_t ip_size_ = 20;
   uint32_t ip_sum_ = 0;      // Of the IPv4 header's constant words, in network order.
   uint64_t pseudo_sum_ = 0;  // Of the pseudo-header without the length, words in host order.
 };
+
+// The headers of a burst's packets, with timestamps for their only options or none. All that
+// differs from packet to packet is the sequence number, the flags of the last one, and the length
+// where it is shorter.
+class HeaderStamp {
+ public:
+  // `fields.options` is 0, or kTimestampBytes with the two timestamps given.
+  HeaderStamp(const HeaderTemplate& headers, const HeaderTemplate::Fields& fields,
+              const net::TcpTimestamps& timestamps);
+  // Of the packets from now on, in bytes.
+  void set_payload(uint32_t payload);
+  // Makes them the headers of an empty packet; as HeaderTemplate::write().
+  void press(net::Packet& packet, SeqNum seq, TcpFlags flags) const {
+    uint8_t* ip = packet.append(size_);
+    // All of it, which is quicker than so much of it: what lies behind size_ is nobody's yet.
+    std::memcpy(ip, bytes_.data(), kRoom);
+    uint8_t* tcp = ip + headers_.ip_size();
+    net::store32(tcp + 4, seq.value());
+    tcp[13] = static_cast<uint8_t>(flags.bits);
+    packet.checksum = net::Checksum::Needed;
+    packet.l4_offset = static_cast<uint16_t>(headers_.ip_size());
+  }
+  uint32_t size() const { return size_; }
+
+ private:
+  static constexpr uint32_t kRoom = 80;  // IPv6, TCP and timestamps are 72.
+  const HeaderTemplate& headers_;
+  HeaderTemplate::Fields fields_;
+  uint32_t size_;
+  std::array<uint8_t, kRoom> bytes_{};
+};
+
+// Completes the checksum of a segment made here, as net::complete_checksum(), without looking for
+// where it is.
+void complete_checksum(net::Packet& segment);
+
+// The timestamps option behind two NOPs (RFC 7323 appendix A).
+constexpr uint32_t kTimestampBytes = 12;
+void write_timestamps(uint8_t* at, const net::TcpTimestamps& timestamps);
 
 }  // namespace wh::tcp

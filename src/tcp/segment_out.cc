@@ -1,14 +1,11 @@
 // Building segments: header from the template, options, and payload by reference.
 #include <algorithm>
 
-#include "net/checksum.h"
 #include "tcp/stack.h"
 
 namespace wh::tcp {
 namespace {
 
-constexpr uint32_t kTimestampBytes = 12;
-constexpr uint32_t kNopNopTimestamps = 0x0101080a;
 constexpr uint8_t kEct0 = 2;
 
 }  // namespace
@@ -70,8 +67,8 @@ net::TcpOptions Connection::options_now() const {
   return o;
 }
 
-void Connection::after_sending(TcpFlags flags) {
-  ++total_.segments_sent;
+void Connection::after_sending(TcpFlags flags, uint32_t packets) {
+  total_.segments_sent += packets;
   if (!flags.has(net::kTcpAck)) return;
   if (has_dsack_) {
     ++stack_.counters().dsacks_out;
@@ -93,11 +90,7 @@ net::PacketPtr Connection::make_segment(HeaderTemplate::Fields fields) {
   if (!has_sacks) {
     fields.options = option_bytes();
     uint8_t* at = headers_.write(*packet, fields);
-    if (has_timestamps_) {
-      net::store32(at, kNopNopTimestamps);
-      net::store32(at + 4, timestamp_now());
-      net::store32(at + 8, ts_recent_);
-    }
+    if (has_timestamps_) write_timestamps(at, {timestamp_now(), ts_recent_});
   } else {
     const net::TcpOptions options = options_now();
     fields.options = options.size();
@@ -109,7 +102,7 @@ net::PacketPtr Connection::make_segment(HeaderTemplate::Fields fields) {
 }
 
 void Connection::dispatch(net::PacketPtr packet) {
-  if (!checksum_offload_) net::complete_checksum(*packet, 0);
+  if (!checksum_offload_) complete_checksum(*packet);
   stack_.send(std::move(packet));
 }
 
@@ -127,34 +120,46 @@ bool Connection::send_data(SeqNum seq, uint32_t length, SendBuffer::Position& at
   if (packet == nullptr) return false;
   if (!is_retransmission && !note_new_data(seq, length, at, flags)) return false;
   if (length > 0) send_.attach(*packet, at, length);
-  const uint32_t segments = length <= mss_ ? 1 : (length + mss_ - 1) / mss_;
+  const uint32_t segments = segments_in(length);
   if (segments > 1) packet->gso_size = static_cast<uint16_t>(mss_);
-  burst.wire += length + int64_t{segments} * (packet->size() - length + 14);
+  note_sent(length, segments, packet->size() - length, is_retransmission, burst);
+  dispatch(std::move(packet));
+  after_sending(fields.flags, 1);
+  if (box_ != nullptr && !is_retransmission) box_->sent_new(*this, seq, length, segments, flags);
+  return true;
+}
+
+uint32_t Connection::segments_in(uint32_t length) const {
+  return length <= mss_ ? 1 : (length + mss_ - 1) / mss_;
+}
+
+// Books `length` bytes of payload that leave in so many segments, each with `headers` bytes of IP
+// and TCP.
+void Connection::note_sent(uint32_t length, uint32_t segments, uint32_t headers,
+                           bool is_retransmission, Burst& burst) {
+  burst.wire += length + int64_t{segments} * (headers + 14);
   burst.allowance -= length;
   burst.segments += segments;
+  burst.sent += length;
   if (recovery_ == Recovery::Recovery) prr_.on_sent(Bytes(length));
   Counters& counters = stack_.counters();
   counters.data_segments_out += segments;
   counters.data_bytes_out += length;
   total_.sent += Bytes(length);
-  burst.sent += length;
-  if (!is_retransmission) burst.fresh += length;
-  if (is_retransmission) {
-    ++counters.retransmitted_segments;
-    counters.retransmitted_bytes += length;
-    total_.retransmitted += Bytes(length);
-    undo_retransmitted_ += length;
+  if (!is_retransmission) {
+    burst.fresh += length;
+    return;
   }
-  dispatch(std::move(packet));
-  after_sending(fields.flags);
-  if (box_ != nullptr && !is_retransmission) box_->sent_new(*this, seq, length, segments, flags);
-  return true;
+  counters.retransmitted_segments += segments;
+  counters.retransmitted_bytes += length;
+  total_.retransmitted += Bytes(length);
+  undo_retransmitted_ += length;
 }
 
 // Enters new data into the sendmap and moves snd_max. False when the pool of entries is empty.
 bool Connection::note_new_data(SeqNum seq, uint32_t length, const SendBuffer::Position& at,
                                TcpFlags flags) {
-  uint16_t marks = sending_fast_ ? SendEntry::kFastPath : 0;
+  uint16_t marks = 0;
   if (flags.has(net::kTcpFin)) marks |= SendEntry::kFin;
   if (flags.has(net::kTcpPsh)) marks |= SendEntry::kPush;
   const uint32_t taken = length + (flags.has(net::kTcpFin) ? 1u : 0u);
@@ -168,23 +173,6 @@ bool Connection::note_new_data(SeqNum seq, uint32_t length, const SendBuffer::Po
   return true;
 }
 
-// Sends at most `most` bytes from the front of an entry again, cutting off the rest of it.
-bool Connection::retransmit(SendEntry& e, uint32_t most, bool is_probe, Burst& burst) {
-  const uint32_t data = e.data_length();
-  const uint32_t length = std::min(data, most);
-  if (length < data && map_.split(map_.index_of(e), e.start + SeqLen(length)) == nullptr)
-    return false;
-  TcpFlags flags = net::kTcpAck;
-  if (e.has(SendEntry::kFin)) flags |= net::kTcpFin;
-  if (e.has(SendEntry::kPush)) flags |= net::kTcpPsh;
-  SendBuffer::Position at = e.data;
-  if (!send_data(e.start, length, at, flags, true, burst)) return false;
-  const uint16_t history = e.flags;
-  map_.mark_retransmitted(e, now(), delivered_total_, is_probe);
-  if (box_ != nullptr) box_->sent_again(*this, e, length, history, is_probe);
-  return true;
-}
-
 bool Connection::send_control(SeqNum seq, TcpFlags flags) {
   HeaderTemplate::Fields fields;
   fields.seq = seq;
@@ -193,7 +181,7 @@ bool Connection::send_control(SeqNum seq, TcpFlags flags) {
   if (packet == nullptr) return false;
   ++stack_.counters().acks_out;
   dispatch(std::move(packet));
-  after_sending(fields.flags);
+  after_sending(fields.flags, 1);
   if (box_ != nullptr) box_->sent_control(*this, seq, fields.flags);
   return true;
 }
@@ -206,7 +194,7 @@ void Connection::send_reset() {
   if (packet == nullptr) return;
   ++stack_.counters().resets_out;
   dispatch(std::move(packet));
-  after_sending(fields.flags);
+  after_sending(fields.flags, 1);
   if (box_ != nullptr) box_->sent_control(*this, fields.seq, fields.flags);
 }
 
@@ -250,7 +238,7 @@ bool Connection::send_syn() {
   o.emit({headers_.write(*packet, fields), fields.options});
   packet->flow = flow_;
   dispatch(std::move(packet));
-  after_sending(fields.flags);
+  after_sending(fields.flags, 1);
   if (box_ != nullptr) box_->sent_control(*this, iss_, fields.flags);
   return true;
 }

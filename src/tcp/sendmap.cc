@@ -42,11 +42,10 @@ bool SendMap::append(SeqNum start, uint32_t n, SendBuffer::Position data, uint16
                      Instant now, uint64_t delivered) {
   CHECK(n > 0 && (empty() || back().end == start));
   constexpr uint16_t kAlone = SendEntry::kSyn | SendEntry::kFin;
-  constexpr uint16_t kKept = SendEntry::kFastPath;
   if (!empty()) {
     SendEntry& last = back();
-    if (last.transmissions == 1 && last.sent[0] == now && (last.flags & ~kKept & ~kAlone) == 0 &&
-        !last.has(kAlone) && ((last.flags ^ flags) & kKept) == 0) {
+    if (last.transmissions == 1 && last.sent[0] == now && (last.flags & ~kAlone) == 0 &&
+        !last.has(kAlone)) {
       last.end += SeqLen(n);
       last.flags |= flags;
       return true;

@@ -48,7 +48,6 @@ struct SendEntry {
     kTlp = 256,          // Last sent as a tail loss probe.
     kTimedOut = 512,     // A retransmission timeout hit it.
     kAppLimited = 1024,  // The sender had nothing more to send behind it.
-    kFastPath = 2048,    // First sent by the fast path.
   };
   static constexpr unsigned kTimes = 3;
 

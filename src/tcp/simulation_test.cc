@@ -54,6 +54,7 @@ void set_features(TestHost& host, Random& r) {
   host.ip.checksum_offload = !r.one_in(4);
   if (r.one_in(4)) host.ip.max_gso = static_cast<uint32_t>(r.between(1, 65535));
   if (r.one_in(4)) host.ip.mtu = static_cast<uint32_t>(r.between(1280, 9000));
+  if (r.one_in(4)) t.fast_resend = 0;
 }
 
 Rate maybe_pace(Random& r) {

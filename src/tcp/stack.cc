@@ -220,8 +220,20 @@ net::PacketPtr TcpStack::packet() {
 
 void TcpStack::send(net::PacketPtr packet) {
   ++counters_.segments_out;
-  if (out_.empty() || out_.back().full()) out_.emplace_back();
+  if (out_.empty() || out_.back().full()) {
+    net::Frame fresh;  // emplace_back() would write zeros all over it.
+    out_.push_back(std::move(fresh));
+  }
   out_.back().push(std::move(packet));
+}
+
+void TcpStack::send(net::Frame packets) {
+  counters_.segments_out += packets.size();
+  if (out_.empty() || out_.back().size() + packets.size() > net::Frame::kCapacity) {
+    out_.push_back(std::move(packets));
+  } else {
+    out_.back().append(packets.release());
+  }
 }
 
 void TcpStack::error(const net::IpError& error) {

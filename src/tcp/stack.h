@@ -119,6 +119,7 @@ class TcpStack final : public net::IpProtocol {
   uint8_t receive_scale() const;
   net::PacketPtr packet();           // Null, and counted, when the pool is empty.
   void send(net::PacketPtr packet);  // Leaves when the batch ends.
+  void send(net::Frame packets);
   void send_stray(const Endpoint& local, const Endpoint& remote,
                   const HeaderTemplate::Fields& fields, const net::TcpOptions& options);
   Instant now() const { return ip_.loop().now(); }
