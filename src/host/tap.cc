@@ -74,7 +74,7 @@ TapInterface::TapInterface(Fd fd, Config config, size_t queue_limit, RealLoop& l
     : DeviceInterface(std::move(fd), std::move(config), queue_limit, loop),
       pool_(pool),
       // What the MTU allows, and one byte more, which tells a longer frame from the longest.
-      small_pool_(std::max(mtu() + kLinkHeader + 1, kShortFrame + 1) - kHeadRead, kKeepSmall),
+      small_pool_(std::max(mtu() + kLinkHeader + 1, kShortFrame + 1), kKeepSmall),
       large_pool_(kLargestSegment, kKeepLarge) {}
 
 // --- from the kernel ---
@@ -103,27 +103,46 @@ Progress TapInterface::read_frames() {
 }
 
 TapInterface::Read TapInterface::read_frame(net::Packet& packet) {
-  const bool offloads = config().checksum_offload;
   if (!small_) small_ = small_pool_.allocate();
-  if (offloads && !large_) large_ = large_pool_.allocate();
-  VirtioHeader header;
-  std::array<iovec, 4> parts{{{&header, sizeof header},
-                              {packet.append(kHeadRead), kHeadRead},
-                              {small_->bytes(), small_->capacity()},
-                              {nullptr, 0}}};
-  if (offloads) parts[3] = {large_->bytes(), kLargestSegment};
-  const size_t skip = offloads ? 0 : 1;
-  const ssize_t n = uninterrupted([&] { return ::readv(fd(), &parts[skip], offloads ? 4 : 2); });
+  return config().checksum_offload ? read_offloaded(packet) : read_plain(packet);
+}
+
+// One buffer: reading into several costs the kernel more than copying the headers costs us.
+TapInterface::Read TapInterface::read_plain(net::Packet& packet) {
+  const ssize_t n =
+      uninterrupted([&] { return ::read(fd(), small_->bytes(), small_->capacity()); });
   if (n < 0 && errno == EAGAIN) return Read::Empty;
   if (n <= 0) return Read::Gone;  // EBADFD: the device was deleted. 0: the socket's peer closed.
-  const size_t before = offloads ? sizeof header : 0;
-  const size_t size = static_cast<size_t>(n) - std::min(static_cast<size_t>(n), before);
-  if (size >= kHeadRead + small_pool_.capacity() + (offloads ? kLargestSegment : 0)) {
+  const auto size = static_cast<uint32_t>(n);
+  if (size > mtu() + kLinkHeader) {
+    ++device().rx_too_long;
+    return Read::Dropped;
+  }
+  const uint32_t in_head = size <= kShortFrame ? size : kHeadRead;
+  std::memcpy(packet.append(in_head), small_->bytes(), in_head);
+  if (size == in_head) return Read::Frame;
+  packet.append(net::Slice{std::move(small_), in_head, size - in_head});
+  make_headers_contiguous(packet);
+  return Read::Frame;
+}
+
+TapInterface::Read TapInterface::read_offloaded(net::Packet& packet) {
+  if (!large_) large_ = large_pool_.allocate();
+  VirtioHeader header;
+  const std::array<iovec, 4> parts{{{&header, sizeof header},
+                                    {packet.append(kHeadRead), kHeadRead},
+                                    {small_->bytes(), small_->capacity()},
+                                    {large_->bytes(), kLargestSegment}}};
+  const ssize_t n = uninterrupted([&] { return ::readv(fd(), parts.data(), parts.size()); });
+  if (n < 0 && errno == EAGAIN) return Read::Empty;
+  if (n <= 0) return Read::Gone;
+  const size_t size = static_cast<size_t>(n) - std::min(static_cast<size_t>(n), sizeof header);
+  if (size >= kHeadRead + small_pool_.capacity() + kLargestSegment) {
     ++device().rx_too_long;
     return Read::Dropped;
   }
   place(packet, static_cast<uint32_t>(size));
-  if (offloads && !note_offload(header, packet)) {
+  if (!note_offload(header, packet)) {
     ++device().rx_bad_header;
     return Read::Dropped;
   }
@@ -170,26 +189,44 @@ size_t TapInterface::write_frames(std::span<net::Packet* const> packets) {
 
 // Returns false when the kernel takes nothing now. What it refuses for good is dropped and counted.
 bool TapInterface::write(net::Packet& packet) {
-  const bool offloads = config().checksum_offload;
-  std::optional<VirtioHeader> header = VirtioHeader{};
-  if (offloads) header = describe_offload(packet);
-  if (!header || (!offloads && packet.gso_size != 0)) {
-    drop(device().tx_cannot);
-    return true;
+  const ssize_t n = config().checksum_offload ? write_offloaded(packet) : write_plain(packet);
+  if (n >= 0) return true;
+  if (errno == EAGAIN) return false;
+  drop(device().tx_refused);
+  return true;
+}
+
+// From one buffer, into which a frame of the MTU's size is gathered: cheaper than that the kernel
+// gathers it.
+ssize_t TapInterface::write_plain(net::Packet& packet) {
+  if (packet.gso_size != 0) return cannot();
+  net::complete_checksum(packet);
+  std::span<const uint8_t> bytes = packet.head();
+  if (packet.payload_size() != 0) {
+    gathered_.resize(std::max<size_t>(gathered_.size(), packet.size()));
+    packet.copy_out(0, std::span(gathered_).first(packet.size()));
+    bytes = std::span(gathered_).first(packet.size());
   }
-  if (!offloads && packet.checksum == net::Checksum::Needed) net::complete_checksum(packet);
+  return uninterrupted([&] { return ::write(fd(), bytes.data(), bytes.size()); });
+}
+
+ssize_t TapInterface::write_offloaded(net::Packet& packet) {
+  const std::optional<VirtioHeader> header = describe_offload(packet);
+  if (!header) return cannot();
   std::array<iovec, 4> parts;
   int count = 0;
   auto add = [&](const void* data, size_t size) {
     // Sound: writev(2) reads what iovec points to, though the type lets it write.
     if (size != 0) parts[static_cast<size_t>(count++)] = {const_cast<void*>(data), size};
   };
-  if (offloads) add(&*header, sizeof *header);
+  add(&*header, sizeof *header);
   packet.for_each_run(0, [&](std::span<const uint8_t> run) { add(run.data(), run.size()); });
-  if (uninterrupted([&] { return ::writev(fd(), parts.data(), count); }) >= 0) return true;
-  if (errno == EAGAIN) return false;
-  drop(device().tx_refused);
-  return true;
+  return uninterrupted([&] { return ::writev(fd(), parts.data(), count); });
+}
+
+ssize_t TapInterface::cannot() {
+  drop(device().tx_cannot);
+  return 0;
 }
 
 }  // namespace wh::host

@@ -3,9 +3,9 @@
 //   vnet or link --- Interface --- TapInterface ---(one frame a system call)--- tap0 --- kernel
 //
 // Each wake-up reads up to kBatch frames or kBatchBytes into packets and hands them on as one
-// Frame. A frame is read where it is to stay: its headers land in the packet's head, its payload in
-// a chunk behind it, so that TCP can refer to the payload as it came; a short frame is moved into
-// the head whole, and the chunk used again. Output is written from where the packet's parts lie.
+// Frame. A frame is read where its payload is to stay, a chunk, so that TCP can refer to it as it
+// came; headers go to the packet's head, and so does a short frame whole, and the chunk is used
+// again. A frame is written from one buffer, a segment from where the packet's parts lie.
 //
 // With Offload::ChecksumAndTso the kernel hands over TCP segments of up to 64 KiB with their
 // checksum left open, and takes the same (host/offload.h). Without, every frame is whole.
@@ -17,6 +17,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/result.h"
 #include "host/device_interface.h"
@@ -56,14 +57,20 @@ class TapInterface final : public DeviceInterface {
   Progress read_frames() override;
   size_t write_frames(std::span<net::Packet* const> packets) override;
   Read read_frame(net::Packet& packet);
+  Read read_plain(net::Packet& packet);
+  Read read_offloaded(net::Packet& packet);
   Read discard_frame();
   void place(net::Packet& packet, uint32_t size);
   bool write(net::Packet& packet);
+  ssize_t write_plain(net::Packet& packet);
+  ssize_t write_offloaded(net::Packet& packet);
+  ssize_t cannot();
 
   net::PacketPool& pool_;
   net::ChunkPool small_pool_, large_pool_;
   net::ChunkRef small_, large_;  // Read into next; they go with the packet if it needs them.
   net::PacketPtr spare_;         // Read into next.
+  std::vector<uint8_t> gathered_;  // Written from.
 };
 
 // A new TAP device in the calling process' network namespace, which goes when the descriptor is
