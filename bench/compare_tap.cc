@@ -8,13 +8,18 @@
 // The copier is the least a process can do: poll, then one read and one write a frame, through one
 // buffer. All run in turn, several times; the figure is processor time (user and system) of the one
 // process for each GB of payload that arrived. The kernel's own work on a written frame is charged
-// to whoever writes it, in all of them.
+// to whoever writes it, in all of them. So that it can be seen what is left to us, the copier is
+// also asked where its time goes: who sends cannot do without writing the data and reading the
+// acknowledgments, and what these take of the copier's time is the least that sending can cost.
 //
 // usage: compare_tap [SECONDS_PER_RUN] [ROUNDS]
 #include <poll.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <csignal>
 #include <cstdlib>
 
 #include "host/capabilities.h"
@@ -31,18 +36,62 @@ using namespace wh::bench;
 
 // --- the copier ---
 
-// Moves frames until `done` is readable.
+// Which of its calls the copier is in, looked up at each tick of its processor time.
+enum Phase { kElse, kReadData, kWriteData, kReadAck, kWriteAck, kPhases };
+volatile std::sig_atomic_t phase = kElse;
+std::array<volatile std::sig_atomic_t, kPhases> ticks;
+
+void tick(int) {
+  const int at = phase;
+  ticks[static_cast<size_t>(at)] = ticks[static_cast<size_t>(at)] + 1;
+}
+
+class Ticking {
+ public:
+  Ticking() {
+    std::signal(SIGPROF, tick);
+    set(1000);
+  }
+  ~Ticking() {
+    set(0);
+    std::signal(SIGPROF, SIG_IGN);
+  }
+
+ private:
+  static void set(int us) {
+    const itimerval every{{0, us}, {0, us}};
+    ::setitimer(ITIMER_PROF, &every, nullptr);
+  }
+};
+
+double share(std::initializer_list<Phase> of) {
+  double all = 0, some = 0;
+  for (const auto& n : ticks) all += n;
+  for (const Phase p : of) some += ticks[p];
+  return all == 0 ? 0 : some / all;
+}
+
+// Moves frames until `done` is readable. The data come from the left.
 void copy_plainly(const KernelSide& left, const KernelSide& right, int done) {
+  const Ticking ticking;
   std::vector<uint8_t> buffer(70000);
   std::array<pollfd, 3> ready{
       {{left.tap.raw(), POLLIN, 0}, {right.tap.raw(), POLLIN, 0}, {done, POLLIN, 0}}};
-  while (::poll(ready.data(), ready.size(), -1) > 0 && ready[2].revents == 0) {
+  for (;;) {
+    const int events = ::poll(ready.data(), ready.size(), -1);
+    if (events < 0 && errno == EINTR) continue;
+    if (events <= 0 || ready[2].revents != 0) return;
     for (size_t i = 0; i < 2; ++i) {
       if ((ready[i].revents & POLLIN) == 0) continue;
-      for (ssize_t n; (n = ::read(ready[i].fd, buffer.data(), buffer.size())) > 0;) {
+      for (;;) {
+        phase = i == 0 ? kReadData : kReadAck;
+        const ssize_t n = ::read(ready[i].fd, buffer.data(), buffer.size());
+        if (n <= 0) break;
+        phase = i == 0 ? kWriteData : kWriteAck;
         [[maybe_unused]] const auto written =
             ::write(ready[1 - i].fd, buffer.data(), static_cast<size_t>(n));
       }
+      phase = kElse;
     }
   }
 }
@@ -52,9 +101,9 @@ Result<TapFigure> measure_copier(Offload offload, Duration length) {
   const KernelSide right = TRY(make_side("10.0.0.2/24", offload));
   auto sink = TRY(start_sink(right.space));
   auto source = TRY(start_source(left.space, "10.0.0.2", length));
-  const double before = cpu_seconds();
+  const CpuTime before = cpu_time();
   copy_plainly(left, right, sink->reports());
-  const double cpu = cpu_seconds() - before;
+  const CpuTime cpu = cpu_time() - before;
   const PeerReport report = TRY(sink->wait());
   return figure(cpu, report.received, report.elapsed);
 }
@@ -85,7 +134,7 @@ Result<TapFigure> measure_lwip(Way way, Duration length) {
     peer->stop();
   }
   const PeerReport report = TRY(peer->wait());
-  return figure(0, way == Way::Receive ? report.sent : report.received, report.elapsed);
+  return figure({}, way == Way::Receive ? report.sent : report.received, report.elapsed);
 }
 #endif
 
@@ -98,6 +147,7 @@ Result<void> compare(Duration length, int rounds) {
   for (const Offload offload : {Offload::None, Offload::ChecksumAndTso}) {
     const bool is_plain = offload == Offload::None;
     std::vector<TapFigure> copier, in, out;
+    for (auto& n : ticks) n = 0;
     for (int i = 0; i < rounds; ++i) {
       copier.push_back(TRY(measure_copier(offload, length)));
       in.push_back(TRY(measure_ours(Way::Receive, offload, length)));
@@ -108,6 +158,13 @@ Result<void> compare(Duration length, int rounds) {
         "%s: CPU s/GB and Gbit/s: copier %.2f %.2f, receiving %.2f %.2f, sending %.2f %.2f\n",
         is_plain ? "1500 B, no offload" : "TSO and checksum", c.cpu_s_per_gb, c.gbps,
         r.cpu_s_per_gb, r.gbps, s.cpu_s_per_gb, s.gbps);
+    std::printf(
+        "  of the copier's time: reading data %.2f and writing acknowledgments %.2f: %.2f; writing\n"
+        "  data %.2f and reading acknowledgments %.2f: %.2f. In user space: receiving %.2f, sending "
+        "%.2f\n",
+        share({kReadData}), share({kWriteAck}), share({kReadData, kWriteAck}), share({kWriteData}),
+        share({kReadAck}), share({kWriteData, kReadAck}), r.user_s_per_gb / c.cpu_s_per_gb,
+        s.user_s_per_gb / c.cpu_s_per_gb);
     print_at_most("  receiving, CPU over the copier's", r.cpu_s_per_gb / c.cpu_s_per_gb,
                   is_plain ? 0.30 : 1.5);
     print_at_most("  sending, CPU over the copier's", s.cpu_s_per_gb / c.cpu_s_per_gb,

@@ -59,15 +59,15 @@ class OurEnd {
     c.set_observer(&bulk_);
     bulk_.on_ready(c, tcp::kReadable);
   }
-  Result<std::pair<double, host::PeerReport>> run(host::KernelPeer& peer) {
+  Result<std::pair<CpuTime, host::PeerReport>> run(host::KernelPeer& peer) {
     std::optional<Result<host::PeerReport>> reported;
     TRY_VOID(peer.watch(*loop_, [&](Result<host::PeerReport> report) {
       reported = std::move(report);
       loop_->stop();
     }));
-    const double before = cpu_seconds();
+    const CpuTime before = cpu_time();
     loop_->run_for(60s);
-    const double cpu = cpu_seconds() - before;
+    const CpuTime cpu = cpu_time() - before;
     if (!reported) return fail("the kernel's end did not finish in 60 s");
     return std::pair(cpu, TRY(std::move(*reported)));
   }

@@ -42,13 +42,13 @@ inline Result<std::unique_ptr<host::KernelPeer>> start_source(const host::Netns&
 }
 
 struct TapFigure {
-  double cpu_s_per_gb = 0, gbps = 0;
+  double cpu_s_per_gb = 0, user_s_per_gb = 0, gbps = 0;
 };
 
-inline Result<TapFigure> figure(double cpu, Bytes payload, Duration elapsed) {
+inline Result<TapFigure> figure(CpuTime cpu, Bytes payload, Duration elapsed) {
   const double gb = static_cast<double>(payload.count()) * 1e-9;
   if (gb == 0) return fail("nothing arrived");
-  return TapFigure{cpu / gb, gb * 8 / to_seconds(elapsed)};
+  return TapFigure{(cpu.user + cpu.system) / gb, cpu.user / gb, gb * 8 / to_seconds(elapsed)};
 }
 
 inline TapFigure median(std::vector<TapFigure> runs) {
