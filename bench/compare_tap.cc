@@ -159,8 +159,10 @@ Result<void> compare(Duration length, int rounds) {
         is_plain ? "1500 B, no offload" : "TSO and checksum", c.cpu_s_per_gb, c.gbps,
         r.cpu_s_per_gb, r.gbps, s.cpu_s_per_gb, s.gbps);
     std::printf(
-        "  of the copier's time: reading data %.2f and writing acknowledgments %.2f: %.2f; writing\n"
-        "  data %.2f and reading acknowledgments %.2f: %.2f. In user space: receiving %.2f, sending "
+        "  of the copier's time: reading data %.2f and writing acknowledgments %.2f: %.2f; "
+        "writing\n"
+        "  data %.2f and reading acknowledgments %.2f: %.2f. In user space: receiving %.2f, "
+        "sending "
         "%.2f\n",
         share({kReadData}), share({kWriteAck}), share({kReadData, kWriteAck}), share({kWriteData}),
         share({kReadAck}), share({kWriteData, kReadAck}), r.user_s_per_gb / c.cpu_s_per_gb,

@@ -31,10 +31,10 @@ enum class Offload : uint8_t { None, ChecksumAndTso };
 class TapInterface final : public DeviceInterface {
  public:
   struct Options {
-    std::string device;   // The kernel's name for it, at most 15 characters; "" lets it choose.
+    std::string device;     // The kernel's name for it, at most 15 characters; "" lets it choose.
     std::string name = {};  // Of this interface; "": the device's.
-    net::MacAddress mac;  // Of this side. The kernel's side has its own.
-    uint32_t mtu = 1500;  // Of this side; the kernel's is set by Rtnetlink.
+    net::MacAddress mac;    // Of this side. The kernel's side has its own.
+    uint32_t mtu = 1500;    // Of this side; the kernel's is set by Rtnetlink.
     Offload offload = Offload::None;
     size_t queue_limit = 512;
   };
@@ -68,8 +68,8 @@ class TapInterface final : public DeviceInterface {
 
   net::PacketPool& pool_;
   net::ChunkPool small_pool_, large_pool_;
-  net::ChunkRef small_, large_;  // Read into next; they go with the packet if it needs them.
-  net::PacketPtr spare_;         // Read into next.
+  net::ChunkRef small_, large_;    // Read into next; they go with the packet if it needs them.
+  net::PacketPtr spare_;           // Read into next.
   std::vector<uint8_t> gathered_;  // Written from.
 };
 

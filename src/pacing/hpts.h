@@ -114,9 +114,10 @@ class Hpts {
   // The same, counted in slots of the wheel from the current one, as FreeBSD has it.
   void insert(HptsClient& client, HptsSlots slots);
 
-  // Gives `client`, on this wheel or on none, another delay. A client that stands on an earlier slot
-  // stays there: when that is served it is found not to be due and goes on to its own. So a deadline
-  // that is pushed on again and again costs a line of memory each time, and a move now and then.
+  // Gives `client`, on this wheel or on none, another delay. A client that stands on an earlier
+  // slot stays there: when that is served it is found not to be due and goes on to its own. So a
+  // deadline that is pushed on again and again costs a line of memory each time, and a move now and
+  // then.
   void rearm(HptsClient& client, Duration delay);
 
   // tcp_hpts_remove(): `client` will not be called, not even if its slot is being served. Nothing
@@ -140,8 +141,8 @@ class Hpts {
   bool is_over_thresh() const {
     return static_cast<int64_t>(queued_) >= books_.tunables.cnt_thresh;
   }
-  // What remains of a long or pushed-on delay beyond the slot that `client` is parked on. REQUIRES: it is on
-  // this wheel.
+  // What remains of a long or pushed-on delay beyond the slot that `client` is parked on. REQUIRES:
+  // it is on this wheel.
   HptsSlots remaining(const HptsClient& client) const;
   bool is_active() const { return active_; }  // A run is in progress.
   // Inserts do not shorten the sleep that the callout is in.

@@ -45,8 +45,8 @@ std::vector<Sent> transfer(const Case& c, bool fast, Counters* counters = nullpt
     sent.push_back({when, std::move(bytes), p.gso_size, p.checksum});
   };
   w.up.config.loss = c.loss;
-  // Pacing alone holds it back, and all is written at once: a note knows of no growth of cwnd, and of
-  // no later write.
+  // Pacing alone holds it back, and all is written at once: a note knows of no growth of cwnd, and
+  // of no later write.
   if (!c.pace.is_infinite()) w.a->set_pace_rate(c.pace);
   EXPECT_EQ(*w.a->send(pattern(0, c.send_bytes)), c.send_bytes);
   two.attach(*w.b, 0, false);
