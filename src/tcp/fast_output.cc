@@ -116,7 +116,7 @@ void Connection::send_stamped(net::Frame packets, SeqNum seq, uint32_t length,
     send_.attach(*packet, at, n);
     packet->flow = flow_;
     if (n > mss_) packet->gso_size = static_cast<uint16_t>(mss_);
-    if (!checksum_offload_) complete_checksum(*packet);
+    if (!checksum_offload_) complete_tcp_checksum(*packet);
     seq += SeqLen(n);
   }
   const uint32_t count = packets.size();

@@ -103,7 +103,7 @@ void HeaderStamp::set_payload(uint32_t payload) {
   headers_.emit(bytes_.data(), fields_);
 }
 
-void complete_checksum(net::Packet& segment) {
+void complete_tcp_checksum(net::Packet& segment) {
   constexpr uint32_t kField = net::checksum_offset(net::kProtocolTcp);
   if (segment.checksum != net::Checksum::Needed) return;
   CHECK(segment.l4_offset + kField + 2 <= segment.head_size());

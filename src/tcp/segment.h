@@ -102,7 +102,7 @@ class HeaderStamp {
 
 // Completes the checksum of a segment made here, as net::complete_checksum(), without looking for
 // where it is.
-void complete_checksum(net::Packet& segment);
+void complete_tcp_checksum(net::Packet& segment);
 
 // The timestamps option behind two NOPs (RFC 7323 appendix A).
 constexpr uint32_t kTimestampBytes = 12;

@@ -102,7 +102,7 @@ net::PacketPtr Connection::make_segment(HeaderTemplate::Fields fields) {
 }
 
 void Connection::dispatch(net::PacketPtr packet) {
-  if (!checksum_offload_) complete_checksum(*packet);
+  if (!checksum_offload_) complete_tcp_checksum(*packet);
   stack_.send(std::move(packet));
 }
 
