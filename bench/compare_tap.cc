@@ -139,11 +139,6 @@ Result<TapFigure> measure_lwip(Way way, Duration length) {
 #endif
 
 Result<void> compare(Duration length, int rounds) {
-  const auto mid = [rounds](auto measure) -> Result<TapFigure> {
-    std::vector<TapFigure> runs;
-    for (int i = 0; i < rounds; ++i) runs.push_back(TRY(measure()));
-    return median(std::move(runs));
-  };
   for (const Offload offload : {Offload::None, Offload::ChecksumAndTso}) {
     const bool is_plain = offload == Offload::None;
     std::vector<TapFigure> copier, in, out;
@@ -173,6 +168,11 @@ Result<void> compare(Duration length, int rounds) {
                   is_plain ? 0.45 : 1.5);
     if (!is_plain) continue;
 #ifdef WH_HAS_LWIP
+    const auto mid = [rounds](auto measure) -> Result<TapFigure> {
+      std::vector<TapFigure> runs;
+      for (int i = 0; i < rounds; ++i) runs.push_back(TRY(measure()));
+      return median(std::move(runs));
+    };
     for (const auto& [way, ours] : {std::pair(Way::Receive, r), std::pair(Way::Send, s)}) {
       const TapFigure lwip = TRY(mid([&, w = way] { return measure_lwip(w, length); }));
       std::printf("  lwIP %s %.2f Gbit/s\n", way == Way::Receive ? "receiving" : "sending",
