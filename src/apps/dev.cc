@@ -21,6 +21,7 @@
 #include "dev/fuse/mount.h"
 #include "dev/kldstat.h"
 #include "host/system.h"
+#include "lab/device_network.h"
 
 namespace wh::apps {
 namespace {
@@ -51,7 +52,8 @@ struct MountFlags {
 int serve(const MountFlags& flags, const std::function<void(const std::string& error)>& ready) {
   dev::Mount::Options options = {.directory = flags.directory,
                                  .drivers = flags.drivers,
-                                 .driver_path = driver_path(flags.paths)};
+                                 .driver_path = driver_path(flags.paths),
+                                 .network = std::make_shared<lab::LinuxNetwork>()};
   if (!flags.quiet) options.console = [](const std::string& s) { fmt::print(stderr, "{}", s); };
   auto mount = dev::Mount::make(std::move(options));
   if (!mount) {

@@ -17,6 +17,7 @@
 #include "dev/fuse/mount.h"
 #include "host/mountns.h"
 #include "host/system.h"
+#include "lab/device_network.h"
 
 namespace wh::apps {
 namespace {
@@ -59,7 +60,8 @@ Result<End> serve(const ShellFlags& flags, const std::string& backdrop, pid_t ch
       .drivers = flags.drivers,
       .driver_path = driver_path(flags.paths),
       .ctrl_c = dev::Mount::CtrlC::Ignored,
-      .console = [](const std::string& s) { static_cast<void>(host::write_all(2, s)); }};
+      .console = [](const std::string& s) { static_cast<void>(host::write_all(2, s)); },
+      .network = std::make_shared<lab::LinuxNetwork>()};
   auto mount = TRY(dev::Mount::make(std::move(options)));
   TRY_VOID(host::write_all(gate, "go"));
   ::close(gate);
