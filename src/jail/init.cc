@@ -81,16 +81,22 @@ Result<void> enter_folder(FolderTrees& trees, const std::string& folder) {
   return {};
 }
 
-// A small /dev: the parent's nodes, bound, because none can be made in a user namespace.
-Result<void> make_dev(const std::string& root, bool has_tun) {
-  const std::string dev = root + "/dev", staging = dev;
+// A small /dev: the parent's nodes, bound, because none can be made in a user namespace, and
+// whatever else it is given.
+Result<void> make_dev(const std::string& root, const JailParams& p) {
+  const std::string dev = root + "/dev";
+  const bool has_tun = p.devfs_ruleset == 5;
   std::vector<std::pair<std::string, host::Fd>> nodes;
   std::vector<std::string> names = {"null", "zero", "full", "random", "urandom", "tty"};
   if (has_tun) names.emplace_back("net/tun");
   for (const std::string& name : names) {
-    host::Fd node(static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, ("/dev/" + name).c_str(),
-                                             OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+    host::Fd node = open_tree("/dev/" + name);
     if (node) nodes.emplace_back(name, std::move(node));
+  }
+  for (const std::string& path : p.devices) {
+    host::Fd node = open_tree(path);
+    if (!node) return host::os_error("devfs.unhide: {}", path);
+    nodes.emplace_back(path.substr(path.rfind('/') + 1), std::move(node));
   }
   TRY(mount_on("tmpfs", dev, MS_NOSUID, "mode=755,size=64k"));
   if (has_tun) ::mkdir((dev + "/net").c_str(), 0755);
@@ -145,7 +151,7 @@ Result<void> make_mounts(const JailParams& p) {
     }
   }
   const std::string root = p.path == "/" ? "" : p.path;
-  if (p.devfs_ruleset != 0) TRY(make_dev(root, p.devfs_ruleset == 5));
+  if (p.devfs_ruleset != 0) TRY(make_dev(root, p));
   TRY(make_proc(p, root + "/proc"));
   if (p.path == "/") return {};
   const host::Fd new_root = TRY(host::open_file(p.path, O_PATH | O_DIRECTORY));

@@ -55,6 +55,7 @@ TEST(Params, refuse_by_name) {
   EXPECT_EQ(parse_error({"path=tmp"}), "path: 'tmp' is not absolute");
   EXPECT_EQ(parse_error({"name=a.b"}), "name: 'a.b' must be one word without dots and slashes");
   EXPECT_EQ(parse_error({"devfs_ruleset=3"}), "devfs_ruleset: 3 is not known; accepted: 0, 4, 5");
+  EXPECT_EQ(parse_error({"devfs.unhide=echo"}), "devfs.unhide: 'echo' is not absolute");
   EXPECT_NE(parse_error({"enforce_statfs=2"}), "");
   EXPECT_NE(parse_error({"securelevel=4"}), "");
   EXPECT_NE(parse_error({"ip4=maybe"}), "");
@@ -317,7 +318,12 @@ TEST_F(JailTest, has_its_path_for_a_root) {
   const std::string root = folder_ + "/root";
   for (const char* part : {"", "/proc", "/dev"}) fs::create_directory(root + part);
   ASSERT_TRUE(host::write_file(root + "/marker", "x"));
-  auto jail = make({"name=j", "path=" + root, "devfs_ruleset=4"});
+  ASSERT_TRUE(host::write_file(folder_ + "/given", "y"));
+  EXPECT_NE(make({"name=k", "path=" + root, "devfs.unhide=/no/such"})
+                .error()
+                .text.find("devfs.unhide: /no/such: No such file"),
+            std::string::npos);
+  auto jail = make({"name=j", "path=" + root, "devfs.unhide=" + folder_ + "/given"});
   ASSERT_TRUE(jail) << jail.error().text;
   EXPECT_EQ(inside(*jail,
                    [] {
@@ -325,6 +331,7 @@ TEST_F(JailTest, has_its_path_for_a_root) {
                      if (::access("/../etc/passwd", F_OK) == 0) return 2;
                      if (::access("/proc/1/cwd/../../../../etc/passwd", F_OK) == 0) return 3;
                      if (::open("/dev/null", O_WRONLY) < 0) return 4;
+                     if (::open("/dev/given", O_RDONLY) < 0) return 6;
                      return ::access("/dev/kmsg", F_OK) == 0 ? 5 : 0;
                    }),
             0);

@@ -19,6 +19,10 @@ constexpr std::array kDocs = {
     ParamDoc{"children.max", "how many jails may be below; above 0, namespaces may be made inside",
              true},
     ParamDoc{"command", "the program to run inside; the rest of the line is its arguments", false},
+    ParamDoc{"devfs.unhide",
+             "devices of `wh dev mount`, by absolute path, that its /dev has, too; implies "
+             "devfs_ruleset=4",
+             false},
     ParamDoc{"devfs_ruleset",
              "0: the parent's /dev; 4: a small /dev of its own (null, zero, full, "
              "random, urandom, tty); 5: that and net/tun",
@@ -174,6 +178,12 @@ Result<void> JailParams::set(std::string_view word) {
     if (n != 0 && n != 4 && n != 5)
       return fail("devfs_ruleset: {} is not known; accepted: 0, 4, 5", n);
     devfs_ruleset = static_cast<int>(n);
+  } else if (key == "devfs.unhide") {
+    for (std::string& device : split(value, ',')) {
+      if (!device.starts_with('/')) return fail("devfs.unhide: '{}' is not absolute", device);
+      devices.push_back(std::move(device));
+    }
+    if (devfs_ruleset == 0) devfs_ruleset = 4;
   } else if (key == "enforce_statfs") {
     if (TRY(number(key, value, 0, 2)) == 2) {
       return fail(
@@ -211,6 +221,7 @@ std::vector<std::string> JailParams::words() const {
   if (!vnet_interfaces.empty()) {
     all.push_back(fmt::format("vnet.interface={}", fmt::join(vnet_interfaces, ",")));
   }
+  if (!devices.empty()) all.push_back(fmt::format("devfs.unhide={}", fmt::join(devices, ",")));
   for (const std::string& a : addresses) {
     all.push_back((a.find(':') == a.npos ? "ip4.addr=" : "ip6.addr=") + a);
   }

@@ -35,10 +35,11 @@ struct JailParams {
   bool is_persistent = false;
   bool allows_raw_sockets = false, allows_mount = false;
   bool denies_raw_sockets = false;  // Said so: else a vnet has them.
-  int securelevel = -1;  // -1 to 3.
+  int securelevel = -1;             // -1 to 3.
   std::vector<std::string> exec_start, exec_stop;
   bool is_exec_clean = false;
   int devfs_ruleset = 0;             // 0: the parent's /dev; 4, 5: a small one of its own.
+  std::vector<std::string> devices;  // Paths of files that its own /dev has, too.
   std::vector<std::string> command;  // With its arguments.
 
   Network network() const;
