@@ -53,14 +53,12 @@ class Fib {
                                                    : six_.lookup(Key6::load(destination)));
   }
   AdjacencyIndex lookup(const net::IpAddress& a) const { return lookup(a.bits.bytes.data()); }
-  // For many at once. REQUIRES: the keys are of this family, as many adjacencies as keys.
-  void lookup(std::span<const Key4> keys, AdjacencyIndex* adjacencies) const {
-    four_.lookup(keys, adjacencies);
-    for (size_t i = 0; i < keys.size(); ++i) adjacencies[i] = adjacency_in(adjacencies[i]);
-  }
-  void lookup(std::span<const Key6> keys, AdjacencyIndex* adjacencies) const {
-    six_.lookup(keys, adjacencies);
-    for (size_t i = 0; i < keys.size(); ++i) adjacencies[i] = adjacency_in(adjacencies[i]);
+  // For many at once: values, each with an adjacency in it. REQUIRES: the keys are of this family,
+  // as many values as keys.
+  void lookup(std::span<const Key4> keys, uint32_t* values) const { four_.lookup(keys, values); }
+  void lookup(std::span<const Key6> keys, uint32_t* values) const { six_.lookup(keys, values); }
+  static AdjacencyIndex adjacency_in(uint32_t value) {
+    return value & ((1u << kAdjacencyBits) - 1);
   }
 
   // What is known of exactly this prefix, by its best source or by a given one; nothing, or
@@ -90,9 +88,6 @@ class Fib {
 
   // A value of the trie: three bits of source, the rest adjacency.
   static constexpr uint32_t kAdjacencyBits = 29;
-  static AdjacencyIndex adjacency_in(uint32_t value) {
-    return value & ((1u << kAdjacencyBits) - 1);
-  }
   static RouteSource source_in(uint32_t value) {
     return static_cast<RouteSource>(value >> kAdjacencyBits);
   }

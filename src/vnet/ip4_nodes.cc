@@ -168,16 +168,16 @@ class Ip4Lookup final : public Node {
 
   void process(Batch& batch) override {
     const auto packets = batch.packets();
-    AdjacencyIndex found[net::Frame::kCapacity];
-    look_up<Key4>(stack_, packets, 16, found);
+    uint32_t values[net::Frame::kCapacity];
+    look_up<Key4>(stack_, packets, 16, values);
     const bool forwarding = stack_.settings.ip_forwarding != 0;
     AdjacencyIndex last = kNoRoute;  // Often the same for many.
     AdjacencyKind kind = stack_.adjacencies[last].kind;
     for (uint32_t i = 0; i < packets.size(); ++i) {
       Packet& p = *packets[i];
-      p.adjacency = found[i];
-      if (found[i] != last) {
-        last = found[i];
+      p.adjacency = Fib::adjacency_in(values[i]);
+      if (p.adjacency != last) {
+        last = p.adjacency;
         kind = stack_.adjacencies[last].kind;
       }
       if (kind == AdjacencyKind::Rewrite && forwarding && !is_link_multicast(p)) {

@@ -135,16 +135,16 @@ class Ip6Lookup final : public Node {
 
   void process(Batch& batch) override {
     const auto packets = batch.packets();
-    AdjacencyIndex found[net::Frame::kCapacity];
-    look_up<Key6>(stack_, packets, 24, found);
+    uint32_t values[net::Frame::kCapacity];
+    look_up<Key6>(stack_, packets, 24, values);
     const bool forwarding = stack_.settings.ip6_forwarding != 0;
     AdjacencyIndex last = kNoRoute;  // Often the same for many.
     AdjacencyKind kind = stack_.adjacencies[last].kind;
     for (uint32_t i = 0; i < packets.size(); ++i) {
       Packet& p = *packets[i];
-      p.adjacency = found[i];
-      if (found[i] != last) {
-        last = found[i];
+      p.adjacency = Fib::adjacency_in(values[i]);
+      if (p.adjacency != last) {
+        last = p.adjacency;
         kind = stack_.adjacencies[last].kind;
       }
       if (kind == AdjacencyKind::Rewrite && may_forward(p, forwarding) == kMayForward) {

@@ -6,11 +6,11 @@
 
 namespace wh::vnet {
 
-// The adjacency of each packet of a batch, by its destination at `offset` and the VRF of the
-// interface it came by.
+// What Fib::lookup says of each packet of a batch, by its destination at `offset` and the VRF of
+// the interface it came by.
 template <class Key>
 void look_up(const Stack& stack, std::span<net::Packet* const> packets, uint32_t offset,
-             AdjacencyIndex* found) {
+             uint32_t* values) {
   constexpr net::Family kFamily = Key::kBits == 32 ? net::Family::V4 : net::Family::V6;
   Key keys[net::Frame::kCapacity];
   const auto size = static_cast<uint32_t>(packets.size());
@@ -24,7 +24,7 @@ void look_up(const Stack& stack, std::span<net::Packet* const> packets, uint32_t
       end = begin + 1;
       while (end < size && stack.vrf_of(*packets[end]) == vrf) ++end;
     }
-    stack.fib(kFamily, vrf).lookup(std::span<const Key>(keys + begin, end - begin), found + begin);
+    stack.fib(kFamily, vrf).lookup(std::span<const Key>(keys + begin, end - begin), values + begin);
     begin = end;
   }
 }
