@@ -222,7 +222,7 @@ net::PacketPtr PacketInterface::read_slot(tpacket2_hdr& slot) {
   if (is_queued) {
     if (!read_queued(*packet)) return nullptr;
   } else if (slot.tp_len > slot.tp_snaplen) {
-    ++device().rx_too_long;  // The socket's queue was full, too.
+    ++device().rx_ring_full;  // Its beginning had room, but not the whole of it.
     return nullptr;
   } else {
     const uint8_t* bytes = reinterpret_cast<const uint8_t*>(&slot) + slot.tp_mac;
