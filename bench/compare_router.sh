@@ -54,7 +54,13 @@ use_kernel() {
   stop_router
   in_r ip addr add 10.1.0.1/24 dev e0a; in_r ip addr add 10.2.0.1/24 dev e1a
 }
-wait_ready() { until in_c ping -c1 -W1 10.2.0.2 >/dev/null 2>&1; do :; done; in_s ip neigh flush all; in_c ip neigh flush all; in_c ping -c1 -W1 10.2.0.2 >/dev/null; }
+# The ends forget the other forwarder's MAC addresses, which they would believe in for half a minute.
+forget() { in_s ip neigh flush all; in_c ip neigh flush all; }
+wait_ready() {
+  forget
+  until in_c ping -c1 -W1 10.2.0.2 >/dev/null 2>&1; do forget; done
+  in_c ping -c1 -W1 10.2.0.2 >/dev/null
+}
 throughput() { # Mbit/s of one stream
   in_s iperf3 -s -1 -D >/dev/null 2>&1; sleep 0.2
   in_c iperf3 -c 10.2.0.2 -t "$seconds" -f m 2>/dev/null | awk '/receiver/ { print $7 }'
