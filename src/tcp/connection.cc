@@ -378,7 +378,9 @@ void Connection::set_keepalive_times(Duration idle, Duration interval, int64_t c
 
 void Connection::set_max_segment(uint32_t bytes) {
   own_max_segment_ = bytes;
-  if (state_ != State::Closed) update_mss();
+  if (state_ == State::Closed) return;
+  update_mss();
+  window_.cwnd = std::max(window_.cwnd, window_.mss);
 }
 
 void Connection::set_send_buffer(Bytes limit) {

@@ -67,7 +67,8 @@ Result<Outcome> tcp_bulk(uint64_t seed) {
                   .events = experiment->loop().events_handled()};
   for (const auto& flow : experiment->flows()) {
     const std::string what =
-        fmt::format("flow {} ({})", flow->name(), lab::print_flow(flow->spec()));
+        fmt::format("flow {} ({}) over {} with {}", flow->name(), lab::print_flow(flow->spec()),
+                    outcome.world, fmt::join(spec.sysctls, " "));
     if (!flow->failure().empty()) return fail("{}: {}", what, flow->failure());
     const int64_t wanted = flow->spec().bytes->count();
     if (static_cast<int64_t>(flow->delivered()) != wanted) {

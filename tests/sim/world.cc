@@ -21,8 +21,11 @@ std::string faults(Random& random, const std::string& prefix, double most_loss) 
     text += fmt::format(",{}{}={}", prefix, key, value);
   };
   if (random.one_in(2)) add("loss", percent(random, most_loss));
-  if (random.one_in(3)) {  // Bursts of 1.25 to 10 packets.
-    add("ge", fmt::format("{}:{}", percent(random, 1), percent(random, 70, 10)));
+  if (random.one_in(3)) {
+    // Times of 1.25 to 10 packets in which up to half are lost. Not all: a connection may end when
+    // thirteen copies in a row of one segment are.
+    add("ge", fmt::format("{}:{}:{}", percent(random, 1), percent(random, 70, 10),
+                          percent(random, 40, 10)));
   }
   if (random.one_in(2)) add("dup", percent(random, 5));
   if (random.one_in(2)) add("corrupt", percent(random, 2));
