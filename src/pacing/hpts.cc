@@ -38,7 +38,8 @@ Hpts::Hpts(Loop& loop, HptsBooks& books)
       drained_(tick_of(loop.clock())),
       callout_(loop, [this] { on_callout(); }),
       mysleep_(books.tunables.min_sleep),
-      last_run_(loop.clock()) {
+      last_run_(loop.clock()),
+      served_at_(last_run_) {
   choose_sleep(last_run_);
 }
 
@@ -174,6 +175,7 @@ HptsSlots Hpts::run(Source source) {
       ++wraps;
       ++counters.wheel_wrap;
     }
+    served_at_ = now;
     const auto passed = serve_until(cur);
     if (!span) span = passed;
     if (source == Source::Soft) break;

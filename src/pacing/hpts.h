@@ -131,8 +131,9 @@ class Hpts {
     if (is_over_thresh()) soft_run();
   }
 
-  // The least delay HPTS enforces: min_sleep and one slot. 260 us by default.
+  // The least delay HPTS enforces: min_sleep and one slot, 260 us by default; one slot when precise.
   Duration get_hpts_min_sleep_time() const {
+    if (books_.tunables.precise != 0) return kHptsSlot;
     return Microseconds(books_.tunables.min_sleep) + kHptsSlot;
   }
 
@@ -150,6 +151,8 @@ class Hpts {
   Duration mysleep() const { return mysleep_; }             // The self-tuned sleep.
   Instant wakes_at() const { return callout_.deadline(); }  // kNever only in precise mode.
   Instant last_run() const { return last_run_; }
+  // The clock when the pass in progress, or the last one, began: the time of whoever it calls.
+  Instant served_at() const { return served_at_; }
   uint32_t prev_slot() const;  // The last slot served.
   HptsBooks& books() { return books_; }
   const HptsBooks& books() const { return books_; }
@@ -201,7 +204,7 @@ class Hpts {
 
   Timer callout_;
   Microseconds mysleep_;
-  Instant last_run_;
+  Instant last_run_, served_at_;
   bool on_min_sleep_ = false;
   bool direct_wake_ = false;  // The callout is set off by an insert, not by the end of its sleep.
   bool wake_scheduled_ = false;

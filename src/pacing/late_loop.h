@@ -2,7 +2,8 @@
 // repeatable.
 //
 // spend() moves the clock while an action runs; timers that came due meanwhile fire late.
-// set_lateness() makes timers late for no reason, as an operating system does.
+// set_lateness() makes timers late for no reason, as an operating system does. set_read_cost()
+// makes each of so many readings of the clock take time.
 #pragma once
 
 #include <functional>
@@ -16,7 +17,14 @@ class LateLoop final : public Loop {
   static constexpr Instant kEpoch = Instant(1000s);
   explicit LateLoop(Instant start = kEpoch) : Loop(start), clock_(start) {}
 
-  Instant clock() override { return clock_; }
+  Instant clock() override {
+    CHECK(reads_left_-- > 0);  // Somebody turns in circles.
+    return clock_ += read_cost_;
+  }
+  void set_read_cost(Duration d, uint64_t reads) {
+    read_cost_ = d;
+    reads_left_ = reads;
+  }
   void spend(Duration d) { clock_ += d; }
   void set_lateness(std::function<Duration()> lateness) { lateness_ = std::move(lateness); }
 
@@ -42,6 +50,8 @@ class LateLoop final : public Loop {
 
  private:
   Instant clock_;
+  Duration read_cost_{0};
+  uint64_t reads_left_ = UINT64_MAX;
   std::function<Duration()> lateness_;
 };
 

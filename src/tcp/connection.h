@@ -8,8 +8,8 @@
 //
 // Nothing is sent from where something changes: input, timers and the application's verbs mark the
 // connection, and when the stack's batch ends output is considered once (stack.h). While a pacing
-// delay runs output does nothing. All timers go through the wheel: one entry, for the pacing delay
-// or else for the nearest timer.
+// delay runs output does nothing. The pacing delay or else the nearest timer goes through the wheel,
+// as one entry; the idle timer, hours away, waits in the stack.
 //
 // Ownership: connections belong to their stack. close() and abort() give the connection up: the
 // pointer is not to be used after them (the stack keeps it while the peer needs it). Until then it
@@ -27,6 +27,7 @@
 #include "pacing/dgp.h"
 #include "pacing/hpts.h"
 #include "tcp/congestion/congestion.h"
+#include "tcp/idle_timers.h"
 #include "tcp/pacer.h"
 #include "tcp/receive_buffer.h"
 #include "tcp/recovery/prr.h"
@@ -90,9 +91,10 @@ class Connection final : private pacing::HptsClient {
   // above zero.
   // Ends a rate policy.
   void set_pace_rate(Rate rate);
-  // TCP_RACK_PROFILE: 0 chooses no rate, 1 is Dynamic Goodput Pacing. Errors: another number;
-  // device_or_resource_busy when a fixed rate is set.
+  // TCP_RACK_PROFILE: 0 chooses no rate, 1 is Dynamic Goodput Pacing, 6 the same with a discounted
+  // FillCwBw. Errors: another number; device_or_resource_busy when a fixed rate is set.
   Result<void> set_profile(int64_t profile);
+  static Result<void> check_profile(int64_t profile);
   // TCP_FILLCW_RATE_CAP: DGP's FCC. Zero is no cap. Kept until DGP is on.
   void set_fcc(Rate fcc);
   // FCC as a share of the path's measured capacity. REQUIRES: 1 to 100 percent.
@@ -134,6 +136,7 @@ class Connection final : private pacing::HptsClient {
   friend class TcpStack;
   friend class Listener;
   friend class BlackBox;
+  friend class IdleTimers;
   friend struct ConnectionTestPeer;
 
   enum class TimerKind : uint8_t { None, Retransmit, TailLossProbe, Reorder, Persist, Memory };
@@ -312,6 +315,7 @@ class Connection final : private pacing::HptsClient {
 
   // timers.cc
   void hpts_output(Duration delayed_by) override;
+  void idle_output();
   void run_timers(Instant now);
   void arm_timers(Instant now);
   void choose_recovery_timer(Instant now);
@@ -323,7 +327,7 @@ class Connection final : private pacing::HptsClient {
   Duration keep_idle() const;
   Duration keep_interval() const;
   void stop_timers();
-  Instant next_timer() const;
+  Instant next_timer() const;  // Of those that the wheel keeps.
   static std::string_view timer_name(TimerKind kind);
   Instant now() const;
   RtoProfile rto_profile() const;
@@ -357,6 +361,7 @@ class Connection final : private pacing::HptsClient {
   Instant delack_due_ = kNever;
   Instant rack_due_ = kNever;   // When RACK wants to look again.
   Instant idle_due_ = kNever;   // Keepalive, FIN-WAIT-2, TIME-WAIT: the state says which.
+  std::optional<IdleTimers::Entry> idle_entry_;  // It may be earlier than needed.
   Instant wheel_due_ = kNever;  // When the wheel was asked to call; it may be earlier than needed.
 
   SendBuffer send_;

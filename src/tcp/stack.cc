@@ -23,6 +23,7 @@ uint64_t half(const Endpoint& e, size_t which) {
 TcpStack::TcpStack(net::IpService& ip, pacing::Hpts& wheel)
     : ip_(ip),
       wheel_(wheel),
+      idle_timers_(ip.loop()),
       key_{ip.random().next(), ip.random().next()},
       cookies_(SipKey{ip.random().next(), ip.random().next()}),
       buckets_(kFirstBuckets) {
@@ -188,6 +189,8 @@ void TcpStack::bury(Connection& c) {
 }
 
 void TcpStack::settle() {
+  // Once, or a stack that has more to do than time would never return to its loop.
+  bool is_ticked = false;
   do {
     while (Connection* c = batch_.pop_front()) {
       if (c->wants_output_) c->output();
@@ -201,7 +204,7 @@ void TcpStack::settle() {
     flush();
     for (Connection* c : std::exchange(buried_, {})) delete c;
     closed_listeners_.clear();
-    wheel_.softclock();
+    if (!std::exchange(is_ticked, true)) wheel_.softclock();
   } while (!batch_.empty() || !buried_.empty() || !out_.empty());
 }
 

@@ -6,7 +6,7 @@
 // the frame touched. The application's verbs and the wheel's calls work in the same way: all happen
 // within a Batch, and the end of the outermost Batch (1) lets marked connections output, (2) tells
 // applications what changed, and repeats both until nothing is left, (3) hands the segments that
-// were built to IP, (4) ticks the soft timer.
+// were built to IP, (4) ticks the soft timer, once.
 //
 // Ownership: owns its connections and listeners; the IpService and the wheel must outlive it.
 // Bounded: connections by net.inet.tcp.maxtcpcb, handshakes by each listener's backlog.
@@ -24,6 +24,7 @@
 #include "tcp/connection.h"
 #include "tcp/cookies.h"
 #include "tcp/counters.h"
+#include "tcp/idle_timers.h"
 #include "tcp/listener.h"
 #include "tcp/tunables.h"
 
@@ -60,6 +61,7 @@ class TcpStack final : public net::IpProtocol {
   Counters& counters() { return counters_; }
   const Counters& counters() const { return counters_; }
   pacing::Hpts& wheel() { return wheel_; }
+  const IdleTimers& idle_timers() const { return idle_timers_; }
   size_t connections() const { return connection_count_; }
   template <class Fn>
   void for_each(Fn fn) {
@@ -122,17 +124,21 @@ class TcpStack final : public net::IpProtocol {
   void send(net::Frame packets);
   void send_stray(const Endpoint& local, const Endpoint& remote,
                   const HeaderTemplate::Fields& fields, const net::TcpOptions& options);
-  Instant now() const { return ip_.loop().now(); }
+  // The time of what is being handled: an event of the loop, or a call of the wheel, which comes
+  // later where handling takes time. It does not go back.
+  Instant now() const { return std::max(ip_.loop().now(), called_at_); }
 
   net::IpService& ip_;
   pacing::Hpts& wheel_;
   Tunables tunables_;
   Counters counters_;
   SendEntryPool entries_;
+  IdleTimers idle_timers_;
   SipKey key_;
   CookieJar cookies_;
   std::map<std::string, CongestionFactory, std::less<>> congestion_;
   int depth_ = 0;
+  Instant called_at_{};  // When the wheel last called a connection.
   std::vector<net::Frame> out_, flushing_;  // Built in this batch; on their way to IP.
 
   std::vector<Connection*> buckets_;

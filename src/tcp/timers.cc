@@ -1,4 +1,5 @@
-// A connection's timers. Deadlines are members; the wheel holds one entry for the earliest.
+// A connection's timers. Deadlines are members; the wheel holds one entry for the earliest but the
+// idle timer, which the stack keeps (idle_timers.h).
 //
 // The entry is lazy: an entry for an earlier time than needed is left where it is, and when it
 // fires too early it is simply placed again. So acknowledgments, which move the retransmission
@@ -75,7 +76,7 @@ std::string_view Connection::timer_name(TimerKind kind) {
 }
 
 Instant Connection::next_timer() const {
-  return std::min({recovery_due_, delack_due_, idle_due_});
+  return std::min(recovery_due_, delack_due_);
 }
 
 void Connection::stop_timers() {
@@ -83,12 +84,22 @@ void Connection::stop_timers() {
   recovery_due_ = delack_due_ = idle_due_ = rack_due_ = wheel_due_ = kNever;
   pacer_.forgive();
   pacing::Hpts::remove(*this);
+  stack_.idle_timers_.forget(*this);
 }
 
 void Connection::hpts_output(Duration) {
   TcpStack::Batch batch(stack_);
+  // The loop's time stands still while an action runs, and the wheel's does not: by the loop's the
+  // delay that has ended might not have.
+  stack_.called_at_ = stack_.wheel().served_at();
   take_hpts_calls();
   wheel_due_ = kNever;
+  run_timers(now());
+  if (state_ != State::Closed) stack_.mark(*this);
+}
+
+void Connection::idle_output() {
+  TcpStack::Batch batch(stack_);
   run_timers(now());
   if (state_ != State::Closed) stack_.mark(*this);
 }
@@ -272,6 +283,7 @@ void Connection::arm_timers(Instant now) {
   if (state_ == State::Closed) return;
   choose_recovery_timer(now);
   if (box_ != nullptr) box_->timers(*this);
+  stack_.idle_timers_.arm(*this, idle_due_);
   // While a pacing delay runs nothing else may send, so nothing else needs the wheel.
   const Instant due = pacer_.must_wait(now) ? pacer_.due() : next_timer();
   if (due == kNever || (in_hpts() && wheel_due_ <= due)) return;

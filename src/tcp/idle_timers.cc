@@ -1,0 +1,30 @@
+#include "tcp/idle_timers.h"
+
+#include "tcp/stack.h"
+
+namespace wh::tcp {
+
+void IdleTimers::arm(Connection& c, Instant due) {
+  if (due == kNever || (c.idle_entry_ && (*c.idle_entry_)->first <= due)) return;
+  forget(c);
+  c.idle_entry_ = entries_.emplace(due, &c);
+  if (due < timer_.deadline()) timer_.arm(due);
+}
+
+void IdleTimers::forget(Connection& c) {
+  if (!c.idle_entry_) return;
+  entries_.erase(*c.idle_entry_);
+  c.idle_entry_.reset();
+}
+
+// A connection that is called may end, or end others.
+void IdleTimers::run() {
+  while (!entries_.empty() && entries_.begin()->first <= loop_.now()) {
+    Connection& c = *entries_.begin()->second;
+    forget(c);
+    c.idle_output();
+  }
+  if (!entries_.empty()) timer_.arm(entries_.begin()->first);
+}
+
+}  // namespace wh::tcp
