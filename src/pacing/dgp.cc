@@ -212,7 +212,7 @@ void Dgp::on_persist(const Situation& s) {
 
 Rate Dgp::bandwidth(const Situation& s) const {
   const Rate lt = long_term_.rate(s.now);
-  if (goodput_.measurements() == 0) {
+  if (goodput_.measurements() < std::max(config_.required_measurements, 1u)) {
     const Rate spread = s.srtt > Duration::zero() ? Rate::of(s.initial_window, s.srtt) : Rate();
     return std::max(lt, spread);
   }
@@ -229,6 +229,21 @@ uint32_t Dgp::multiplier(const Situation& s) const {
     if (const uint32_t gain = probe_.gain(probe_situation(s)); gain != 0) return gain;
   }
   return timely_.gain(s.phase);
+}
+
+Rate Dgp::fill(const Situation& s, uint32_t multiplier) const {
+  const bool is_recovering = s.phase == Phase::Recovery;
+  if (is_recovering && !config_.fill_only && !config_.fill_in_recovery) return {};
+  if (probe_.is_active() || s.latest_rtt <= Duration::zero()) return {};
+  Bytes window = s.cwnd;
+  if (config_.discounts_fill) {
+    if (window < s.initial_window) {
+      return line_rate(long_term_.rate(s.now), s.t_maxseg, s.mss, s.ip_header);
+    }
+    constexpr uint32_t kMostGain = 250;
+    window = is_recovering ? window / 2 : window * std::min(multiplier, kMostGain) / 100;
+  }
+  return fill_cwnd_rate(std::min(window, s.rwnd), s.latest_rtt);
 }
 
 PaceParts Dgp::parts(const Situation& s) const {
@@ -259,10 +274,7 @@ PaceParts Dgp::parts(const Situation& s) const {
       config_.fill_only
           ? kLeastPaceRate
           : gained_pace_rate(line_rate(bandwidth(s), s.t_maxseg, s.mss, s.ip_header), p.multiplier);
-  const bool is_silent = (s.phase == Phase::Recovery && !config_.fill_only) || probe_.is_active();
-  if (!is_silent && s.latest_rtt > Duration::zero()) {
-    p.fill_cwnd = fill_cwnd_rate(std::min(s.cwnd, s.rwnd), s.latest_rtt);
-  }
+  p.fill_cwnd = fill(s, p.multiplier);
   const PaceChoice choice = choose_pace(p.bw, p.fill_cwnd, p.fcc);
   p.pace = choice.rate;
   p.by = choice.by;

@@ -77,6 +77,11 @@ class Dgp {
     std::optional<PathCapacity::Config> capacity;
     // No estimate at all: the pace is FillCwBw, also in recovery (TCP_RACK_PACE_TO_FILL).
     bool fill_only = false;
+    bool fill_in_recovery = false;  // TCP_RACK_DGP_IN_REC: FillCwBw counts in recovery too.
+    // Profile 6: the window counts by the multiplier (at most 250 %), half in recovery; one below
+    // the initial window says nothing, and LTbw stands for it.
+    bool discounts_fill = false;
+    uint32_t required_measurements = 1;  // Before the estimate counts: TCP_RACK_MEASURE_CNT.
     Rate rate_cap;  // TCP_PACING_RATE_CAP; zero: none.
     Duration rtt_window = 10s;
     // A measurement that comes within so many percent of what was asked for says that the path
@@ -147,6 +152,7 @@ class Dgp {
   ProbeRtt::Situation probe_situation(const Situation& s) const;
   Rate bandwidth(const Situation& s) const;  // max(GPest, LTbw), payload.
   uint32_t multiplier(const Situation& s) const;
+  Rate fill(const Situation& s, uint32_t multiplier) const;  // FillCwBw; zero: silent.
   void note_rtt(const Situation& s, Duration rtt);
   void note_measurement(const Situation& s, const GoodputWindow::Measurement& m);
   void note_bottom(const Situation& s, const Acked& a);

@@ -198,6 +198,59 @@ TEST(Dgp, is_silent_about_the_window_in_recovery_and_probing) {
   EXPECT_EQ(p.multiplier, 90u);
 }
 
+TEST(Dgp, lets_the_window_count_in_recovery_when_asked) {
+  Dgp::Config config;
+  config.fill_in_recovery = true;
+  Sender sender(config);
+  sender.flow(8_Mbps, 20ms, 1s);
+  sender.s.cwnd = Bytes(50'000);
+  sender.s.phase = Phase::Recovery;
+  const PaceParts p = sender.dgp.parts(sender.s);
+  EXPECT_EQ(p.fill_cwnd, 20_Mbps);  // 50,000 B in 20 ms.
+  EXPECT_EQ(p.by, PaceBy::FillCwnd);
+  EXPECT_EQ(p.multiplier, 90u);
+}
+
+// Profile 6: a window of 50,000 B over 20 ms is 20 Mbps; by the multiplier it counts more or less.
+TEST(Dgp, discounts_the_window_by_the_multiplier) {
+  Dgp::Config config;
+  config.discounts_fill = config.fill_in_recovery = true;
+  Sender sender(config);
+  sender.flow(8_Mbps, 20ms, 1s);
+  sender.s.cwnd = Bytes(50'000);
+  sender.s.phase = Phase::Avoidance;
+  sender.dgp.timely().set_gain(Phase::Avoidance, 60);
+  EXPECT_EQ(sender.dgp.parts(sender.s).fill_cwnd, 12_Mbps);
+  sender.dgp.timely().set_gain(Phase::Avoidance, 400);
+  EXPECT_EQ(sender.dgp.parts(sender.s).fill_cwnd, 50_Mbps);  // No more than 250 %.
+  sender.s.phase = Phase::Recovery;
+  EXPECT_EQ(sender.dgp.parts(sender.s).fill_cwnd, 10_Mbps);  // Half.
+  sender.s.phase = Phase::Avoidance;
+  sender.s.cwnd = kMss * 9;  // Below the initial window of ten.
+  const PaceParts p = sender.dgp.parts(sender.s);
+  EXPECT_EQ(p.fill_cwnd, line_rate(p.long_term, Bytes(1460), kMss, Bytes(20)));
+}
+
+// Until then the long-term bandwidth is what there is, and initial window / RTT before that.
+TEST(Dgp, trusts_the_estimate_after_as_many_measurements_as_required) {
+  Dgp::Config config;
+  config.required_measurements = 20;
+  Sender sender(config);
+  sender.flow(16_Mbps, 20ms, 100ms);
+  const auto bw = [&](Rate payload, uint32_t multiplier) {
+    return gained_pace_rate(line_rate(payload, Bytes(1460), kMss, Bytes(20)), multiplier);
+  };
+  PaceParts p = sender.dgp.parts(sender.s);
+  ASSERT_LT(p.measurements, 20u);
+  const Rate spread = Rate::of(kMss * 10, 20ms);
+  EXPECT_EQ(p.bw, bw(std::max(p.long_term, spread), p.multiplier));
+  EXPECT_NE(p.goodput, std::max(p.long_term, spread));
+  sender.flow(16_Mbps, 20ms, 2s);
+  p = sender.dgp.parts(sender.s);
+  ASSERT_GE(p.measurements, 20u);
+  EXPECT_EQ(p.bw, bw(std::max(p.goodput, p.long_term), p.multiplier));
+}
+
 TEST(Dgp, heeds_an_outer_cap) {
   Dgp::Config config;
   config.rate_cap = 4_Mbps;

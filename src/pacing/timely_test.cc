@@ -151,8 +151,11 @@ TEST(Timely, leaves_the_recovery_gain_alone_unless_asked) {
   Timely t;
   for (int i = 0; i < 10; ++i) t.on_measurement(measured(40ms));
   EXPECT_EQ(t.gain(Phase::Recovery), 90u);
-  t.config().no_recovery_change = false;
-  t.on_measurement(measured(41ms));
+  Timely::Config config;
+  config.no_recovery_change = false;
+  Timely moved(config);
+  moved.on_measurement(measured(40ms));
+  EXPECT_EQ(moved.gain(Phase::Recovery), 92u);
 }
 
 TEST(Timely, can_be_turned_off) {

@@ -124,9 +124,12 @@ TEST(SocketOption, refuses_what_makes_no_sense_and_says_what_would) {
   TestWorld world;
   world.establish();
   const auto text = [](const Result<void>& r) { return r ? std::string() : r.error().text; };
-  EXPECT_NE(text(setsockopt(*world.a, TCP_RACK_PROFILE, 2)).find("from 0 to 1"), std::string::npos);
-  EXPECT_NE(text(setsockopt(*world.a, TCP_RACK_PROFILE, -1)).find("from 0 to 1"),
+  EXPECT_NE(text(setsockopt(*world.a, TCP_RACK_PROFILE, 2)).find("accepted: 0"), std::string::npos);
+  EXPECT_NE(text(setsockopt(*world.a, TCP_RACK_PROFILE, -1)).find("from 0 to 6"),
             std::string::npos);
+  const auto by_sysctl = world.client.ip.sysctl().assign("net.inet.tcp.rack.misc.defprofile=3");
+  EXPECT_NE(text(by_sysctl).find("accepted: 0"), std::string::npos) << text(by_sysctl);
+  EXPECT_EQ(world.a->stack().tunables().defprofile, 0);
   EXPECT_NE(text(setsockopt(*world.a, TCP_FILLCW_RATE_CAP, 5)).find("uint64_t"), std::string::npos);
   EXPECT_NE(text(setsockopt(*world.a, TCP_NO_TIMELY, 1)).find("TCP_RACK_PROFILE"),
             std::string::npos);
@@ -152,7 +155,10 @@ TEST(SocketOption, reaches_every_part_of_the_policy) {
                                       {TCP_RACK_PACE_MAX_SEG, 20},
                                       {TCP_RACK_PACE_MIN_SEG, 4},
                                       {TCP_RACK_PACING_DIVISOR, 500},
-                                      {TCP_RACK_FORCE_MSEG, 1}}) {
+                                      {TCP_RACK_FORCE_MSEG, 1},
+                                      {TCP_RACK_MEASURE_CNT, 3},
+                                      {TCP_RACK_DGP_IN_REC, 1},
+                                      {TCP_HONOR_HPTS_MIN, 20}}) {
     EXPECT_TRUE(setsockopt(c, option, value)) << option;
   }
   EXPECT_EQ(c.pace_parts().multiplier, 180u);
@@ -163,6 +169,36 @@ TEST(SocketOption, reaches_every_part_of_the_policy) {
   ASSERT_TRUE(setsockopt(c, TCP_RACK_PROFILE, 0));
   EXPECT_EQ(c.pace_parts().state, pacing::PaceParts::State::Unpaced);
   ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_TO_FILL, 1));
+}
+
+TEST(SocketOption, says_how_lateness_is_repaid) {
+  TestWorld world;
+  world.establish();
+  Connection& c = *world.a;
+  ASSERT_TRUE(setsockopt(c, TCP_RACK_PROFILE, 1));
+  using Repay = pacing::PaceAccount::Repay;
+  EXPECT_EQ(c.pacer().policy().repay, Repay::Slowly);
+  EXPECT_EQ(c.pacer().policy().max_reduction, 10u);
+  ASSERT_TRUE(setsockopt(c, TCP_HONOR_HPTS_MIN, 80));
+  EXPECT_EQ(c.pacer().policy().max_reduction, 80u);
+  ASSERT_TRUE(setsockopt(c, TCP_HONOR_HPTS_MIN, 1));  // Honoured, with the usual reduction.
+  EXPECT_EQ(c.pacer().policy().max_reduction, 10u);
+  ASSERT_TRUE(setsockopt(c, TCP_HONOR_HPTS_MIN, 0));
+  EXPECT_EQ(c.pacer().policy().repay, Repay::AtOnce);
+  EXPECT_FALSE(setsockopt(c, TCP_HONOR_HPTS_MIN, 81));
+}
+
+// Six profiles were numbered; two of them exist in FreeBSD of 2024 (and here).
+TEST(SocketOption, has_profiles_1_and_6) {
+  TestWorld world;
+  world.establish();
+  for (const int profile : {2, 3, 4, 5, 7}) {
+    EXPECT_FALSE(setsockopt(*world.a, TCP_RACK_PROFILE, profile)) << profile;
+  }
+  ASSERT_TRUE(setsockopt(*world.a, TCP_RACK_PROFILE, 6));
+  EXPECT_EQ(world.a->pace_parts().state, pacing::PaceParts::State::Startup);
+  MUST_VOID(world.client.ip.sysctl().assign("net.inet.tcp.rack.misc.defprofile=6"));
+  EXPECT_EQ(world.client.tcp.tunables().defprofile, 6);
 }
 
 // E-68: the standing queue of a deep buffer, with and without DGP.
@@ -263,6 +299,41 @@ TEST(DgpPath, follows_a_step_of_the_capacity_within_ten_seconds) {
     EXPECT_NEAR(static_cast<double>(flow.sender->pace_parts().fcc.bps()),
                 static_cast<double>(after.bps()) / 4, 0.15 * static_cast<double>(after.bps()) / 4);
   }
+}
+
+// Two flows, the second 5 s after the first: above FCC they keep the ratio they met with, below it
+// they level out.
+TEST(DgpPath, shares_a_path_evenly_only_as_far_as_fcc_goes) {
+  const auto shares = [](uint32_t percent) {
+    OneFlow flow(20_Mbps, 200ms, "newreno", [percent](Connection& c) {
+      c.set_fcc_share(percent);
+      MUST_VOID(c.set_profile(1));
+    });
+    flow.mbps(5s);
+    Bulk source;
+    Sink sink;
+    Connection* second = MUST(flow.world.client.tcp.connect(
+        flow.world.server_endpoint(), {.observer = &source, .on_create = [percent](Connection& c) {
+                                         c.set_fcc_share(percent);
+                                         MUST_VOID(c.set_profile(1));
+                                       }}));
+    flow.world.run(100ms);
+    Connection* peer = flow.world.listener->accept();
+    peer->set_observer(&sink);
+    sink.on_ready(*peer, kReadable);
+    flow.mbps(15s);
+    const uint64_t before = sink.received;
+    const double first = flow.mbps(30s);
+    const double other = static_cast<double>(sink.received - before) * 8 / 1e6 / 30;
+    second->abort();
+    peer->abort();
+    return std::pair(first, other);
+  };
+  const auto [first, second] = shares(45);
+  EXPECT_GT(second, 0.4 * 20 * 1448 / 1514);  // FCC is 9 Mbps.
+  EXPECT_GT(first + second, 0.9 * 20 * 1448 / 1514);
+  const auto [elder, younger] = shares(10);
+  EXPECT_GT(std::max(elder, younger), 1.3 * std::min(elder, younger));
 }
 
 TEST(FillPath, paces_any_window_over_a_round_trip) {

@@ -68,7 +68,7 @@ int64_t Connection::burst_allowance() const {
 void Connection::finish_output(Instant now, const Burst& burst) {
   if (pacer_.is_on()) {
     if (burst.wire > 0) {
-      pacer_.sent(now, Bytes(burst.wire));
+      pacer_.sent(now, Bytes(burst.wire), burst.allowance <= 0);
       if (box_ != nullptr) box_->paced(*this, burst.wire);
     } else {
       pacer_.forgive();

@@ -29,6 +29,7 @@ class Pacer {
   }
   // How lateness is repaid: at once for a fixed rate (the default), slowly for DGP.
   void set_policy(const pacing::PaceAccount::Policy& policy) { policy_ = policy; }
+  const pacing::PaceAccount::Policy& policy() const { return policy_; }
   pacing::BurstLimits& limits() { return limits_; }
   const pacing::BurstLimits& limits() const { return limits_; }
   // Payload bytes of a burst at the current rate. REQUIRES: is_on().
@@ -38,21 +39,24 @@ class Pacer {
   bool is_pacing() const { return account_.is_pacing(); }
   Instant due() const { return account_.last_output_to(); }
   void begin_output(Instant now) {
-    if (is_pacing()) kept_ += now - started_;
+    if (is_pacing() && was_whole_) kept_ += now - started_;
     account_.note_output(now);
   }
-  // A burst of so many bytes of frames left: the next delay begins.
-  void sent(Instant now, Bytes wire) {
+  // A burst of so many bytes of frames left: the next delay begins. `is_whole`: it was as long as
+  // the pace allowed.
+  void sent(Instant now, Bytes wire, bool is_whole) {
     const Duration time = rate_.transfer_time(wire);
-    asked_ += time;
+    if (is_whole) asked_ += time;
+    was_whole_ = is_whole;
     started_ = now;
     account_.start(now, time, policy_);
   }
   // Nothing was sent, or a timer expired: what was owed is forgiven.
   void forgive() { account_.reset(); }
   const pacing::PaceAccount& account() const { return account_; }
-  // The time that all bursts so far should have taken, and the time that they did: how long their
-  // delays ran.
+  // The time that all whole bursts so far should have taken, and the time that they did: how long
+  // their delays ran. After a burst that the window or the data cut short it is not the pace that
+  // says when the next one comes.
   Duration asked() const { return asked_; }
   Duration kept() const { return kept_; }
 
@@ -62,6 +66,7 @@ class Pacer {
   pacing::PaceAccount::Policy policy_;
   Duration asked_{0}, kept_{0};
   Instant started_{};
+  bool was_whole_ = false;
   pacing::BurstLimits limits_;
 };
 

@@ -10,11 +10,19 @@
 
 namespace wh::tcp {
 
+Result<void> Connection::check_profile(int64_t profile) {
+  if (profile == 0 || profile == 1 || profile == 6) return {};
+  return fail(
+      "profile {}: accepted: 0 (none), 1 (Dynamic Goodput Pacing), 6 (the same, its window "
+      "discounted)",
+      profile);
+}
+
 Result<void> Connection::set_profile(int64_t profile) {
-  if (profile != 0 && profile != 1) {
-    return fail("profile {}: accepted: 0 (none), 1 (Dynamic Goodput Pacing)", profile);
-  }
-  return set_policy(profile == 0 ? Policy::None : Policy::Dgp);
+  TRY_VOID(check_profile(profile));
+  TRY_VOID(set_policy(profile == 0 ? Policy::None : Policy::Dgp));
+  if (dgp_ != nullptr) dgp_->config().discounts_fill = profile == 6;
+  return {};
 }
 
 Result<void> Connection::set_pace_to_fill(bool on) {
@@ -36,11 +44,13 @@ Result<void> Connection::set_policy(Policy policy) {
   if (fcc_share_ > 0) config.capacity = pacing::PathCapacity::Config{.share = fcc_share_};
   config.probe.mode = static_cast<pacing::ProbeRtt::Mode>(t.probertt_mode);
   config.self_limited = static_cast<uint32_t>(t.gp_self_limited);
+  config.required_measurements = static_cast<uint32_t>(t.req_measure_cnt);
   config.use_long_term = static_cast<pacing::Dgp::Config::UseLongTerm>(t.gp_use_ltbw);
   config.fill_only = policy == Policy::Fill;
   if (config.fill_only) config.probe.mode = pacing::ProbeRtt::Mode::Off;
   dgp_ = std::make_unique<pacing::Dgp>(config);
-  pacer_.set_policy({.repay = pacing::PaceAccount::Repay::Slowly});
+  pacer_.set_policy({.repay = pacing::PaceAccount::Repay::Slowly,
+                     .least_delay = stack_.wheel().get_hpts_min_sleep_time()});
   window_.is_paced = true;
   window_.has_rate_policy = policy == Policy::Dgp;
   clear_fast_send();

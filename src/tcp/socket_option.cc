@@ -29,10 +29,13 @@ constexpr Option kOptions[] = {
     {TCP_RACK_PACE_RATE_REC, "TCP_RACK_PACE_RATE_REC", kRate, 1000, kMostBytesPerSecond, false},
     {TCP_TIMELY_DYN_ADJ, "TCP_TIMELY_DYN_ADJ", kInt, 0, 1, true},
     {TCP_RACK_PACE_TO_FILL, "TCP_RACK_PACE_TO_FILL", kInt, 0, 1, false},
-    {TCP_RACK_PROFILE, "TCP_RACK_PROFILE", kInt, 0, 1, false},
+    {TCP_RACK_PROFILE, "TCP_RACK_PROFILE", kInt, 0, 6, false},
     {TCP_PACING_RATE_CAP, "TCP_PACING_RATE_CAP", kRate, 0, kMostBytesPerSecond, true},
+    {TCP_RACK_MEASURE_CNT, "TCP_RACK_MEASURE_CNT", kInt, 1, 255, true},
     {TCP_RACK_PACING_DIVISOR, "TCP_RACK_PACING_DIVISOR", kInt, 50, 100'000, false},
     {TCP_RACK_PACE_MIN_SEG, "TCP_RACK_PACE_MIN_SEG", kInt, 0, 63, false},
+    {TCP_RACK_DGP_IN_REC, "TCP_RACK_DGP_IN_REC", kInt, 0, 1, true},
+    {TCP_HONOR_HPTS_MIN, "TCP_HONOR_HPTS_MIN", kInt, 0, 80, true},
     {TCP_DGP_UPPER_BOUNDS, "TCP_DGP_UPPER_BOUNDS", kInt, 0, UINT32_MAX, true},
     {TCP_NO_TIMELY, "TCP_NO_TIMELY", kInt, 0, 1, true},
     {TCP_REC_IS_DYN, "TCP_REC_IS_DYN", kInt, 0, 1, true},
@@ -105,6 +108,16 @@ Result<void> Connection::apply_option(int option, uint64_t value) {
     case TCP_RACK_PACE_TO_FILL: return set_pace_to_fill(n != 0);
     case TCP_RACK_PROFILE: return set_profile(n);
     case TCP_PACING_RATE_CAP: dgp_->config().rate_cap = Rate::bytes_per_second(value); break;
+    case TCP_RACK_MEASURE_CNT: dgp_->config().required_measurements = n; break;
+    case TCP_RACK_DGP_IN_REC: dgp_->config().fill_in_recovery = n != 0; break;
+    case TCP_HONOR_HPTS_MIN: {
+      pacing::PaceAccount::Policy policy;
+      if (n > 0) policy.repay = pacing::PaceAccount::Repay::Slowly;
+      if (n > 1) policy.max_reduction = n;
+      policy.least_delay = stack_.wheel().get_hpts_min_sleep_time();
+      pacer_.set_policy(policy);
+      break;
+    }
     case TCP_DGP_UPPER_BOUNDS:
       dgp_->timely().config().bound_slow_start = n >> 16;
       dgp_->timely().config().bound_avoidance = n & 0xffff;

@@ -1,4 +1,5 @@
 // The names, units, bounds and descriptions of the stack's tunables and counters.
+#include "tcp/connection.h"
 #include "tcp/tunables.h"
 
 namespace wh::tcp {
@@ -10,6 +11,7 @@ struct Tunable {
   const char* unit;
   int64_t min, max;
   const char* description;
+  Result<void> (*check)(int64_t) = nullptr;  // Of a value within bounds.
 };
 
 constexpr int64_t kDay = 86'400'000, kGiB = int64_t{1} << 30;
@@ -102,8 +104,12 @@ constexpr Tunable kTunables[] = {
      "largest paced burst"},
     {"rack.pacing.min_burst", &Tunables::pacing_min_segments, "segments", 0, 63,
      "least paced burst"},
-    {"rack.misc.defprofile", &Tunables::defprofile, "", 0, 1,
-     "rate policy of new connections (TCP_RACK_PROFILE): 0 none, 1 Dynamic Goodput Pacing"},
+    {"rack.misc.defprofile", &Tunables::defprofile, "", 0, 6,
+     "rate policy of new connections (TCP_RACK_PROFILE): 0 none, 1 Dynamic Goodput Pacing, 6 the "
+     "same with its window discounted",
+     Connection::check_profile},
+    {"rack.req_measure_cnt", &Tunables::req_measure_cnt, "", 1, 255,
+     "goodput measurements before DGP trusts them (TCP_RACK_MEASURE_CNT)"},
     {"rack.pacing.fillcw_cap", &Tunables::fillcw_cap, "bytes/s", 0, 1'000'000'000'000,
      "DGP's fill congestion window cap (FCC); 0 for no cap"},
     {"rack.pacing.fillcw_share", &Tunables::fillcw_share, "%", 0, 100,
@@ -213,7 +219,11 @@ void add_sysctls(SysctlTree& tree, Tunables& tunables, Counters& counters) {
                  .set = [](std::string_view) -> Result<void> { return {}; }});
   for (const Tunable& t : kTunables) {
     tree.add_int(std::string("net.inet.tcp.") + t.name, &(tunables.*t.member),
-                 {.description = t.description, .unit = t.unit, .min = t.min, .max = t.max});
+                 {.description = t.description,
+                  .unit = t.unit,
+                  .min = t.min,
+                  .max = t.max,
+                  .on_change = t.check});
   }
   for (const Counter& c : kCounters) {
     tree.add_counter(std::string("net.inet.tcp.stats.") + c.name, &(counters.*c.member),

@@ -61,6 +61,7 @@ struct Tunables {
   int64_t tlp_limit = 2;
   int64_t pacing_divisor = 250, pacing_max_segments = 40, pacing_min_segments = 0;
   int64_t defprofile = 0;        // TCP_RACK_PROFILE of new connections.
+  int64_t req_measure_cnt = 1;   // TCP_RACK_MEASURE_CNT of new connections.
   int64_t fillcw_cap = 3750000;  // FCC of new connections, bytes a second: 30 Mbps,
   int64_t fillcw_share = 0;      // or so many percent of the measured capacity.
   int64_t gp_use_ltbw = 2;       // TCP_GP_USE_LTBW: 0 goodput only, 1 the lesser, 2 the greater.
