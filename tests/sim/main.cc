@@ -23,6 +23,9 @@ constexpr std::array kSimulations = {
                wh::sim::tcp_bulk},
     Simulation{"determinism", "two runs of one seed give the same report and capture",
                wh::sim::determinism},
+    Simulation{"pcm_neighbour",
+               "fcc=auto takes no more of a loss-based neighbour's fair share than the default",
+               wh::sim::pcm_neighbour},
 };
 
 // For the handler of a failed CHECK, which has no other way to know.

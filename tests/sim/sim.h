@@ -28,5 +28,6 @@ struct Simulation {
 
 Result<Outcome> tcp_bulk(uint64_t seed);
 Result<Outcome> determinism(uint64_t seed);
+Result<Outcome> pcm_neighbour(uint64_t seed);
 
 }  // namespace wh::sim
