@@ -53,6 +53,8 @@ class Charts {
       this.drawOne(chart);
       // One stop for the keyboard: the chart's own place, which has a name.
       for (const inner of chart.plot.querySelectorAll("[tabindex]")) inner.removeAttribute("tabindex");
+      // The field for a roll period, which dygraphs makes whether it is shown or not: nobody can name it.
+      for (const field of chart.plot.querySelectorAll("input")) field.remove();
     }
     if (this.at !== null) this.point(null);
     this.tell();

@@ -43,6 +43,7 @@ addEventListener("load", () => setTimeout(() => {
   found.wide = document.documentElement.scrollWidth - innerWidth;
   found.unnamed = [...document.querySelectorAll("button, select, input, [tabindex], svg[role=img]")].filter(e =>
     !e.textContent.trim() && !e.getAttribute("aria-label") && !e.closest("label") && e.getClientRects().length > 0).length;
+  found.fields = document.querySelectorAll(".plot input").length;
   const plot = document.querySelector(".plot");
   if (plot) {
     const key = k => plot.dispatchEvent(new KeyboardEvent("keydown", {key: k, bubbles: true}));
@@ -71,7 +72,7 @@ JS
 drawn_charts=7  # Goodput, round trip, queue, window, pace, its parts, Timely.
 found=$(look pace.html 1200)
 [ -n "$found" ] || fail "pace.html: the page did not run to its end: $(head -n 5 log)"
-for pair in wide:0 unnamed:0 svg:2 read:true zoomed:true together:true hidden:1 selected:$drawn_charts; do expect "$found" "${pair%:*}" "${pair#*:}" pace.html; done
+for pair in wide:0 unnamed:0 fields:0 svg:2 read:true zoomed:true together:true hidden:1 selected:$drawn_charts; do expect "$found" "${pair%:*}" "${pair#*:}" pace.html; done
 drawn=$(sed -E 's/.*"drawn":([0-9]+).*/\1/' <<<"$found")
 [ "${drawn:-0}" -ge "$drawn_charts" ] || fail "pace.html: only ${drawn:-0} charts are drawn: $found"
 found=$(look sweep.html 1200)
