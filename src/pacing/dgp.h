@@ -16,6 +16,7 @@
 // 2024.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -126,8 +127,9 @@ class Dgp {
   // Infinite until data was acknowledged: the initial window leaves in a burst.
   PaceParts parts(const Situation& s) const;
   Rate pace(const Situation& s) const { return parts(s).pace; }
-  // Most that may be in flight (probeRTT of the article's kind); no limit otherwise.
-  Bytes cwnd_limit(Bytes mss) const { return probe_.cwnd_limit(mss); }
+  // Most that may be in flight, besides the congestion window: in probeRTT of the article's kind;
+  // and with a measured capacity (flight_limit()).
+  Bytes cwnd_limit(Bytes mss) const { return std::min(probe_.cwnd_limit(mss), flight_limit_); }
   bool is_probing() const { return probe_.is_active(); }
   // The bandwidth has stopped growing: there is nothing for slow start to find any more.
   bool is_slow_start_over() const {
@@ -156,6 +158,7 @@ class Dgp {
   void note_rtt(const Situation& s, Duration rtt);
   void note_measurement(const Situation& s, const GoodputWindow::Measurement& m);
   void note_bottom(const Situation& s, const Acked& a);
+  Bytes flight_limit(const Situation& s) const;
   void note_growth(const Situation& s);
   void run_probe(const Situation& s, const Acked& a);
 
@@ -175,6 +178,7 @@ class Dgp {
   uint32_t flat_measurements_ = 0;
   uint64_t probes_ = 0;
   Instant idle_since_ = kNever;
+  Bytes flight_limit_ = Bytes::max();
 };
 
 }  // namespace wh::pacing

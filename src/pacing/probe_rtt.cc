@@ -18,19 +18,20 @@ bool ProbeRtt::on_minimum(Instant now, Duration before, Duration after) {
 
 Bytes ProbeRtt::target(const Situation& s) const {
   const Bytes least = s.mss * kLeastSegments;
-  if (config_.mode == Mode::Cwnd4) return least;
+  if (kind_ == Mode::Cwnd4) return least;
   const Bytes held = s.bandwidth.bytes_in(s.min_rtt);
   return std::max(s.mss * ((held + s.mss - Bytes(1)) / s.mss), least);
 }
 
-void ProbeRtt::enter(Instant now) {
+void ProbeRtt::enter(Instant now, bool has_risen) {
+  kind_ = config_.mode != Mode::Auto ? config_.mode : has_risen ? Mode::Cwnd4 : Mode::Gain;
   is_active_ = true;
   is_holding_ = false;
   entered_at_ = now;
 }
 
 uint32_t ProbeRtt::gain(const Situation& s) const {
-  if (config_.mode != Mode::Gain) return 0;
+  if (kind_ != Mode::Gain) return 0;
   if (is_holding_ || s.goodput_rtt <= Duration::zero()) return config_.gp_per_mul;
   const int64_t trips = (s.now - entered_at_) / s.goodput_rtt;
   const int64_t gain = int64_t{config_.gp_per_mul} - trips * config_.gp_per_reduce;
@@ -50,7 +51,7 @@ bool ProbeRtt::update(const Situation& s) {
   }
   if (is_holding_) {
     const Duration hold =
-        config_.mode == Mode::Cwnd4 ? std::max(config_.cwnd4_hold, s.min_rtt) : config_.hold;
+        kind_ == Mode::Cwnd4 ? std::max(config_.cwnd4_hold, s.min_rtt) : config_.hold;
     is_over = is_over || s.now - holding_since_ >= hold;
   }
   if (!is_over) return false;

@@ -10,6 +10,10 @@
 //   Cwnd4   (the article, BBR) holds the congestion window at 4 segments until no more is in
 //           flight, and then for 200 ms or a round trip, whichever is longer.
 //
+// Gain costs less, but what it drains to is reckoned from the minimum itself: where several senders
+// keep a queue that none of them has seen empty for ten seconds, the minimum has the queue in it,
+// and they never drain it. Auto is Gain until the minimum has risen, and then Cwnd4.
+//
 // A pause of 40 ms with nothing outstanding serves as well and restarts the clock.
 // Source: "Dynamic Goodput Pacing", section "Delay Gradient with Timely"; FreeBSD RACK, 2024.
 #pragma once
@@ -24,9 +28,9 @@ namespace wh::pacing {
 class ProbeRtt {
  public:
   static constexpr int64_t kLeastSegments = 4;
-  enum class Mode : uint8_t { Gain, Cwnd4, Off };
+  enum class Mode : uint8_t { Gain, Cwnd4, Off, Auto };
   struct Config {  // net.inet.tcp.rack.probertt.*
-    Mode mode = Mode::Gain;
+    Mode mode = Mode::Auto;
     Duration time_between = 9'600ms;
     uint32_t gp_per_mul = 60, gp_per_reduce = 10, gp_per_low = 40;  // Percent.
     uint32_t must_drain_srtts = 1;  // A highly buffered path: one more.
@@ -52,7 +56,7 @@ class ProbeRtt {
   uint32_t gain(const Situation& s) const;
   // Most that may be in flight while active.
   Bytes cwnd_limit(Bytes mss) const {
-    return is_active_ && config_.mode == Mode::Cwnd4 ? mss * kLeastSegments : Bytes::max();
+    return is_active_ && kind_ == Mode::Cwnd4 ? mss * kLeastSegments : Bytes::max();
   }
   // The minimum in the filter changed from `before` to `after`. True: probe at once, another sender
   // seems to do so.
@@ -61,7 +65,8 @@ class ProbeRtt {
   bool is_due(Instant now) const {
     return config_.mode != Mode::Off && !is_active_ && now - lowered_at_ >= config_.time_between;
   }
-  void enter(Instant now);
+  // `has_risen`: the minimum is well above the lowest round trip that the connection ever had.
+  void enter(Instant now, bool has_risen);
   // Returns true when the probe ends with this. REQUIRES: is_active().
   bool update(const Situation& s);
   // Nothing was outstanding for so long.
@@ -77,6 +82,7 @@ class ProbeRtt {
   Config config_;
   bool is_active_ = false;
   bool is_holding_ = false;
+  Mode kind_ = Mode::Gain;  // Of this probe, or the last.
   Instant lowered_at_{}, entered_at_{}, holding_since_{};
 };
 

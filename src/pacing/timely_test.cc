@@ -190,7 +190,7 @@ TEST(ProbeRtt, drains_to_four_segments_at_least_E64) {
 TEST(ProbeRtt, paces_slower_each_round_trip_and_gives_up_after_2_s_E65) {
   const Instant t0 = Instant(1000s);
   ProbeRtt probe;
-  probe.enter(t0);
+  probe.enter(t0, false);
   const auto at = [&](Duration t) {
     return probe_at(t0 + t, Bytes(1'000'000), Rate::bytes_per_second(1'250'000), 40ms);
   };
@@ -211,7 +211,7 @@ TEST(ProbeRtt, paces_slower_each_round_trip_and_gives_up_after_2_s_E65) {
 TEST(ProbeRtt, holds_for_40_ms_at_the_target_E66) {
   const Instant t0 = Instant(1000s);
   ProbeRtt probe;
-  probe.enter(t0);
+  probe.enter(t0, false);
   const auto at = [&](Duration t, Bytes flight) {
     return probe_at(t0 + t, flight, Rate::bytes_per_second(1'250'000), 40ms);
   };
@@ -228,7 +228,7 @@ TEST(ProbeRtt, of_the_articles_kind_holds_four_segments_for_200_ms) {
   ProbeRtt probe(config);
   const Instant t0 = Instant(1000s);
   EXPECT_EQ(probe.cwnd_limit(kMss), Bytes::max());
-  probe.enter(t0);
+  probe.enter(t0, false);
   EXPECT_EQ(probe.cwnd_limit(kMss), kMss * 4);
   const auto at = [&](Duration t, int64_t segments) {
     return probe_at(t0 + t, kMss * segments, 10_Mbps, 40ms);
@@ -239,6 +239,17 @@ TEST(ProbeRtt, of_the_articles_kind_holds_four_segments_for_200_ms) {
   EXPECT_FALSE(probe.update(at(240ms - 1us, 4)));
   EXPECT_TRUE(probe.update(at(240ms, 4)));
   EXPECT_EQ(probe.cwnd_limit(kMss), Bytes::max());
+}
+
+TEST(ProbeRtt, holds_four_segments_when_the_minimum_has_risen) {
+  ProbeRtt probe;
+  const Instant t0 = Instant(1000s);
+  probe.enter(t0, false);
+  EXPECT_EQ(probe.cwnd_limit(kMss), Bytes::max());
+  EXPECT_EQ(probe.gain(probe_at(t0, kMss * 40, 10_Mbps, 40ms)), 60u);
+  probe.enter(t0, true);
+  EXPECT_EQ(probe.cwnd_limit(kMss), kMss * 4);
+  EXPECT_EQ(probe.gain(probe_at(t0, kMss * 40, 10_Mbps, 40ms)), 0u);
 }
 
 TEST(ProbeRtt, restarts_its_clock_only_for_a_real_lowering) {

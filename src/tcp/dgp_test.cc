@@ -2,6 +2,7 @@
 // paced connection does on a path.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "tcp/congestion/bbr.h"
@@ -334,6 +335,39 @@ TEST(DgpPath, shares_a_path_evenly_only_as_far_as_fcc_goes) {
   EXPECT_GT(first + second, 0.9 * 20 * 1448 / 1514);
   const auto [elder, younger] = shares(10);
   EXPECT_GT(std::max(elder, younger), 1.3 * std::min(elder, younger));
+}
+
+// Who joins a path that has a queue takes the queue for the path, and so do the others ten seconds
+// later, unless one of them really lets go.
+TEST(DgpPath, finds_the_round_trip_again_among_many) {
+  const auto dgp = [](Connection& c) {
+    c.set_fcc(1_Mbps);
+    MUST_VOID(c.set_profile(1));
+  };
+  OneFlow flow(40_Mbps, 300ms, "newreno", dgp);
+  Bulk source;
+  Sink sink;
+  std::vector<Connection*> all;
+  for (int i = 0; i < 6; ++i) {
+    flow.world.run(150ms);
+    all.push_back(MUST(flow.world.client.tcp.connect(flow.world.server_endpoint(),
+                                                     {.observer = &source, .on_create = dgp})));
+  }
+  flow.world.run(500ms);
+  while (Connection* peer = flow.world.listener->accept()) {
+    all.push_back(peer);
+    peer->set_observer(&sink);
+    sink.on_ready(*peer, kReadable);
+  }
+  flow.world.run(40s);
+  std::vector<Duration> trips;
+  for (int i = 0; i < 200; ++i) {
+    flow.world.run(100ms);
+    trips.push_back(flow.sender->pace_parts().current_rtt);
+  }
+  std::nth_element(trips.begin(), trips.begin() + 100, trips.end());
+  EXPECT_LT(to_ms(trips[100]), 100);
+  for (Connection* c : all) c->abort();
 }
 
 TEST(FillPath, paces_any_window_over_a_round_trip) {

@@ -118,8 +118,9 @@ constexpr Tunable kTunables[] = {
      "DGP's bandwidth: 0 goodput, 1 the lesser of it and the long-term bandwidth, 2 the greater"},
     {"rack.measure.self_limited", &Tunables::gp_self_limited, "%", 0, 100,
      "goodput so near to what was asked for only raises the estimate; 0 for no such rule"},
-    {"rack.probertt.mode", &Tunables::probertt_mode, "", 0, 2,
-     "how DGP probes the round trip: 0 paces slower, 1 holds cwnd at 4 segments, 2 not at all"},
+    {"rack.probertt.mode", &Tunables::probertt_mode, "", 0, 3,
+     "how DGP probes the round trip: 0 paces slower, 1 holds cwnd at 4 segments, 2 not at all, 3 "
+     "paces slower and, where that found no queue's end, holds cwnd"},
     {"rack.features.rfo", &Tunables::fast_send, "bool", 0, 1, "the fast transmit path"},
     {"rack.features.rsmrfo", &Tunables::fast_resend, "bool", 0, 1, "the fast retransmit path"},
     {"rack.sack_attack.split_limit", &Tunables::split_limit, "", 0, kGiB,

@@ -66,7 +66,7 @@ struct Tunables {
   int64_t fillcw_share = 0;      // or so many percent of the measured capacity.
   int64_t gp_use_ltbw = 2;       // TCP_GP_USE_LTBW: 0 goodput only, 1 the lesser, 2 the greater.
   int64_t gp_self_limited = 90;  // Dgp::Config::self_limited
-  int64_t probertt_mode = 0;     // 0 gain, 1 cwnd4, 2 off.
+  int64_t probertt_mode = 3;     // 0 gain, 1 cwnd4, 2 off, 3 gain or, if need be, cwnd4.
   int64_t fast_send = 1, fast_resend = 1;  // features.rfo, features.rsmrfo
   int64_t split_limit = 0;                 // SACK splits a connection may hold; 0 for no limit.
 };
