@@ -191,8 +191,7 @@ PaceError pace_error(const std::function<void(tcp::Connection&)>& set, Rate link
 void compare_paces() {
   fmt::print("\n{:<34} {:>10} {:>12}\n", "pace in the long run", "error", "of the time");
   for (const Rate rate : {1_Mbps, 12_Mbps, 100_Mbps, 1_Gbps}) {
-    const auto [e, paced] =
-        pace_error([&](tcp::Connection& c) { c.set_pace_rate(rate); }, 10_Gbps);
+    const auto [e, paced] = pace_error([&](tcp::Connection& c) { c.set_pace_rate(rate); }, 10_Gbps);
     fmt::print("{:<34} {:>8.4f} % {:>10.1f} % {}\n", "fixed " + to_string(rate), 100 * e,
                100 * paced, verdict(e <= 0.001));
   }

@@ -11,8 +11,8 @@
 // was seen on the wire, frame by frame: bytes from a connection's first burst up to its last, over
 // the time between the two. On a machine that does other things too, the bare timer says how much
 // of the lateness is ours. FreeBSD's wheel sleeps up to 5 ms above 100 connections and counts on
-// being called from elsewhere meanwhile; `net.inet.tcp.hpts.precise` makes it wake for each slot, and
-// that is what the goals are for.
+// being called from elsewhere meanwhile; `net.inet.tcp.hpts.precise` makes it wake for each slot,
+// and that is what the goals are for.
 //
 // usage: compare_paced_many [SECONDS]
 #include <fmt/core.h>
@@ -92,10 +92,11 @@ struct World {
                                       .on_ready = accept}));
     }
     for (size_t i = 0; i < n; ++i) {
-      connections.push_back(MUST(client.tcp.connect(
-          {server.ip.v4(), port_of(i % listeners.size())},
-          {.observer = &senders,
-           .on_create = [pace](tcp::Connection& c) { c.set_pace_rate(pace); }})));
+      connections.push_back(
+          MUST(client.tcp.connect({server.ip.v4(), port_of(i % listeners.size())},
+                                  {.observer = &senders, .on_create = [pace](tcp::Connection& c) {
+                                     c.set_pace_rate(pace);
+                                   }})));
       if (i % 100 == 99) loop.run_until(loop.now() + 2ms);
     }
     for (int i = 0; established() < n; ++i) {
@@ -104,10 +105,9 @@ struct World {
     }
   }
   size_t established() const {
-    return static_cast<size_t>(
-        std::count_if(connections.begin(), connections.end(), [](const tcp::Connection* c) {
-          return c->state() == tcp::State::Established;
-        }));
+    return static_cast<size_t>(std::count_if(
+        connections.begin(), connections.end(),
+        [](const tcp::Connection* c) { return c->state() == tcp::State::Established; }));
   }
   static uint16_t port_of(size_t i) { return static_cast<uint16_t>(80 + i); }
 
@@ -222,10 +222,11 @@ void show_lateness(const char* what, bool is_precise, Duration spin, Duration ti
   const double used = (bench::cpu_seconds() - cpu) / to_seconds(time);
   const double p50 = us(watch.lateness, 0.5), p99 = us(watch.lateness, 0.99);
   const double all = watch.error(kRate, false), worst = watch.error(kRate, true);
-  fmt::print("{:<34} {:>9.0f} {:>8.1f} {:>8.1f} {:>8.0f} {:>6} {:>8.4f} {:>8.4f} {:>4.0f} % {}\n",
-             what, static_cast<double>(watch.bursts) / to_seconds(time), p50, p99,
-             us(watch.lateness, 1), watch.early, 100 * all, 100 * worst, 100 * used,
-             is_precise ? verdict(p50 <= 50 && p99 <= 250 && all <= 0.001 && watch.early == 0) : "");
+  fmt::print(
+      "{:<34} {:>9.0f} {:>8.1f} {:>8.1f} {:>8.0f} {:>6} {:>8.4f} {:>8.4f} {:>4.0f} % {}\n", what,
+      static_cast<double>(watch.bursts) / to_seconds(time), p50, p99, us(watch.lateness, 1),
+      watch.early, 100 * all, 100 * worst, 100 * used,
+      is_precise ? verdict(p50 <= 50 && p99 <= 250 && all <= 0.001 && watch.early == 0) : "");
 }
 
 void compare_lateness(Duration time) {

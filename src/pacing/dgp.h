@@ -83,7 +83,7 @@ class Dgp {
     // the initial window says nothing, and LTbw stands for it.
     bool discounts_fill = false;
     uint32_t required_measurements = 1;  // Before the estimate counts: TCP_RACK_MEASURE_CNT.
-    Rate rate_cap;  // TCP_PACING_RATE_CAP; zero: none.
+    Rate rate_cap;                       // TCP_PACING_RATE_CAP; zero: none.
     Duration rtt_window = 10s;
     // A measurement that comes within so many percent of what was asked for says that the path
     // carried it all, not that it has no more: it only raises the estimate. 0: every measurement

@@ -131,7 +131,8 @@ class Hpts {
     if (is_over_thresh()) soft_run();
   }
 
-  // The least delay HPTS enforces: min_sleep and one slot, 260 us by default; one slot when precise.
+  // The least delay HPTS enforces: min_sleep and one slot, 260 us by default; one slot when
+  // precise.
   Duration get_hpts_min_sleep_time() const {
     if (books_.tunables.precise != 0) return kHptsSlot;
     return Microseconds(books_.tunables.min_sleep) + kHptsSlot;

@@ -8,8 +8,8 @@
 //
 // Nothing is sent from where something changes: input, timers and the application's verbs mark the
 // connection, and when the stack's batch ends output is considered once (stack.h). While a pacing
-// delay runs output does nothing. The pacing delay or else the nearest timer goes through the wheel,
-// as one entry; the idle timer, hours away, waits in the stack.
+// delay runs output does nothing. The pacing delay or else the nearest timer goes through the
+// wheel, as one entry; the idle timer, hours away, waits in the stack.
 //
 // Ownership: connections belong to their stack. close() and abort() give the connection up: the
 // pointer is not to be used after them (the stack keeps it while the peer needs it). Until then it
@@ -359,8 +359,8 @@ class Connection final : private pacing::HptsClient {
   TimerKind recovery_timer_ = TimerKind::None;
   Instant recovery_due_ = kNever;
   Instant delack_due_ = kNever;
-  Instant rack_due_ = kNever;   // When RACK wants to look again.
-  Instant idle_due_ = kNever;   // Keepalive, FIN-WAIT-2, TIME-WAIT: the state says which.
+  Instant rack_due_ = kNever;  // When RACK wants to look again.
+  Instant idle_due_ = kNever;  // Keepalive, FIN-WAIT-2, TIME-WAIT: the state says which.
   std::optional<IdleTimers::Entry> idle_entry_;  // It may be earlier than needed.
   Instant wheel_due_ = kNever;  // When the wheel was asked to call; it may be earlier than needed.
 

@@ -21,9 +21,9 @@ TEST(IdleTimers, keep_an_idle_connection_off_the_wheel) {
   EXPECT_EQ(world.client.books.counters.moves, moves);
   EXPECT_EQ(world.client.tcp.counters().keepalive_probes, 0u);
   world.run(3700s);  // keepidle is two hours; who asks first has asked for both.
-  EXPECT_EQ(world.client.tcp.counters().keepalive_probes +
-                world.server.tcp.counters().keepalive_probes,
-            1u);
+  EXPECT_EQ(
+      world.client.tcp.counters().keepalive_probes + world.server.tcp.counters().keepalive_probes,
+      1u);
   EXPECT_EQ(world.a->state(), State::Established);
   EXPECT_EQ(world.client.tcp.idle_timers().size(), 1u);
   world.check();

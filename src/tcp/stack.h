@@ -138,7 +138,7 @@ class TcpStack final : public net::IpProtocol {
   CookieJar cookies_;
   std::map<std::string, CongestionFactory, std::less<>> congestion_;
   int depth_ = 0;
-  Instant called_at_{};  // When the wheel last called a connection.
+  Instant called_at_{};                     // When the wheel last called a connection.
   std::vector<net::Frame> out_, flushing_;  // Built in this batch; on their way to IP.
 
   std::vector<Connection*> buckets_;

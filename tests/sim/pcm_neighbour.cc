@@ -2,8 +2,8 @@
 // the fixed default does.
 //
 // A neighbour's fair share of a path for two is half of what the path carries. In each world it
-// runs beside DGP twice, with the default of 30 Mbps and with `fcc=auto`; how far it falls below its
-// fair share with the second may exceed the first by chance, not by rule.
+// runs beside DGP twice, with the default of 30 Mbps and with `fcc=auto`; how far it falls below
+// its fair share with the second may exceed the first by chance, not by rule.
 #include <cmath>
 
 #include "core/random.h"
