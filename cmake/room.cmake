@@ -3,7 +3,7 @@
 #
 # Every *.cc below the room's CMakeLists.txt belongs to the library wh_NAME, except what lies in the folders of
 # EXCEPT, and the kinds below. Where rooms are built in batches, the files of ALONE are not: they have names of their own
-# that other files of the room have too.
+# that other files of the room have too. (Tests are batched with tests.)
 #   *_test.cc   one program NAME_test, each test case a CTest case
 #   *_fuzz.cc   one libFuzzer program each; without WH_FUZZ, a CTest case that replays
 #               tests/corpus/<target>/ and a short seeded run of random bytes
@@ -81,11 +81,9 @@ function(wh_fuzz_target target source library label)
   endif()
 endfunction()
 
-# Test code runs once: optimising it costs more time than it saves. Its fixtures may share names, so its files
-# stay apart where rooms are built in batches; what they all include is compiled once.
+# Test code runs once: optimising it costs more time than it saves. What all tests include is compiled once.
 function(wh_test_code target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Debug>:-O0>)
-  set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
   if(TARGET wh_test_pch AND CMAKE_UNITY_BUILD)
     target_precompile_headers(${target} REUSE_FROM wh_test_pch)
   endif()

@@ -7,7 +7,6 @@
 namespace wh::tcp {
 namespace {
 
-constexpr TcpFlags kAck = net::kTcpAck;
 using In = Conversation::In;
 const net::TcpOptions kWithSack = {.mss = 1460, .sack_permitted = true};
 
@@ -346,16 +345,16 @@ TEST(Ecn, marks_new_data_echoes_marks_and_reacts_once_a_window) {
   EXPECT_TRUE(t.syn_ack.flags.has(net::kTcpEce));
   t.in({.length = 10, .ecn = 3});
   EXPECT_TRUE(t.take().flags.has(net::kTcpEce));
-  t.in({.flags = kAck | net::kTcpCwr, .seq = 11, .length = 10});
+  t.in({.flags = net::kTcpAck | net::kTcpCwr, .seq = 11, .length = 10});
   t.in({.seq = 21, .length = 10});
   EXPECT_FALSE(t.take().flags.has(net::kTcpEce));
   t.write(1460 * 10);
   EXPECT_EQ(t.sent.front().tos & 3, 2);
   t.sent.clear();
-  t.in({.flags = kAck | net::kTcpEce, .seq = 31, .ack = edge(1)});
+  t.in({.flags = net::kTcpAck | net::kTcpEce, .seq = 31, .ack = edge(1)});
   EXPECT_EQ(t.counters().ecn_reductions, 1u);
   EXPECT_EQ(t.c->congestion().cwnd, t.c->congestion().ssthresh);
-  t.in({.flags = kAck | net::kTcpEce, .seq = 31, .ack = edge(2)});
+  t.in({.flags = net::kTcpAck | net::kTcpEce, .seq = 31, .ack = edge(2)});
   EXPECT_EQ(t.counters().ecn_reductions, 1u);
 }
 

@@ -9,22 +9,9 @@ using net::Ip4Header;
 using net::Ip6;
 using net::Ip6FragmentHeader;
 
-const Ip4 kOwn = Ip4::of(10, 0, 0, 1);
-const Ip4 kPeer = Ip4::of(10, 0, 0, 2);
-Ip6 ip6_of(std::string_view text) {
-  return MUST(net::parse_ip6(text));
-}
-const Ip6 kOwn6 = ip6_of("2001:db8::1");
-const Ip6 kPeer6 = ip6_of("2001:db8::2");
-
 Octets part(const Octets& whole, size_t begin, size_t end) {
   return {whole.begin() + static_cast<std::ptrdiff_t>(begin),
           whole.begin() + static_cast<std::ptrdiff_t>(end)};
-}
-Octets pattern(size_t size) {
-  Octets bytes(size);
-  for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<uint8_t>(i * 31 + i / 256);
-  return bytes;
 }
 
 // --- from one vnet to another ---

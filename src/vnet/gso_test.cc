@@ -18,12 +18,6 @@ using net::SeqNum;
 using net::TcpHeader;
 using net::TcpView;
 
-Octets pattern(size_t size) {
-  Octets bytes(size);
-  for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<uint8_t>(i * 31 + i / 256);
-  return bytes;
-}
-
 // A segment as tcp makes it: headers in the head, payload referred to, the pseudo-header sum in the
 // checksum field.
 PacketPtr segment(net::PacketPool& pool, const IpAddress& from, const IpAddress& to,

@@ -12,14 +12,6 @@ using net::Ip4;
 using net::Ip6;
 using net::IpError;
 
-const Ip4 kOwn = Ip4::of(10, 0, 0, 1);
-const Ip4 kPeer = Ip4::of(10, 0, 0, 2);
-Ip6 ip6_of(std::string_view text) {
-  return MUST(net::parse_ip6(text));
-}
-const Ip6 kOwn6 = ip6_of("2001:db8::1");
-const Ip6 kPeer6 = ip6_of("2001:db8::2");
-
 Octets udp4(Ip4 to, uint16_t port = 9) {
   return ip4({.source = kPeer, .destination = to, .protocol = net::kProtocolUdp}, udp(1000, port));
 }

@@ -11,13 +11,6 @@ using net::Ip4Header;
 using net::Ip6;
 using net::Ip6Header;
 
-const Ip4 kOwn = Ip4::of(10, 0, 0, 1);
-const Ip4 kPeer = Ip4::of(10, 0, 0, 2);
-
-Ip6 ip6_of(std::string_view text) {
-  return MUST(net::parse_ip6(text));
-}
-
 Octets good4() {
   return ip4({.source = kPeer, .destination = kOwn, .protocol = net::kProtocolIcmp}, echo4(7, 1));
 }

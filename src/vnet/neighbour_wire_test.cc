@@ -12,12 +12,6 @@ using net::Ip4;
 using net::Ip6;
 using net::MacAddress;
 
-Ip6 ip6_of(std::string_view text) {
-  return MUST(net::parse_ip6(text));
-}
-const Ip6 kOwn6 = ip6_of("2001:db8::1");
-const Ip6 kPeer6 = ip6_of("2001:db8::2");
-
 class Arp : public HostTest {
  protected:
   void receive_arp(const ArpPacket& arp) {

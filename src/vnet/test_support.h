@@ -20,6 +20,20 @@ inline net::Prefix prefix(std::string_view text) {
   return MUST(net::parse_prefix(text));
 }
 
+inline net::Ip6 ip6_of(std::string_view text) {
+  return MUST(net::parse_ip6(text));
+}
+// The host under test and the one it talks to.
+inline const net::Ip4 kOwn = net::Ip4::of(10, 0, 0, 1), kPeer = net::Ip4::of(10, 0, 0, 2);
+inline const net::Ip6 kOwn6 = ip6_of("2001:db8::1"), kPeer6 = ip6_of("2001:db8::2");
+
+// Bytes that differ from their neighbours and from those 256 further on.
+inline Octets pattern(size_t size) {
+  Octets bytes(size);
+  for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<uint8_t>(i * 31 + i / 256);
+  return bytes;
+}
+
 // Keeps the bytes of every packet that passes an interface.
 class Recorder final : public net::PacketTap {
  public:
