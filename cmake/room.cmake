@@ -1,5 +1,5 @@
-# wh_room(NAME DEPS other-rooms... LIBS libraries... EXCEPT folders... ALONE files...): one folder is one room is one
-# target.
+# wh_room(NAME [COLD] DEPS other-rooms... LIBS libraries... EXCEPT folders... ALONE files...): one folder is one room
+# is one target. COLD: its code waits for others more than it computes, so Debug builds do not optimise it.
 #
 # Every *.cc below the room's CMakeLists.txt belongs to the library wh_NAME, except what lies in the folders of
 # EXCEPT, and the kinds below. Where rooms are built in batches, the files of ALONE are not: they have names of their own
@@ -9,7 +9,7 @@
 #               tests/corpus/<target>/ and a short seeded run of random bytes
 #   *_bench.cc  one program NAME_bench (Google Benchmark), built with WH_BENCH
 function(wh_room name)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;EXCEPT;ALONE" ${ARGN})
+  cmake_parse_arguments(ARG "COLD" "" "DEPS;LIBS;EXCEPT;ALONE" ${ARGN})
   set(dir ${CMAKE_CURRENT_SOURCE_DIR})
   file(GLOB_RECURSE all CONFIGURE_DEPENDS ${dir}/*.cc)
   set(sources ${all})
@@ -25,6 +25,9 @@ function(wh_room name)
   if(sources)
     add_library(wh_${name} STATIC ${sources})
     set(scope PUBLIC)
+    if(ARG_COLD)
+      target_compile_options(wh_${name} PRIVATE $<$<CONFIG:Debug>:-O0>)
+    endif()
   else()
     add_library(wh_${name} INTERFACE)
     set(scope INTERFACE)
