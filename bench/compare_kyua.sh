@@ -9,8 +9,10 @@ bin=$(cd "$(dirname "$0")" && pwd)
 ours="$bin/kyua" theirs=/usr/bin/kyua
 [ -x "$ours" ] || { echo "skipped: no $ours"; exit 0; }
 work=$(mktemp -d)
-export HOME="$work" WHEELHOUSE_RUN="$work/run"
-trap 'rm -rf "$work"' EXIT
+# Jails are noted in memory, as in /run.
+run=$(mktemp -d -p /dev/shm)
+export HOME="$work" WHEELHOUSE_RUN="$run"
+trap 'rm -rf "$work" "$run"' EXIT
 
 # Seconds of processor time and of the clock that one run of a suite takes.
 measure() { # FOLDER KYUA [GENERAL OPTIONS...]
@@ -167,7 +169,7 @@ TEST
     wc -l </proc/self/mountinfo
     cat /proc/[0-9]*/comm 2>/dev/null | grep -cx jail-init || true
     ls /sys/class/net | wc -l
-    find "$work/tmp" "$work/run/jails" -mindepth 1 2>/dev/null | wc -l
+    find "$work/tmp" "$run/jails" -mindepth 1 2>/dev/null | wc -l
   }
   before=$(count | tr '\n' ' ')
   killed=0

@@ -176,7 +176,12 @@ class Birthplace {
   ~Birthplace() {
     if (!pid_) return;
     CHECK_EQ(::setns(pid_.raw(), CLONE_NEWPID), 0);
-    if (time_) CHECK_EQ(::setns(time_.raw(), CLONE_NEWTIME), 0);
+    // The kernel says that a child has become a program a moment before it has let go of this
+    // process' memory; until then EUSERS.
+    while (time_ && ::setns(time_.raw(), CLONE_NEWTIME) != 0) {
+      CHECK_EQ(errno, EUSERS);
+      ::sched_yield();
+    }
   }
 
  private:

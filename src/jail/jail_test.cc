@@ -147,6 +147,27 @@ TEST_F(JailTest, is_a_host_of_its_own) {
   EXPECT_TRUE(is_gone(jail->init()));
 }
 
+TEST_F(JailTest, is_left_by_who_starts_a_process_in_it) {
+  auto jail = make({"name=j"});
+  ASSERT_TRUE(jail) << jail.error().text;
+  const auto ours = [] {
+    std::error_code error;
+    return fs::read_symlink("/proc/self/ns/time", error).string() + " " +
+           fs::read_symlink("/proc/self/ns/time_for_children", error).string() + " " +
+           fs::read_symlink("/proc/self/ns/pid_for_children", error).string();
+  };
+  const std::string before = ours();
+  // Many: the kernel lets go of what they share with us a moment after they have become programs.
+  for (int i = 0; i < 300; ++i) {
+    const auto pid = jail->start([] { ::execlp("true", "true", nullptr); });
+    ASSERT_TRUE(pid) << pid.error().text;
+    int status = -1;
+    ASSERT_EQ(::waitpid(*pid, &status, 0), *pid);
+    ASSERT_EQ(status, 0);
+    ASSERT_EQ(ours(), before);
+  }
+}
+
 TEST_F(JailTest, dies_with_everything_in_it) {
   auto jail = make({"name=j"});
   ASSERT_TRUE(jail);

@@ -185,6 +185,15 @@ TEST_F(EngineTest, ends_daemons_that_outlive_their_case) {
   EXPECT_NE(::kill(static_cast<pid_t>(*pid), 0), 0);
 }
 
+TEST_F(EngineTest, lets_the_dead_that_a_case_has_orphaned_go) {
+  script("p",
+         "sh -c 'sleep 0.02 & echo $! >pid'; i=0\n"
+         "while kill -0 $(cat pid) 2>/dev/null; do\n"
+         "  i=$((i+1)); test $i -lt 1000 || exit 1; sleep 0.01\ndone");
+  run();
+  EXPECT_EQ(result("p:main"), "passed");
+}
+
 TEST_F(EngineTest, breaks_a_case_that_prints_without_end) {
   script("p",
          "while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done");

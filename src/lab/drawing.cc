@@ -1,5 +1,6 @@
 #include "lab/drawing.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numbers>
@@ -40,12 +41,15 @@ struct Point {
   double x = 0, y = 0;
 };
 constexpr double kWidth = 960, kHeight = 600, kBoxWidth = 150, kBoxHeight = 56;
+// Of a line of small text: its height, and about the width of a character.
+constexpr double kLine = 14, kGlyph = 6.6;
+using Lines = std::vector<std::string>;
 
 Point place_of(const Topology& topology, std::string_view host) {
   const size_t count = topology.hosts.size();
   const auto index = static_cast<size_t>(topology.host(host) - topology.hosts.data());
-  // Two or three hosts stand in a row, in the file's order: a path. More, on an ellipse.
-  if (count <= 3) {
+  // Two hosts stand side by side; more, on an ellipse, so that no link passes behind a third.
+  if (count <= 2) {
     return {kWidth * (static_cast<double>(index) + 0.5) / static_cast<double>(count), kHeight / 2};
   }
   const double angle =
@@ -55,30 +59,76 @@ Point place_of(const Topology& topology, std::string_view host) {
           kHeight / 2 + std::sin(angle) * (kHeight / 2 - 2 * kBoxHeight)};
 }
 
-std::string label(Point at, std::string_view text, std::string_view kind) {
-  return fmt::format("<text x=\"{:.0f}\" y=\"{:.0f}\" class=\"{}\">{}</text>\n", at.x, at.y, kind,
-                     escape(text));
+// Lines of text around a point.
+std::string label(Point at, const Lines& lines, std::string_view kind) {
+  std::string svg = fmt::format("<text class=\"{}\">", kind);
+  double y = at.y - kLine * static_cast<double>(lines.size() - 1) / 2 + kLine / 3;
+  for (const std::string& line : lines) {
+    svg += fmt::format("<tspan x=\"{:.0f}\" y=\"{:.0f}\">{}</tspan>", at.x, y, escape(line));
+    y += kLine;
+  }
+  return svg + "</text>\n";
 }
 
 Point between(Point a, Point b, double share) {
   return {a.x + (b.x - a.x) * share, a.y + (b.y - a.y) * share};
 }
 
-// Links between the same two hosts bend away from each other.
-std::string draw_link(const Topology& topology, const CableSpec& link, int nth) {
+// On the line from a host to a point: the first place where a text is clear of the host's box.
+Point beside(Point host, Point towards, const Lines& lines) {
+  size_t longest = 0;
+  for (const std::string& line : lines) longest = std::max(longest, line.size());
+  constexpr double kGap = 6;
+  const double length = std::hypot(towards.x - host.x, towards.y - host.y);
+  const double across = kBoxWidth / 2 + kGap + kGlyph * static_cast<double>(longest) / 2;
+  const double down = kBoxHeight / 2 + kGap + kLine * static_cast<double>(lines.size()) / 2;
+  const double steps_across = across * length / std::max(std::abs(towards.x - host.x), 0.01);
+  const double steps_down = down * length / std::max(std::abs(towards.y - host.y), 0.01);
+  return between(host, towards, std::min(steps_across, steps_down) / length);
+}
+
+Lines end_lines(const CableEnd& end) {
+  Lines lines = {end.interface};
+  for (const net::Prefix& p : end.addresses) lines.push_back(net::to_string(p));
+  return lines;
+}
+
+// A link's name, and what it does to packets, a few words a line.
+Lines link_lines(const CableSpec& link) {
+  constexpr size_t kLongest = 22;
+  Lines lines = {link.name, ""};
+  for (size_t at = 0; at < link.config.size();) {
+    const size_t comma = std::min(link.config.find(',', at), link.config.size());
+    const std::string word = link.config.substr(at, comma - at);
+    at = comma + 1;
+    if (!lines.back().empty() && lines.back().size() + word.size() > kLongest) lines.push_back("");
+    lines.back() += (lines.back().empty() ? "" : " ") + word;
+  }
+  if (lines.back().empty()) lines.pop_back();
+  return lines;
+}
+
+// A link as a curve: links between the same two hosts bend away from each other.
+struct Curve {
+  Point from, control, to;
+};
+
+Curve curve_of(const Topology& topology, const CableSpec& link, int nth) {
   const Point from = place_of(topology, link.from.host), to = place_of(topology, link.to.host);
   const double length = std::hypot(to.x - from.x, to.y - from.y);
-  const double bend = (nth % 2 == 0 ? 1 : -1) * ((nth + 1) / 2) * 70.0;
+  const double bend = (nth % 2 == 0 ? 1 : -1) * ((nth + 1) / 2) * 90.0;
   const Point middle = between(from, to, 0.5);
-  const Point control = {middle.x - (to.y - from.y) / length * bend,
-                         middle.y + (to.x - from.x) / length * bend};
-  std::string svg = fmt::format("<path d=\"M{:.0f} {:.0f} Q{:.0f} {:.0f} {:.0f} {:.0f}\"/>\n",
-                                from.x, from.y, control.x, control.y, to.x, to.y);
-  const Point name_at = between(middle, control, 0.5);
-  svg += label({name_at.x, name_at.y - 6}, cable_text(link), "link");
-  Point a = between(from, control, 0.45), b = between(to, control, 0.45);
-  svg += label({a.x, a.y + 18}, end_text(link.from), "end");
-  return svg + label({b.x, b.y + 34}, end_text(link.to), "end");
+  return {from,
+          {middle.x - (to.y - from.y) / length * bend, middle.y + (to.x - from.x) / length * bend},
+          to};
+}
+
+std::string draw_texts(const CableSpec& link, const Curve& c) {
+  const Lines from = end_lines(link.from), to = end_lines(link.to);
+  const Point middle = between(between(c.from, c.to, 0.5), c.control, 0.5);
+  return label(middle, link_lines(link), "link") +
+         label(beside(c.from, c.control, from), from, "end") +
+         label(beside(c.to, c.control, to), to, "end");
 }
 
 }  // namespace
@@ -146,16 +196,21 @@ std::string to_json(const Topology& t) {
 std::string to_svg(const Topology& t) {
   std::string svg = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {:.0f} {:.0f}\">\n<style>"
-      "text{{font:13px sans-serif;text-anchor:middle;fill:#222}}.name{{font-weight:bold}}"
-      ".end,.kind{{font-size:11px;fill:#555}}path{{stroke:#888;stroke-width:2;fill:none}}"
+      "text{{font:11px sans-serif;text-anchor:middle;fill:#555;paint-order:stroke;stroke:#fff;"
+      "stroke-width:4px}}.name{{font-weight:bold;font-size:13px;fill:#222;stroke:none}}"
+      ".kind{{stroke:none}}.link{{fill:#222}}path{{stroke:#888;stroke-width:2;fill:none}}"
       "rect{{fill:#fff;stroke:#369;stroke-width:1.5}}rect.router{{fill:#e8f0fb}}"
       "rect.jail{{fill:#eef7ee}}</style>\n<title>{}</title>\n",
       kWidth, kHeight, escape(t.name));
+  std::string texts;
   std::vector<std::pair<std::string, std::string>> drawn;
   for (const CableSpec& link : t.links) {
     std::pair<std::string, std::string> ends = std::minmax(link.from.host, link.to.host);
     const auto nth = std::count(drawn.begin(), drawn.end(), ends);
-    svg += draw_link(t, link, static_cast<int>(nth));
+    const Curve c = curve_of(t, link, static_cast<int>(nth));
+    svg += fmt::format("<path d=\"M{:.0f} {:.0f} Q{:.0f} {:.0f} {:.0f} {:.0f}\"/>\n", c.from.x,
+                       c.from.y, c.control.x, c.control.y, c.to.x, c.to.y);
+    texts += draw_texts(link, c);
     drawn.push_back(std::move(ends));
   }
   for (const PlaceSpec& host : t.hosts) {
@@ -164,15 +219,16 @@ std::string to_svg(const Topology& t) {
         "<rect class=\"{}\" x=\"{:.0f}\" y=\"{:.0f}\" width=\"{:.0f}\" height=\"{:.0f}\" "
         "rx=\"8\"/>\n",
         to_string(host.kind), at.x - kBoxWidth / 2, at.y - kBoxHeight / 2, kBoxWidth, kBoxHeight);
-    svg += label({at.x, at.y - 3}, host.name, "name");
-    svg += label({at.x, at.y + 15}, to_string(host.kind), "kind");
+    texts += label({at.x, at.y - 9}, {host.name}, "name");
+    texts += label({at.x, at.y + 10}, {std::string(to_string(host.kind))}, "kind");
   }
   for (const DeviceSpec& device : t.devices) {
     const Point at = place_of(t, device.host);
-    svg += label({at.x, at.y + kBoxHeight / 2 + 16},
-                 device.name + " " + addresses(device.addresses), "end");
+    // On the side that the links are not.
+    const double away = (at.y < kHeight / 2 ? -1 : 1) * (kBoxHeight / 2 + kLine);
+    texts += label({at.x, at.y + away}, {device.name + " " + addresses(device.addresses)}, "end");
   }
-  return svg + "</svg>\n";
+  return svg + texts + "</svg>\n";
 }
 
 }  // namespace wh::lab

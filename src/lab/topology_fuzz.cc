@@ -11,11 +11,17 @@
 
 namespace {
 
-// Building runs a router's commands, and some of those write files.
+// Building runs a router's commands, and some of those write files; it reads the traces of links.
 bool may_be_built(const wh::lab::Topology& t) {
   constexpr size_t kMost = 6;
   return !t.is_real() && t.hosts.size() <= kMost && t.links.size() <= kMost &&
          t.flows.size() <= kMost &&
+         std::all_of(t.flows.begin(), t.flows.end(),
+                     [](const wh::lab::FlowSpec& flow) { return flow.count <= kMost; }) &&
+         std::all_of(t.links.begin(), t.links.end(),
+                     [](const wh::lab::CableSpec& link) {
+                       return link.config.find("trace") == link.config.npos;
+                     }) &&
          std::all_of(t.hosts.begin(), t.hosts.end(),
                      [](const wh::lab::PlaceSpec& host) { return host.commands.empty(); });
 }

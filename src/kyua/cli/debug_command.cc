@@ -1,5 +1,6 @@
 // kyua debug: one case, with its output on the terminal and a pause before its cleanup if wished.
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <csignal>
 
@@ -27,6 +28,9 @@ class Shower final : public Observer {
  private:
   static Result<void> copy(const std::string& path, std::string_view text) {
     if (text.empty() && path.starts_with("/dev/")) return {};
+    // Opened anew, a file that they are redirected to would be written from its start.
+    if (path == "/dev/stdout") return host::write_all(STDOUT_FILENO, text);
+    if (path == "/dev/stderr") return host::write_all(STDERR_FILENO, text);
     const host::Fd file = TRY(host::open_file(path, O_WRONLY | O_CREAT | O_APPEND));
     return host::write_all(file.raw(), text);
   }

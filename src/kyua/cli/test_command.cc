@@ -49,6 +49,11 @@ class Recorder final : public Observer {
   Result<void> finished(const Finished& f) override {
     const std::string id = case_id(f.program, f.test_case.name);
     const CaseOutcome& o = f.outcome;
+    // First, so that whatever has been shown is kept.
+    if (f.is_final) {
+      TRY(writer_.add(f.program, f.test_case.name, f.test_case.metadata,
+                      {o.result, o.start, o.end, o.usage, f.out, f.err, f.attempt}));
+    }
     const std::string note = !f.is_final    ? " (will be tried again)"
                              : f.is_flaky() ? fmt::format(" (flaky: attempt {})", f.attempt)
                                             : "";
@@ -64,9 +69,7 @@ class Recorder final : public Observer {
     }
     progress_.finished(o.result.is_good(), f.is_final);
     events_.finished(id, f);
-    if (!f.is_final) return {};
-    return writer_.add(f.program, f.test_case.name, f.test_case.metadata,
-                       {o.result, o.start, o.end, o.usage, f.out, f.err, f.attempt});
+    return {};
   }
 
   void end() { progress_.clear(); }
@@ -123,14 +126,9 @@ int conclude(Context& context, const NewResultsFile& file, const Engine::Counts&
              const Filters& filters) {
   Ui& ui = context.ui;
   const size_t total = counts.good + counts.bad;
-  if (!file.id.empty()) {
-    ui.out("");
-    ui.out("Results file id is " + file.id);
-    ui.out("Results saved to " + file.path);
-  } else {
-    ui.out("");
-    ui.out("Results saved to " + file.path);
-  }
+  if (total > 0) ui.out("");
+  if (!file.id.empty()) ui.out("Results file id is " + file.id);
+  ui.out("Results saved to " + file.path);
   if (total > 0) {
     ui.out("");
     ui.out(fmt::format("{}/{} passed ({} failed{})", counts.good, total, counts.bad,

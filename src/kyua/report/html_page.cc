@@ -8,7 +8,7 @@ constexpr std::string_view kHead = R"(<!DOCTYPE html>
 <meta name="viewport" content="width=device-width">
 <style>
 :root{color-scheme:light dark;--passed:#2a8;--skipped:#89a;--expected_failure:#68c;--broken:#c60;--failed:#c33}
-body{font:15px/1.4 system-ui,sans-serif;margin:1.5em auto;max-width:75em;padding:0 1em}
+body{font:15px/1.4 system-ui,sans-serif;margin:1.5em auto;max-width:75em;padding:0 1em;overflow-wrap:anywhere}
 header{display:flex;flex-wrap:wrap;gap:.6em;align-items:center;position:sticky;top:0;background:Canvas;padding:.5em 0}
 input[type=search]{flex:1;min-width:14em;font:inherit;padding:.3em .6em}
 button{font:inherit;border:1px solid;border-radius:1em;padding:.1em .8em;background:none;cursor:pointer;opacity:.4}
@@ -17,7 +17,7 @@ svg{width:100%;display:block;margin:.5em 0;background:color-mix(in srgb,CanvasTe
 rect{cursor:pointer}
 details{border-bottom:1px solid color-mix(in srgb,CanvasText 15%,Canvas);padding:.25em 0}
 summary{display:flex;gap:1em;cursor:pointer}
-summary b{flex:1;font-weight:500;overflow-wrap:anywhere}
+summary b{flex:1;font-weight:500}
 summary span{white-space:nowrap;font-variant-numeric:tabular-nums}
 pre{background:color-mix(in srgb,CanvasText 7%,Canvas);padding:.8em;overflow:auto;max-height:40em}
 .muted{opacity:.65}
