@@ -305,9 +305,10 @@ Progress PacketInterface::note_error() {
   }
   sockaddr_ll address{};
   size = sizeof address;
-  // Sound: as bind(2). A link that was removed leaves the index -1 behind.
+  // Sound: as bind(2). A link that was removed leaves the index -1 behind; one that is on its way
+  // out has its index still, but no kind of hardware.
   const int known = ::getsockname(fd(), reinterpret_cast<sockaddr*>(&address), &size);
-  if (known != 0 || address.sll_ifindex <= 0) close();
+  if (known != 0 || address.sll_ifindex <= 0 || address.sll_hatype == 0) close();
   return Progress::Some;
 }
 
