@@ -166,6 +166,7 @@ TEST_F(JailTest, is_left_by_who_starts_a_process_in_it) {
     ASSERT_EQ(status, 0);
     ASSERT_EQ(ours(), before);
   }
+  EXPECT_TRUE(jail->remove());
 }
 
 TEST_F(JailTest, dies_with_everything_in_it) {
