@@ -146,6 +146,7 @@ void Connection::input_synchronised(Segment s) {
       total_.received += Bytes(early);
       tell(kReadable);
       acknowledge_soon(false);
+      if (!trim(s)) return;  // It may bring again what came early.
     }
     snd_wl1_ =
         s.seq - SeqLen(1);  // The window of this segment counts: it is the first that is scaled.
