@@ -10,6 +10,7 @@
 #include "lab/experiment.h"
 #include "measure.h"
 #include "net/link/link.h"
+#include "net/link/link_test_support.h"
 
 namespace {
 
@@ -55,11 +56,7 @@ int64_t worst_arrival_ns(const char* rate, uint32_t size, Duration serialisation
   link.b().attach(&arrivals);
   const Instant start = loop.now();
   for (int i = 0; i < count; ++i) {
-    net::PacketPtr packet = pool.allocate();
-    packet->append(size);
-    net::Frame frame;
-    frame.push(std::move(packet));
-    link.a().transmit(std::move(frame));
+    link.a().transmit(net::frame_of(net::raw_packet(pool, size)));
   }
   loop.run();
   CHECK(arrivals.at.size() == static_cast<size_t>(count));
