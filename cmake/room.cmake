@@ -6,7 +6,7 @@
 # that other files of the room have too. (Tests are batched with tests.)
 #   *_test.cc   one program NAME_test, each test case a CTest case
 #   *_fuzz.cc   one libFuzzer program each; without WH_FUZZ, a CTest case that replays
-#               tests/corpus/<target>/ and a short seeded run of random bytes
+#               tests/corpus/<target>/ and a short seeded run of random bytes (<target>_runs inputs, 2000)
 #   *_bench.cc  one program NAME_bench (Google Benchmark), built with WH_BENCH
 function(wh_room name)
   cmake_parse_arguments(ARG "COLD" "" "DEPS;LIBS;EXCEPT;ALONE" ${ARGN})
@@ -78,7 +78,11 @@ function(wh_fuzz_target target source library label)
     add_executable(${target} ${source})
     target_link_libraries(${target} PRIVATE ${library} wh_fuzz_driver)
     set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
-    add_test(NAME fuzz.${target} COMMAND ${target} ${corpus})
+    set(runs 2000)
+    if(DEFINED ${target}_runs)
+      set(runs ${${target}_runs})
+    endif()
+    add_test(NAME fuzz.${target} COMMAND ${target} ${corpus} --runs=${runs})
     set_tests_properties(fuzz.${target} PROPERTIES LABELS "${label};fuzz" TIMEOUT 300)
     add_dependencies(${label}_tests ${target})
   endif()
