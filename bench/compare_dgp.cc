@@ -18,18 +18,13 @@
 #include "core/random.h"
 #include "host/system.h"
 #include "lab/experiment.h"
+#include "measure.h"
 #include "tcp/test_world.h"
 
 namespace {
 
 using namespace wh;
-
-bool all_reached = true;
-
-const char* verdict(bool reached) {
-  all_reached = all_reached && reached;
-  return reached ? "reached" : "MISSED";
-}
+using bench::all_reached, bench::verdict;
 
 struct Figures {
   double mbps = 0, p95_ms = 0, mean_ms = 0;

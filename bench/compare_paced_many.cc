@@ -30,13 +30,7 @@
 namespace {
 
 using namespace wh;
-
-bool all_reached = true;
-
-const char* verdict(bool reached) {
-  all_reached = all_reached && reached;
-  return reached ? "reached" : "MISSED";
-}
+using bench::all_reached, bench::verdict;
 
 double heap_bytes() {
   const struct mallinfo2 info = ::mallinfo2();
@@ -73,12 +67,7 @@ struct World {
         client(l, pool, 1, random.fork("client")),
         server(l, pool, 2, random.fork("server")) {
     up.config.delay = down.config.delay = 1ms;
-    client.ip.out = &up;
-    server.ip.out = &down;
-    up.set_pool(pool);
-    down.set_pool(pool);
-    up.sink = [this](net::Frame f) { server.ip.input(std::move(f)); };
-    down.sink = [this](net::Frame f) { client.ip.input(std::move(f)); };
+    tcp::join(client, up, server, down, pool);
   }
   // One port of the server has fewer clients than we want: there are several.
   void connect(size_t n, Program& senders, Program& receivers, Rate pace) {

@@ -36,4 +36,11 @@ inline void print_at_least(const char* what, double value, double goal) {
               value >= goal ? "met" : "MISSED");
 }
 
+// For tables with figures of their own: the word for one, and whether all so far were reached.
+inline bool all_reached = true;
+inline const char* verdict(bool reached) {
+  all_reached = all_reached && reached;
+  return reached ? "reached" : "MISSED";
+}
+
 }  // namespace wh::bench

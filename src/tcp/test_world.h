@@ -178,6 +178,17 @@ struct TestHost {
   TcpStack tcp;
 };
 
+// Joins two hosts by a wire each way.
+inline void join(TestHost& client, TestWire& up, TestHost& server, TestWire& down,
+                 net::PacketPool& pool) {
+  client.ip.out = &up;
+  server.ip.out = &down;
+  up.set_pool(pool);
+  down.set_pool(pool);
+  up.sink = [&server](net::Frame f) { server.ip.input(std::move(f)); };
+  down.sink = [&client](net::Frame f) { client.ip.input(std::move(f)); };
+}
+
 class TestWorld {
  public:
   static constexpr uint16_t kPort = 80;
@@ -188,12 +199,7 @@ class TestWorld {
         down(loop, random.fork("down")),
         client(loop, pool, 1, random.fork("client")),
         server(loop, pool, 2, random.fork("server")) {
-    client.ip.out = &up;
-    server.ip.out = &down;
-    up.set_pool(pool);
-    down.set_pool(pool);
-    up.sink = [this](net::Frame f) { server.ip.input(std::move(f)); };
-    down.sink = [this](net::Frame f) { client.ip.input(std::move(f)); };
+    join(client, up, server, down, pool);
   }
 
   Endpoint server_endpoint(net::Family family = net::Family::V4) const {
