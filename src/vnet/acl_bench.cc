@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include "core/random.h"
+#include "net/ip_service.h"
 #include "vnet/acl_search.h"
 
 namespace wh::vnet {
