@@ -12,6 +12,7 @@ namespace {
 
 class Byte : public Selectable {
  public:
+  ::knlist list{};
   int kqfilter(::knote& kn) override {
     kn.kn_fop = &kOps;
     kn.kn_hook = this;
@@ -22,7 +23,6 @@ class Byte : public Selectable {
       1, nullptr,
       [](::knote* kn) { list_remove(static_cast<Byte*>(kn->kn_hook)->list, *kn, ListLock::Take); },
       [](::knote*, long) { return 1; }};
-  ::knlist list{};
 };
 
 class Table : public Descriptors {
