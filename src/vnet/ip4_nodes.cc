@@ -167,14 +167,25 @@ class Ip4Lookup final : public Node {
         stack_(stack) {}
 
   void process(Batch& batch) override {
+    const auto packets = batch.packets();
+    uint32_t values[net::Frame::kCapacity];
+    look_up<Key4>(stack_, packets, 16, values);
     const bool forwarding = stack_.settings.ip_forwarding != 0;
-    look_up_each<Key4>(stack_, batch, 16, [&](uint32_t i, Packet& p, AdjacencyKind kind) {
+    AdjacencyIndex last = kNoRoute;  // Often the same for many.
+    AdjacencyKind kind = stack_.adjacencies[last].kind;
+    for (uint32_t i = 0; i < packets.size(); ++i) {
+      Packet& p = *packets[i];
+      p.adjacency = Fib::adjacency_in(values[i]);
+      if (p.adjacency != last) {
+        last = p.adjacency;
+        kind = stack_.adjacencies[last].kind;
+      }
       if (kind == AdjacencyKind::Rewrite && forwarding && !is_link_multicast(p)) {
         batch.send(i, kRewrite);
       } else {
         decide(batch, i, kind, forwarding);
       }
-    });
+    }
   }
   std::string account(const Packet& p) const override {
     return fmt::format("fib {} dpo-idx {} flow hash: 0x{:08x}\n{}", stack_.vrf_of(p), p.adjacency,

@@ -29,28 +29,6 @@ void look_up(const Stack& stack, std::span<net::Packet* const> packets, uint32_t
   }
 }
 
-// Looks up each packet's adjacency, notes it in the packet, and calls `each(i, packet, kind)` with
-// the adjacency's kind. Neighbouring packets often share their adjacency: its kind is then read
-// once for all of them.
-template <class Key, class Each>
-[[gnu::always_inline]] inline void look_up_each(const Stack& stack, graph::Batch& batch,
-                                                uint32_t offset, Each each) {
-  const auto packets = batch.packets();
-  uint32_t values[net::Frame::kCapacity];
-  look_up<Key>(stack, packets, offset, values);
-  AdjacencyIndex last = kNoRoute;
-  AdjacencyKind kind = stack.adjacencies[last].kind;
-  for (uint32_t i = 0; i < packets.size(); ++i) {
-    net::Packet& p = *packets[i];
-    p.adjacency = Fib::adjacency_in(values[i]);
-    if (p.adjacency != last) {
-      last = p.adjacency;
-      kind = stack.adjacencies[last].kind;
-    }
-    each(i, p, kind);
-  }
-}
-
 // Puts each packet's adjacency's rewrite before it and sends it on: by the arc `first` and what the
 // adjacency says of features. `pass` makes the packet ready; false when it goes another way. It is
 // told whether the adjacency wants no closer look at a packet of this size. Neighbouring packets
