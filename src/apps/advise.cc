@@ -15,7 +15,7 @@
 namespace wh::apps {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kAdviseFooter =
     "Examples:\n"
     "  wh advise --up 40Mbps --down 400Mbps --rtt 20ms --buffer 300ms\n"
     "  wh advise --up 1Gbps --down 1Gbps --rtt 10ms --no-trials\n"
@@ -26,7 +26,7 @@ constexpr const char* kFooter =
     "fit\n"
     "with room for one. The trials behind it run in virtual time; `<--` is what is recommended.";
 
-struct Options {
+struct AdviseOptions {
   std::string from, up, down, rtt, buffer, duration, json;
   std::optional<uint32_t> connections;
   uint32_t repeat = 3;
@@ -34,8 +34,8 @@ struct Options {
   bool no_trials = false, quiet = false;
 };
 
-void declare(CLI::App& app, Options& o) {
-  app.footer(kFooter);
+void declare(CLI::App& app, AdviseOptions& o) {
+  app.footer(kAdviseFooter);
   app.add_option("from", o.from, "A capture, or the JSON of a run, that shows the path");
   app.add_option("--up", o.up, "What the path carries in the direction of the data");
   app.add_option("--down", o.down, "What it carries the other way [as up]");
@@ -68,7 +68,7 @@ Result<void> read(T& to, std::string_view option, const std::string& text,
   return {};
 }
 
-Result<lab::PathFacts> facts_of(const Options& o) {
+Result<lab::PathFacts> facts_of(const AdviseOptions& o) {
   lab::PathFacts facts;
   if (!o.from.empty()) {
     const std::string text = TRY(host::read_file(o.from));
@@ -92,7 +92,7 @@ Duration usual_duration(Rate up) {
   return up <= 300_Mbps ? 12s : 6s;
 }
 
-Result<void> run(const Options& o) {
+Result<void> run(const AdviseOptions& o) {
   const lab::PathFacts path = TRY(facts_of(o));
   const lab::Advice advice = lab::advise(path);
   std::optional<host::OutputFile> json;
@@ -131,7 +131,7 @@ int advise_main(int argc, char** argv) {
   CLI::App app(
       "Recommends the fulcrum rate (FCC) of Dynamic Goodput Pacing for a path, and says why.",
       "wh advise");
-  Options options;
+  AdviseOptions options;
   declare(app, options);
   if (const auto status = parse(app, argc, argv)) return *status;
   if (auto done = run(options); !done) {

@@ -26,7 +26,7 @@
 namespace wh::apps {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kDevFooter =
     "Example, a reader and a writer:\n"
     "  mkdir /tmp/dev && wh dev mount /tmp/dev --load echo --daemon\n"
     "  export WH_DEV=/tmp/dev\n"
@@ -99,7 +99,7 @@ int status_of(const char* who, const Result<int>& done) {
 }
 
 void define_mount(CLI::App& app, MountFlags& o) {
-  app.footer(kFooter);
+  app.footer(kDevFooter);
   app.add_option("directory", o.directory, "Where; an existing directory")->required();
   app.add_option("--load", o.drivers, "A driver to load; again for more")->allow_extra_args(false);
   app.add_option("--drivers", o.paths, "Where else drivers are looked for by name")
@@ -349,7 +349,7 @@ void define(CLI::App& app, const Program& program, Kld& options) {
 
 int dev_main(int argc, char** argv) {
   CLI::App app("Character devices: a driver's kernel, reachable by real programs.", "wh dev");
-  app.footer(kFooter);
+  app.footer(kDevFooter);
   app.require_subcommand(1);
   std::vector<std::pair<CLI::App*, std::function<int()>>> commands;
   const auto command = [&](const char* name, const char* does, std::function<int()> run) {

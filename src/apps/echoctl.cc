@@ -20,7 +20,7 @@
 namespace wh::apps {
 namespace {
 
-struct Options {
+struct EchoctlOptions {
   std::string file;
   size_t size = 0;
   bool reads = false, writes = false, waits = false;
@@ -30,7 +30,7 @@ struct Options {
   }
 };
 
-Result<host::Fd> open_device(const Options& o, int flags) {
+Result<host::Fd> open_device(const EchoctlOptions& o, int flags) {
   if (o.file.empty()) {
     return fail("no device named: give -f PATH, or set WH_DEV to a mount (see `wh dev mount`)");
   }
@@ -43,7 +43,7 @@ Result<void> control(const host::Fd& device, unsigned long cmd, const char* name
   return {};
 }
 
-Result<void> size(const Options& o) {
+Result<void> size(const EchoctlOptions& o) {
   const host::Fd device = TRY(open_device(o, O_RDONLY));
   size_t n = 0;
   TRY_VOID(control(device, ECHODEV_GBUFSIZE, "ECHODEV_GBUFSIZE", &n));
@@ -51,13 +51,13 @@ Result<void> size(const Options& o) {
   return {};
 }
 
-Result<void> resize(const Options& o) {
+Result<void> resize(const EchoctlOptions& o) {
   const host::Fd device = TRY(open_device(o, O_RDWR));
   size_t n = o.size;
   return control(device, ECHODEV_SBUFSIZE, "ECHODEV_SBUFSIZE", &n);
 }
 
-Result<void> clear(const Options& o) {
+Result<void> clear(const EchoctlOptions& o) {
   const host::Fd device = TRY(open_device(o, O_RDWR));
   return control(device, ECHODEV_CLEAR, "ECHODEV_CLEAR", static_cast<char*>(nullptr));
 }
@@ -72,7 +72,7 @@ std::string event_names(int revents) {
   return set.empty() ? "<none>" : fmt::format("{}", fmt::join(set, "|"));
 }
 
-Result<void> poll(const Options& o) {
+Result<void> poll(const EchoctlOptions& o) {
   const host::Fd device = TRY(open_device(o, O_RDONLY));
   ::pollfd p = {device.raw(), static_cast<short>(o.events()), 0};
   if (::poll(&p, 1, o.waits ? -1 : 0) < 0) return host::os_error("poll");
@@ -100,7 +100,7 @@ void print_event(const ::kevent& event) {
   std::fflush(stdout);
 }
 
-Result<void> events(const Options& o) {
+Result<void> events(const EchoctlOptions& o) {
   const host::Fd device = TRY(open_device(o, O_RDONLY));
   dev::Client client = TRY(dev::Client::open(o.file.substr(0, o.file.rfind('/'))));
   const uintptr_t ident = TRY(dev::Client::descriptor_of(device.raw()));
@@ -123,7 +123,7 @@ Result<void> events(const Options& o) {
   }
 }
 
-void add_event_flags(CLI::App& command, Options& o) {
+void add_event_flags(CLI::App& command, EchoctlOptions& o) {
   command.add_flag("-r", o.reads, "Only: can it be read?");
   command.add_flag("-w", o.writes, "Only: can it be written?");
   command.add_flag("-W", o.waits, "Wait for it");
@@ -132,7 +132,7 @@ void add_event_flags(CLI::App& command, Options& o) {
 struct Command {
   const char* name;
   const char* does;
-  Result<void> (*run)(const Options&);
+  Result<void> (*run)(const EchoctlOptions&);
 };
 
 constexpr Command kCommands[] = {
@@ -149,7 +149,7 @@ int echoctl_main(int argc, char** argv) {
   CLI::App app("Talks to the echo device.", "echoctl");
   app.footer("Example:\n  export WH_DEV=/tmp/dev; echoctl size; echoctl -f $WH_DEV/echo0 poll -r");
   app.require_subcommand(1);
-  Options options;
+  EchoctlOptions options;
   if (const char* mount = std::getenv("WH_DEV"); mount != nullptr) {
     options.file = std::string(mount) + "/echo";
   }

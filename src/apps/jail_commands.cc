@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/commands.h"
 #include "jail/jail.h"
 
 namespace wh::apps {
@@ -14,8 +15,6 @@ namespace {
 using jail::Entry;
 using jail::Jail;
 using jail::Registry;
-
-constexpr int kNo = 1, kUsage = 2;
 
 std::vector<std::string> words_after(int argc, char** argv, int first) {
   return std::vector<std::string>(argv + std::min(first, argc), argv + argc);

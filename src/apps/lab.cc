@@ -15,7 +15,7 @@
 namespace wh::apps {
 namespace {
 
-struct Options {
+struct LabOptions {
   std::string file, host, svg;
   std::vector<std::string> command;
   bool is_json = false;
@@ -32,15 +32,14 @@ Result<Loaded> load(const std::string& file) {
   return Loaded{std::move(topology), std::move(text)};
 }
 
-struct Verdict {
+struct Judged {
   std::string check, why;  // Empty `why`: it holds.
 };
 
-Result<std::vector<Verdict>> judge(const lab::Topology& topology, Loop& loop,
-                                   host::RealLoop* real) {
+Result<std::vector<Judged>> judge(const lab::Topology& topology, Loop& loop, host::RealLoop* real) {
   const auto world = TRY(lab::World::build(topology, loop, real));
   TRY_VOID(world->start_programs());
-  std::vector<Verdict> verdicts;
+  std::vector<Judged> verdicts;
   for (const lab::CheckSpec& check : topology.checks) {
     const auto held = world->hold(check);
     verdicts.push_back({check.text(), held ? "" : held.error().text});
@@ -48,9 +47,9 @@ Result<std::vector<Verdict>> judge(const lab::Topology& topology, Loop& loop,
   return verdicts;
 }
 
-Result<int> run(const Options& options) {
+Result<int> run(const LabOptions& options) {
   const Loaded loaded = TRY(load(options.file));
-  std::vector<Verdict> verdicts;
+  std::vector<Judged> verdicts;
   if (loaded.topology.is_real()) {
     TRY_VOID(lab::become_builder());
     const auto loop = TRY(host::RealLoop::make());
@@ -61,7 +60,7 @@ Result<int> run(const Options& options) {
   }
   bool is_good = true;
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
-  for (const Verdict& v : verdicts) {
+  for (const Judged& v : verdicts) {
     is_good = is_good && v.why.empty();
     all.push_back({{"check", v.check}, {"holds", v.why.empty()}, {"why", v.why}});
     if (!options.is_json) {
@@ -77,7 +76,7 @@ Result<int> run(const Options& options) {
   return is_good ? 0 : kNo;
 }
 
-Result<int> up(const Options& options) {
+Result<int> up(const LabOptions& options) {
   const Loaded loaded = TRY(load(options.file));
   if (!loaded.topology.is_real()) {
     return fail("{}: every host is a vnet, so it runs in virtual time: use wh lab run",
@@ -97,14 +96,14 @@ Result<std::string> name_of(const std::string& file) {
   return TRY(load(file)).topology.name;
 }
 
-Result<int> down(const Options& options) {
+Result<int> down(const LabOptions& options) {
   const std::string name = TRY(name_of(options.file));
   TRY_VOID(lab::take_down(name));
   fmt::print("lab {} is down\n", name);
   return 0;
 }
 
-Result<int> exec(const Options& options) {
+Result<int> exec(const LabOptions& options) {
   const Loaded loaded = TRY(load(options.file));
   const lab::PlaceSpec* place = loaded.topology.host(options.host);
   if (place == nullptr) return fail("lab {} has no host '{}'", loaded.topology.name, options.host);
@@ -123,7 +122,7 @@ Result<int> exec(const Options& options) {
   return client->run(fmt::format("{}", fmt::join(options.command, " ")), options.is_json);
 }
 
-Result<int> show(const Options& options) {
+Result<int> show(const LabOptions& options) {
   const Loaded loaded = TRY(load(options.file));
   if (!options.svg.empty()) {
     const std::string picture = lab::to_svg(loaded.topology);
@@ -135,7 +134,7 @@ Result<int> show(const Options& options) {
   return 0;
 }
 
-Result<int> list(const Options&) {
+Result<int> list_up(const LabOptions&) {
   for (const std::string& name : TRY(lab::labs_up())) fmt::print("{}\n", name);
   return 0;
 }
@@ -156,12 +155,13 @@ int lab_main(int argc, char** argv) {
       "example:\n  wh lab run examples/lab/router.toml\n  wh lab up examples/lab/router.toml\n"
       "  wh lab exec examples/lab/router.toml client ping -c 3 10.2.0.2\n"
       "  wh lab down examples/lab/router.toml");
-  Options options;
-  Result<int> (*action)(const Options&) = nullptr;
-  const auto add = [&](const char* name, const char* help, Result<int> (*run_it)(const Options&)) {
+  LabOptions options;
+  Result<int> (*action)(const LabOptions&) = nullptr;
+  const auto add = [&](const char* name, const char* help,
+                       Result<int> (*run_it)(const LabOptions&)) {
     CLI::App* command = app.add_subcommand(name, help);
     command->callback([&action, run_it] { action = run_it; });
-    if (run_it != list) command->add_option("FILE", options.file, "the lab's file")->required();
+    if (run_it != list_up) command->add_option("FILE", options.file, "the lab's file")->required();
     return command;
   };
   add("run", "build it, hold its checks against it, and take it down", run)
@@ -184,7 +184,7 @@ int lab_main(int argc, char** argv) {
   CLI::App* draw = add("show", "draw it", show);
   draw->add_option("--svg", options.svg, "write a picture to this file ('-': standard output)");
   draw->add_flag("--json", options.is_json, "as JSON");
-  add("list", "the labs that are up", list);
+  add("list", "the labs that are up", list_up);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -17,7 +17,7 @@
 namespace wh::apps {
 namespace {
 
-constexpr const char* kDescription =
+constexpr const char* kPaceDescription =
     "Runs flows over one bottleneck, or several in a row, through Wheelhouse's own TCP, in "
     "virtual\n"
     "time, and shows what each got and what it did to the queue. With --real the receiver is the\n"
@@ -71,7 +71,7 @@ std::string footer() {
   return text;
 }
 
-struct Options {
+struct PaceOptions {
   std::vector<std::string> links, flows, sysctls, pcaps, compare;
   std::string duration, warmup, start_jitter, sample, lab_file, json, csv, series, report, trace;
   std::optional<uint64_t> seed;
@@ -83,7 +83,7 @@ struct Options {
 
 constexpr const char* kUsualLink = "rate=40Mbps,delay=10ms,buffer=100ms";
 
-void declare_lab(CLI::App& app, Options& o) {
+void declare_lab(CLI::App& app, PaceOptions& o) {
   app.add_option("lab", o.lab_file, "A lab file, instead of --link and --flow");
   app.add_option("--link", o.links,
                  fmt::format("The bottleneck: KEY=VALUE,... (keys below); repeated: several in a "
@@ -105,7 +105,7 @@ void declare_lab(CLI::App& app, Options& o) {
                "The receiver is the Linux kernel, over a TAP interface, in real time");
 }
 
-void declare(CLI::App& app, Options& o) {
+void declare(CLI::App& app, PaceOptions& o) {
   app.footer(footer());
   declare_lab(app, o);
   app.add_flag("--alone", o.alone, "Give each flow the path for itself: one run a flow, one table");
@@ -136,7 +136,7 @@ void declare(CLI::App& app, Options& o) {
   app.add_flag("-q,--quiet", o.quiet, "No progress line, no table");
 }
 
-Result<lab::LabSpec> spec_of_flags(const Options& o) {
+Result<lab::LabSpec> spec_of_flags(const PaceOptions& o) {
   std::vector<net::LinkConfig> links;
   const std::vector<std::string> usual = {kUsualLink};
   for (const std::string& text : o.links.empty() ? usual : o.links) {
@@ -154,7 +154,7 @@ Result<lab::LabSpec> spec_of_flags(const Options& o) {
   return lab::pace_lab(std::move(links), std::move(flows));
 }
 
-Result<lab::LabSpec> spec_of_file(const Options& o) {
+Result<lab::LabSpec> spec_of_file(const PaceOptions& o) {
   if (!o.flows.empty() || !o.links.empty()) {
     return fail("{} and a lab file do not go together; edit {} instead",
                 o.flows.empty() ? "--link" : "--flow", o.lab_file);
@@ -169,7 +169,7 @@ Result<Duration> time_of(std::string_view option, const std::string& text) {
   return d;
 }
 
-Result<lab::LabSpec> make_spec(const Options& o) {
+Result<lab::LabSpec> make_spec(const PaceOptions& o) {
   lab::LabSpec spec = TRY(o.lab_file.empty() ? spec_of_flags(o) : spec_of_file(o));
   if (!o.duration.empty()) spec.duration = TRY(time_of("--duration", o.duration));
   if (!o.warmup.empty()) spec.warmup = TRY(time_of("--warmup", o.warmup));
@@ -181,7 +181,8 @@ Result<lab::LabSpec> make_spec(const Options& o) {
   return spec;
 }
 
-Result<lab::Experiment::Options> experiment_options(const Options& o, const lab::LabSpec& spec) {
+Result<lab::Experiment::Options> experiment_options(const PaceOptions& o,
+                                                    const lab::LabSpec& spec) {
   lab::Experiment::Options options;
   options.trace = o.trace;
   for (const std::string& text : o.pcaps) {
@@ -227,7 +228,7 @@ class Outputs {
   bool has_stdout_ = false;
 };
 
-Result<void> run_lab(const Options& o) {
+Result<void> run_lab(const PaceOptions& o) {
   const lab::LabSpec spec = TRY(make_spec(o));
   if (o.print_lab) {
     fmt::print("{}", lab::print_lab(spec));
@@ -259,7 +260,7 @@ Result<void> run_lab(const Options& o) {
   return result.captures;
 }
 
-Result<void> run_compare(const Options& o) {
+Result<void> run_compare(const PaceOptions& o) {
   Outputs outputs;
   lab::Comparison comparison;
   TRY_VOID(outputs.add(o.json, [&] { return comparison.json; }));
@@ -272,8 +273,8 @@ Result<void> run_compare(const Options& o) {
 }  // namespace
 
 int pace_main(int argc, char** argv) {
-  CLI::App app(kDescription, "wh pace");
-  Options options;
+  CLI::App app(kPaceDescription, "wh pace");
+  PaceOptions options;
   declare(app, options);
   if (const auto status = parse(app, argc, argv)) return *status;
   options.command = "wh " + typed(argc, argv);

@@ -10,11 +10,11 @@
 namespace wh::apps {
 namespace {
 
-constexpr const char* kDescription =
+constexpr const char* kProxyDescription =
     "Carries real programs' connections over Wheelhouse's own TCP, paced if asked, through a TAP\n"
     "device in the network namespace that it is started in. Runs until interrupted.";
 
-constexpr const char* kFooter =
+constexpr const char* kProxyFooter =
     "Examples:\n"
     "  wh proxy --serve 5201 --rate 100Mbps &        our TCP accepts 10.77.0.2:5201 for the "
     "program\n"
@@ -24,7 +24,7 @@ constexpr const char* kFooter =
     "\nTo try it without root: unshare -rn, then `ip link set lo up` and the lines above.\n"
     "Exit status: 0; 2 when asked wrongly or the machine cannot.";
 
-struct Options {
+struct ProxyOptions {
   std::string device = "wh0", link, rate, congestion, duration;
   std::vector<std::string> ours = {"10.77.0.2/24", "fd77::2/64"};
   std::vector<std::string> kernels = {"10.77.0.1/24", "fd77::1/64"};
@@ -33,8 +33,8 @@ struct Options {
   bool quiet = false;
 };
 
-void declare(CLI::App& app, Options& o) {
-  app.footer(kFooter);
+void declare(CLI::App& app, ProxyOptions& o) {
+  app.footer(kProxyFooter);
   app.add_option("--serve", o.serve,
                  "PORT[=ADDRESS:PORT]: what our TCP accepts goes to this socket of a program")
       ->allow_extra_args(false);
@@ -72,7 +72,7 @@ Result<std::vector<lab::Forward>> forwards(const char* option,
   return parsed;
 }
 
-Result<lab::Proxy::Config> config_of(const Options& o) {
+Result<lab::Proxy::Config> config_of(const ProxyOptions& o) {
   if (o.serve.empty() && o.reach.empty()) {
     return fail("nothing to carry; accepted: --serve PORT, --reach PORT=ADDRESS:PORT, or several");
   }
@@ -94,7 +94,7 @@ Result<lab::Proxy::Config> config_of(const Options& o) {
   return config;
 }
 
-Result<void> run(const Options& o) {
+Result<void> run(const ProxyOptions& o) {
   auto config = TRY(config_of(o));
   auto loop = TRY(host::RealLoop::make());
   auto proxy = TRY(lab::Proxy::make(std::move(config), *loop));
@@ -115,8 +115,8 @@ Result<void> run(const Options& o) {
 }  // namespace
 
 int proxy_main(int argc, char** argv) {
-  CLI::App app(kDescription, "wh proxy");
-  Options options;
+  CLI::App app(kProxyDescription, "wh proxy");
+  ProxyOptions options;
   declare(app, options);
   if (const auto status = parse(app, argc, argv)) return *status;
   if (auto done = run(options); !done) {

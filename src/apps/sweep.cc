@@ -22,7 +22,7 @@
 namespace wh::apps {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kSweepFooter =
     "A sweep's file is a lab file (see `wh pace --print-lab`) with a table [sweep]:\n"
     "  duration = \"20s\"\n"
     "  [sweep]\n"
@@ -44,14 +44,14 @@ constexpr const char* kFooter =
     "\nResults are kept in FILE.db (SQLite: tables points, flows, links), whole after any "
     "interruption.";
 
-struct Options {
+struct SweepOptions {
   std::string file, db, csv, json, report;
   unsigned jobs = lab::default_jobs();
   bool quiet = false, dry = false;
 };
 
-void declare(CLI::App& app, Options& o) {
-  app.footer(kFooter);
+void declare(CLI::App& app, SweepOptions& o) {
+  app.footer(kSweepFooter);
   app.add_option("file", o.file, "The sweep's file")->required();
   app.add_option("--db", o.db, "Where results are kept [FILE with .db instead of .toml]");
   app.add_option("--jobs", o.jobs, "Points at a time [as many as there are cores]")
@@ -67,7 +67,7 @@ struct Files {
   std::optional<host::OutputFile> csv, json, report;
 };
 
-Result<Files> open_files(const Options& o) {
+Result<Files> open_files(const SweepOptions& o) {
   Files files;
   if (!o.csv.empty()) files.csv.emplace(TRY(host::OutputFile::create(o.csv)));
   if (!o.json.empty()) files.json.emplace(TRY(host::OutputFile::create(o.json)));
@@ -75,7 +75,7 @@ Result<Files> open_files(const Options& o) {
   return files;
 }
 
-Result<void> write_files(const Options& o, Files& files, lab::SweepStore& store) {
+Result<void> write_files(const SweepOptions& o, Files& files, lab::SweepStore& store) {
   if (files.csv) {
     const std::string csv = TRY(store.csv());
     TRY_VOID(files.csv->finish(csv));
@@ -90,7 +90,7 @@ Result<void> write_files(const Options& o, Files& files, lab::SweepStore& store)
 
 // Runs what is not in the store yet. True when all of it is there now.
 Result<bool> run_missing(const lab::Sweep& sweep, lab::SweepStore& store, SweepTeam& team,
-                         const Options& o) {
+                         const SweepOptions& o) {
   std::vector<size_t> missing;
   for (size_t i = 0; i < sweep.points(); ++i) {
     if (!store.finished().contains(i)) missing.push_back(i);
@@ -114,7 +114,7 @@ Result<bool> run_missing(const lab::Sweep& sweep, lab::SweepStore& store, SweepT
   return store.finished().size() == sweep.points();
 }
 
-Result<int> run(const Options& o, SweepTeam& team) {
+Result<int> run(const SweepOptions& o, SweepTeam& team) {
   std::string text;
   auto read = host::read_file(o.file);
   if (read) text = *read;
@@ -171,7 +171,7 @@ int sweep_with(SweepTeam* team, int argc, char** argv) {
       "Runs one experiment for every combination of parameters, as many at a time as there "
       "are cores.",
       "wh sweep");
-  Options options;
+  SweepOptions options;
   declare(app, options);
   if (const auto status = parse(app, argc, argv)) return *status;
   ThreadTeam threads(options.jobs);

@@ -12,7 +12,7 @@
 namespace wh::apps {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kSysctlFooter =
     "Examples:\n"
     "  wh sysctl net.inet.tcp.hpts            all leaves below a name, with their values\n"
     "  wh sysctl -d net.inet.tcp.hpts.min_sleep\n"
@@ -30,13 +30,13 @@ class Source {
   virtual Result<std::string> set(const std::string& assignment) = 0;  // The value before.
 };
 
-struct Options {
+struct SysctlOptions {
   std::vector<std::string> names;
   bool quiet = false, write = false, ignore = false;
   bool all = false, describe = false, json = false, names_only = false, values_only = false;
 };
 
-void print_text(const SysctlTree::Leaf& leaf, const Options& o) {
+void print_text(const SysctlTree::Leaf& leaf, const SysctlOptions& o) {
   if (o.names_only) {
     fmt::print("{}\n", leaf.name);
   } else if (o.values_only) {
@@ -112,7 +112,7 @@ class RunningStack final : public Source {
   std::string name_;
 };
 
-Result<void> show(Source& source, const Options& o) {
+Result<void> show(Source& source, const SysctlOptions& o) {
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   const std::vector<std::string> everything = {""};
   for (const std::string& name : o.names.empty() ? everything : joined(o.names)) {
@@ -141,8 +141,8 @@ Result<void> show(Source& source, const Options& o) {
 
 int sysctl_main(int argc, char** argv) {
   CLI::App app("Lists and explains the tunables and counters of a network stack.", "sysctl");
-  Options options;
-  app.footer(kFooter);
+  SysctlOptions options;
+  app.footer(kSysctlFooter);
   app.add_option("name", options.names, "NAME, a prefix of names, or NAME=VALUE [everything]");
   app.add_flag("-w", options.write, "Write; NAME=VALUE does so anyway");
   app.add_flag("-q", options.quiet, "Say nothing of what was set");

@@ -10,7 +10,7 @@
 namespace wh::apps {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kTraceFooter =
     "Names, and what they stand for:\n"
     "  steps:RATE:RATE[:RATE...]:TIME   each rate for TIME, in turn\n"
     "  ramp:LOW:HIGH:TIME               from LOW evenly up to HIGH in TIME, and down again\n"
@@ -41,7 +41,7 @@ int trace_main(int argc, char** argv) {
       "packet, in milliseconds from the start; at the end it repeats.",
       "wh trace");
   std::string name, path = "-";
-  app.footer(kFooter);
+  app.footer(kTraceFooter);
   app.add_option("name", name, "What to print (names below)")->required();
   app.add_option("-o,--output", path, "Write it to this file (- for standard output) [-]");
   if (const auto status = parse(app, argc, argv)) return *status;

@@ -8,10 +8,10 @@
 namespace wh::lab {
 namespace {
 
-constexpr Duration kLongest = std::chrono::hours(24 * 365);
+constexpr Duration kLongestRun = std::chrono::hours(24 * 365);
 
 Result<void> check_times(const LabSpec& spec) {
-  if (spec.duration <= 0s || spec.duration > kLongest) {
+  if (spec.duration <= 0s || spec.duration > kLongestRun) {
     return fail("duration {} is out of range; accepted: above 0s, at most a year",
                 to_string(spec.duration));
   }
@@ -41,11 +41,6 @@ Result<void> check_hosts(const LabSpec& spec) {
   return {};
 }
 
-bool has_host(const LabSpec& spec, std::string_view name) {
-  return std::any_of(spec.hosts.begin(), spec.hosts.end(),
-                     [&](const HostSpec& h) { return h.name == name; });
-}
-
 Result<void> check_links(const LabSpec& spec) {
   if (spec.links.empty()) return fail("there is no link; a lab needs at least one");
   if (spec.links.size() > kMaxLinks) {
@@ -54,7 +49,7 @@ Result<void> check_links(const LabSpec& spec) {
   std::set<std::string_view> names;
   for (const LinkSpec& link : spec.links) {
     for (const std::string& end : {link.from, link.to}) {
-      if (!has_host(spec, end)) return fail("link '{}': there is no host '{}'", link.name, end);
+      if (!spec.has_host(end)) return fail("link '{}': there is no host '{}'", link.name, end);
     }
     if (link.from == link.to) return fail("link '{}' joins '{}' to itself", link.name, link.to);
     if (!names.insert(link.name).second) return fail("two links are named '{}'", link.name);
@@ -70,7 +65,7 @@ bool is_kernel(const LabSpec& spec, const std::string& name) {
 
 Result<void> check_flow(const LabSpec& spec, const Paths& paths, const FlowSpec& flow) {
   for (const std::string& end : {flow.from, flow.to}) {
-    if (!has_host(spec, end)) {
+    if (!spec.has_host(end)) {
       return fail("flow '{}': there is no host '{}'", print_flow(flow), end);
     }
   }

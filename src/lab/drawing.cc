@@ -137,7 +137,7 @@ std::string to_text(const Topology& t) {
   std::string text = fmt::format("lab {}: {} hosts, {} links; {} time\n", t.name, t.hosts.size(),
                                  t.links.size(), t.is_real() ? "real" : "virtual");
   for (const PlaceSpec& host : t.hosts) {
-    text += fmt::format("\n{} ({}{})\n", host.name, to_string(host.kind),
+    text += fmt::format("\n{} ({}{})\n", host.name, name_of(host.kind),
                         host.forwards && host.kind != PlaceKind::Router ? ", forwards" : "");
     for (const CableSpec& link : t.links) {
       const bool is_from = link.from.host == host.name;
@@ -170,7 +170,7 @@ std::string to_json(const Topology& t) {
   Json hosts = Json::array(), links = Json::array(), checks = Json::array();
   for (const PlaceSpec& host : t.hosts) {
     hosts.push_back(
-        {{"name", host.name}, {"kind", to_string(host.kind)}, {"forwards", host.forwards}});
+        {{"name", host.name}, {"kind", name_of(host.kind)}, {"forwards", host.forwards}});
   }
   const auto end = [](const CableEnd& e) {
     Json all = Json::array();
@@ -218,9 +218,9 @@ std::string to_svg(const Topology& t) {
     svg += fmt::format(
         "<rect class=\"{}\" x=\"{:.0f}\" y=\"{:.0f}\" width=\"{:.0f}\" height=\"{:.0f}\" "
         "rx=\"8\"/>\n",
-        to_string(host.kind), at.x - kBoxWidth / 2, at.y - kBoxHeight / 2, kBoxWidth, kBoxHeight);
+        name_of(host.kind), at.x - kBoxWidth / 2, at.y - kBoxHeight / 2, kBoxWidth, kBoxHeight);
     texts += label({at.x, at.y - 9}, {host.name}, "name");
-    texts += label({at.x, at.y + 10}, {std::string(to_string(host.kind))}, "kind");
+    texts += label({at.x, at.y + 10}, {std::string(name_of(host.kind))}, "kind");
   }
   for (const DeviceSpec& device : t.devices) {
     const Point at = place_of(t, device.host);

@@ -258,7 +258,8 @@ Result<void> Experiment::open_trace(const Options& options) {
 
 void Experiment::run(const std::function<void(Duration)>& progress) {
   const Instant end = started_ + spec_.duration;
-  const Duration slice = std::max<Duration>(spec_.duration / 500, 1ms);
+  // Between slices stop() is seen: even a fast link's slice is over in a moment.
+  const Duration slice = std::clamp<Duration>(spec_.duration / 500, 1ms, 100ms);
   auto is_background = [](const auto& f) { return f->spec().background; };
   const bool has_main = !std::all_of(flows_.begin(), flows_.end(), is_background);
   auto all_done = [&] {

@@ -14,19 +14,12 @@ Duration path_rtt(const LabSpec& spec, const std::string& from, const std::strin
   return rtt;
 }
 
-bool has_host(const LabSpec& spec, const std::string& name) {
-  for (const HostSpec& host : spec.hosts) {
-    if (host.name == name) return true;
-  }
-  return false;
-}
-
 // The host from which (or to which, when reversed) a flow of this round trip goes, made when it is
 // not there yet.
 Result<std::string> host_for(LabSpec& spec, const std::string& sender, Duration more,
                              Duration rtt) {
   const std::string name = fmt::format("{}-{}", sender, to_string(rtt));
-  if (has_host(spec, name)) return name;
+  if (spec.has_host(name)) return name;
   LinkSpec access{.name = fmt::format("access-{}", to_string(rtt)), .from = name, .to = sender};
   access.config.forward.delay = more / 2;
   access.config.reverse.delay = more - more / 2;
@@ -52,7 +45,7 @@ Result<LabSpec> pace_lab(std::vector<net::LinkConfig> links, std::vector<FlowSpe
   for (FlowSpec& flow : flows) {
     if (!flow.rtt) continue;
     for (const std::string& name : {flow.from, flow.to}) {
-      if (!has_host(spec, name)) {
+      if (!spec.has_host(name)) {
         return fail("flow '{}': there is no host '{}'", print_flow(flow), name);
       }
     }

@@ -8,7 +8,7 @@
 namespace wh::lab {
 namespace {
 
-std::string mbps(Rate rate) {
+std::string mbps_text(Rate rate) {
   return fmt::format("{:.3f}", static_cast<double>(rate.bps()) / 1e6);
 }
 std::string ms_text(double ns) {
@@ -25,7 +25,7 @@ std::string flow_rows(const Report& report) {
   for (const FlowReport& f : report.flows) {
     const double sent = static_cast<double>(std::max<int64_t>(1, f.sent.count()));
     const bool sampled = f.rtt.count() != 0;
-    table.add({f.name, f.cc, f.pace ? mbps(*f.pace) : "-", mbps(f.goodput),
+    table.add({f.name, f.cc, f.pace ? mbps_text(*f.pace) : "-", mbps_text(f.goodput),
                fmt::format("{:.2f}", 100 * static_cast<double>(f.retransmitted.count()) / sent),
                sampled ? ms_text(static_cast<double>(f.rtt.min())) : "-",
                sampled ? ms_text(f.rtt.mean()) : "-", quantile_text(f.rtt, 0.50),

@@ -117,6 +117,10 @@ uint64_t LabSpec::connections() const {
   return n;
 }
 
+bool LabSpec::has_host(std::string_view name) const {
+  return std::any_of(hosts.begin(), hosts.end(), [&](const HostSpec& h) { return h.name == name; });
+}
+
 bool LabSpec::is_real() const {
   return std::any_of(hosts.begin(), hosts.end(),
                      [](const HostSpec& h) { return h.kind == HostKind::Kernel; });

@@ -88,6 +88,7 @@ struct LabSpec {
   // How many connections all flows make together.
   uint64_t connections() const;
   bool is_real() const;  // True when a host is a kernel's.
+  bool has_host(std::string_view name) const;
 };
 
 // The most connections one run takes: their control blocks and buffers are what fills memory.

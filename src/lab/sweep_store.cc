@@ -10,11 +10,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // The figures of a flow: their columns, and where a report has them.
-struct Figure {
+struct StoredFigure {
   const char* column;
   const char* path;
 };
-constexpr Figure kFlowFigures[] = {
+constexpr StoredFigure kFlowFigures[] = {
     {"goodput_bps", "/goodput_bps"},   {"delivered_bytes", "/delivered_bytes"},
     {"sent_bytes", "/sent_bytes"},     {"retransmitted_bytes", "/retransmitted_bytes"},
     {"rtt_min_ms", "/rtt_ms/min"},     {"rtt_mean_ms", "/rtt_ms/mean"},
@@ -23,7 +23,7 @@ constexpr Figure kFlowFigures[] = {
     {"rebuffers", "/video/rebuffers"}, {"stalled_ms", "/video/stalled_ms"},
     {"completed", "/web/completed"},   {"completion_p95_ms", "/web/completion_ms/p95"},
 };
-constexpr Figure kLinkFigures[] = {
+constexpr StoredFigure kLinkFigures[] = {
     {"utilization", "/utilization"},   {"queue_mean_ms", "/queue_ms/mean"},
     {"queue_p50_ms", "/queue_ms/p50"}, {"queue_p95_ms", "/queue_ms/p95"},
     {"queue_p99_ms", "/queue_ms/p99"},
@@ -37,9 +37,9 @@ std::string parameter_columns(const Sweep& sweep, std::string_view with) {
 }
 
 template <size_t N>
-std::string figure_columns(const Figure (&figures)[N], std::string_view with) {
+std::string figure_columns(const StoredFigure (&figures)[N], std::string_view with) {
   std::string text;
-  for (const Figure& f : figures) text += fmt::format(", {}{}", f.column, with);
+  for (const StoredFigure& f : figures) text += fmt::format(", {}{}", f.column, with);
   return text;
 }
 
@@ -62,7 +62,7 @@ void bind_figure(kyua::Statement& statement, int at, const Json& from, const cha
 }
 
 Result<void> add_row(kyua::Database& db, const std::string& sql, size_t point, const Json& from,
-                     const std::vector<std::string>& texts, std::span<const Figure> figures) {
+                     const std::vector<std::string>& texts, std::span<const StoredFigure> figures) {
   kyua::Statement statement = TRY(db.prepare(sql));
   std::vector<std::string> keep(figures.size());
   int at = 0;
@@ -211,7 +211,7 @@ Result<std::string> SweepStore::json() {
       if (!rows.is_null(at)) row[name] = Json::parse(rows.text(at), nullptr, false);
       ++at;
     };
-    for (const Figure& f : kFlowFigures) put(f.column);
+    for (const StoredFigure& f : kFlowFigures) put(f.column);
     put("queue_p95_ms");
     put("utilization");
     json["rows"].push_back(std::move(row));

@@ -15,7 +15,7 @@ namespace {
 using Parts = std::vector<std::string_view>;
 
 constexpr Rate kLowest = 100_kbps, kHighest = 10_Gbps;
-constexpr Duration kShortest = 10ms, kLongest = std::chrono::hours(1);
+constexpr Duration kShortestTime = 10ms, kLongestTime = std::chrono::hours(1);
 constexpr double kMostOpportunities = 5e6;
 
 Parts split(std::string_view text) {
@@ -38,7 +38,7 @@ Result<Rate> read_rate(std::string_view text) {
 
 Result<Duration> read_time(std::string_view text) {
   const Duration time = TRY(parse_duration(text));
-  if (time < kShortest || time > kLongest) {
+  if (time < kShortestTime || time > kLongestTime) {
     return fail("'{}' is out of range; accepted: 10ms to 1h", text);
   }
   return time;

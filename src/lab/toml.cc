@@ -210,7 +210,7 @@ std::vector<HostSpec> hosts_of(const std::vector<LinkSpec>& links) {
   return hosts;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -229,7 +229,7 @@ std::string config_lines(std::string_view config) {
     const size_t equals = word.find('=');
     lines += equals == std::string_view::npos ? fmt::format("{} = true\n", word)
                                               : fmt::format("{} = {}\n", word.substr(0, equals),
-                                                            quoted(word.substr(equals + 1)));
+                                                            in_quotes(word.substr(equals + 1)));
   }
   return lines;
 }
@@ -254,29 +254,30 @@ Result<LabSpec> parse_lab(std::string_view text, std::string_view where, const L
 
 std::string print_lab(const LabSpec& spec) {
   std::string out =
-      fmt::format("seed = {}\nduration = {}\n", spec.seed, quoted(to_string(spec.duration)));
-  if (spec.warmup != 0s) out += fmt::format("warmup = {}\n", quoted(to_string(spec.warmup)));
+      fmt::format("seed = {}\nduration = {}\n", spec.seed, in_quotes(to_string(spec.duration)));
+  if (spec.warmup != 0s) out += fmt::format("warmup = {}\n", in_quotes(to_string(spec.warmup)));
   if (spec.start_jitter != 0s) {
-    out += fmt::format("start_jitter = {}\n", quoted(to_string(spec.start_jitter)));
+    out += fmt::format("start_jitter = {}\n", in_quotes(to_string(spec.start_jitter)));
   }
   if (!spec.sysctls.empty()) {
     out += "\n[sysctl]\n";
     for (const std::string& s : spec.sysctls) {
       const size_t at = s.find('=');
-      out += fmt::format("{} = {}\n", s.substr(0, at), quoted(s.substr(at + 1)));
+      out += fmt::format("{} = {}\n", s.substr(0, at), in_quotes(s.substr(at + 1)));
     }
   }
   for (const HostSpec& host : spec.hosts) {
-    out += fmt::format("\n[[host]]\nname = {}\n", quoted(host.name));
+    out += fmt::format("\n[[host]]\nname = {}\n", in_quotes(host.name));
     if (host.kind == HostKind::Kernel) out += "kind = \"kernel\"\n";
   }
   for (const LinkSpec& link : spec.links) {
-    out += fmt::format("\n[[link]]\nname = {}\nfrom = {}\nto = {}\n", quoted(link.name),
-                       quoted(link.from), quoted(link.to));
+    out += fmt::format("\n[[link]]\nname = {}\nfrom = {}\nto = {}\n", in_quotes(link.name),
+                       in_quotes(link.from), in_quotes(link.to));
     out += config_lines(net::to_string(link.config));
   }
   for (const FlowSpec& flow : spec.flows) {
-    out += fmt::format("\n[[flow]]\nfrom = {}\nto = {}\n", quoted(flow.from), quoted(flow.to));
+    out +=
+        fmt::format("\n[[flow]]\nfrom = {}\nto = {}\n", in_quotes(flow.from), in_quotes(flow.to));
     out += config_lines(print_flow_without_ends(flow));
   }
   return out;

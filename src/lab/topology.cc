@@ -265,8 +265,8 @@ class TopologyReader {
     const PlaceKind kind = topology_.host(name)->kind;
     if (std::find(accepted.begin(), accepted.end(), kind) != accepted.end()) return {};
     std::vector<std::string_view> names;
-    for (const PlaceKind k : accepted) names.push_back(lab::to_string(k));
-    return fail("{}: {}: '{}' is a {}; accepted: {}", file_, what, name, lab::to_string(kind),
+    for (const PlaceKind k : accepted) names.push_back(name_of(k));
+    return fail("{}: {}: '{}' is a {}; accepted: {}", file_, what, name, name_of(kind),
                 fmt::join(names, ", "));
   }
 
@@ -333,7 +333,7 @@ class TopologyReader {
   static Result<void> set_kind(PlaceKind& into, const std::string& value) {
     using enum PlaceKind;
     for (const PlaceKind kind : {Vnet, Router, Jail}) {
-      if (value != lab::to_string(kind)) continue;
+      if (value != name_of(kind)) continue;
       into = kind;
       return {};
     }
@@ -393,7 +393,7 @@ std::string name_of_file(std::string_view where) {
 
 }  // namespace
 
-std::string_view to_string(PlaceKind kind) {
+std::string_view name_of(PlaceKind kind) {
   switch (kind) {
     case PlaceKind::Vnet: return "vnet";
     case PlaceKind::Router: return "router";

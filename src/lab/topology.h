@@ -39,7 +39,7 @@
 namespace wh::lab {
 
 enum class PlaceKind : uint8_t { Vnet, Router, Jail };
-std::string_view to_string(PlaceKind kind);
+std::string_view name_of(PlaceKind kind);
 
 struct RouteSpec {
   net::Prefix destination;

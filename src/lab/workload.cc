@@ -3,7 +3,7 @@
 namespace wh::lab {
 namespace {
 
-std::vector<std::string_view> split(std::string_view text) {
+std::vector<std::string_view> parts_of(std::string_view text) {
   std::vector<std::string_view> parts;
   while (!text.empty()) {
     const size_t end = std::min(text.find(':'), text.size());
@@ -104,7 +104,7 @@ const std::vector<std::string>& workload_words() {
 Result<Workload> parse_workload(std::string_view word, std::string_view value) {
   for (const Word& w : kWords) {
     if (w.name != word) continue;
-    const auto parts = split(value);
+    const auto parts = parts_of(value);
     if (parts.size() > w.parts)
       return fail("'{}' has too many parts; accepted: {}", value, w.accepted);
     auto parsed = w.parse(parts);

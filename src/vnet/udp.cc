@@ -182,7 +182,7 @@ Result<void> UdpSocket::send(const IpAddress& to, uint16_t port, net::Slice payl
               .payload_length = static_cast<uint16_t>(length)}
         .emit({p->push(Ip6Header::kSize), Ip6Header::kSize});
   }
-  p->l4_offset = v4 ? Ip4Header::kMinSize : Ip6Header::kSize;
+  p->l4_offset = static_cast<uint16_t>(v4 ? Ip4Header::kMinSize : Ip6Header::kSize);
   p->append(std::move(payload));
   stack.graph.enqueue(v4 ? stack.node.ip4_lookup : stack.node.ip6_lookup, std::move(p));
   stack.graph.run();
