@@ -80,7 +80,7 @@ inline void Device::leave(::thread& td, Device* outer) {
 }
 
 template <std::invocable F>
-int Device::call(::thread& td, const char* what, F&& method) {
+[[gnu::always_inline]] inline int Device::call(::thread& td, const char* what, F&& method) {
   const char* outer_method = td.method.load(std::memory_order_relaxed);
   Device* outer_device = td.device.load(std::memory_order_relaxed);
   if (!enter(td, outer_device)) return ENXIO;

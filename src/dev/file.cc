@@ -81,19 +81,12 @@ void File::close(::thread& td) {
   });
 }
 
-Sys<size_t> File::read(::thread& td, std::span<std::byte> buffer, int64_t offset) {
-  if ((fflags_ & FREAD) == 0) return sys_error(EBADF);
-  return transfer(td, UIO_READ, buffer.data(), buffer.size(), offset);
-}
-
-Sys<size_t> File::write(::thread& td, std::span<const std::byte> buffer, int64_t offset) {
-  if ((fflags_ & FWRITE) == 0) return sys_error(EBADF);
-  // The driver only reads from it: uiomove goes by the direction.
-  return transfer(td, UIO_WRITE, const_cast<std::byte*>(buffer.data()), buffer.size(), offset);
-}
-
-Sys<size_t> File::transfer(::thread& td, ::uio_rw direction, std::byte* buffer, size_t length,
-                           int64_t offset) {
+template <::uio_rw kDirection>
+Sys<size_t> File::transfer(::thread& td, std::byte* buffer, size_t length, int64_t offset) {
+  constexpr bool kReads = kDirection == UIO_READ;
+  constexpr const char* kMethod = kReads ? "d_read" : "d_write";
+  const int fflags = fflags_.load(std::memory_order_relaxed);
+  if ((fflags & (kReads ? FREAD : FWRITE)) == 0) return sys_error(EBADF);
   if (length > kMaxTransfer) length = kMaxTransfer;
   ::iovec iov{buffer, length};
   ::uio uio{&iov,
@@ -101,20 +94,18 @@ Sys<size_t> File::transfer(::thread& td, ::uio_rw direction, std::byte* buffer, 
             offset == kOwnOffset ? offset_.load() : offset,
             static_cast<ssize_t>(length),
             UIO_USERSPACE,
-            direction,
+            kDirection,
             &td};
   const Working working(td, this);
-  const int ioflag = fflags_ & O_NONBLOCK;
-  const bool reads = direction == UIO_READ;
-  const int code = device_->call(td, reads ? "d_read" : "d_write", [&] {
-    const auto method = reads ? device_->driver()->d_read : device_->driver()->d_write;
-    return method == nullptr ? ENODEV : method(device_.get(), &uio, ioflag);
+  Device& device = *device_;
+  const int code = device.call(td, kMethod, [&] {
+    const auto method = kReads ? device.driver()->d_read : device.driver()->d_write;
+    return method == nullptr ? ENODEV : method(&device, &uio, fflags & O_NONBLOCK);
   });
   if (uio.uio_resid < 0 || static_cast<size_t>(uio.uio_resid) > length) {
-    kernel_.reports().blame(
-        Misdeed::BadReturn,
-        fmt::format("{} of {} leaves uio_resid at {} of {}", reads ? "d_read" : "d_write",
-                    device_->name(), uio.uio_resid, length));
+    kernel_.reports().blame(Misdeed::BadReturn,
+                            fmt::format("{} of {} leaves uio_resid at {} of {}", kMethod,
+                                        device.name(), uio.uio_resid, length));
     return sys_error(EIO);
   }
   if (offset == kOwnOffset) offset_.store(uio.uio_offset, std::memory_order_relaxed);
@@ -122,6 +113,15 @@ Sys<size_t> File::transfer(::thread& td, ::uio_rw direction, std::byte* buffer, 
   // As dofileread() and dofilewrite() do: bytes that have moved outrank an interruption.
   if (code != 0 && !(moved != 0 && (code == EINTR || code == EWOULDBLOCK))) return sys_error(code);
   return moved;
+}
+
+Sys<size_t> File::read(::thread& td, std::span<std::byte> buffer, int64_t offset) {
+  return transfer<UIO_READ>(td, buffer.data(), buffer.size(), offset);
+}
+
+Sys<size_t> File::write(::thread& td, std::span<const std::byte> buffer, int64_t offset) {
+  // The driver only reads from it: uiomove goes by the direction.
+  return transfer<UIO_WRITE>(td, const_cast<std::byte*>(buffer.data()), buffer.size(), offset);
 }
 
 Sys<int> File::ioctl(::thread& td, uint32_t cmd, void* argument) {

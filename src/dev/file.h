@@ -71,8 +71,8 @@ class File final : public event::Selectable, public std::enable_shared_from_this
   void drop_private();
 
  private:
-  Sys<size_t> transfer(::thread& td, ::uio_rw direction, std::byte* buffer, size_t length,
-                       int64_t offset);
+  template <::uio_rw kDirection>
+  Sys<size_t> transfer(::thread& td, std::byte* buffer, size_t length, int64_t offset);
   int generic_ioctl(::thread& td, uint32_t cmd, void* data);
   int driver_ioctl(::thread& td, uint32_t cmd, void* data);
 

@@ -56,7 +56,7 @@ void Locks::destroy(::wh_lock& lock) {
   return nullptr;
 }
 
-void Locks::remember(::wh_lock& lock, Hold how, ::thread& td) {
+inline void Locks::remember(::wh_lock& lock, Hold how, ::thread& td) {
   CHECK_LT(td.held_count, ::thread::kMaxHeld);
   td.held[td.held_count++] = {&lock, how};
   machine_.acquired(&lock);
@@ -64,7 +64,7 @@ void Locks::remember(::wh_lock& lock, Hold how, ::thread& td) {
 
 // What nearly every call comes to: the lock is free; the lock is the last that was taken, nobody
 // else has it, and nobody waits.
-bool Locks::take_free(::wh_lock& lock, Hold how, ::thread& td) {
+inline bool Locks::take_free(::wh_lock& lock, Hold how, ::thread& td) {
   uintptr_t w = 0;
   const uintptr_t fresh = how == Hold::Exclusive ? address(td) : kShared | kSharer;
   if (!word(lock).compare_exchange_strong(w, fresh, std::memory_order_acquire)) return false;
@@ -72,7 +72,7 @@ bool Locks::take_free(::wh_lock& lock, Hold how, ::thread& td) {
   return true;
 }
 
-bool Locks::leave_last(::wh_lock& lock, Hold how, ::thread& td) {
+inline bool Locks::leave_last(::wh_lock& lock, Hold how, ::thread& td) {
   if (td.held_count == 0 || (lock.lo_flags & SX_RECURSE) != 0) return false;
   const ::thread::Held& last = td.held[td.held_count - 1];
   if (last.lock != &lock || last.how != how) return false;
@@ -85,18 +85,34 @@ bool Locks::leave_last(::wh_lock& lock, Hold how, ::thread& td) {
 }
 
 int Locks::operate(::wh_lock& lock, ::wh_lock_op op) {
-  is_alive(lock);
-  machine_.point();
-  ::thread& td = machine_.current();
-  if (op <= WH_XLOCK) {
-    const Hold how = op == WH_SLOCK ? Hold::Shared : Hold::Exclusive;
-    return __builtin_expect(take_free(lock, how, td), 1) ? 0 : take(lock, how, false);
+  if (__builtin_expect(is_alive(lock), 1)) {
+    machine_.point();
+    ::thread& td = machine_.current();
+    switch (op) {
+      case WH_SLOCK:
+        if (take_free(lock, Hold::Shared, td)) return 0;
+        break;
+      case WH_XLOCK:
+        if (take_free(lock, Hold::Exclusive, td)) return 0;
+        break;
+      case WH_SUNLOCK:
+        if (leave_last(lock, Hold::Shared, td)) return 0;
+        break;
+      case WH_XUNLOCK:
+        if (leave_last(lock, Hold::Exclusive, td)) return 0;
+        break;
+      default: break;
+    }
   }
-  if (op == WH_SUNLOCK && leave_last(lock, Hold::Shared, td)) return 0;
-  if (op == WH_XUNLOCK && leave_last(lock, Hold::Exclusive, td)) return 0;
+  return operate_slowly(lock, op);
+}
+
+// Everything else.
+int Locks::operate_slowly(::wh_lock& lock, ::wh_lock_op op) {
+  ::thread& td = machine_.current();
   switch (op) {
-    case WH_SLOCK:
-    case WH_XLOCK: UNREACHABLE();
+    case WH_SLOCK: return take(lock, Hold::Shared, false);
+    case WH_XLOCK: return take(lock, Hold::Exclusive, false);
     case WH_SLOCK_SIG: return take(lock, Hold::Shared, true);
     case WH_XLOCK_SIG: return take(lock, Hold::Exclusive, true);
     case WH_TRY_SLOCK: return try_take(lock, Hold::Shared, td) ? 1 : 0;
