@@ -363,6 +363,9 @@ TEST_F(CliTest, agrees_with_debians_kyua_on_a_suite_and_on_its_results_file) {
     const std::vector<std::string> words = {"report", "--results-filter=", "-r", folder_ + file};
     EXPECT_EQ(run(words).out, oracle(words).out) << file;
   }
+  run({"test", "-r", "here.db"});
+  const std::vector<std::string> words = {"report", "-r", "./here.db"};
+  EXPECT_EQ(run(words).out, oracle(words).out);
 }
 
 TEST(JailExecenv, names_and_asks_as_the_article_says) {
