@@ -64,6 +64,7 @@ function(wh_room name)
   if(benches AND WH_BENCH)
     add_executable(${name}_bench ${benches})
     target_link_libraries(${name}_bench PRIVATE wh_${name} benchmark::benchmark_main)
+    set_target_properties(${name}_bench PROPERTIES UNITY_BUILD OFF)
   endif()
 endfunction()
 
