@@ -57,9 +57,7 @@ Result<NewResultsFile> new_results_file(const Layout& layout, const std::string&
 Result<std::string> find_results_file(const Layout& layout, const std::string& given) {
   std::error_code error;
   if (given == "LATEST") return newest_of(layout, suite_id(layout.cwd));
-  if (fs::is_regular_file(given, error)) {
-    return fs::path(absolute_path(given, layout.cwd)).lexically_normal().string();
-  }
+  if (fs::is_regular_file(given, error)) return absolute_path(given, layout.cwd);
   if (given.find('/') == given.npos) {
     const std::string path = join_path(layout.store, fmt::format("results.{}.db", given));
     if (fs::exists(path, error)) return path;
