@@ -79,6 +79,7 @@ inline void Device::leave(::thread& td, Device* outer) {
   if (__builtin_expect(outer != nullptr, 0)) outer->call_deeper(-1);
 }
 
+// Inlined: a call in between is a twentieth of what a short read costs.
 template <std::invocable F>
 [[gnu::always_inline]] inline int Device::call(::thread& td, const char* what, F&& method) {
   const char* outer_method = td.method.load(std::memory_order_relaxed);

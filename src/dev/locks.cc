@@ -85,31 +85,29 @@ inline bool Locks::leave_last(::wh_lock& lock, Hold how, ::thread& td) {
 }
 
 int Locks::operate(::wh_lock& lock, ::wh_lock_op op) {
-  if (__builtin_expect(is_alive(lock), 1)) {
-    machine_.point();
-    ::thread& td = machine_.current();
-    switch (op) {
-      case WH_SLOCK:
-        if (take_free(lock, Hold::Shared, td)) return 0;
-        break;
-      case WH_XLOCK:
-        if (take_free(lock, Hold::Exclusive, td)) return 0;
-        break;
-      case WH_SUNLOCK:
-        if (leave_last(lock, Hold::Shared, td)) return 0;
-        break;
-      case WH_XUNLOCK:
-        if (leave_last(lock, Hold::Exclusive, td)) return 0;
-        break;
-      default: break;
-    }
+  is_alive(lock);
+  machine_.point();
+  ::thread& td = machine_.current();
+  switch (op) {
+    case WH_SLOCK:
+      if (take_free(lock, Hold::Shared, td)) return 0;
+      break;
+    case WH_XLOCK:
+      if (take_free(lock, Hold::Exclusive, td)) return 0;
+      break;
+    case WH_SUNLOCK:
+      if (leave_last(lock, Hold::Shared, td)) return 0;
+      break;
+    case WH_XUNLOCK:
+      if (leave_last(lock, Hold::Exclusive, td)) return 0;
+      break;
+    default: break;
   }
-  return operate_slowly(lock, op);
+  return operate_slowly(lock, op, td);
 }
 
 // Everything else.
-int Locks::operate_slowly(::wh_lock& lock, ::wh_lock_op op) {
-  ::thread& td = machine_.current();
+int Locks::operate_slowly(::wh_lock& lock, ::wh_lock_op op, ::thread& td) {
   switch (op) {
     case WH_SLOCK: return take(lock, Hold::Shared, false);
     case WH_XLOCK: return take(lock, Hold::Exclusive, false);

@@ -35,7 +35,7 @@ class Locks {
   static constexpr uintptr_t kWaiters = 1, kShared = 2, kSharer = 16;
   enum class Locked { No, Yes };  // Is the machine's lock held by the caller?
 
-  [[gnu::noinline]] int operate_slowly(::wh_lock& lock, ::wh_lock_op op);
+  [[gnu::noinline]] int operate_slowly(::wh_lock& lock, ::wh_lock_op op, ::thread& td);
   bool take_free(::wh_lock& lock, Hold how, ::thread& td);
   bool leave_last(::wh_lock& lock, Hold how, ::thread& td);
   int take(::wh_lock& lock, Hold how, bool catches);
