@@ -57,16 +57,18 @@ void Fiber::run() {
 #ifdef WH_ASAN
   __sanitizer_finish_switch_fiber(nullptr, &caller_stack_, &caller_stack_size_);
 #endif
-  body_();
-  is_finished_ = true;
-#ifdef WH_ASAN
-  __sanitizer_start_switch_fiber(nullptr, caller_stack_, caller_stack_size_);
-#endif
-#ifdef WH_TSAN
-  __tsan_switch_to_fiber(tsan_caller_, 0);
-#endif
-  ::setcontext(&caller_);
-  UNREACHABLE();
+  for (;;) {
+    body_();
+    body_ = nullptr;  // What it holds goes with the end, as a thread's does.
+    is_finished_ = true;
+    suspend();
+  }
+}
+
+void Fiber::start_again(std::function<void()> body) {
+  CHECK(is_finished_);
+  body_ = std::move(body);
+  is_finished_ = false;
 }
 
 void Fiber::resume() {

@@ -1,7 +1,7 @@
 // A fiber: a function with a stack of its own, run until it suspends itself.
 //
 // On ucontext, and known to the address and thread sanitizers. A fiber belongs to the thread that
-// made it.
+// made it. One that has finished can be given another function: stacks are dear where pages are.
 #pragma once
 
 #include <ucontext.h>
@@ -20,6 +20,7 @@ class Fiber {
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
+  void start_again(std::function<void()> body);  // REQUIRES: finished.
   void resume();   // Runs it until it suspends or ends. REQUIRES: not finished, not running.
   void suspend();  // From inside: back to whoever resumed it.
   bool is_finished() const { return is_finished_; }

@@ -29,7 +29,13 @@ FiberMachine::~FiberMachine() = default;
   strand.td.tid = next_tid_++;
   strand.td.name = std::move(name);
   strand.td.credentials = std::move(credentials);
-  strand.fiber = std::make_unique<Fiber>(std::move(body));
+  if (idle_.empty()) {
+    strand.fiber = std::make_unique<Fiber>(std::move(body));
+  } else {
+    strand.fiber = std::move(idle_.back());
+    idle_.pop_back();
+    strand.fiber->start_again(std::move(body));
+  }
   make_ready(strand);
   return strand.td;
 }
@@ -60,7 +66,7 @@ bool FiberMachine::step() {
   current_ = &strand.td;
   strand.fiber->resume();
   current_ = outer;
-  if (strand.fiber->is_finished()) strand.fiber.reset();  // With its stack.
+  if (strand.fiber->is_finished()) idle_.push_back(std::move(strand.fiber));
   return true;
 }
 

@@ -75,6 +75,7 @@ class FiberMachine final : public Machine {
   Random random_;
   std::list<std::unique_ptr<Strand>> strands_;  // The boot thread first.
   std::deque<Strand*> ready_;
+  std::vector<std::unique_ptr<Fiber>> idle_;  // Have ended, and their stacks are there.
   ::thread* current_ = nullptr;
   bool is_locked_ = false;
   int next_tid_ = 100001;

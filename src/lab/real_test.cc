@@ -56,7 +56,7 @@ TEST_F(Real, every_byte_of_the_kernel_reaches_us_through_loss_reordering_and_dup
 
 TEST_F(Real, a_run_without_an_end_is_reported_by_both_sides) {
   const Report report =
-      run("rate=20Mbps,delay=2ms,buffer=50ms", {"newreno", "newreno,reverse"}, 1s);
+      run("rate=20Mbps,delay=2ms,buffer=50ms", {"newreno", "newreno,reverse"}, 3s);
   ASSERT_EQ(report.flows.size(), 2u);
   for (const FlowReport& flow : report.flows) {
     EXPECT_EQ(flow.failure, "");
