@@ -20,8 +20,8 @@
 namespace wh::host {
 namespace {
 
-constexpr size_t kKeepSmall = 1024, kKeepLarge = 64;  // Chunks kept: 1.5 and 4 MiB.
-constexpr uint32_t kBlockSize = 1 << 16;              // Of the ring: the kernel allocates these.
+constexpr size_t kSlotsKept = 1024, kSegmentsKept = 64;  // Chunks kept: 1.5 and 4 MiB.
+constexpr uint32_t kBlockSize = 1 << 16;                 // Of the ring: the kernel allocates these.
 // Before the frame in a slot: its header, the link address, the virtio header, and alignment.
 constexpr uint32_t kBeforeFrame = 128;
 // PACKET_FANOUT_FLAG_IGNORE_OUTGOING of newer headers. A group needs it: PACKET_IGNORE_OUTGOING
@@ -180,8 +180,8 @@ PacketInterface::PacketInterface(Fd fd, Config config, size_t queue_limit,
     : DeviceInterface(std::move(fd), std::move(config), queue_limit, loop),
       pool_(pool),
       ring_(std::move(ring)),
-      small_pool_(ring_->slot_size(), kKeepSmall),
-      large_pool_(kLargestSegment + kLinkHeader, kKeepLarge),
+      small_pool_(ring_->slot_size(), kSlotsKept),
+      large_pool_(kLargestSegment + kLinkHeader, kSegmentsKept),
       outbox_(std::make_unique<Outbox>()) {}
 
 PacketInterface::~PacketInterface() = default;

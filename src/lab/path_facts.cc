@@ -19,14 +19,14 @@
 namespace wh::lab {
 namespace {
 
-using Json = nlohmann::json;
+using Document = nlohmann::json;
 
 Duration of_ms(double ms) {
   return Duration(static_cast<int64_t>(std::llround(ms * 1e6)));
 }
 
-std::optional<double> number(const Json& json, const char* path) {
-  const Json::json_pointer at(path);
+std::optional<double> number(const Document& json, const char* path) {
+  const Document::json_pointer at(path);
   if (!json.is_object() || !json.contains(at) || !json.at(at).is_number()) return std::nullopt;
   return json.at(at).get<double>();
 }
@@ -155,14 +155,14 @@ Rate usual_rate(const std::vector<const Way*>& ways) {
 }  // namespace
 
 Result<PathFacts> facts_of_run(std::string_view text, std::string_view name) {
-  const Json json = Json::parse(text, nullptr, false);
+  const Document json = Document::parse(text, nullptr, false);
   if (json.is_discarded() || !json.is_object() || !json.contains("flows") ||
       !json.contains("links") || !json["flows"].is_array() || !json["links"].is_array()) {
     return fail("{}: not a report of wh pace; accepted: what `wh pace --json` wrote", name);
   }
   PathFacts facts;
   double used = -1;
-  for (const Json& link : json["links"]) {
+  for (const Document& link : json["links"]) {
     const auto rate = number(link, "/rate_bps"), utilization = number(link, "/utilization");
     if (!rate || !utilization || *rate < 1 || *utilization <= used) continue;
     used = *utilization;
@@ -172,7 +172,7 @@ Result<PathFacts> facts_of_run(std::string_view text, std::string_view name) {
   if (used < 0) return fail("{}: none of its links has a rate", name);
   double rtt = -1;
   uint32_t flows = 0;
-  for (const Json& flow : json["flows"]) {
+  for (const Document& flow : json["flows"]) {
     ++flows;
     const auto least = number(flow, "/rtt_ms/min");
     if (least && (rtt < 0 || *least < rtt)) rtt = *least;

@@ -12,7 +12,7 @@
 namespace wh::lab {
 namespace {
 
-struct Key {
+struct Setter {
   std::string_view name;
   std::function<Result<void>(const std::string& value)> set;  // Called for each of a list's values.
 };
@@ -30,7 +30,7 @@ class TopologyReader {
   explicit TopologyReader(std::string_view file) : file_(file) {}
 
   Result<Topology> read(const toml::table& table) {
-    const std::vector<Key> keys = {
+    const std::vector<Setter> keys = {
         {"name", [&](const auto& v) { return set_name(topology_.name, v); }},
         {"seed", [&](const auto& v) { return set_number(topology_.seed, v); }},
         {"duration", [&](const auto& v) { return set_duration(topology_.duration, v); }},
@@ -56,13 +56,13 @@ class TopologyReader {
               fmt::format("{}:{}: {}: {}", file_, node.source().begin.line, key, text)});
   }
 
-  Result<void> apply(const std::vector<Key>& keys, std::string_view name, const toml::node& node,
+  Result<void> apply(const std::vector<Setter>& keys, std::string_view name, const toml::node& node,
                      std::string_view what) {
     const auto at =
-        std::find_if(keys.begin(), keys.end(), [&](const Key& k) { return k.name == name; });
+        std::find_if(keys.begin(), keys.end(), [&](const Setter& k) { return k.name == name; });
     if (at == keys.end()) {
       std::vector<std::string> names;
-      for (const Key& k : keys) names.emplace_back(k.name);
+      for (const Setter& k : keys) names.emplace_back(k.name);
       return bad(node, name,
                  fmt::format("unknown key of a {}; accepted: {}", what, fmt::join(names, ", ")));
     }
@@ -101,7 +101,7 @@ class TopologyReader {
 
   Result<void> read_host(const toml::table& table) {
     PlaceSpec host;
-    const std::vector<Key> keys = {
+    const std::vector<Setter> keys = {
         {"name", [&](const auto& v) { return set_name(host.name, v); }},
         {"kind", [&](const auto& v) { return set_kind(host.kind, v); }},
         {"parameter", [&](const auto& v) { return push(host.parameters, v); }},
@@ -126,7 +126,7 @@ class TopologyReader {
 
   Result<void> read_link(const toml::table& table) {
     CableSpec link;
-    const std::vector<Key> keys = {
+    const std::vector<Setter> keys = {
         {"name", [&](const auto& v) { return set_name(link.name, v); }},
         {"from", [&](const auto& v) { return set_text(link.from.host, v); }},
         {"to", [&](const auto& v) { return set_text(link.to.host, v); }},
@@ -135,8 +135,9 @@ class TopologyReader {
         {"from_address", [&](const auto& v) { return add_address(link.from.addresses, v); }},
         {"to_address", [&](const auto& v) { return add_address(link.to.addresses, v); }}};
     for (const auto& [key, node] : table) {
-      const bool is_ours = std::any_of(
-          keys.begin(), keys.end(), [&, k = key.str()](const Key& one) { return one.name == k; });
+      const bool is_ours =
+          std::any_of(keys.begin(), keys.end(),
+                      [&, k = key.str()](const Setter& one) { return one.name == k; });
       if (is_ours) {
         TRY_VOID(apply(keys, key.str(), node, "link"));
       } else {
@@ -182,7 +183,7 @@ class TopologyReader {
 
   Result<void> read_device(const toml::table& table) {
     DeviceSpec device;
-    const std::vector<Key> keys = {
+    const std::vector<Setter> keys = {
         {"name", [&](const auto& v) { return set_interface(device.name, v); }},
         {"host", [&](const auto& v) { return set_text(device.host, v); }},
         {"address", [&](const auto& v) { return add_address(device.addresses, v); }}};
@@ -194,7 +195,7 @@ class TopologyReader {
 
   Result<void> read_program(const toml::table& table) {
     ProgramSpec program;
-    const std::vector<Key> keys = {
+    const std::vector<Setter> keys = {
         {"host", [&](const auto& v) { return set_text(program.host, v); }},
         {"command", [&](const auto& v) { return set_text(program.command, v); }},
         {"ready", [&](const auto& v) { return set_text(program.ready, v); }},
@@ -207,7 +208,7 @@ class TopologyReader {
 
   Result<void> read_check(const toml::table& table) {
     CheckSpec check;
-    const std::vector<Key> keys = {
+    const std::vector<Setter> keys = {
         {"host", [&](const auto& v) { return set_text(check.host, v); }},
         {"command", [&](const auto& v) { return set_text(check.command, v); }},
         {"output", [&](const auto& v) { return set_text(check.output, v); }},

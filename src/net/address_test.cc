@@ -8,7 +8,7 @@
 namespace wh::net {
 namespace {
 
-constexpr uint64_t kSeed = 0xadd2e55;
+constexpr uint64_t kAddressSeed = 0xadd2e55;
 
 // An address with runs of zero groups in it, for those are what its text shortens.
 Ip6 random_ip6(Random& random) {
@@ -22,8 +22,9 @@ Ip6 random_ip6(Random& random) {
 }
 
 TEST(Address, text_parses_back_to_the_value) {
-  SCOPED_TRACE(fmt::format("replay: net_test --gtest_filter=Address.* with seed {:#x}", kSeed));
-  Random random(kSeed);
+  SCOPED_TRACE(
+      fmt::format("replay: net_test --gtest_filter=Address.* with seed {:#x}", kAddressSeed));
+  Random random(kAddressSeed);
   for (int i = 0; i < 5000; ++i) {
     const Ip4 v4{static_cast<uint32_t>(random.next())};
     ASSERT_EQ(MUST(parse_ip4(to_string(v4))), v4);
@@ -40,8 +41,8 @@ TEST(Address, text_parses_back_to_the_value) {
 }
 
 TEST(Address, ip6_text_reads_the_same_to_the_c_library) {
-  SCOPED_TRACE(fmt::format("seed {:#x}", kSeed));
-  Random random(kSeed);
+  SCOPED_TRACE(fmt::format("seed {:#x}", kAddressSeed));
+  Random random(kAddressSeed);
   for (int i = 0; i < 5000; ++i) {
     const Ip6 a = random_ip6(random);
     Ip6 read;

@@ -15,7 +15,7 @@
 namespace wh::net {
 namespace {
 
-constexpr uint64_t kSeed = 0x5eed0001;
+constexpr uint64_t kChecksumSeed = 0x5eed0001;
 
 std::vector<uint8_t> random_bytes(Random& random, size_t size) {
   std::vector<uint8_t> bytes(size);
@@ -38,7 +38,7 @@ TEST(Checksum, matches_example_of_rfc_1071) {
 }
 
 TEST(Checksum, agrees_with_plain_reference_at_every_size_and_alignment) {
-  Random random(kSeed);
+  Random random(kChecksumSeed);
   const auto bytes = random_bytes(random, 1024);
   for (size_t start = 0; start < 8; ++start) {
     for (size_t size = 0; size <= 600; ++size) expect_same_sum({bytes.data() + start, size});
@@ -55,8 +55,9 @@ TEST(Checksum, agrees_with_plain_reference_when_every_word_carries) {
 }
 
 TEST(Checksum, agrees_with_plain_reference_on_random_bytes) {
-  SCOPED_TRACE(fmt::format("replay: net_test --gtest_filter=Checksum.* with seed {:#x}", kSeed));
-  Random random(kSeed);
+  SCOPED_TRACE(
+      fmt::format("replay: net_test --gtest_filter=Checksum.* with seed {:#x}", kChecksumSeed));
+  Random random(kChecksumSeed);
   for (int i = 0; i < 300; ++i) {
     const auto bytes = random_bytes(random, random.below(70'000));
     expect_same_sum(bytes);
@@ -64,8 +65,8 @@ TEST(Checksum, agrees_with_plain_reference_on_random_bytes) {
 }
 
 TEST(Checksum, does_not_depend_on_how_bytes_are_cut_into_runs) {
-  SCOPED_TRACE(fmt::format("seed {:#x}", kSeed));
-  Random random(kSeed);
+  SCOPED_TRACE(fmt::format("seed {:#x}", kChecksumSeed));
+  Random random(kChecksumSeed);
   for (int i = 0; i < 500; ++i) {
     const auto bytes = random_bytes(random, 1 + random.below(400));
     InternetSum sum;
@@ -79,8 +80,8 @@ TEST(Checksum, does_not_depend_on_how_bytes_are_cut_into_runs) {
 }
 
 TEST(Checksum, update_agrees_with_summing_afresh) {
-  SCOPED_TRACE(fmt::format("seed {:#x}", kSeed));
-  Random random(kSeed);
+  SCOPED_TRACE(fmt::format("seed {:#x}", kChecksumSeed));
+  Random random(kChecksumSeed);
   for (int i = 0; i < 20'000; ++i) {
     auto bytes = random_bytes(random, 20);
     const uint16_t before = checksum_of(bytes);
@@ -102,7 +103,7 @@ TEST(Checksum, update_gives_the_value_of_rfc_1624_section_4) {
 // places.
 struct Builder {
   PacketPool pool;
-  Random random{kSeed};
+  Random random{kChecksumSeed};
 
   // The transport header of `header` bytes is written by the caller at l4_offset.
   PacketPtr make(bool v4, uint8_t protocol, uint32_t header, uint32_t payload) {
@@ -158,7 +159,7 @@ void deliver(Packet& p) {
 
 TEST(Checksum, completes_what_verify_accepts_whatever_the_runs) {
   Builder builder;
-  SCOPED_TRACE(fmt::format("seed {:#x}", kSeed));
+  SCOPED_TRACE(fmt::format("seed {:#x}", kChecksumSeed));
   for (int i = 0; i < 400; ++i) {
     const bool v4 = builder.random.one_in(2), tcp = builder.random.one_in(2);
     const uint8_t protocol = tcp ? kProtocolTcp : kProtocolUdp;

@@ -4,6 +4,8 @@
 
 #include <thread>
 
+#include "net/test_support.h"
+
 namespace wh::net {
 namespace {
 
@@ -14,11 +16,6 @@ PacketPtr made(PacketPool& pool, uint32_t n, uint32_t seed) {
   PacketPtr p = pool.allocate();
   p->assign(bytes);
   return p;
-}
-std::vector<uint8_t> bytes_of(const Packet& p) {
-  std::vector<uint8_t> bytes(p.size());
-  p.copy_out(0, bytes);
-  return bytes;
 }
 
 TEST(HandoffRing, carries_bytes_link_header_and_notes) {

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/random.h"
+#include "net/test_support.h"
 
 namespace wh::net {
 namespace {
@@ -12,12 +13,6 @@ namespace {
 std::vector<uint8_t> counting(size_t size) {
   std::vector<uint8_t> bytes(size);
   std::iota(bytes.begin(), bytes.end(), uint8_t{1});
-  return bytes;
-}
-
-std::vector<uint8_t> bytes_of(const Packet& p) {
-  std::vector<uint8_t> bytes(p.size());
-  p.copy_out(0, bytes);
   return bytes;
 }
 

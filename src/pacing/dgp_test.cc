@@ -4,12 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "pacing/pace.h"
+#include "pacing/test_support.h"
 
 namespace wh::pacing {
 namespace {
-
-constexpr Bytes kMss(1448);
-constexpr Instant kT0 = Instant(1000s);
 
 Rate choose(Rate bw, Rate fill, Rate fcc) {
   return choose_pace(bw, fill, fcc).rate;

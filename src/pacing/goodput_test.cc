@@ -2,11 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include "pacing/test_support.h"
+
 namespace wh::pacing {
 namespace {
 
-constexpr Bytes kMss(1448);
-constexpr Instant kT0 = Instant(1000s);
 constexpr auto mbps = [](double megabytes) {
   return Rate::bytes_per_second(static_cast<uint64_t>(megabytes * 1e6));
 };

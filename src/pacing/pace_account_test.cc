@@ -7,6 +7,7 @@
 #include "pacing/hpts.h"
 #include "pacing/late_loop.h"
 #include "pacing/pace.h"
+#include "pacing/test_support.h"
 
 namespace wh::pacing {
 namespace {
@@ -144,7 +145,7 @@ TEST(PaceAccount, E33_8_Mbps_is_kept_within_1_percent_for_10_s_of_late_timers) {
   loop.set_lateness([&] { return Duration(1ns) * int64_t(random.below(250'000)); });
   HptsBooks books;
   Hpts hpts(loop, books);
-  constexpr Bytes kMss(1448), kOverhead(66);
+  constexpr Bytes kOverhead(66);
   const Bytes len = pace_len(8_Mbps, kMss);
   PacedSender sender(hpts, len + kOverhead * (len / kMss),
                      pacing_interval(len, kMss, kOverhead, 8_Mbps));

@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include "pacing/test_support.h"
+
 namespace wh::pacing {
 namespace {
 
-constexpr Bytes kMss(1448), kMaxseg(1460), kIp4(20), kIp6(40);
+constexpr Bytes kMaxseg(1460), kIp4(20), kIp6(40);
 constexpr Bytes kOverhead = pacing_overhead(kMaxseg, kMss, kIp4);
 
 Microseconds interval(int64_t segments, Rate rate) {
@@ -29,7 +31,7 @@ TEST(Pace, bursts_grow_with_the_rate) {
   const struct {
     Rate rate;
     Burst divisor_250, divisor_1000;
-  } kTable[] = {
+  } kBursts[] = {
       {1200_kbps, {2, 20186}, {2, 20186}}, {4_Mbps, {2, 6056}, {2, 6056}},
       {8_Mbps, {3, 4542}, {2, 3028}},      {12_Mbps, {6, 6056}, {2, 2018}},
       {20_Mbps, {8, 4844}, {2, 1211}},     {30_Mbps, {12, 4844}, {3, 1211}},
@@ -37,7 +39,7 @@ TEST(Pace, bursts_grow_with_the_rate) {
       {200_Mbps, {40, 2422}, {18, 1090}},  {400_Mbps, {40, 1211}, {36, 1090}},
       {1_Gbps, {40, 484}, {40, 484}},
   };
-  for (const auto& row : kTable) {
+  for (const auto& row : kBursts) {
     EXPECT_EQ(burst(row.rate, 250), row.divisor_250) << to_string(row.rate);
     EXPECT_EQ(burst(row.rate, 1000), row.divisor_1000) << to_string(row.rate);
   }

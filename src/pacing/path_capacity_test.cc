@@ -2,11 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "pacing/test_support.h"
+
 namespace wh::pacing {
 namespace {
-
-constexpr Bytes kMss(1448);
-constexpr Instant kT0 = Instant(1000s);
 
 // Bursts of ten segments over a bottleneck of `rate`, acknowledged in pairs.
 struct Path {

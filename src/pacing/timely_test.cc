@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "pacing/probe_rtt.h"
+#include "pacing/test_support.h"
 
 namespace wh::pacing {
 namespace {
@@ -165,8 +166,6 @@ TEST(Timely, can_be_turned_off) {
   for (int i = 0; i < 10; ++i) t.on_measurement(measured(400ms));
   EXPECT_EQ(t.gain(Phase::Avoidance), 100u);
 }
-
-constexpr Bytes kMss(1448);
 
 ProbeRtt::Situation probe_at(Instant now, Bytes flight, Rate bandwidth, Duration min_rtt) {
   return {.now = now,

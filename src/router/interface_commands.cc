@@ -26,7 +26,7 @@ Result<void> keep_one(Router& router, const Arguments& a, Rows& rows) {
   return {};
 }
 
-Result<Answer> show(Router& router, const Arguments& a) {
+Result<Answer> show_interfaces(Router& router, const Arguments& a) {
   auto rows = interface_report(router);
   TRY_VOID(keep_one(router, a, rows));
   return Answer::of(std::move(rows));
@@ -72,7 +72,7 @@ Result<Answer> show_hardware(Router& router, const Arguments&) {
   return Answer{[text] { return text; }, [all] { return all; }};
 }
 
-void list(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_interfaces(const Router& router, std::vector<ConfigurationLine>& lines) {
   const auto& table = router.vnet().interfaces();
   for (uint16_t i = 1; i < table.size(); ++i) {
     if (table[i].device == nullptr) continue;
@@ -92,14 +92,15 @@ void list(const Router& router, std::vector<ConfigurationLine>& lines) {
 }  // namespace
 
 Feature interface_feature() {
-  return {{{"show interface [<interface>]", "state, MTU and counters of interfaces", show},
-           {"show hardware-interfaces", "devices, and what they lost", show_hardware},
-           {"show interface address [<interface>]", "addresses of interfaces", show_addresses},
-           setting("set interface state <interface> (up|down)", "switch an interface on or off",
-                   set_state),
-           setting("set interface mtu [packet] <mtu:68..65535> <interface>",
-                   "the largest IP packet that leaves by an interface", set_mtu)},
-          list};
+  return {
+      {{"show interface [<interface>]", "state, MTU and counters of interfaces", show_interfaces},
+       {"show hardware-interfaces", "devices, and what they lost", show_hardware},
+       {"show interface address [<interface>]", "addresses of interfaces", show_addresses},
+       setting("set interface state <interface> (up|down)", "switch an interface on or off",
+               set_state),
+       setting("set interface mtu [packet] <mtu:68..65535> <interface>",
+               "the largest IP packet that leaves by an interface", set_mtu)},
+      list_interfaces};
 }
 
 }  // namespace wh::router

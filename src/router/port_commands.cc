@@ -30,7 +30,7 @@ Command remove(std::string syntax, std::string help, std::string prefix) {
   return setting(std::move(syntax), std::move(help), run);
 }
 
-void list(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_ports(const Router& router, std::vector<ConfigurationLine>& lines) {
   for (const auto& port : router.ports()) {
     const PortSpec& spec = port->spec;
     const std::string mac = spec.mac ? " hw-addr " + to_string(*spec.mac) : "";
@@ -68,7 +68,7 @@ Feature port_feature() {
        remove("delete host-interface name <name:word>", "give a Linux interface back", "host-"),
        remove("delete netmap name <name:word>", "give a Linux interface back", "netmap-"),
        remove("delete tap <interface>", "remove a TAP device", "")},
-      list};
+      list_ports};
 }
 
 }  // namespace wh::router

@@ -140,7 +140,7 @@ Result<Answer> set_sysctl(Router& router, const Arguments& a) {
   return Answer::nothing();
 }
 
-void list(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_settings(const Router& router, std::vector<ConfigurationLine>& lines) {
   for (const auto& [name, first] : router.first_tunables()) {
     // An interface's own tunables go with it.
     const auto now = router.vnet().sysctl().get(name);
@@ -168,7 +168,7 @@ Feature session_feature() {
        {.syntax = "help [<word>]", .help = "every command, or those with a word", .start = help},
        {"quit", "leave the prompt", quit},
        {"halt", "end the router", halt}},
-      list};
+      list_settings};
 }
 
 }  // namespace wh::router

@@ -7,7 +7,7 @@
 namespace wh::tcp {
 namespace {
 
-class Bulk final : public ConnectionObserver {
+class BothEnds final : public ConnectionObserver {
  public:
   void on_ready(Connection& c, uint8_t readiness) override {
     if ((readiness & kReadable) != 0) c.discard(SIZE_MAX);
@@ -39,7 +39,7 @@ TEST(LateStack, sends_when_the_wheel_calls_and_returns_to_its_loop) {
   down.set_pool(pool);
   up.sink = [&](net::Frame f) { server.ip.input(std::move(f)); };
   down.sink = [&](net::Frame f) { client.ip.input(std::move(f)); };
-  Bulk source, sink;
+  BothEnds source, sink;
   source.is_source = true;
   Listener* listener = nullptr;
   Listener::Config config;

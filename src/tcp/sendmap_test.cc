@@ -6,7 +6,7 @@
 namespace wh::tcp {
 namespace {
 
-constexpr Instant kT0 = Instant(1000s);
+constexpr Instant kMapStart = Instant(1000s);
 
 // A sendmap over a buffer, with a sequence space that wraps in the middle.
 class SendMapTest : public ::testing::Test {
@@ -31,20 +31,20 @@ class SendMapTest : public ::testing::Test {
 };
 
 TEST_F(SendMapTest, joins_what_leaves_at_one_instant_and_nothing_else) {
-  send(1000, kT0);
-  send(1000, kT0);
+  send(1000, kMapStart);
+  send(1000, kMapStart);
   EXPECT_EQ(map.size(), 1u);
-  send(1000, kT0 + 1ns);
+  send(1000, kMapStart + 1ns);
   EXPECT_EQ(map.size(), 2u);
-  map.mark_retransmitted(map[1], kT0 + 2ns, 0, false);
-  send(1000, kT0 + 1ns);
+  map.mark_retransmitted(map[1], kMapStart + 2ns, 0, false);
+  send(1000, kMapStart + 1ns);
   EXPECT_EQ(map.size(), 3u);
 }
 
 // E-81: FIN and PUSH go right, times are the same.
 TEST_F(SendMapTest, split_leaves_fin_and_push_on_the_right_E81) {
-  send(1000, kT0);
-  send(2999, kT0 + 1ms, SendEntry::kFin | SendEntry::kPush);
+  send(1000, kMapStart);
+  send(2999, kMapStart + 1ms, SendEntry::kFin | SendEntry::kPush);
   ASSERT_NE(map.split(1, at(2448)), nullptr);
   ASSERT_EQ(map.size(), 3u);
   EXPECT_TRUE(map[1].start == at(1000) && map[1].end == at(2448));
@@ -58,17 +58,17 @@ TEST_F(SendMapTest, split_leaves_fin_and_push_on_the_right_E81) {
 
 // E-82: what was sent before the SACKed one is passed, what was sent later is not.
 TEST_F(SendMapTest, sack_marks_passed_what_was_sent_before_E82) {
-  for (int i = 0; i < 5; ++i) send(1000, kT0 + i * 1ms);
-  map.mark_sacked(map[2], kT0 + 20ms);
+  for (int i = 0; i < 5; ++i) send(1000, kMapStart + i * 1ms);
+  map.mark_sacked(map[2], kMapStart + 20ms);
   EXPECT_TRUE(map[0].has(SendEntry::kSackPassed) && map[1].has(SendEntry::kSackPassed));
   EXPECT_FALSE(map[3].has(SendEntry::kSackPassed) || map[4].has(SendEntry::kSackPassed));
 }
 
 // E-83: a SACK of half an entry.
 TEST_F(SendMapTest, sack_of_half_an_entry_splits_it_E83) {
-  send(2000, kT0);
+  send(2000, kMapStart);
   SendEntry* right = map.split(0, at(1000));
-  map.mark_sacked(*right, kT0 + 10ms);
+  map.mark_sacked(*right, kMapStart + 10ms);
   EXPECT_EQ(map.sacked(), 1000u);
   EXPECT_EQ(map.pipe(), 1000u);
   EXPECT_EQ(map.oldest(), &map[0]);
@@ -77,9 +77,9 @@ TEST_F(SendMapTest, sack_of_half_an_entry_splits_it_E83) {
 
 // E-84: a retransmission goes to the end of the time order and counts as one.
 TEST_F(SendMapTest, retransmission_is_the_latest_E84) {
-  for (int i = 0; i < 3; ++i) send(1000, kT0 + i * 1ms);
+  for (int i = 0; i < 3; ++i) send(1000, kMapStart + i * 1ms);
   const uint32_t pipe = map.pipe();
-  map.mark_retransmitted(map[0], kT0 + 50ms, 0, false);
+  map.mark_retransmitted(map[0], kMapStart + 50ms, 0, false);
   EXPECT_EQ(map[0].transmissions, 2);
   EXPECT_EQ(map.newest(), &map[0]);
   EXPECT_EQ(map.retransmitted(), 1000u);
@@ -87,18 +87,18 @@ TEST_F(SendMapTest, retransmission_is_the_latest_E84) {
 }
 
 TEST_F(SendMapTest, loss_leaves_the_pipe_and_a_retransmission_enters_it) {
-  for (int i = 0; i < 3; ++i) send(1000, kT0 + i * 1ms);
+  for (int i = 0; i < 3; ++i) send(1000, kMapStart + i * 1ms);
   map.mark_lost(map[1]);
   EXPECT_EQ(map.pipe(), 2000u);
   EXPECT_EQ(map.first_lost(), &map[1]);
-  map.mark_retransmitted(map[1], kT0 + 9ms, 0, false);
+  map.mark_retransmitted(map[1], kMapStart + 9ms, 0, false);
   EXPECT_EQ(map.pipe(), 3000u);
   EXPECT_EQ(map.first_lost(), nullptr);
 }
 
 TEST_F(SendMapTest, timeout_withdraws_sacks_and_loses_everything_in_order) {
-  for (int i = 0; i < 4; ++i) send(1000, kT0 + i * 1ms);
-  map.mark_sacked(map[2], kT0 + 9ms);
+  for (int i = 0; i < 4; ++i) send(1000, kMapStart + i * 1ms);
+  map.mark_sacked(map[2], kMapStart + 9ms);
   map.time_out();
   EXPECT_EQ(map.sacked(), 0u);
   EXPECT_EQ(map.lost(), 4000u);
@@ -111,8 +111,8 @@ TEST_F(SendMapTest, timeout_withdraws_sacks_and_loses_everything_in_order) {
 }
 
 TEST_F(SendMapTest, acknowledges_whole_entries_and_parts) {
-  send(1000, kT0);
-  send(1000, kT0 + 1ms);
+  send(1000, kMapStart);
+  send(1000, kMapStart + 1ms);
   uint32_t bytes = 0, calls = 0;
   map.acknowledge(at(1500), [&](const SendEntry&, uint32_t n) { bytes += n, ++calls; });
   una = at(1500);
@@ -123,7 +123,7 @@ TEST_F(SendMapTest, acknowledges_whole_entries_and_parts) {
 
 TEST_F(SendMapTest, refuses_when_the_pool_is_empty) {
   pool.set_limit(0);
-  EXPECT_FALSE(map.append(max, 10, buffer.front(), 0, kT0, 0));
+  EXPECT_FALSE(map.append(max, 10, buffer.front(), 0, kMapStart, 0));
   EXPECT_EQ(pool.exhausted(), 1u);
 }
 
@@ -131,7 +131,7 @@ TEST_F(SendMapTest, keeps_its_books_through_random_operations) {
   constexpr uint64_t kSeed = 5;
   SCOPED_TRACE("replay: ./x test tcp -k SendMapTest, seed " + std::to_string(kSeed));
   Random r(kSeed);
-  Instant now = kT0;
+  Instant now = kMapStart;
   for (int step = 0; step < 20'000; ++step) {
     now += Duration(r.below(3) * 1000);
     const size_t i = map.empty() ? 0 : r.below(map.size());

@@ -22,7 +22,7 @@ namespace {
 constexpr uint8_t kFin = 1, kSyn = 2, kRst = 4;
 // As VPP's and most firewalls have it; RFC 5382 and RFC 4787 ask for at least so much of a NAT.
 constexpr Duration kIdle = 30s, kTcpOpening = 120s, kTcpOpen = 86400s;
-constexpr Duration kSweep = 10s;
+constexpr Duration kSessionSweep = 10s;
 
 bool has_port_fields(uint8_t protocol) {
   return protocol == net::kProtocolTcp || protocol == net::kProtocolUdp ||
@@ -191,7 +191,7 @@ void AclTable::add_session(const AclSession& session, const AclKey& key) {
   }
   it->second.flags_seen = 0;
   touch(it->second, key);
-  if (!timer_.is_armed()) timer_.arm(stack_.loop.now() + kSweep);
+  if (!timer_.is_armed()) timer_.arm(stack_.loop.now() + kSessionSweep);
 }
 
 void AclTable::expire() {
@@ -202,7 +202,7 @@ void AclTable::expire() {
     ages_.erase(s.second.by_age);
     return true;
   });
-  if (!sessions_.empty()) timer_.arm(now + kSweep);
+  if (!sessions_.empty()) timer_.arm(now + kSessionSweep);
 }
 
 void AclTable::clear_sessions() {

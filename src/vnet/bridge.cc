@@ -11,7 +11,8 @@ using net::MacAddress;
 
 namespace {
 
-constexpr Duration kSweep = std::chrono::seconds(60);  // Between looks for entries that are old.
+constexpr Duration kBridgeSweep =
+    std::chrono::seconds(60);  // Between looks for entries that are old.
 
 }  // namespace
 
@@ -60,7 +61,7 @@ void BridgeTable::tick() {
     domain->expire(stack_.loop.now());
     any = any || !domain->entries_.empty();
   }
-  if (any) ageing_.arm(stack_.loop.now() + kSweep);
+  if (any) ageing_.arm(stack_.loop.now() + kBridgeSweep);
 }
 
 Result<void> BridgeTable::add(const BridgeConfig& config) {
@@ -121,7 +122,7 @@ Result<void> BridgeTable::add_member(uint32_t id, const BridgeMember& member) {
   by_interface_[member.interface] = domain;
   domain->members_.push_back(member);
   entry.is_bridged = !member.is_bvi;
-  if (!ageing_.is_armed()) ageing_.arm(stack_.loop.now() + kSweep);
+  if (!ageing_.is_armed()) ageing_.arm(stack_.loop.now() + kBridgeSweep);
   return {};
 }
 

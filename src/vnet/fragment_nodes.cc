@@ -26,7 +26,7 @@ using net::PacketPtr;
 enum : uint16_t { kSent, kTooSmall, kNoBuffers, kBadPartial };
 constexpr Arc kRewrite = 1;
 
-std::vector<graph::ErrorSpec> error_specs() {
+std::vector<graph::ErrorSpec> fragment_error_specs() {
   return {{"fragments", Severity::Info, "fragments sent"},
           {"mtu_too_small", Severity::Error, "mtu too small to fragment"},
           {"no_buffers", Severity::Error, "no buffers for fragments"},
@@ -66,7 +66,7 @@ void keep_copied_options(Ip4Header& header) {
 class Ip4Frag final : public Node {
  public:
   explicit Ip4Frag(Stack& stack)
-      : Node({.name = "ip4-frag", .next = {"ip4-rewrite"}, .errors = error_specs()}),
+      : Node({.name = "ip4-frag", .next = {"ip4-rewrite"}, .errors = fragment_error_specs()}),
         stack_(stack) {}
 
   void process(Batch& batch) override {
@@ -115,7 +115,7 @@ class Ip4Frag final : public Node {
 class Ip6Frag final : public Node {
  public:
   explicit Ip6Frag(Stack& stack)
-      : Node({.name = "ip6-frag", .next = {"ip6-rewrite"}, .errors = error_specs()}),
+      : Node({.name = "ip6-frag", .next = {"ip6-rewrite"}, .errors = fragment_error_specs()}),
         stack_(stack),
         next_id_(static_cast<uint32_t>(stack.random.next())) {}
 

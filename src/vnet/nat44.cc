@@ -11,9 +11,9 @@ using net::Ip4;
 
 namespace {
 
-constexpr uint8_t kFin = 1, kRst = 4;
+constexpr uint8_t kTcpFin = 1, kTcpRst = 4;
 constexpr uint16_t kFirstPort = 1024;
-constexpr Duration kSweep = 5s;
+constexpr Duration kMappingSweep = 5s;
 // How many mappings, the longest idle first, are looked at for one that has ended.
 constexpr int kLooks = 64;
 
@@ -224,7 +224,7 @@ std::optional<NatEndpoint> Nat44::outside_of(const NatEndpoint& inside, bool mak
   made->expires = stack_.loop.now() + idle_time(*made);
   by_inside_[inside] = made;
   by_outside_[*outside] = made;
-  if (!timer_.is_armed()) timer_.arm(stack_.loop.now() + kSweep);
+  if (!timer_.is_armed()) timer_.arm(stack_.loop.now() + kMappingSweep);
   return outside;
 }
 
@@ -286,7 +286,7 @@ void Nat44::note(const NatEndpoint& inside, bool outward, uint8_t tcp_flags, uin
   ++m.packets;
   m.bytes += size;
   (outward ? m.out_seen : m.in_seen) = true;
-  if ((tcp_flags & (kFin | kRst)) != 0) {
+  if ((tcp_flags & (kTcpFin | kTcpRst)) != 0) {
     m.is_established = m.out_seen = m.in_seen = false;
   } else if (m.out_seen && m.in_seen) {
     m.is_established = true;
@@ -304,7 +304,7 @@ void Nat44::expire() {
     if (it->expires <= now) erase(it);
     it = next;
   }
-  if (!ages_.empty()) timer_.arm(now + kSweep);
+  if (!ages_.empty()) timer_.arm(now + kMappingSweep);
 }
 
 }  // namespace wh::vnet

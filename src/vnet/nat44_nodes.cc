@@ -119,7 +119,7 @@ void translate_quote(Packet& p, const Transport4& t, const Quote& q, End end,
   net::store16(icmp + 2, sum);
 }
 
-std::vector<graph::ErrorSpec> error_specs() {
+std::vector<graph::ErrorSpec> nat_error_specs() {
   return {{"no_translation", Severity::Error, "nat44 no translation"},
           {"no_room", Severity::Error, "nat44 out of mappings or ports"},
           {"unreadable", Severity::Error, "nat44 cannot read the headers"},
@@ -128,7 +128,7 @@ std::vector<graph::ErrorSpec> error_specs() {
 }
 enum : uint16_t {
   kNoTranslation,
-  kNoRoom,
+  kNoMapping,
   kUnreadable,
   kUnknownProtocol,
   kTranslated,
@@ -138,7 +138,7 @@ enum : uint16_t {
 class Out2In final : public FeatureNode {
  public:
   explicit Out2In(Stack& stack)
-      : FeatureNode(stack, FeatureArc::Ip4Input, "nat44-out2in", error_specs()) {}
+      : FeatureNode(stack, FeatureArc::Ip4Input, "nat44-out2in", nat_error_specs()) {}
 
   void process(Batch& batch) override {
     for (uint32_t i = 0; i < batch.size(); ++i) {
@@ -213,7 +213,7 @@ class Out2In final : public FeatureNode {
 class In2Out final : public FeatureNode {
  public:
   explicit In2Out(Stack& stack)
-      : FeatureNode(stack, FeatureArc::Ip4Output, "nat44-in2out-output", error_specs()) {}
+      : FeatureNode(stack, FeatureArc::Ip4Output, "nat44-in2out-output", nat_error_specs()) {}
 
   void process(Batch& batch) override {
     for (uint32_t i = 0; i < batch.size(); ++i) {
@@ -252,7 +252,7 @@ class In2Out final : public FeatureNode {
     }
     const NatEndpoint inside{t->protocol, source, port, vrf};
     const auto outside = stack_.nat44->outside_of(inside, true);
-    if (!outside) return is_own ? kPass : kNoRoom;
+    if (!outside) return is_own ? kPass : kNoMapping;
     stack_.nat44->note(inside, true, t->tcp_flags, p.size() - p.l3_offset);
     translate(p, *t, End::Source, *outside);
     batch.count(kTranslated);

@@ -35,7 +35,7 @@ enum : uint16_t {
   kTimeout,
 };
 
-std::vector<graph::ErrorSpec> error_specs() {
+std::vector<graph::ErrorSpec> reassembly_error_specs() {
   return {{"reassembled", Severity::Info, "packets reassembled"},
           {"bad_length", Severity::Error, "fragment length not a multiple of 8"},
           {"too_long", Severity::Error, "fragment beyond the longest packet"},
@@ -70,7 +70,7 @@ class ReassemblyNode : public Node {
       : Node({.name = family == net::Family::V4 ? "ip4-full-reassembly" : "ip6-full-reassembly",
               .next = {family == net::Family::V4 ? "ip4-local" : "ip6-local",
                        family == net::Family::V4 ? "ip4-icmp-error" : "ip6-icmp-error"},
-              .errors = error_specs()}),
+              .errors = reassembly_error_specs()}),
         stack_(stack),
         family_(family),
         reassembler_(stack.loop, stack.random.fork(name()).next(), actions()) {}

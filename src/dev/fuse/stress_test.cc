@@ -16,9 +16,9 @@ namespace wh::dev {
 namespace {
 
 TEST(Threads, use_and_unload_drivers_without_a_misdeed) {
-  SharedObjectLoader loader({WH_DRIVER_DIR});
+  SharedObjectLoader drivers({WH_DRIVER_DIR});
   for (const char* driver : {"echo", "template", "md"}) {
-    const StressResult result = stress(loader, {.driver = driver, .threads = 6, .time = 400ms});
+    const StressResult result = stress(drivers, {.driver = driver, .threads = 6, .time = 400ms});
     EXPECT_TRUE(result.findings.empty()) << driver << ":\n"
                                          << fmt::format("{}", fmt::join(result.findings, "\n"));
     ASSERT_TRUE(result.is_finished);
@@ -29,8 +29,8 @@ TEST(Threads, use_and_unload_drivers_without_a_misdeed) {
 // A slice of bench/compare_dev's 10^7.
 TEST(Threads, sixty_four_lose_no_wakeup) {
   ThreadMachine machine;
-  SharedObjectLoader loader({WH_DRIVER_DIR});
-  Kernel kernel(machine, loader, {});
+  SharedObjectLoader drivers({WH_DRIVER_DIR});
+  Kernel kernel(machine, drivers, {});
   ASSERT_TRUE(kernel.modules().load("echo").has_value());
   {
     Process process(kernel);

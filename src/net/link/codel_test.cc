@@ -9,13 +9,13 @@
 namespace wh::net {
 namespace {
 
-constexpr Instant kStart = VirtualLoop::kEpoch;
+constexpr Instant kCodelStart = VirtualLoop::kEpoch;
 using Milliseconds = std::vector<int64_t>;
 
 class CodelTest : public ::testing::Test {
  protected:
   // Full frames that all came at `when`.
-  void fill(uint32_t count, Instant when = kStart) {
+  void fill(uint32_t count, Instant when = kCodelStart) {
     for (uint32_t i = 0; i < count; ++i) {
       PacketPtr packet = raw_packet(pool, 1514, i);
       packet->enqueued = when;
@@ -30,7 +30,7 @@ class CodelTest : public ::testing::Test {
     Milliseconds times;
     for (int64_t ms = from; ms <= to; ++ms) {
       const uint64_t before = drops();
-      EXPECT_NE(take(kStart + std::chrono::milliseconds(ms)), nullptr);
+      EXPECT_NE(take(kCodelStart + std::chrono::milliseconds(ms)), nullptr);
       times.insert(times.end(), drops() - before, ms);
     }
     return times;
@@ -56,37 +56,37 @@ TEST_F(CodelTest, drops_at_the_control_law_s_times) {
 
 TEST_F(CodelTest, waits_a_whole_interval_at_the_target_before_it_drops) {
   fill(10);
-  take(kStart + 5ms - 1ns);  // Below the target: nothing begins.
-  take(kStart + 5ms);        // At the target: the interval begins,
-  take(kStart + 105ms - 1ns);
+  take(kCodelStart + 5ms - 1ns);  // Below the target: nothing begins.
+  take(kCodelStart + 5ms);        // At the target: the interval begins,
+  take(kCodelStart + 105ms - 1ns);
   EXPECT_EQ(drops(), 0u);
-  take(kStart + 105ms);  // and is over.
+  take(kCodelStart + 105ms);  // and is over.
   EXPECT_EQ(drops(), 1u);
 }
 
 TEST_F(CodelTest, one_short_wait_begins_the_interval_anew) {
   fill(3);
-  fill(1, kStart + 50ms);
-  fill(20, kStart + 50ms);
-  take(kStart + 10ms);
-  take(kStart + 20ms);
-  take(kStart + 50ms);
-  take(kStart + 50ms);  // Waited 0 ms.
-  take(kStart + 110ms);
+  fill(1, kCodelStart + 50ms);
+  fill(20, kCodelStart + 50ms);
+  take(kCodelStart + 10ms);
+  take(kCodelStart + 20ms);
+  take(kCodelStart + 50ms);
+  take(kCodelStart + 50ms);  // Waited 0 ms.
+  take(kCodelStart + 110ms);
   EXPECT_EQ(drops(), 0u);
-  take(kStart + 210ms);
+  take(kCodelStart + 210ms);
   EXPECT_EQ(drops(), 1u);
 }
 
 TEST_F(CodelTest, never_drops_the_last_full_frame) {
   fill(4);
-  take(kStart + 10ms);   // Three remain behind it: the interval begins.
-  take(kStart + 200ms);  // Dropped, and the next one sent; one is left,
+  take(kCodelStart + 10ms);   // Three remain behind it: the interval begins.
+  take(kCodelStart + 200ms);  // Dropped, and the next one sent; one is left,
   EXPECT_EQ(drops(), 1u);
   ASSERT_EQ(fifo.held().packets, 1u);
-  EXPECT_NE(take(kStart + 10s), nullptr);  // which leaves however long it has waited.
+  EXPECT_NE(take(kCodelStart + 10s), nullptr);  // which leaves however long it has waited.
   EXPECT_EQ(drops(), 1u);
-  EXPECT_EQ(take(kStart + 11s), nullptr);
+  EXPECT_EQ(take(kCodelStart + 11s), nullptr);
 }
 
 TEST_F(CodelTest, begins_again_near_the_rate_it_had) {
@@ -96,9 +96,9 @@ TEST_F(CodelTest, begins_again_near_the_rate_it_had) {
   // A short wait ends the dropping state, and the queue stands again at once.
   while (fifo.pop() != nullptr) {
   }
-  fill(1, kStart + 611ms);
-  fill(500, kStart + 612ms);
-  take(kStart + 612ms);
+  fill(1, kCodelStart + 611ms);
+  fill(500, kCodelStart + 612ms);
+  take(kCodelStart + 612ms);
   EXPECT_FALSE(control.is_dropping());
   // The interval begins with a wait of 5 ms at 617 ms; the first drop is at 717 ms, less than 16
   // intervals after the last, so count is 11 - 1 = 10 at once: the next follows after 100/sqrt(10)
@@ -111,16 +111,16 @@ TEST_F(CodelTest, begins_slowly_after_a_long_rest) {
   drop_times(1, 610);
   while (fifo.pop() != nullptr) {
   }
-  fill(1000, kStart + 10s);
-  take(kStart + 10s);
+  fill(1000, kCodelStart + 10s);
+  take(kCodelStart + 10s);
   EXPECT_EQ(drop_times(10'001, 10'300), (Milliseconds{10'105, 10'205, 10'276}));
 }
 
 TEST_F(CodelTest, catches_up_when_several_drops_are_due) {
   fill(100);
-  take(kStart + 10ms);
-  take(kStart + 110ms);  // First drop; the next is due at 210 ms.
-  take(kStart + 300ms);  // Due by now: 210 and 280.71; then 338.4.
+  take(kCodelStart + 10ms);
+  take(kCodelStart + 110ms);  // First drop; the next is due at 210 ms.
+  take(kCodelStart + 300ms);  // Due by now: 210 and 280.71; then 338.4.
   EXPECT_EQ(drops(), 3u);
 }
 
@@ -128,12 +128,12 @@ TEST_F(CodelTest, marks_capable_packets_instead_of_dropping_them) {
   config.ecn = Ecn::On;
   for (uint32_t i = 0; i < 300; ++i) {
     PacketPtr packet = udp_packet(pool, 1000, 1514, i % 2 == 0 ? 2 : 0);  // Every other one ECT(0).
-    packet->enqueued = kStart;
+    packet->enqueued = kCodelStart;
     fifo.push(std::move(packet));
   }
   uint64_t marked = 0, sent = 0;
   for (int64_t ms = 5; ms <= 250; ++ms) {
-    PacketPtr packet = take(kStart + std::chrono::milliseconds(ms));
+    PacketPtr packet = take(kCodelStart + std::chrono::milliseconds(ms));
     ASSERT_NE(packet, nullptr);
     ++sent;
     const auto ip = Ip4View::parse(packet->head().subspan(14), packet->size() - 14);

@@ -5,6 +5,7 @@
 
 #include "net/checksum.h"
 #include "net/link/link_test_support.h"
+#include "net/test_support.h"
 #include "net/wire/ethernet.h"
 #include "net/wire/ip4.h"
 #include "net/wire/udp.h"
@@ -30,12 +31,6 @@ PacketPtr udp_packet(PacketPool& pool, const Slice& payload) {
   EXPECT_TRUE(packet->append(payload));
   packet->checksum = Checksum::Needed;
   return packet;
-}
-
-std::vector<uint8_t> bytes_of(const Packet& packet) {
-  std::vector<uint8_t> bytes(packet.size());
-  packet.copy_out(0, bytes);
-  return bytes;
 }
 
 class CorruptTest : public ::testing::Test {

@@ -13,7 +13,7 @@ namespace wh::net {
 namespace {
 
 using Numbers = std::vector<uint32_t>;
-constexpr uint64_t kSeed = 20240917;
+constexpr uint64_t kImpairmentSeed = 20240917;
 
 class ImpairmentTest : public ::testing::Test {
  protected:
@@ -27,18 +27,18 @@ class ImpairmentTest : public ::testing::Test {
 };
 
 TEST_F(ImpairmentTest, loss_of_none_and_all) {
-  Loss none({}, Random(kSeed), counters, end);
+  Loss none({}, Random(kImpairmentSeed), counters, end);
   send(none, 100);
   EXPECT_EQ(end.arrivals.size(), 100u);
-  Loss all(Probability::percent(100), Random(kSeed), counters, end);
+  Loss all(Probability::percent(100), Random(kImpairmentSeed), counters, end);
   send(all, 100);
   EXPECT_EQ(end.arrivals.size(), 100u);
   EXPECT_EQ(counters.dropped_for(DropReason::Loss), (Tally{100, 10'000}));
 }
 
 TEST_F(ImpairmentTest, loss_has_its_rate) {
-  SCOPED_TRACE(fmt::format("seed {}", kSeed));
-  Loss loss(Probability::percent(2), Random(kSeed), counters, end);
+  SCOPED_TRACE(fmt::format("seed {}", kImpairmentSeed));
+  Loss loss(Probability::percent(2), Random(kImpairmentSeed), counters, end);
   constexpr uint32_t kPackets = 200'000;
   send(loss, kPackets);
   // Five standard deviations of the binomial: 5 * sqrt(n p (1 - p)) = 313.
@@ -46,9 +46,9 @@ TEST_F(ImpairmentTest, loss_has_its_rate) {
 }
 
 TEST_F(ImpairmentTest, bursts_have_their_rate_and_length) {
-  SCOPED_TRACE(fmt::format("seed {}", kSeed));
+  SCOPED_TRACE(fmt::format("seed {}", kImpairmentSeed));
   const GilbertElliottConfig config{Probability::percent(1), Probability::percent(25)};
-  GilbertElliott ge(config, Random(kSeed), counters, end);
+  GilbertElliott ge(config, Random(kImpairmentSeed), counters, end);
   constexpr uint32_t kPackets = 500'000;
   send(ge, kPackets);
   // Stationary: p / (p + r) = 1/26. A burst is 1/r = 4 packets long on average.
@@ -64,10 +64,10 @@ TEST_F(ImpairmentTest, bursts_have_their_rate_and_length) {
 }
 
 TEST_F(ImpairmentTest, burst_channel_loses_by_state) {
-  SCOPED_TRACE(fmt::format("seed {}", kSeed));
+  SCOPED_TRACE(fmt::format("seed {}", kImpairmentSeed));
   const GilbertElliottConfig config{Probability::percent(10), Probability::percent(10),
                                     Probability::percent(50), Probability::percent(2)};
-  GilbertElliott ge(config, Random(kSeed), counters, end);
+  GilbertElliott ge(config, Random(kImpairmentSeed), counters, end);
   constexpr uint32_t kPackets = 300'000;
   send(ge, kPackets);
   const double lost = static_cast<double>(counters.all_dropped().packets);
@@ -75,14 +75,15 @@ TEST_F(ImpairmentTest, burst_channel_loses_by_state) {
 }
 
 TEST_F(ImpairmentTest, channel_that_turns_bad_for_good_takes_its_step_first) {
-  GilbertElliott ge({Probability::percent(100), Probability{}}, Random(kSeed), counters, end);
+  GilbertElliott ge({Probability::percent(100), Probability{}}, Random(kImpairmentSeed), counters,
+                    end);
   send(ge, 3);
   EXPECT_TRUE(end.arrivals.empty());
   EXPECT_TRUE(ge.is_bad());
 }
 
 TEST_F(ImpairmentTest, duplicate_follows_its_original_and_is_its_equal) {
-  Duplicate twice(Probability::percent(100), pool, Random(kSeed), counters, end);
+  Duplicate twice(Probability::percent(100), pool, Random(kImpairmentSeed), counters, end);
   send(twice, 2);
   EXPECT_EQ(end.numbers(), (Numbers{0, 0, 1, 1}));
   EXPECT_EQ(counters.duplicated, (Tally{2, 200}));
@@ -90,7 +91,7 @@ TEST_F(ImpairmentTest, duplicate_follows_its_original_and_is_its_equal) {
 
 TEST_F(ImpairmentTest, packet_passes_alone_when_the_pool_has_no_copy) {
   PacketPool small(64);
-  Duplicate twice(Probability::percent(100), small, Random(kSeed), counters, end);
+  Duplicate twice(Probability::percent(100), small, Random(kImpairmentSeed), counters, end);
   end.keep_packets();
   for (uint32_t i = 0; i < 64; ++i) {
     if (small.in_use() == 64) break;
@@ -109,7 +110,7 @@ TEST_F(ImpairmentTest, packet_passes_alone_when_the_pool_has_no_copy) {
 }
 
 TEST_F(ImpairmentTest, held_packet_goes_when_its_time_is_over) {
-  Reorder late({Probability::percent(100), 2, 10ms}, loop, Random(kSeed), counters, end);
+  Reorder late({Probability::percent(100), 2, 10ms}, loop, Random(kImpairmentSeed), counters, end);
   late.accept(raw_packet(pool, 100, 0));
   EXPECT_EQ(late.held(), (Tally{1, 100}));
   EXPECT_TRUE(end.arrivals.empty());
@@ -122,8 +123,8 @@ TEST_F(ImpairmentTest, held_packet_goes_when_its_time_is_over) {
 }
 
 TEST_F(ImpairmentTest, reorder_displaces_by_the_gap) {
-  SCOPED_TRACE(fmt::format("seed {}", kSeed));
-  Reorder late({Probability::percent(5), 3, 1s}, loop, Random(kSeed), counters, end);
+  SCOPED_TRACE(fmt::format("seed {}", kImpairmentSeed));
+  Reorder late({Probability::percent(5), 3, 1s}, loop, Random(kImpairmentSeed), counters, end);
   constexpr uint32_t kPackets = 20'000;
   send(late, kPackets);
   loop.run();
@@ -158,7 +159,7 @@ TEST_F(ImpairmentTest, reorder_by_time_alone) {
 }
 
 TEST_F(ImpairmentTest, reorder_holds_up_to_its_bound_and_lets_the_rest_pass) {
-  Reorder late({Probability::percent(100), 0, 1s}, loop, Random(kSeed), counters, end);
+  Reorder late({Probability::percent(100), 0, 1s}, loop, Random(kImpairmentSeed), counters, end);
   send(late, Reorder::kMaxHeld);
   EXPECT_EQ(late.held().packets, Reorder::kMaxHeld);
   EXPECT_EQ(counters.reorder_failed, 0u);

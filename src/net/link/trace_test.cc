@@ -14,9 +14,9 @@ namespace {
 
 using Times = std::vector<int64_t>;
 using Numbers = std::vector<uint32_t>;
-constexpr int64_t kMs = 1'000'000;
+constexpr int64_t kTraceMs = 1'000'000;
 
-std::string error_of(std::string_view text) {
+std::string trace_error(std::string_view text) {
   const auto trace = Trace::parse(text);
   return trace ? "accepted" : trace.error().text;
 }
@@ -44,21 +44,21 @@ TEST(Trace, finds_opportunities_around_a_time) {
 }
 
 TEST(Trace, refuses_bad_files_with_the_line) {
-  EXPECT_EQ(error_of(""),
+  EXPECT_EQ(trace_error(""),
             "the trace is empty; accepted: whole milliseconds, not decreasing, one a line");
-  EXPECT_EQ(error_of("0\n0\n"),
+  EXPECT_EQ(trace_error("0\n0\n"),
             "line 2: the trace ends at 0, so its period is zero; accepted: a last line above 0");
-  EXPECT_EQ(error_of("1\n5\n4\n"),
+  EXPECT_EQ(trace_error("1\n5\n4\n"),
             "line 3: 4 after 5; accepted: whole milliseconds, not decreasing, one a line");
-  EXPECT_NE(error_of("1\n\n2\n").find("line 2: empty"), std::string::npos);
-  EXPECT_NE(error_of("\n").find("line 1: empty"), std::string::npos);
-  EXPECT_NE(error_of("1\n2.5\n").find("line 2: '2.5' is not a whole number"), std::string::npos);
-  EXPECT_NE(error_of("1\r\n").find("line 1: "), std::string::npos);
-  EXPECT_NE(error_of(" 1\n").find("line 1: "), std::string::npos);
-  EXPECT_NE(error_of("-1\n").find("line 1: "), std::string::npos);
-  EXPECT_EQ(error_of("1000000000\n"), "accepted");
-  EXPECT_NE(error_of("1000000001\n").find("too large"), std::string::npos);
-  EXPECT_NE(error_of("99999999999999999999\n").find("too large"), std::string::npos);
+  EXPECT_NE(trace_error("1\n\n2\n").find("line 2: empty"), std::string::npos);
+  EXPECT_NE(trace_error("\n").find("line 1: empty"), std::string::npos);
+  EXPECT_NE(trace_error("1\n2.5\n").find("line 2: '2.5' is not a whole number"), std::string::npos);
+  EXPECT_NE(trace_error("1\r\n").find("line 1: "), std::string::npos);
+  EXPECT_NE(trace_error(" 1\n").find("line 1: "), std::string::npos);
+  EXPECT_NE(trace_error("-1\n").find("line 1: "), std::string::npos);
+  EXPECT_EQ(trace_error("1000000000\n"), "accepted");
+  EXPECT_NE(trace_error("1000000001\n").find("too large"), std::string::npos);
+  EXPECT_NE(trace_error("99999999999999999999\n").find("too large"), std::string::npos);
 }
 
 class TraceTransmitterTest : public ::testing::Test {
@@ -85,7 +85,8 @@ TEST_F(TraceTransmitterTest, full_frame_takes_one_opportunity) {
   for (uint32_t i = 0; i < 5; ++i) send(*t, 1514, i);
   loop.run();
   // 2, 3, 3, 7, and 2 ms into the next period, which begins at 7.
-  EXPECT_EQ(end.times(), (Times{2 * kMs, 3 * kMs, 3 * kMs, 7 * kMs, 9 * kMs}));
+  EXPECT_EQ(end.times(),
+            (Times{2 * kTraceMs, 3 * kTraceMs, 3 * kTraceMs, 7 * kTraceMs, 9 * kTraceMs}));
   EXPECT_EQ(loop.timers_armed(), 0u);
 }
 
@@ -96,7 +97,7 @@ TEST_F(TraceTransmitterTest, small_packets_share_an_opportunity_and_big_ones_tak
   send(*t, 600, 2);   // 514 bytes at 1 ms, the other 86 at 2 ms;
   send(*t, 3000, 3);  // 1428 at 2 ms, 1514 at 3 ms, 58 at 4 ms.
   loop.run();
-  EXPECT_EQ(end.times(), (Times{kMs, kMs, 2 * kMs, 4 * kMs}));
+  EXPECT_EQ(end.times(), (Times{kTraceMs, kTraceMs, 2 * kTraceMs, 4 * kTraceMs}));
 }
 
 TEST_F(TraceTransmitterTest, rest_of_an_opportunity_is_lost_when_nothing_waits) {
@@ -105,7 +106,7 @@ TEST_F(TraceTransmitterTest, rest_of_an_opportunity_is_lost_when_nothing_waits) 
   run_to(1ms);
   send(*t, 1514, 1);
   loop.run();
-  EXPECT_EQ(end.times(), (Times{kMs, 2 * kMs}));
+  EXPECT_EQ(end.times(), (Times{kTraceMs, 2 * kTraceMs}));
 }
 
 TEST_F(TraceTransmitterTest, opportunities_that_find_nothing_are_lost) {
@@ -113,7 +114,7 @@ TEST_F(TraceTransmitterTest, opportunities_that_find_nothing_are_lost) {
   run_to(2ms);
   for (uint32_t i = 0; i < 2; ++i) send(*t, 1514, i);
   loop.run();
-  EXPECT_EQ(end.times(), (Times{5 * kMs, 6 * kMs}));
+  EXPECT_EQ(end.times(), (Times{5 * kTraceMs, 6 * kTraceMs}));
 }
 
 TEST_F(TraceTransmitterTest, packet_at_the_instant_of_an_opportunity_waits_for_the_next) {
@@ -126,7 +127,7 @@ TEST_F(TraceTransmitterTest, packet_at_the_instant_of_an_opportunity_waits_for_t
   send(*t, 100, 2);
   EXPECT_EQ(end.numbers(), (Numbers{0}));
   loop.run();
-  EXPECT_EQ(end.times(), (Times{kMs, 2 * kMs, 2 * kMs}));
+  EXPECT_EQ(end.times(), (Times{kTraceMs, 2 * kTraceMs, 2 * kTraceMs}));
 }
 
 TEST_F(TraceTransmitterTest, packet_before_an_opportunity_uses_it) {
@@ -134,7 +135,7 @@ TEST_F(TraceTransmitterTest, packet_before_an_opportunity_uses_it) {
   run_to(1ms - 1ns);
   send(*t, 100, 0);
   loop.run();
-  EXPECT_EQ(end.times(), (Times{kMs}));
+  EXPECT_EQ(end.times(), (Times{kTraceMs}));
 }
 
 TEST_F(TraceTransmitterTest, idle_for_long_costs_nothing_and_keeps_the_phase) {
@@ -147,7 +148,7 @@ TEST_F(TraceTransmitterTest, idle_for_long_costs_nothing_and_keeps_the_phase) {
   send(*t, 1514, 2);
   loop.run();
   // At 1000 two at once: the end of one period and the beginning of the next.
-  EXPECT_EQ(end.times(start), (Times{500 * kMs, 500 * kMs, 900 * kMs}));
+  EXPECT_EQ(end.times(start), (Times{500 * kTraceMs, 500 * kTraceMs, 900 * kTraceMs}));
   EXPECT_LE(loop.events_handled() - events, 4u);  // Two opportunities, two deliveries.
 }
 
@@ -180,7 +181,7 @@ TEST_F(TraceTransmitterTest, down_lets_opportunities_pass_and_keeps_what_was_sen
   EXPECT_EQ(t->in_service(), (Tally{1, 2000}));
   t->set_up(true);
   loop.run();
-  EXPECT_EQ(end.times(), (Times{5 * kMs, 6 * kMs}));
+  EXPECT_EQ(end.times(), (Times{5 * kTraceMs, 6 * kTraceMs}));
 }
 
 TEST_F(TraceTransmitterTest, queue_is_bounded) {

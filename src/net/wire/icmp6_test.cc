@@ -13,13 +13,13 @@ using std::chrono::seconds;
 const Ip6 kTarget = Ip6::link_local(MacAddress::local(9));
 
 template <class Message>
-std::vector<uint8_t> emitted(const Message& message) {
+std::vector<uint8_t> icmp6_bytes(const Message& message) {
   std::vector<uint8_t> bytes(message.size());
   message.emit(bytes);
   return bytes;
 }
 
-Icmp6Fault fault_of(std::span<const uint8_t> bytes) {
+Icmp6Fault icmp6_fault(std::span<const uint8_t> bytes) {
   const auto view = Icmp6View::parse(bytes);
   EXPECT_FALSE(view);
   return view.fault();
@@ -55,48 +55,48 @@ TEST(Icmp6, parses_the_neighbour_discovery_it_emits) {
   for (const bool with_mac : {false, true}) {
     const auto mac = with_mac ? std::optional(MacAddress::local(5)) : std::nullopt;
     const NeighbourSolicitation ns{kTarget, mac};
-    EXPECT_EQ(Icmp6View::parse(emitted(ns))->type(), Icmp6Type::NeighbourSolicitation);
-    const auto ns_bytes = emitted(ns);
+    EXPECT_EQ(Icmp6View::parse(icmp6_bytes(ns))->type(), Icmp6Type::NeighbourSolicitation);
+    const auto ns_bytes = icmp6_bytes(ns);
     EXPECT_EQ(Icmp6View::parse(ns_bytes)->neighbour_solicitation(), ns);
 
     const NeighbourAdvertisement na{kTarget, with_mac, true, !with_mac, mac};
-    const auto na_bytes = emitted(na);
+    const auto na_bytes = icmp6_bytes(na);
     EXPECT_EQ(Icmp6View::parse(na_bytes)->neighbour_advertisement(), na);
 
     const RouterSolicitation rs{mac};
-    const auto rs_bytes = emitted(rs);
+    const auto rs_bytes = icmp6_bytes(rs);
     EXPECT_EQ(Icmp6View::parse(rs_bytes)->router_solicitation(), rs);
   }
   const RouterAdvertisement ra = full_advertisement();
-  const auto bytes = emitted(ra);
+  const auto bytes = icmp6_bytes(ra);
   ASSERT_EQ(bytes.size(), 16u + 8 + 8 + 64);
   ASSERT_TRUE(Icmp6View::parse(bytes));
   EXPECT_EQ(Icmp6View::parse(bytes)->router_advertisement(), ra);
 }
 
 TEST(Icmp6, neighbour_discovery_is_truncated_one_byte_before_its_fixed_part) {
-  const auto ns = emitted(NeighbourSolicitation{kTarget, {}});
+  const auto ns = icmp6_bytes(NeighbourSolicitation{kTarget, {}});
   EXPECT_TRUE(Icmp6View::parse(ns));
-  EXPECT_EQ(fault_of(std::span(ns).first(23)), Icmp6Fault::Truncated);
-  const auto ra = emitted(RouterAdvertisement{});
+  EXPECT_EQ(icmp6_fault(std::span(ns).first(23)), Icmp6Fault::Truncated);
+  const auto ra = icmp6_bytes(RouterAdvertisement{});
   EXPECT_TRUE(Icmp6View::parse(ra));
-  EXPECT_EQ(fault_of(std::span(ra).first(15)), Icmp6Fault::Truncated);
+  EXPECT_EQ(icmp6_fault(std::span(ra).first(15)), Icmp6Fault::Truncated);
 }
 
 TEST(Icmp6, option_of_length_zero_or_beyond_the_message_is_a_fault) {
-  auto bytes = emitted(NeighbourSolicitation{kTarget, MacAddress::local(5)});
+  auto bytes = icmp6_bytes(NeighbourSolicitation{kTarget, MacAddress::local(5)});
   bytes[25] = 0;
-  EXPECT_EQ(fault_of(bytes), Icmp6Fault::BadOptions);
+  EXPECT_EQ(icmp6_fault(bytes), Icmp6Fault::BadOptions);
   bytes[25] = 2;
-  EXPECT_EQ(fault_of(bytes), Icmp6Fault::BadOptions);
+  EXPECT_EQ(icmp6_fault(bytes), Icmp6Fault::BadOptions);
   bytes[25] = 1;
   EXPECT_TRUE(Icmp6View::parse(bytes));
   bytes.push_back(0);
-  EXPECT_EQ(fault_of(bytes), Icmp6Fault::BadOptions);
+  EXPECT_EQ(icmp6_fault(bytes), Icmp6Fault::BadOptions);
 }
 
 TEST(Icmp6, skips_options_it_does_not_know_and_prefixes_of_a_wrong_length) {
-  auto bytes = emitted(full_advertisement());
+  auto bytes = icmp6_bytes(full_advertisement());
   const size_t prefix = 32;
   bytes[16] = 200;    // The source address becomes an unknown option.
   bytes[prefix] = 3;  // The first prefix claims the second as its own tail.
@@ -113,7 +113,7 @@ TEST(Icmp6, keeps_four_prefixes_and_skips_the_fifth) {
   RouterAdvertisement ra;
   ra.prefix_count = 4;
   for (uint8_t i = 0; i < 4; ++i) ra.prefixes[i].length = i;
-  auto bytes = emitted(ra);
+  auto bytes = icmp6_bytes(ra);
   const std::vector<uint8_t> fifth(bytes.end() - 32, bytes.end());
   bytes.insert(bytes.end(), fifth.begin(), fifth.end());
   const auto view = Icmp6View::parse(bytes);
@@ -132,8 +132,8 @@ TEST(Icmp6, error_must_quote_an_ip6_header) {
   ASSERT_TRUE(view);
   EXPECT_EQ(view->mtu(), 1280u);
   EXPECT_EQ(view->quoted().destination(), kTarget);
-  EXPECT_EQ(fault_of(std::span(bytes).first(47)), Icmp6Fault::BadQuote);
-  EXPECT_EQ(fault_of(std::span(bytes).first(7)), Icmp6Fault::Truncated);
+  EXPECT_EQ(icmp6_fault(std::span(bytes).first(47)), Icmp6Fault::BadQuote);
+  EXPECT_EQ(icmp6_fault(std::span(bytes).first(7)), Icmp6Fault::Truncated);
   EXPECT_STREQ(to_string(Icmp6Fault::BadOptions), "icmp6 bad options");
 }
 

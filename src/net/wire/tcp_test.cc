@@ -15,7 +15,7 @@ std::vector<uint8_t> emitted(const TcpHeader& h) {
   return bytes;
 }
 
-TcpHeader sample() {
+TcpHeader sample_segment() {
   TcpHeader h;
   h.source_port = 33000;
   h.destination_port = 80;
@@ -44,7 +44,7 @@ TcpOptions parse(std::initializer_list<uint8_t> bytes) {
 }
 
 TEST(Tcp, parses_what_it_emits) {
-  TcpHeader h = sample();
+  TcpHeader h = sample_segment();
   h.options.timestamps = TcpTimestamps{7, 8};
   h.options.add_sack(block(5000));
   const auto bytes = emitted(h);
@@ -60,7 +60,7 @@ TEST(Tcp, parses_what_it_emits_for_random_headers) {
   Random random(kSeed);
   int tight = 0;
   for (int i = 0; i < 20'000; ++i) {
-    TcpHeader h = sample();
+    TcpHeader h = sample_segment();
     h.seq = SeqNum(static_cast<uint32_t>(random.next()));
     h.flags.bits = static_cast<uint16_t>(random.below(0x1000));
     h.urgent = static_cast<uint16_t>(random.next());
@@ -86,7 +86,7 @@ TEST(Tcp, parses_what_it_emits_for_random_headers) {
 }
 
 TEST(Tcp, lays_out_the_options_of_a_syn_as_freebsd_does) {
-  TcpHeader h = sample();
+  TcpHeader h = sample_segment();
   h.options = syn_options();
   const auto bytes = emitted(h);
   const std::vector<uint8_t> options(bytes.begin() + 20, bytes.end());
@@ -97,7 +97,7 @@ TEST(Tcp, lays_out_the_options_of_a_syn_as_freebsd_does) {
 }
 
 TEST(Tcp, header_length_must_cover_the_fixed_part_and_end_within_the_segment) {
-  auto bytes = emitted(sample());
+  auto bytes = emitted(sample_segment());
   EXPECT_TRUE(TcpView::parse(bytes));
   EXPECT_EQ(TcpView::parse(std::span(bytes).first(19)).fault(), TcpFault::Truncated);
   bytes[12] = 4 << 4;
@@ -111,7 +111,7 @@ TEST(Tcp, header_length_must_cover_the_fixed_part_and_end_within_the_segment) {
 }
 
 TEST(Tcp, counts_syn_and_fin_in_sequence_space) {
-  TcpHeader h = sample();
+  TcpHeader h = sample_segment();
   const auto length = [&](TcpFlags flags, size_t payload) {
     h.flags = flags;
     const auto bytes = emitted(h);
@@ -180,7 +180,7 @@ TEST(TcpOptions, size_says_when_too_many_were_asked_for) {
 }
 
 TEST(Tcp, reads_sole_timestamps_without_a_walk) {
-  TcpHeader h = sample();
+  TcpHeader h = sample_segment();
   h.options.timestamps = TcpTimestamps{7, 8};
   const auto only = emitted(h);
   EXPECT_EQ(TcpView::parse(only)->sole_timestamps(), (TcpTimestamps{7, 8}));

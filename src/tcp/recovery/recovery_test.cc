@@ -7,7 +7,7 @@
 namespace wh::tcp {
 namespace {
 
-constexpr Instant kT0 = Instant(1000s);
+constexpr Instant kRecoveryStart = Instant(1000s);
 
 RttEstimator estimator(Duration srtt) {
   RttEstimator e;
@@ -21,24 +21,24 @@ TEST(Rack, threshold_is_a_quarter_more_than_the_round_trip_E70_E71) {
   Rack rack;
   rack.set_rtt(100ms);
   const RttEstimator rtt = estimator(100ms);
-  EXPECT_EQ(rack.threshold(rtt, kT0, {}), Duration(125ms));
-  rack.set_reordering(kT0);
+  EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, {}), Duration(125ms));
+  rack.set_reordering(kRecoveryStart);
   const Duration expected[] = {150ms, 175ms, 200ms, 200ms};
   for (uint32_t i = 0; i < 4; ++i) {
     rack.on_dsack(SeqNum(i * 10), SeqNum(i * 10 + 10));
-    EXPECT_EQ(rack.threshold(rtt, kT0, {}), expected[i]);
+    EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, {}), expected[i]);
   }
-  EXPECT_EQ(rack.threshold(rtt, kT0 + 60s, {}), Duration(200ms));
-  EXPECT_EQ(rack.threshold(rtt, kT0 + 60s + 1ns, {}), Duration(125ms));  // It has faded.
+  EXPECT_EQ(rack.threshold(rtt, kRecoveryStart + 60s, {}), Duration(200ms));
+  EXPECT_EQ(rack.threshold(rtt, kRecoveryStart + 60s + 1ns, {}), Duration(125ms));  // It has faded.
 }
 
 TEST(Rack, threshold_with_the_packet_delay_E72) {
   Rack rack;
   rack.set_rtt(100ms);
   const Rack::Situation s{.rule = Rack::Rule::PacketDelay};
-  EXPECT_EQ(rack.threshold(estimator(100ms), kT0, s), Duration(101ms));
-  rack.set_reordering(kT0);
-  EXPECT_EQ(rack.threshold(estimator(100ms), kT0, s), Duration(126ms));
+  EXPECT_EQ(rack.threshold(estimator(100ms), kRecoveryStart, s), Duration(101ms));
+  rack.set_reordering(kRecoveryStart);
+  EXPECT_EQ(rack.threshold(estimator(100ms), kRecoveryStart, s), Duration(126ms));
 }
 
 TEST(Rack, threshold_of_the_rfc_E73) {
@@ -47,14 +47,14 @@ TEST(Rack, threshold_of_the_rfc_E73) {
   RttEstimator rtt = estimator(40ms);
   while (rtt.srtt() < 50ms) rtt.sample(60ms, RtoProfile::rack());
   Rack::Situation s{.rule = Rack::Rule::Rfc8985, .sacked = Bytes(2999), .mss = Bytes(1000)};
-  EXPECT_EQ(rack.threshold(rtt, kT0, s), Duration(50ms));
+  EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, s), Duration(50ms));
   s.sacked = Bytes(3000);
-  EXPECT_EQ(rack.threshold(rtt, kT0, s), Duration(40ms));
-  rack.set_reordering(kT0);
-  EXPECT_EQ(rack.threshold(rtt, kT0, s), Duration(50ms));
+  EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, s), Duration(40ms));
+  rack.set_reordering(kRecoveryStart);
+  EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, s), Duration(50ms));
   rack.on_dsack(SeqNum(0), SeqNum(10));
   rack.on_dsack(SeqNum(10), SeqNum(20));
-  EXPECT_EQ(rack.threshold(rtt, kT0, s), Duration(70ms));
+  EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, s), Duration(70ms));
 }
 
 TEST(Rack, counts_one_duplicate_sack_a_round_trip_and_forgets_after_sixteen_recoveries) {
@@ -76,21 +76,21 @@ TEST(Rack, gives_up_what_was_passed_and_is_old_enough) {
   buffer.append(std::vector<uint8_t>(3000));
   SendMap map(pool, buffer);
   for (uint32_t i = 0; i < 3; ++i) {
-    map.append(SeqNum(i * 1000), 1000, buffer.advance(buffer.front(), i * 1000), 0, kT0 + i * 1ms,
-               0);
+    map.append(SeqNum(i * 1000), 1000, buffer.advance(buffer.front(), i * 1000), 0,
+               kRecoveryStart + i * 1ms, 0);
   }
   Rack rack;
   const RttEstimator rtt = estimator(100ms);
-  const Instant sacked = kT0 + 102ms;
+  const Instant sacked = kRecoveryStart + 102ms;
   rack.on_delivered(map[2], map[2].end, sacked, 100ms);
   map.mark_sacked(map[2], sacked);
   EXPECT_EQ(rack.rtt(), Duration(100ms));
   auto found = rack.detect(map, rtt, sacked, {});
   EXPECT_EQ(found.newly_lost, 0u);
-  EXPECT_EQ(found.look_again, kT0 + 125ms);
-  found = rack.detect(map, rtt, kT0 + 125ms, {});
+  EXPECT_EQ(found.look_again, kRecoveryStart + 125ms);
+  found = rack.detect(map, rtt, kRecoveryStart + 125ms, {});
   EXPECT_EQ(found.newly_lost, 1000u);
-  EXPECT_EQ(found.look_again, kT0 + 126ms);
+  EXPECT_EQ(found.look_again, kRecoveryStart + 126ms);
   EXPECT_TRUE(map[0].has(SendEntry::kLost));
   EXPECT_FALSE(map[1].has(SendEntry::kLost));
 }
@@ -100,11 +100,11 @@ TEST(Rack, sees_reordering_when_an_original_arrives_behind_a_later_one) {
   first.start = SeqNum(0), first.end = SeqNum(1000);
   second.start = SeqNum(1000), second.end = SeqNum(2000);
   first.transmissions = second.transmissions = 1;
-  first.sent[0] = kT0, second.sent[0] = kT0 + 1ms;
+  first.sent[0] = kRecoveryStart, second.sent[0] = kRecoveryStart + 1ms;
   Rack rack;
-  rack.on_delivered(second, second.end, kT0 + 50ms, 50ms);
+  rack.on_delivered(second, second.end, kRecoveryStart + 50ms, 50ms);
   EXPECT_FALSE(rack.has_reordering_been_seen());
-  rack.on_delivered(first, first.end, kT0 + 51ms, 50ms);
+  rack.on_delivered(first, first.end, kRecoveryStart + 51ms, 50ms);
   EXPECT_TRUE(rack.has_reordering_been_seen());
 }
 
@@ -164,18 +164,19 @@ TEST(Prr, freebsd_share_E87) {
 }
 
 TEST(Prr, sends_one_segment_for_two_delivered_at_half_the_flight_E88) {
-  constexpr Bytes kMss(1000);
+  constexpr Bytes kSegment(1000);
   Prr prr;
-  prr.start(kMss * 20);
+  prr.start(kSegment * 20);
   Bytes sent(0);
   const int expected[] = {1, 1, 2, 2};
   for (int i = 0; i < 4; ++i) {
-    const Prr::Delivery d{.delivered = kMss, .pipe = kMss * 15, .ssthresh = kMss * 10, .mss = kMss};
+    const Prr::Delivery d{
+        .delivered = kSegment, .pipe = kSegment * 15, .ssthresh = kSegment * 10, .mss = kSegment};
     if (prr.on_delivery(d) > Bytes(0)) {
-      prr.on_sent(kMss);
-      sent += kMss;
+      prr.on_sent(kSegment);
+      sent += kSegment;
     }
-    EXPECT_EQ(sent, kMss * expected[i]);
+    EXPECT_EQ(sent, kSegment * expected[i]);
   }
 }
 
