@@ -59,10 +59,11 @@ void Device::wait_until_empty(::thread& td) {
   machine_.acquired(&is_gone_);
 }
 
-void Device::complain(::thread& td, const char* what, std::exception_ptr error, int& code) {
-  code = EIO;
+// What the method that threw comes to. The driver's locks are taken from the thread.
+int Device::after_throw(::thread& td, const char* what, size_t held) {
+  int code = EIO;
   try {
-    std::rethrow_exception(std::move(error));
+    std::rethrow_exception(std::exchange(td.thrown, nullptr));
   } catch (const DriverAbort& abort) {
     code = abort.code;  // Reported where it was thrown.
   } catch (const std::exception& e) {
@@ -70,10 +71,12 @@ void Device::complain(::thread& td, const char* what, std::exception_ptr error, 
   } catch (...) {
     kernel_.reports().blame(Misdeed::Threw, fmt::format("{} of {}", what, name_));
   }
-  kernel_.locks().release_beyond(td, 0);
+  kernel_.locks().release_beyond(td, held);
+  return code;
 }
 
 int Device::settle(::thread& td, const char* what, size_t held, int code) {
+  if (td.thrown != nullptr) return after_throw(td, what, held);
   if (td.held_count > held) {
     kernel_.reports().blame(
         Misdeed::LockHeldOnReturn,

@@ -10,7 +10,6 @@
 #pragma once
 
 #include <concepts>
-#include <exception>
 #include <memory>
 #include <string>
 
@@ -52,7 +51,7 @@ class Device : public ::cdev {
   void call_everybody_out();
   bool is_occupied();  // REQUIRES: the machine's lock is held.
   void wait_until_empty(::thread& td);
-  void complain(::thread& td, const char* what, std::exception_ptr error, int& code);
+  int after_throw(::thread& td, const char* what, size_t held);
   int settle(::thread& td, const char* what, size_t held, int code);
 
   Kernel& kernel_;
@@ -64,7 +63,7 @@ class Device : public ::cdev {
   int deeper_ = 0;  // Threads inside that call a device from there. Under the machine's lock.
 };
 
-inline bool Device::enter(::thread& td, Device* outer) {
+[[gnu::always_inline]] inline bool Device::enter(::thread& td, Device* outer) {
   if (__builtin_expect(outer != nullptr, 0)) outer->call_deeper(1);
   machine_.announce(td.device, this);
   if (__builtin_expect(!is_gone_.load(), 1)) return true;
@@ -72,7 +71,7 @@ inline bool Device::enter(::thread& td, Device* outer) {
   return false;
 }
 
-inline void Device::leave(::thread& td, Device* outer) {
+[[gnu::always_inline]] inline void Device::leave(::thread& td, Device* outer) {
   machine_.released(&is_gone_);
   machine_.announce(td.device, outer);
   if (__builtin_expect(is_gone_.load(), 0)) call_everybody_out();
@@ -87,15 +86,13 @@ template <std::invocable F>
   if (!enter(td, outer_device)) return ENXIO;
   td.method.store(what, std::memory_order_relaxed);
   const size_t held = td.held_count;
-  int code = 0;
-  std::exception_ptr error;
+  int code = -1;
   try {
     code = method();
   } catch (...) {
-    error = std::current_exception();
+    td.thrown = std::current_exception();
   }
   // Outside the handler: what follows may switch threads.
-  if (__builtin_expect(error != nullptr, 0)) complain(td, what, std::move(error), code);
   if (__builtin_expect(td.held_count != held || code < 0 || code > 4095, 0)) {
     code = settle(td, what, held, code);
   }

@@ -82,11 +82,11 @@ void File::close(::thread& td) {
 }
 
 template <::uio_rw kDirection>
-Sys<size_t> File::transfer(::thread& td, std::byte* buffer, size_t length, int64_t offset) {
+Transferred File::transfer(::thread& td, std::byte* buffer, size_t length, int64_t offset) {
   constexpr bool kReads = kDirection == UIO_READ;
   constexpr const char* kMethod = kReads ? "d_read" : "d_write";
   const int fflags = fflags_.load(std::memory_order_relaxed);
-  if ((fflags & (kReads ? FREAD : FWRITE)) == 0) return sys_error(EBADF);
+  if ((fflags & (kReads ? FREAD : FWRITE)) == 0) return {0, EBADF};
   if (length > kMaxTransfer) length = kMaxTransfer;
   ::iovec iov{buffer, length};
   ::uio uio{&iov,
@@ -102,27 +102,21 @@ Sys<size_t> File::transfer(::thread& td, std::byte* buffer, size_t length, int64
     const auto method = kReads ? device.driver()->d_read : device.driver()->d_write;
     return method == nullptr ? ENODEV : method(&device, &uio, fflags & O_NONBLOCK);
   });
-  if (uio.uio_resid < 0 || static_cast<size_t>(uio.uio_resid) > length) {
+  if (static_cast<size_t>(uio.uio_resid) > length) {  // Below zero, it is beyond any length.
     kernel_.reports().blame(Misdeed::BadReturn,
                             fmt::format("{} of {} leaves uio_resid at {} of {}", kMethod,
                                         device.name(), uio.uio_resid, length));
-    return sys_error(EIO);
+    return {0, EIO};
   }
   if (offset == kOwnOffset) offset_.store(uio.uio_offset, std::memory_order_relaxed);
   const size_t moved = length - static_cast<size_t>(uio.uio_resid);
   // As dofileread() and dofilewrite() do: bytes that have moved outrank an interruption.
-  if (code != 0 && !(moved != 0 && (code == EINTR || code == EWOULDBLOCK))) return sys_error(code);
-  return moved;
+  const bool is_hidden = moved != 0 && (code == EINTR || code == EWOULDBLOCK);
+  return {moved, is_hidden ? 0 : code};
 }
 
-Sys<size_t> File::read(::thread& td, std::span<std::byte> buffer, int64_t offset) {
-  return transfer<UIO_READ>(td, buffer.data(), buffer.size(), offset);
-}
-
-Sys<size_t> File::write(::thread& td, std::span<const std::byte> buffer, int64_t offset) {
-  // The driver only reads from it: uiomove goes by the direction.
-  return transfer<UIO_WRITE>(td, const_cast<std::byte*>(buffer.data()), buffer.size(), offset);
-}
+template Transferred File::transfer<UIO_READ>(::thread&, std::byte*, size_t, int64_t);
+template Transferred File::transfer<UIO_WRITE>(::thread&, std::byte*, size_t, int64_t);
 
 Sys<int> File::ioctl(::thread& td, uint32_t cmd, void* argument) {
   const uint32_t direction = _IOC_DIR(cmd);

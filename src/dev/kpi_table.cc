@@ -25,17 +25,22 @@ std::string print_to_string(const char* format, va_list ap) {
   return out;
 }
 
+// A copy may be slow, or fail, where faults are asked for. Returns an errno.
+[[gnu::noinline]] int inject_into_copy(Kernel& kernel, Injection& injection) {
+  if (injection.slow_copy()) {
+    ::thread& td = kernel.machine().current();
+    const MachineLock guard(kernel.machine());
+    kernel.sleepq().enqueue(td, &td, "vmwait");
+    kernel.sleepq().wait(td, kernel.machine().now() + 1ms, false);
+  }
+  return injection.bad_copy() ? EFAULT : 0;
+}
+
 // uiomove(9): the direction is the request's; at most what is left of it moves.
 int uiomove(const ::wh_kernel* k, void* buffer, size_t n, ::uio* uio) {
   Kernel& kernel = kernel_of(k);
   if (Injection* injection = kernel.injection(); injection != nullptr) {
-    if (injection->slow_copy()) {
-      ::thread& td = kernel.machine().current();
-      const MachineLock guard(kernel.machine());
-      kernel.sleepq().enqueue(td, &td, "vmwait");
-      kernel.sleepq().wait(td, kernel.machine().now() + 1ms, false);
-    }
-    if (injection->bad_copy()) return EFAULT;
+    if (const int code = inject_into_copy(kernel, *injection); code != 0) return code;
   }
   kernel.machine().point();
   auto* from = static_cast<char*>(buffer);

@@ -62,52 +62,45 @@ inline void Locks::remember(::wh_lock& lock, Hold how, ::thread& td) {
   machine_.acquired(&lock);
 }
 
-// What nearly every call comes to: the lock is free; the lock is the last that was taken, nobody
-// else has it, and nobody waits.
-inline bool Locks::take_free(::wh_lock& lock, Hold how, ::thread& td) {
-  uintptr_t w = 0;
-  const uintptr_t fresh = how == Hold::Exclusive ? address(td) : kShared | kSharer;
-  if (!word(lock).compare_exchange_strong(w, fresh, std::memory_order_acquire)) return false;
-  remember(lock, how, td);
-  return true;
-}
-
-inline bool Locks::leave_last(::wh_lock& lock, Hold how, ::thread& td) {
+// What nearly every call comes to, if nobody looks on: the lock is free; or the lock is the last
+// that was taken, nobody else has it, and nobody waits. Returns whether it was so, and is done.
+inline bool Locks::operate_quickly(::wh_lock& lock, ::wh_lock_op op, ::thread& td) {
+  const bool shared = op == WH_SLOCK || op == WH_SUNLOCK;
+  const Hold how = shared ? Hold::Shared : Hold::Exclusive;
+  const uintptr_t mine = shared ? kShared | kSharer : address(td);
+  if (op == WH_SLOCK || op == WH_XLOCK) {
+    uintptr_t free = 0;
+    if (td.held_count == ::thread::kMaxHeld ||
+        !word(lock).compare_exchange_strong(free, mine, std::memory_order_acquire)) {
+      return false;
+    }
+    td.held[td.held_count++] = {&lock, how};
+    return true;
+  }
+  if (op != WH_SUNLOCK && op != WH_XUNLOCK) return false;
   if (td.held_count == 0 || (lock.lo_flags & SX_RECURSE) != 0) return false;
   const ::thread::Held& last = td.held[td.held_count - 1];
-  if (last.lock != &lock || last.how != how) return false;
-  machine_.released(&lock);
-  uintptr_t w = how == Hold::Exclusive ? address(td) : kShared | kSharer;
-  if (!word(lock).compare_exchange_strong(w, 0, std::memory_order_release)) return false;
+  uintptr_t held = mine;
+  if (last.lock != &lock || last.how != how ||
+      !word(lock).compare_exchange_strong(held, 0, std::memory_order_release)) {
+    return false;
+  }
   --td.held_count;
-  machine_.point();
   return true;
 }
 
 int Locks::operate(::wh_lock& lock, ::wh_lock_op op) {
+  ::thread* td = machine_.unwatched();
+  const bool may = td != nullptr && lock.lo_magic == kAlive;
+  if (__builtin_expect(may && operate_quickly(lock, op, *td), 1)) return 0;
+  return operate_slowly(lock, op);
+}
+
+// Everything.
+int Locks::operate_slowly(::wh_lock& lock, ::wh_lock_op op) {
   is_alive(lock);
   machine_.point();
   ::thread& td = machine_.current();
-  switch (op) {
-    case WH_SLOCK:
-      if (take_free(lock, Hold::Shared, td)) return 0;
-      break;
-    case WH_XLOCK:
-      if (take_free(lock, Hold::Exclusive, td)) return 0;
-      break;
-    case WH_SUNLOCK:
-      if (leave_last(lock, Hold::Shared, td)) return 0;
-      break;
-    case WH_XUNLOCK:
-      if (leave_last(lock, Hold::Exclusive, td)) return 0;
-      break;
-    default: break;
-  }
-  return operate_slowly(lock, op, td);
-}
-
-// Everything else.
-int Locks::operate_slowly(::wh_lock& lock, ::wh_lock_op op, ::thread& td) {
   switch (op) {
     case WH_SLOCK: return take(lock, Hold::Shared, false);
     case WH_XLOCK: return take(lock, Hold::Exclusive, false);

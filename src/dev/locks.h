@@ -35,9 +35,8 @@ class Locks {
   static constexpr uintptr_t kWaiters = 1, kShared = 2, kSharer = 16;
   enum class Locked { No, Yes };  // Is the machine's lock held by the caller?
 
-  [[gnu::noinline]] int operate_slowly(::wh_lock& lock, ::wh_lock_op op, ::thread& td);
-  bool take_free(::wh_lock& lock, Hold how, ::thread& td);
-  bool leave_last(::wh_lock& lock, Hold how, ::thread& td);
+  [[gnu::noinline]] int operate_slowly(::wh_lock& lock, ::wh_lock_op op);
+  bool operate_quickly(::wh_lock& lock, ::wh_lock_op op, ::thread& td);
   int take(::wh_lock& lock, Hold how, bool catches);
   bool try_take(::wh_lock& lock, Hold how, ::thread& td);
   bool leave(::wh_lock& lock, ::thread& td, Locked machine_locked);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <string>
 #include <vector>
@@ -48,6 +49,7 @@ struct alignas(64) thread {
   std::atomic<wh::dev::Device*> device{nullptr};
   std::atomic<wh::dev::File*> pinned{nullptr};  // It stays while named here; see Process.
   wh::dev::File* file = nullptr;
+  std::exception_ptr thrown;              // By the method that has just ended.
   wh::dev::Selector* selector = nullptr;  // Who wants to hear of readiness, during d_poll.
 
   Held held[kMaxHeld] = {};  // Locks, oldest first.
@@ -73,6 +75,11 @@ class Machine {
   virtual ~Machine() = default;
   ::thread& current() {
     return __builtin_expect(last_.machine == id_, 1) ? *last_.td : find_current();
+  }
+  // The calling thread, when nobody wants to know of each step that it takes: no points are visited
+  // and no race detector looks on. Else null.
+  ::thread* unwatched() {
+    return __builtin_expect(last_.machine == id_ && !is_watched_, 1) ? last_.td : nullptr;
   }
   virtual Instant now() = 0;
 
@@ -125,11 +132,12 @@ class Machine {
     ::thread* td;
   };
   static constexpr uint64_t kNoId = ~uint64_t{0};
-  static inline constinit thread_local Place last_{};
+  [[gnu::tls_model("initial-exec")]] static inline constinit thread_local Place last_{};
   uint64_t id_ = kNoId;
   virtual ::thread& find_current() = 0;
   virtual void visit_point() {}
   bool has_points_ = false;
+  bool is_watched_ = false;
   bool announces_loudly_ = false;  // The machine's barrier needs the announcer's help.
   void (*on_acquired_)(void*) = nullptr;
   void (*on_released_)(void*) = nullptr;

@@ -60,7 +60,7 @@ struct Process::Queue {
   ::selinfo readers{};  // Of the queue, by poll(2).
 };
 
-std::atomic<File*>* Process::place_of(int fd) const {
+inline std::atomic<File*>* Process::place_of(int fd) const {
   const auto at = static_cast<size_t>(fd);  // Below zero, it is beyond the last.
   Row* row = at < kRow * kRows ? rows_[at / kRow].load() : nullptr;
   return row == nullptr ? nullptr : &(*row)[at % kRow];
@@ -73,8 +73,9 @@ class Process::Call {
   explicit Call(Kernel& kernel) : machine_(kernel.machine()), td(machine_.current()) {
     machine_.point();
   }
-  Call(const Process& process, int fd) : Call(process.kernel_) {
-    if (td.pinned.load(std::memory_order_relaxed) != nullptr) {  // A call within a call.
+  [[gnu::always_inline]] Call(const Process& process, int fd) : Call(process.kernel_) {
+    // A call within a call has no pin left.
+    if (__builtin_expect(td.pinned.load(std::memory_order_relaxed) != nullptr, 0)) {
       held_ = process.file(fd);
       file = held_.get();
       return;
@@ -87,7 +88,7 @@ class Process::Call {
     }
     is_pinned_ = true;
   }
-  ~Call() {
+  [[gnu::always_inline]] ~Call() {
     if (is_pinned_) td.pinned.store(nullptr, std::memory_order_release);
     if (td.has_signal.load(std::memory_order_relaxed)) td.has_signal = false;
     td.refused_sleeps = 0;
@@ -217,17 +218,14 @@ std::vector<std::shared_ptr<Process::Queue>> Process::queues() const {
   return all;
 }
 
-Sys<size_t> Process::read(int fd, std::span<std::byte> buffer, int64_t offset) {
+template <::uio_rw kDirection>
+Transferred Process::transfer(int fd, std::byte* buffer, size_t length, int64_t offset) {
   const Call call(*this, fd);
-  File* f = call.file;
-  return f == nullptr ? Sys<size_t>(sys_error(EBADF)) : f->read(call.td, buffer, offset);
+  if (call.file == nullptr) return {0, EBADF};
+  return call.file->transfer<kDirection>(call.td, buffer, length, offset);
 }
-
-Sys<size_t> Process::write(int fd, std::span<const std::byte> buffer, int64_t offset) {
-  const Call call(*this, fd);
-  File* f = call.file;
-  return f == nullptr ? Sys<size_t>(sys_error(EBADF)) : f->write(call.td, buffer, offset);
-}
+template Transferred Process::transfer<UIO_READ>(int, std::byte*, size_t, int64_t);
+template Transferred Process::transfer<UIO_WRITE>(int, std::byte*, size_t, int64_t);
 
 Sys<int> Process::ioctl(int fd, uint32_t cmd, void* argument) {
   const Call call(*this, fd);

@@ -39,8 +39,13 @@ class Process final : public event::Descriptors {
   // File::open's.
   Sys<int> open(std::string_view path, int oflags);
   Sys<void> close(int fd);
-  Sys<size_t> read(int fd, std::span<std::byte> buffer, int64_t offset = File::kOwnOffset);
-  Sys<size_t> write(int fd, std::span<const std::byte> buffer, int64_t offset = File::kOwnOffset);
+  Sys<size_t> read(int fd, std::span<std::byte> buffer, int64_t offset = File::kOwnOffset) {
+    return transfer<UIO_READ>(fd, buffer.data(), buffer.size(), offset);
+  }
+  Sys<size_t> write(int fd, std::span<const std::byte> buffer, int64_t offset = File::kOwnOffset) {
+    // Only read from: uiomove goes by the direction.
+    return transfer<UIO_WRITE>(fd, const_cast<std::byte*>(buffer.data()), buffer.size(), offset);
+  }
   Sys<int> ioctl(int fd, uint32_t cmd, void* argument);
   Sys<void> set_status_flags(int fd, int oflags);
   // poll(2): how many of `fds` have revents; waits until `timeout` (nullopt: for ever). Errors:
@@ -69,6 +74,8 @@ class Process final : public event::Descriptors {
   static constexpr size_t kRow = 256, kRows = 256, kRetired = 64;
   using Row = std::array<std::atomic<File*>, kRow>;
 
+  template <::uio_rw kDirection>
+  Transferred transfer(int fd, std::byte* buffer, size_t length, int64_t offset);
   Sys<int> install(Entry entry);
   std::shared_ptr<Queue> queue(int fd) const;
   std::vector<std::shared_ptr<Queue>> queues() const;
