@@ -27,6 +27,14 @@
 #include "dev/kldstat.h"
 #include "dev/kpi.h"
 
+#ifdef __SANITIZE_THREAD__
+// libfuse detaches the threads that it has too many of, so ThreadSanitizer never sees that their
+// last read came before the session's descriptor was closed.
+extern "C" const char* __tsan_default_suppressions() {
+  return "race:libfuse3.so";
+}
+#endif
+
 namespace wh::dev {
 namespace {
 
