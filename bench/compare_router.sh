@@ -8,6 +8,9 @@
 # core; 1,000 routes in at most 64 MiB resident; ready to forward within 200 ms of its start; 1,000,000 routes from a
 # file in under 1 s and 48 MiB. Medians of ROUNDS; with 0 rounds only these last figures are taken.
 #
+# The stream's congestion control is CUBIC, Linux's own default, whatever the machine has set: BBR measures its own pacing
+# as much as the path.
+#
 # usage: compare_router [SECONDS_PER_RUN] [ROUNDS]
 set -uo pipefail
 seconds=${1:-2} rounds=${2:-3}
@@ -63,7 +66,7 @@ wait_ready() {
 }
 throughput() { # Mbit/s of one stream
   in_s iperf3 -s -1 -D >/dev/null 2>&1; sleep 0.2
-  in_c iperf3 -c 10.2.0.2 -t "$seconds" -f m 2>/dev/null | awk '/receiver/ { print $7 }'
+  in_c iperf3 -c 10.2.0.2 -t "$seconds" -C cubic -f m 2>/dev/null | awk '/receiver/ { print $7 }'
 }
 ping_average() { in_c ping -q -c 50 -i 0.01 10.2.0.2 | awk -F/ '/^rtt/ { print $5 }'; }
 median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }

@@ -130,6 +130,7 @@ Result<std::vector<SysctlTree::Leaf>> SysctlTree::list(std::string_view prefix) 
                             leaf.max = l.spec.max;
                           },
                           [&](const CounterLeaf& l) {
+                            leaf.is_counter = true;
                             leaf.description = l.description;
                             leaf.unit = l.unit;
                             leaf.value = std::to_string(*l.storage);

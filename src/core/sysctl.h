@@ -50,7 +50,7 @@ class SysctlTree {
     std::string name, description, unit, value, default_value;
     bool writable = false;
     int64_t min = 0, max = 0;  // Of an integer leaf.
-    bool is_int = false;
+    bool is_int = false, is_counter = false;
   };
 
   // The value found in *storage is the default. REQUIRES: the name is new and *storage is within

@@ -1,6 +1,6 @@
 // Addresses and neighbours of both families.
 #include "router/command.h"
-#include "vnet/show.h"
+#include "router/reports.h"
 
 namespace wh::router {
 namespace {
@@ -37,7 +37,7 @@ auto show_neighbours(Family family) {
 
 auto show_local(Family family) {
   return [family](Router& router, const Arguments&) -> Result<Answer> {
-    return Answer::of(vnet::local_report(router.vnet(), family));
+    return Answer::of(local_report(router, family));
   };
 }
 

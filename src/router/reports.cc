@@ -27,6 +27,34 @@ std::vector<vnet::InterfaceRow> interface_report(const Router& router) {
   return summed(router, [](const Router& r) { return vnet::interface_report(r.vnet()); });
 }
 
+vnet::FibReport fib_report(const Router& router, net::Family family, uint32_t vrf) {
+  return summed(router, [&](const Router& r) { return vnet::fib_report(r.vnet(), family, vrf); });
+}
+
+vnet::FibReport fib_report(const Router& router, const net::IpAddress& address, uint32_t vrf) {
+  return summed(router, [&](const Router& r) { return vnet::fib_report(r.vnet(), address, vrf); });
+}
+
+vnet::LocalReport local_report(const Router& router, net::Family family) {
+  return summed(router, [&](const Router& r) { return vnet::local_report(r.vnet(), family); });
+}
+
+Result<std::vector<SysctlTree::Leaf>> sysctl_report(const Router& router, std::string_view prefix) {
+  auto leaves = TRY(router.vnet().sysctl().list(prefix));
+  std::map<std::string, uint64_t> counts;
+  router.for_all([&](const Router& r) {
+    const auto found = r.vnet().sysctl().list(prefix);  // A worker may have none of these.
+    if (!found) return;
+    for (const SysctlTree::Leaf& leaf : *found) {
+      if (leaf.is_counter) counts[leaf.name] += std::stoull(leaf.value);
+    }
+  });
+  for (SysctlTree::Leaf& leaf : leaves) {
+    if (leaf.is_counter) leaf.value = std::to_string(counts[leaf.name]);
+  }
+  return leaves;
+}
+
 std::map<uint32_t, std::vector<uint64_t>> acl_hits(const Router& router) {
   std::map<uint32_t, std::vector<uint64_t>> all;
   router.for_all([&](const Router& r) {

@@ -1,6 +1,7 @@
 // Routes of both families and all tables, and what sources of packets must be routed back to.
 #include "host/system.h"
 #include "router/command_line.h"
+#include "router/reports.h"
 #include "vnet/route_file.h"
 #include "vnet/show.h"
 
@@ -164,11 +165,11 @@ Result<Answer> show_routes(Router& router, const Arguments& a, Family family) {
   std::vector<vnet::FibReport> reports;
   if (a.has("address")) {
     const auto address = TRY(net::parse_ip(a["address"]));
-    reports.push_back(vnet::fib_report(router.vnet(), address, table_of(a)));
+    reports.push_back(fib_report(router, address, table_of(a)));
   } else {
     for (const uint32_t id : router.vnet().vrfs()) {
       if (a.has("table") && id != table_of(a)) continue;
-      reports.push_back(vnet::fib_report(router.vnet(), family, id));
+      reports.push_back(fib_report(router, family, id));
     }
   }
   std::string text;

@@ -1,5 +1,6 @@
 // What belongs to whoever types: ping, exec, help, quit; and the tunables.
 #include "router/command_line.h"
+#include "router/reports.h"
 #include "vnet/ping.h"
 
 namespace wh::router {
@@ -125,7 +126,7 @@ std::unique_ptr<Activity> help(CommandLine& line, const Arguments& a, Output out
 }
 
 Result<Answer> show_sysctl(Router& router, const Arguments& a) {
-  const auto leaves = TRY(router.vnet().sysctl().list(a.get("name", "")));
+  const auto leaves = TRY(sysctl_report(router, a.get("name", "")));
   std::string text;
   json all = json::object();
   for (const SysctlTree::Leaf& leaf : leaves) {

@@ -176,6 +176,18 @@ TEST_F(WorkersTest, forward_by_themselves_once_the_main_thread_knows_the_neighbo
                                 [](const auto& r) { return r.name == "ip4-rewrite"; });
   ASSERT_NE(row, report.rows.end());
   EXPECT_EQ(row->vectors, 3u);
+  const vnet::FibReport route = fib_report(*router_, kB, 0);
+  ASSERT_EQ(route.rows.size(), 1u);
+  EXPECT_EQ(route.rows[0].packets, 3u);
+  const vnet::FibReport table = fib_report(*router_, net::Family::V4, 0);
+  const auto same = std::find_if(table.rows.begin(), table.rows.end(),
+                                 [&](const auto& r) { return r.prefix == route.rows[0].prefix; });
+  ASSERT_NE(same, table.rows.end());
+  EXPECT_EQ(same->packets, 3u);
+  const auto leaf = sysctl_report(*router_, "net.link.generic.ifdata.host-a.rx_packets");
+  ASSERT_TRUE(leaf.has_value());
+  ASSERT_EQ(leaf->size(), 1u);
+  EXPECT_EQ(leaf->front().value, "3");
 }
 
 TEST_F(WorkersTest, tell_the_main_thread_that_a_neighbour_is_used) {

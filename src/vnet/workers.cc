@@ -76,4 +76,27 @@ std::vector<InterfaceRow> sum(std::span<const std::vector<InterfaceRow>> reports
   return total;
 }
 
+FibReport sum(std::span<const FibReport> reports) {
+  CHECK(!reports.empty());
+  FibReport total = reports.front();
+  for (const FibReport& report : reports.subspan(1)) {
+    auto row = report.rows.begin();  // Both are in order of their prefixes.
+    for (FibRow& t : total.rows) {
+      while (row != report.rows.end() && row->prefix < t.prefix) ++row;
+      if (row == report.rows.end()) break;
+      if (row->prefix != t.prefix) continue;
+      t.packets += row->packets;
+      t.bytes += row->bytes;
+    }
+  }
+  return total;
+}
+
+LocalReport sum(std::span<const LocalReport> reports) {
+  CHECK(!reports.empty());
+  LocalReport total = reports.front();
+  for (const LocalReport& report : reports.subspan(1)) total.packets += report.packets;
+  return total;
+}
+
 }  // namespace wh::vnet

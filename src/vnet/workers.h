@@ -14,5 +14,8 @@ graph::RuntimeReport sum(std::span<const graph::RuntimeReport> reports);
 graph::ErrorReport sum(std::span<const graph::ErrorReport> reports);
 // By name; index and state of the first. Counters added.
 std::vector<InterfaceRow> sum(std::span<const std::vector<InterfaceRow>> reports);
+// The routes of the first, with the packets of all. So the local stack's packets.
+FibReport sum(std::span<const FibReport> reports);
+LocalReport sum(std::span<const LocalReport> reports);
 
 }  // namespace wh::vnet
