@@ -2,7 +2,7 @@
 // same on every machine.
 //
 //   1. one flow alone, DGP against CUBIC: goodput as a share of CUBIC's, p95 of the round trip;
-//      on a cable modem (40 Mbps, 20 ms, 300 ms of drop-tail), on synthetic cellular links, and on
+//      on a cable modem (40 Mbps, 20 ms, 300 ms of drop-tail), on made-up cellular links, and on
 //      recorded ones given as arguments (mahimahi format)
 //   2. beside one CUBIC flow: what DGP keeps of its FCC, and what it leaves the neighbour
 //   3. the two ways to probe the round trip
@@ -15,7 +15,6 @@
 #include <cstdio>
 #include <vector>
 
-#include "core/random.h"
 #include "host/system.h"
 #include "lab/experiment.h"
 #include "measure.h"
@@ -64,45 +63,14 @@ void compare_alone(const std::string& name, const net::LinkConfig& link, double 
              cubic.p95_ms);
 }
 
-// A cellular link: the logarithm of its rate walks about, with outages. One line a delivery
-// opportunity, in milliseconds.
-std::string cellular(uint64_t seed, double mean_mbps) {
-  Random random(seed);
-  std::string text;
-  double level = 0, due = 0;
-  int outage = 0;
-  for (int ms = 1; ms <= 60'000; ++ms) {
-    if (ms % 20 == 0) level += -0.02 * level + 0.12 * random.normal();
-    if (outage == 0 && random.chance(1.0 / 15'000))
-      outage = 100 + static_cast<int>(random.below(400));
-    if (outage > 0) {
-      --outage;
-      continue;
-    }
-    due += mean_mbps * std::exp(level) / 12;  // Opportunities of 1500 bytes.
-    for (; due >= 1; due -= 1) text += fmt::format("{}\n", ms);
-  }
-  return text;
-}
-
 net::LinkConfig path(const std::string& text) {
   net::LinkConfig link = MUST(net::parse_link_config(text));
   return link;
 }
 
-Result<net::LinkConfig> recorded(const std::string& file) {
-  net::LinkConfig link =
-      TRY(net::parse_link_config("trace=" + file + ",delay=20ms,buffer=300ms,rev.rate=20Mbps"));
-  TRY_VOID(net::load_traces(link, [](const std::string& p) { return host::read_file(p); }));
-  return link;
-}
-
-Result<net::LinkConfig> synthetic(uint64_t seed, double mbps) {
-  net::LinkConfig link =
-      TRY(net::parse_link_config("trace=synthetic,delay=20ms,buffer=300ms,rev.rate=20Mbps"));
-  TRY_VOID(net::load_traces(
-      link, [&](const std::string&) -> Result<std::string> { return cellular(seed, mbps); }));
-  return link;
+// `trace`: a file, or what is made up (lab/synthetic.h).
+std::string over_trace(const std::string& trace) {
+  return "trace=" + trace + ",delay=20ms,buffer=300ms,rev.rate=20Mbps";
 }
 
 void compare_beside() {
@@ -125,7 +93,8 @@ void compare_probes() {
   const net::LinkConfig link = path("rate=40Mbps,delay=10ms,buffer=300ms");
   fmt::print("\n{:<22} {:>9} {:>8} | {:>9} {:>9} {:>8}\n", "probeRTT", "Mbps", "p95 ms", "two Mbps",
              "and", "p95 ms");
-  for (const auto& [name, mode] : {std::pair("gain", 0), {"cwnd4", 1}, {"off", 2}}) {
+  for (const auto& [name, mode] :
+       {std::pair("gain", 0), {"cwnd4", 1}, {"off", 2}, {"gain or cwnd4", 3}}) {
     const std::vector<std::string> sysctl = {
         fmt::format("net.inet.tcp.rack.probertt.mode={}", mode)};
     const Figures one = run(link, {"dgp,fcc=5Mbps"}, 60s, 0s, sysctl)[0];
@@ -208,19 +177,19 @@ int main(int argc, char** argv) {
   fmt::print("{:<28} {:<22} {:>7} {:>8} {:>8} {:>8}\n", "alone for 60 s", "flow", "Mbps",
              "of cubic", "p95 ms", "lower by");
   compare_alone("cable 40Mbps 20ms 300ms", path("rate=40Mbps,delay=10ms,buffer=300ms"), 0.97);
-  for (const uint64_t seed : {1u, 2u, 3u}) {
-    const double mbps = seed == 1 ? 6 : seed == 2 ? 12 : 25;
-    compare_alone(fmt::format("cellular {} ({} Mbps)", seed, mbps), MUST(synthetic(seed, mbps)),
-                  0.9);
+  for (const char* rate : {"6Mbps", "12Mbps", "25Mbps"}) {
+    for (const int seed : {1, 2, 3}) {
+      const std::string trace = fmt::format("cellular:{}:{}", rate, seed);
+      compare_alone(trace, path(over_trace(trace)), 0.9);
+    }
   }
   for (int i = 1; i < argc; ++i) {
-    const auto link = recorded(argv[i]);
-    if (!link) {
-      fmt::print(stderr, "compare_dgp: {}\n", link.error().text);
+    const std::string name = argv[i];
+    if (const auto found = host::read_file(name); !found) {
+      fmt::print(stderr, "compare_dgp: {}\n", found.error().text);
       return 2;
     }
-    const std::string name = argv[i];
-    compare_alone(name.substr(name.rfind('/') + 1), *link, 0.9);
+    compare_alone(name.substr(name.rfind('/') + 1), path(over_trace(name)), 0.9);
   }
   compare_beside();
   compare_probes();
