@@ -2,8 +2,9 @@
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
                     -Wno-missing-field-initializers -Werror)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  # GNU statement expressions carry TRY; __extension__ does not silence clang's own warning.
-  add_compile_options(-Wno-gnu-statement-expression)
+  # GNU statement expressions carry TRY; __extension__ does not silence clang's own warning. libseccomp's macros are
+  # compound literals.
+  add_compile_options(-Wno-gnu-statement-expression -Wno-c99-extensions)
 endif()
 if(WH_SANITIZE)
   add_compile_options(-fsanitize=${WH_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)

@@ -38,8 +38,8 @@ class Fiber {
   void* caller_fake_stack_ = nullptr;
   const void* caller_stack_ = nullptr;
   size_t caller_stack_size_ = 0;
-  void* tsan_own_ = nullptr;
-  void* tsan_caller_ = nullptr;
+  [[maybe_unused]] void* tsan_own_ = nullptr;
+  [[maybe_unused]] void* tsan_caller_ = nullptr;
 };
 
 }  // namespace wh::dev

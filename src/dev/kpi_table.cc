@@ -130,7 +130,7 @@ void selrecord(const ::wh_kernel* k, ::thread* td, ::selinfo* info) {
   if (td->selector != nullptr) kernel_of(k).selects().record(*td->selector, *info);
 }
 
-[[noreturn]] void panic(const ::wh_kernel* k, const char* format, va_list ap) {
+WH_NORETURN void panic(const ::wh_kernel* k, const char* format, va_list ap) {
   kernel_of(k).reports().blame(Misdeed::Panic, print_to_string(format, ap));
   throw DriverAbort{EIO};
 }

@@ -38,6 +38,10 @@ struct Key4 {
   static Key4 load(const uint8_t* bytes) { return {net::load32(bytes)}; }
   uint32_t top(uint32_t n) const { return bits >> (kBits - n); }  // REQUIRES: 0 < n < 32.
   Key4 shifted(uint32_t n) const { return {bits << n}; }
+  Key4 shifted_far(uint32_t n) const { return shifted(n); }
+  uint32_t common(const Key4& o) const {  // As Key6's.
+    return static_cast<uint32_t>(std::countl_zero(bits ^ o.bits));
+  }
 };
 struct Key6 {
   static constexpr uint32_t kBits = 128;
@@ -148,8 +152,7 @@ class PrefixTrie {
     uint32_t steps = 0;
     uint32_t nodes[kMost], values[kMost];
   };
-  [[gnu::always_inline]] uint32_t follow(const RootEntry& root, const Key& key, Trail& trail) const
-      requires(Key::kBits > 64);
+  [[gnu::always_inline]] uint32_t follow(const RootEntry& root, const Key& key, Trail& trail) const;
   [[gnu::always_inline]] void lookup_group(const Key* keys, uint32_t n, uint32_t* values) const;
   [[gnu::always_inline]] void lookup_all(std::span<const Key> keys, uint32_t* values) const;
   // Of the parts that lookups walk through once they are behind the root.
@@ -218,8 +221,7 @@ inline uint32_t PrefixTrie<Key>::descend(const RootEntry& root, Key key) const {
 }
 
 template <class Key>
-inline uint32_t PrefixTrie<Key>::follow(const RootEntry& root, const Key& key, Trail& trail) const
-    requires(Key::kBits > 64) {
+inline uint32_t PrefixTrie<Key>::follow(const RootEntry& root, const Key& key, Trail& trail) const {
   uint32_t at = 0, index = root.node, step = 0;
   const uint32_t same = trail.steps == 0 ? 0 : key.common(trail.key);
   if (same >= root_bits_ + kStride) {

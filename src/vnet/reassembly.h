@@ -82,7 +82,6 @@ class Reassembler {
 
   Reassembler(Loop& loop, uint64_t hash_seed, Actions actions)
       : loop_(loop),
-        seed_(hash_seed),
         contexts_(16, KeyHash{hash_seed}),
         actions_(std::move(actions)),
         timer_(loop, [this] { expire(); }) {}
@@ -130,7 +129,6 @@ class Reassembler {
   void arm();
 
   Loop& loop_;
-  uint64_t seed_;
   std::unordered_map<FragmentKey, std::unique_ptr<Context>, KeyHash> contexts_;
   IntrusiveList<Context, &Context::by_age> ages_;  // Oldest first.
   size_t fragments_ = 0;

@@ -6,7 +6,7 @@ namespace wh::kyua::cli {
 
 // With one case at a time the line of the case itself is the progress.
 Progress::Progress(Ui& ui, const Scanner& scanner)
-    : ui_(ui), scanner_(scanner), is_on_(ui.is_terminal() && ::isatty(STDERR_FILENO) == 1) {}
+    : scanner_(scanner), is_on_(ui.is_terminal() && ::isatty(STDERR_FILENO) == 1) {}
 
 void Progress::started(const std::string& id, int running) {
   if (!is_on_ || running < 2) return;

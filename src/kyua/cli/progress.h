@@ -17,7 +17,6 @@ class Progress {
   void clear();  // Before anything else is written.
 
  private:
-  Ui& ui_;
   const Scanner& scanner_;
   bool is_on_, is_shown_ = false;
   size_t good_ = 0, bad_ = 0;
