@@ -26,6 +26,9 @@ function(wh_driver name)
   target_compile_options(driver_${name} PRIVATE -fexceptions -fvisibility=hidden
                          -Wno-sign-compare -Wno-unused-parameter -Wno-conversion
                          -Wno-sign-conversion -Wno-shadow -Wno-pedantic)
+  if(WH_FUZZ)  # libFuzzer counts in a module even after it was unloaded.
+    target_compile_options(driver_${name} PRIVATE -fno-sanitize=fuzzer-no-link)
+  endif()
   set_target_properties(driver_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
                         LIBRARY_OUTPUT_DIRECTORY ${WH_DRIVER_DIR})
   add_dependencies(drivers driver_${name})

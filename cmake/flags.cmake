@@ -11,7 +11,7 @@ if(WH_SANITIZE)
   add_link_options(-fsanitize=${WH_SANITIZE})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND WH_SANITIZE MATCHES undefined)
     # Each test is a process, so its start is half of what a short one costs: without libubsan.so, whose 6 MB of own data
-    # LeakSanitizer would search in each, and without moving the program there are 2 page faults for 5.
+    # LeakSanitizer would search in each, and with the program where it was linked to be there are 3 page faults where it took 5.
     add_link_options(-static-libubsan)
     string(APPEND CMAKE_EXE_LINKER_FLAGS " -no-pie")
   endif()

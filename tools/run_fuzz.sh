@@ -23,8 +23,10 @@ for program in "$build"/bin/*_fuzz; do
   mkdir -p "$work"
   dirs=("$work")
   [ -d "tests/corpus/$name" ] && dirs+=("tests/corpus/$name")
+  status=0
   "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-             -artifact_prefix="build/$name-" "${dirs[@]}" 2>&1 | grep -E 'stat::number_of|ERROR|SUMMARY|artifact|crash' || true
-  [ "${PIPESTATUS[0]}" = 0 ] || { echo "$name: a finding; the input is build/$name-*"; exit 1; }
+             -artifact_prefix="build/$name-" "${dirs[@]}" >"$work.log" 2>&1 || status=$?
+  grep -E 'stat::number_of|ERROR|SUMMARY|artifact|crash' "$work.log" || true
+  [ "$status" = 0 ] || { echo "$name: a finding; the input is build/$name-*"; exit 1; }
 done
 [ "$found" = 1 ] || { echo "fuzz: no such target; there are: $(cd "$build/bin" && ls ./*_fuzz | tr '\n' ' ')" >&2; exit 2; }
