@@ -7,9 +7,9 @@
 //      10,000 bursts a second in either case, and then none at all. What a connection weighs, and
 //      what a tick of the wheel (10 us) costs
 //
-// The 10,000 begin one after the other, 40 us apart, over the time that one of them waits from burst
-// to burst. What begins together stays together: of a hundred such, each waits for those before it,
-// which is no lateness of the wheel's.
+// The 10,000 begin one after the other, 40 us apart, over the time that one of them waits from
+// burst to burst. What begins together stays together: of a hundred such, each waits for those
+// before it, which is no lateness of the wheel's.
 //
 // Lateness is the clock when a burst leaves less the end of the delay before it. The rate is what
 // was seen on the wire, frame by frame: bytes from a connection's first burst up to its last, over
