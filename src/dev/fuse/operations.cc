@@ -273,7 +273,7 @@ struct Operations {
       return request.error(ENOTTY);
     }
     std::vector<std::byte> data(size);
-    if (copies_in) std::memcpy(data.data(), in, size);
+    if (copies_in && size != 0) std::memcpy(data.data(), in, size);
     const int code = inode == kControl ? control(request, cmd, data.data(), fi)
                                        : on_device(request, cmd, data.data(), fi);
     if (code != 0) return request.error(code);
