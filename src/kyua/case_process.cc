@@ -96,7 +96,7 @@ class CaseRun {
   Result<Ended> run(ExecEnv& env, const Command& command, std::optional<Duration> limit, int out) {
     const Isolation isolation(command, folder_.work(), out, job_.err, user_);
     const pid_t pid = TRY(env.start([&] { isolation.become_test(); }));
-    Supervisor::Limits limits{limit, job_.output_limit, job_.out, job_.err};
+    Supervisor::Limits limits{limit, job_.output_limit, job_.process_limit, job_.out, job_.err};
     if (job_.is_live) limits.out = limits.err = -1;
     return supervisor_.wait(pid, limits);
   }
@@ -119,7 +119,7 @@ class CaseRun {
       outcome_.result = {Verdict::Broken, ended.error().text};
     } else if (supervisor_.was_multiplying()) {
       outcome_.result = {Verdict::Broken, fmt::format("Test case started more than {} processes",
-                                                      Supervisor::kMostProcesses)};
+                                                      job_.process_limit)};
     } else if (supervisor_.was_too_loud()) {
       outcome_.result = {Verdict::Broken, fmt::format("Test case wrote more than {} of output",
                                                       format_size(job_.output_limit))};

@@ -35,6 +35,7 @@ struct CaseJob {
   std::string temporary = "/tmp";  // Whose free space counts.
   int out = -1, err = -1;          // Files, open for appending.
   Bytes output_limit = 64_MiB;     // Of either file; beyond it the case is killed and broken.
+  uint32_t process_limit = 2000;  // At a time: more than any test needs, far less than a fork bomb.
   bool pause_before_cleanup = false, pause_only_if_bad = true;  // Of `kyua debug`.
   bool is_live = false;  // Output goes to a terminal: there is no file to measure or read.
 };

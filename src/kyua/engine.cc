@@ -181,6 +181,7 @@ CaseOutcome Engine::do_order(const Order& order, const Slot& slot, WorkPlace pla
   job.out = slot.out.raw();
   job.err = slot.err.raw();
   job.output_limit = options_.output_limit;
+  job.process_limit = options_.process_limit;
   if (order.test_case) {
     job.is_live = options_.is_live;
     job.pause_before_cleanup = options_.pauses;

@@ -54,6 +54,7 @@ class Engine {
     bool only_lists = false;  // Lists every program and runs nothing.
     // For `kyua debug`: output goes where the runner's goes; a pause before the cleanup routine.
     bool is_live = false, pauses = false, pauses_only_if_bad = true;
+    uint32_t process_limit = 2000;  // At a time, of a case.
   };
   struct Counts {
     size_t good = 0, bad = 0, flaky = 0;

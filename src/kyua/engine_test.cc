@@ -202,6 +202,13 @@ TEST_F(EngineTest, breaks_a_case_that_prints_without_end) {
   EXPECT_EQ(seen_.all["p:main"].out.size(), size_t{1} << 20);
 }
 
+TEST_F(EngineTest, breaks_a_case_that_multiplies_without_end) {
+  // Each waits for a writer that never comes.
+  script("p", "mkfifo f; while :; do read -r line < f & done");
+  run({}, {.process_limit = 100});
+  EXPECT_EQ(result("p:main"), "broken: Test case started more than 100 processes");
+}
+
 TEST_F(EngineTest, keeps_binary_output_and_the_next_cases_output_apart) {
   script("p", "printf 'a\\000\\377b'");
   script("q", "echo clean");

@@ -110,8 +110,8 @@ Result<Ended> Supervisor::wait(pid_t child, const Limits& limits) {
     reap_adopted(child);
     was_too_loud_ = was_too_loud_ || is_too_loud(limits);
     // The machine's number is cheap to have; only when it has grown is it worth counting ours.
-    was_multiplying_ = was_multiplying_ || (tasks_of_machine() > tasks_before + kMostProcesses &&
-                                            count_descendants() > kMostProcesses);
+    was_multiplying_ = was_multiplying_ || (tasks_of_machine() > tasks_before + limits.processes &&
+                                            count_descendants() > limits.processes);
     if (was_too_loud_ || was_multiplying_) kill_group(child);
   });
   TRY(end.watch(process.raw()));

@@ -22,7 +22,8 @@ class Supervisor {
   struct Limits {
     std::optional<Duration> time;
     Bytes output;
-    int out = -1, err = -1;  // Whose sizes count; -1: none.
+    uint32_t processes = 2000;  // Below the child, at a time; beyond it all are killed.
+    int out = -1, err = -1;     // Whose sizes count; -1: none.
   };
   // `lifeline`: -1 for none. The loop must outlive this.
   Supervisor(host::RealLoop& loop, int lifeline) : loop_(loop), lifeline_(lifeline) {}
@@ -35,8 +36,6 @@ class Supervisor {
   bool was_interrupted() const { return was_interrupted_; }
   bool was_too_loud() const { return was_too_loud_; }
   bool was_multiplying() const { return was_multiplying_; }
-  // More than any test needs, far less than what a machine can bear: a fork bomb.
-  static constexpr uint32_t kMostProcesses = 2000;
   // After this the lifeline no longer counts: cleanup routines run to their end.
   void ignore_lifeline() { lifeline_ = -1; }
 
