@@ -5,7 +5,7 @@
 //      on a cable modem (40 Mbps, 20 ms, 300 ms of drop-tail), on made-up cellular links, and on
 //      recorded ones given as arguments (mahimahi format)
 //   2. beside one CUBIC flow: what DGP keeps of its FCC, and what it leaves the neighbour
-//   3. the two ways to probe the round trip
+//   3. the ways to probe the round trip
 //   4. the long-run error of the pace: a fixed rate, and DGP against the rates it asked for
 //
 // usage: compare_dgp [TRACE.down...]
@@ -185,11 +185,14 @@ int main(int argc, char** argv) {
   }
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
-    if (const auto found = host::read_file(name); !found) {
-      fmt::print(stderr, "compare_dgp: {}\n", found.error().text);
+    net::LinkConfig link = path(over_trace(name));
+    const auto loaded =
+        net::load_traces(link, [](const std::string& file) { return host::read_file(file); });
+    if (!loaded) {
+      fmt::print(stderr, "compare_dgp: {}\n", loaded.error().text);
       return 2;
     }
-    compare_alone(name.substr(name.rfind('/') + 1), path(over_trace(name)), 0.9);
+    compare_alone(name.substr(name.rfind('/') + 1), link, 0.9);
   }
   compare_beside();
   compare_probes();

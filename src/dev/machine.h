@@ -79,7 +79,8 @@ class Machine {
   // The calling thread, when nobody wants to know of each step that it takes: no points are visited
   // and no race detector looks on. Else null.
   ::thread* unwatched() {
-    return __builtin_expect(last_.machine == id_ && !is_watched_, 1) ? last_.td : nullptr;
+    return __builtin_expect(last_.machine == id_ && on_acquired_ == nullptr, 1) ? last_.td
+                                                                                : nullptr;
   }
   virtual Instant now() = 0;
 
@@ -137,9 +138,8 @@ class Machine {
   virtual ::thread& find_current() = 0;
   virtual void visit_point() {}
   bool has_points_ = false;
-  bool is_watched_ = false;
-  bool announces_loudly_ = false;  // The machine's barrier needs the announcer's help.
-  void (*on_acquired_)(void*) = nullptr;
+  bool announces_loudly_ = false;         // The machine's barrier needs the announcer's help.
+  void (*on_acquired_)(void*) = nullptr;  // There with the next, or not.
   void (*on_released_)(void*) = nullptr;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "net/wire/tcp.h"
 #include "vnet/feature_node.h"
 #include "vnet/shallow_reassembly.h"
 
@@ -11,7 +12,6 @@ using net::Ip4;
 
 namespace {
 
-constexpr uint8_t kTcpFin = 1, kTcpRst = 4;
 constexpr uint16_t kFirstPort = 1024;
 constexpr Duration kMappingSweep = 5s;
 // How many mappings, the longest idle first, are looked at for one that has ended.
@@ -286,7 +286,7 @@ void Nat44::note(const NatEndpoint& inside, bool outward, uint8_t tcp_flags, uin
   ++m.packets;
   m.bytes += size;
   (outward ? m.out_seen : m.in_seen) = true;
-  if ((tcp_flags & (kTcpFin | kTcpRst)) != 0) {
+  if (net::TcpFlags{tcp_flags}.has_any(net::kTcpFin | net::kTcpRst)) {
     m.is_established = m.out_seen = m.in_seen = false;
   } else if (m.out_seen && m.in_seen) {
     m.is_established = true;

@@ -12,13 +12,14 @@ work=$(mktemp -d)
 trap '"$bin/wh" dev umount "$work/dev" 2>/dev/null || true; rm -rf "$work"' EXIT
 mkdir "$work/dev"
 case "$language" in
-  go) GO111MODULE=off GOCACHE="$work/cache" go build -o "$work/program" "$here/blocks_and_polls.go" ;;
-  node) printf '#!/bin/sh\nexec node "%s" "$@"\n' "$here/reads_and_writes.js" >"$work/program"; chmod +x "$work/program" ;;
+  go)
+    GO111MODULE=off GOCACHE="$work/cache" go build -o "$work/program" "$here/blocks_and_polls.go"
+    run=("$work/program")
+    expected=('blocked: true, read "written\n"' 'deadline passed: true' 'woken: read "polled\n"') ;;
+  node)
+    run=(node "$here/reads_and_writes.js")
+    expected=('woken: read "written\n"') ;;
 esac
-case "$language" in
-  go) printf '%s\n' 'blocked: true, read "written\n"' 'deadline passed: true' 'woken: read "polled\n"' ;;
-  node) printf '%s\n' 'woken: read "written\n"' ;;
-esac >"$work/expected"
 "$bin/wh" dev mount "$work/dev" --load echo --daemon
-timeout 60 "$work/program" "$work/dev/echo" | tee "$work/printed"
-diff "$work/expected" "$work/printed"
+timeout 60 "${run[@]}" "$work/dev/echo" | tee "$work/printed"
+diff <(printf '%s\n' "${expected[@]}") "$work/printed"

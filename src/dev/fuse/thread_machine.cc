@@ -26,7 +26,6 @@ ThreadMachine::ThreadMachine() {
   // There when ThreadSanitizer is in the process, loaded before us.
   on_acquired_ = reinterpret_cast<void (*)(void*)>(::dlsym(RTLD_DEFAULT, "__tsan_acquire"));
   on_released_ = reinterpret_cast<void (*)(void*)>(::dlsym(RTLD_DEFAULT, "__tsan_release"));
-  is_watched_ = on_acquired_ != nullptr || on_released_ != nullptr;
 }
 
 ThreadMachine::~ThreadMachine() {
