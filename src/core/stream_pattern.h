@@ -15,7 +15,7 @@ inline namespace core {
 
 class StreamPattern {
  public:
-  explicit StreamPattern(uint64_t seed) : seed_(seed) {}
+  explicit constexpr StreamPattern(uint64_t seed) : seed_(seed) {}
 
   // Writes the bytes of the stream from `offset` on.
   void fill(uint64_t offset, std::span<uint8_t> out) const {

@@ -67,12 +67,14 @@ Result<Fd> begin(const PeerConfig& config) {
 // What the child does with its socket, on a loop of its own.
 class PeerProcess {
  public:
-  PeerProcess(const PeerConfig& config, RealLoop& loop, Fd socket)
+  PeerProcess(const PeerConfig& config, RealLoop& loop, Fd socket, int stop)
       : config_(config),
         loop_(loop),
         socket_(std::move(socket)),
         watch_(
             loop, "peer socket", [this] { return readable(); }, [this] { return writable(); }),
+        stop_(stop),
+        stop_watch_(loop, "end of the peer", [this] { return stopped(); }),
         send_limit_(loop, [this] { end_sending(); }),
         to_send_(static_cast<uint64_t>(config.send.count())),
         outgoing_(config.seed + (is_listening() ? 1 : 0)),
@@ -82,7 +84,8 @@ class PeerProcess {
   // The report, or why there is none.
   Result<Json> run() {
     TRY(watch_.watch(socket_.raw(), is_listening() ? Interest::Read : Interest::Write));
-    auto stop = TRY(SignalWatch::make(loop_, {SIGTERM}, [this](int) { loop_.stop(); }));
+    stop_watch_.set_background();
+    TRY(stop_watch_.watch(stop_));
     loop_.run();
     const bool was_connected = state_ == State::Connected;
     const Duration elapsed = was_connected ? loop_.clock() - began_ : 0ns;
@@ -100,6 +103,12 @@ class PeerProcess {
     failure_ = os_error("{}", attempt).value();
     send_limit_.disarm();
     watch_.unwatch();
+    return Progress::Some;
+  }
+
+  Progress stopped() {
+    stop_watch_.unwatch();
+    loop_.stop();
     return Progress::Some;
   }
 
@@ -238,6 +247,8 @@ class PeerProcess {
   RealLoop& loop_;
   Fd socket_;
   FdWatch watch_;
+  int stop_;  // At its end when the parent wants no more.
+  FdWatch stop_watch_;
   Timer send_limit_;
   State state_ = State::Opening;
   Instant began_{};
@@ -251,9 +262,9 @@ class PeerProcess {
   uint64_t made_from_ = 0;
 };
 
-Result<Json> run_peer(const PeerConfig& config, Fd socket) {
+Result<Json> run_peer(const PeerConfig& config, Fd socket, int stop) {
   auto loop = TRY(RealLoop::make());
-  return PeerProcess(config, *loop, std::move(socket)).run();
+  return PeerProcess(config, *loop, std::move(socket), stop).run();
 }
 
 PeerReport parse_report(const Json& json, const std::string& line) {
@@ -285,18 +296,20 @@ Result<std::unique_ptr<KernelPeer>> KernelPeer::start(const Netns& space, PeerCo
   CHECK(config.role == PeerRole::Listen || config.address);
   CHECK(config.send.count() >= 0);
   Pipe pipe = TRY(make_pipe());
+  Pipe stop = TRY(make_pipe());
   // Made while entering, so that what is wrong with it is the error here.
   Fd socket = TRY(space.open([&] { return begin(config); }));
-  Child child = TRY(space.run(
-      {.name = "kernel peer", .keep = {pipe.write_end.raw(), socket.raw()}}, [&]() -> int {
-        const auto report = run_peer(config, std::move(socket));
-        const Json json = report ? *report
-                                 : Json{{"error", report.error().text},
-                                        {"code", static_cast<int>(report.error().code)}};
-        const auto written = write_all(pipe.write_end.raw(), json.dump() + "\n");
-        return report && written ? 0 : 1;
-      }));
-  return std::unique_ptr<KernelPeer>(new KernelPeer(std::move(child), std::move(pipe.read_end)));
+  const std::vector<int> keep = {pipe.write_end.raw(), socket.raw(), stop.read_end.raw()};
+  Child child = TRY(space.run({.name = "kernel peer", .keep = keep}, [&]() -> int {
+    const auto report = run_peer(config, std::move(socket), stop.read_end.raw());
+    const Json json = report ? *report
+                             : Json{{"error", report.error().text},
+                                    {"code", static_cast<int>(report.error().code)}};
+    const auto written = write_all(pipe.write_end.raw(), json.dump() + "\n");
+    return report && written ? 0 : 1;
+  }));
+  return std::unique_ptr<KernelPeer>(
+      new KernelPeer(std::move(child), std::move(pipe.read_end), std::move(stop.write_end)));
 }
 
 KernelPeer::~KernelPeer() {

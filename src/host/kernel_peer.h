@@ -10,7 +10,6 @@
 // which becomes a PeerReport; an error it met becomes the Error. stop() makes it report at once.
 #pragma once
 
-#include <csignal>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -69,16 +68,20 @@ class KernelPeer {
   Result<void> watch(RealLoop& loop, std::function<void(Result<PeerReport>)> action);
   // Blocks until it has reported. REQUIRES: not watched.
   Result<PeerReport> wait();
-  void stop() { child_.kill(SIGTERM); }
+  // It reports what it has by then. Not by a signal: one that came too early or too late would
+  // end it without a report.
+  void stop() { stop_.close(); }
   Child& child() { return child_; }
   int reports() const { return reports_.raw(); }  // Readable once it reports or ends.
 
  private:
-  KernelPeer(Child child, Fd reports) : child_(std::move(child)), reports_(std::move(reports)) {}
+  KernelPeer(Child child, Fd reports, Fd stop)
+      : child_(std::move(child)), reports_(std::move(reports)), stop_(std::move(stop)) {}
   Result<PeerReport> finish(const std::string& line);
 
   Child child_;
   Fd reports_;
+  Fd stop_;  // Its closing is the child's word to stop.
   std::string line_;
   std::unique_ptr<FdWatch> watch_;
 };

@@ -118,6 +118,16 @@ TEST_F(KernelPeerTest, stopped_peer_reports_at_once_and_killed_one_is_an_error) 
                       "0 bytes", "kernel peer: killed by signal 9 (Killed) and no report"}));
 }
 
+TEST_F(KernelPeerTest, a_stop_that_comes_before_all_else_gets_a_report_too) {
+  for (int i = 0; i < 10; ++i) {
+    auto peer = MUST(KernelPeer::start(*space_, {.port = 5004}));  // Nothing else uses the port.
+    peer->stop();
+    const auto report = peer->wait();
+    ASSERT_TRUE(report) << report.error().text;
+    EXPECT_EQ(report->received, Bytes(0));
+  }
+}
+
 // --- two kernels with nothing but two of our interfaces between them ---
 
 class Crossover final : public net::FrameSink {

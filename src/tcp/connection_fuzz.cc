@@ -380,7 +380,11 @@ class Fuzz final : public ConnectionObserver {
     }
     deliver(std::move(packet));
   }
-  static uint8_t byte_at(SeqNum at) { return pattern_at(at.value()); }
+  static uint8_t byte_at(SeqNum at) {
+    uint8_t byte;
+    kPattern.fill(at.value(), std::span(&byte, 1));
+    return byte;
+  }
 
   void garbage() {
     auto packet = pool_.allocate();

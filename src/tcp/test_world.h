@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/random.h"
+#include "core/stream_pattern.h"
 #include "core/virtual_loop.h"
 #include "net/checksum.h"
 #include "net/ip_service.h"
@@ -240,15 +241,11 @@ class TestWorld {
   Connection* b = nullptr;  // at the server.
 };
 
-// A stream of bytes whose every byte can be told from its position.
-inline uint8_t pattern_at(uint64_t position) {
-  uint64_t x = position / 8 * 0x9e3779b97f4a7c15u;
-  x ^= x >> 29;
-  return static_cast<uint8_t>(x >> (8 * (position % 8)));
-}
+// The stream that tests send, from a position on.
+inline constexpr StreamPattern kPattern(1);
 inline std::vector<uint8_t> pattern(uint64_t from, size_t n) {
   std::vector<uint8_t> bytes(n);
-  for (size_t i = 0; i < n; ++i) bytes[i] = pattern_at(from + i);
+  kPattern.fill(from, bytes);
   return bytes;
 }
 
@@ -279,7 +276,7 @@ class TestApp final : public ConnectionObserver {
     while (reads) {
       const size_t n = c.recv(buffer);
       if (n == 0) break;
-      for (size_t i = 0; i < n; ++i) intact = intact && buffer[i] == pattern_at(received + i);
+      intact = intact && !kPattern.first_difference(received, std::span(buffer, n));
       received += n;
     }
     saw_end = saw_end || c.at_end();
