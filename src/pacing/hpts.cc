@@ -18,6 +18,9 @@ namespace wh::pacing {
 namespace {
 
 constexpr int64_t kWheel = kHptsWheelSlots;
+// Slots between asking for the memory of a slot's newest client, which lies anywhere, and serving
+// it; half way, the one before it in the list is asked for.
+constexpr int64_t kAhead = 16;
 // Longer delays (146 years) are cut to this, so that the sum with an Instant cannot overflow.
 constexpr Duration kLongestDelay = Duration::max() / 2;
 
@@ -25,6 +28,13 @@ constexpr Duration kLongestDelay = Duration::max() / 2;
 
 HptsClient::~HptsClient() {
   Hpts::remove(*this);
+}
+
+// What serving reads of a client may lie on two lines.
+inline void Hpts::fetch(const HptsClient* client) {
+  if (client == nullptr) return;
+  __builtin_prefetch(client, 1);
+  __builtin_prefetch(&client->is_being_served_, 1);
 }
 
 HptsClient::OutputConsidered HptsClient::hpts_do_queued_segments(Duration) {
@@ -204,6 +214,8 @@ std::optional<HptsSlots> Hpts::serve_until(int64_t cur) {
     const auto distance = occupied_.distance_to_next(slot_of(tick));
     if (!distance || *distance > end - tick) break;
     tick += *distance;
+    fetch(slots_[slot_of(tick + kAhead)]);
+    if (const HptsClient* next = slots_[slot_of(tick + kAhead / 2)]) fetch(next->older_);
     if (serve_slot(slot_of(tick), cur) && !span) span = HptsSlots(end - tick);
     ++tick;
   }

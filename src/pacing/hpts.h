@@ -174,6 +174,7 @@ class Hpts {
   void admit(HptsClient& client, int64_t at, int64_t due);
   void place(HptsClient& client, int64_t at);
   void unlink(HptsClient& client);
+  static void fetch(const HptsClient* client);
   void detach(uint32_t slot);
   int64_t tick_of_slot(const HptsClient& client) const;
   int64_t furthest() const { return drained_ + kHptsWheelSlots - 1; }
