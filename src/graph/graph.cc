@@ -221,7 +221,7 @@ void Graph::run() {
   running_ = true;
   ++loops_;
   while (pending_head_ < pending_.size()) {
-    const Pending next = pending_[pending_head_++];
+    Pending next = pending_[pending_head_++];
     // The queue's memory is bounded: what is behind the head goes once it is most of it.
     if (pending_head_ == pending_.size()) {
       pending_.clear();
@@ -231,14 +231,16 @@ void Graph::run() {
                      pending_.begin() + static_cast<std::ptrdiff_t>(pending_head_));
       pending_head_ = 0;
     }
-    dispatch(next);
+    NodeRuntime& node = nodes_[next.node];
+    if (node.open == next.frame) node.open = nullptr;
+    while (next.frame != nullptr) next = dispatch(next);
   }
   running_ = false;
 }
 
-void Graph::dispatch(Pending pending) {
+// Returns the frame and where it goes next when that may be dispatched at once.
+Graph::Pending Graph::dispatch(Pending pending) {
   NodeRuntime& node = nodes_[pending.node];
-  if (node.open == pending.frame) node.open = nullptr;
   const std::span<Packet*> packets = pending.frame->release();
   Batch batch(*this, node, packets);
   ++node.calls;
@@ -246,11 +248,12 @@ void Graph::dispatch(Pending pending) {
   if (tracing_) mark_traced(node, batch);
   const uint64_t before = cycles();
   node.node->process(batch);
-  spread(batch, *pending.frame);  // Handing packets on is part of a node's work.
+  const Pending next = spread(batch, *pending.frame);  // Handing packets on is part of the work.
   node.clocks += cycles() - before;
+  return next;
 }
 
-void Graph::spread(Batch& batch, Frame& frame) {
+Graph::Pending Graph::spread(Batch& batch, Frame& frame) {
   if (batch.traced_) {
     for (uint32_t i = 0; i < batch.size_; ++i) {
       if (batch.packets_[i] != nullptr) trace(batch.node_, *batch.packets_[i]);
@@ -259,8 +262,9 @@ void Graph::spread(Batch& batch, Frame& frame) {
   if (batch.taken_ != 0) compact(batch);
   const auto& arcs = batch.node_.arcs;
   // Usually all go one way: the vector of arcs equals itself moved by one.
-  const bool is_one_way = batch.size_ > 1 && std::memcmp(batch.arcs_, batch.arcs_ + 1,
-                                                         (batch.size_ - 1) * sizeof(Arc)) == 0;
+  const bool is_one_way =
+      batch.size_ == 1 || (batch.size_ > 1 && std::memcmp(batch.arcs_, batch.arcs_ + 1,
+                                                          (batch.size_ - 1) * sizeof(Arc)) == 0);
   uint32_t done = 0;
   while (done < batch.size_) {
     const Arc arc = batch.arcs_[done];
@@ -268,20 +272,21 @@ void Graph::spread(Batch& batch, Frame& frame) {
     uint32_t end = is_one_way ? batch.size_ : done + 1;
     while (end < batch.size_ && batch.arcs_[end] == arc) ++end;
     const NodeIndex target = arcs[arc];
-    const std::span<Packet*> run{batch.packets_ + done, end - done};
-    if (run.size() == batch.size_ && nodes_[target].open == nullptr &&
+    if (is_one_way && nodes_[target].open == nullptr &&
         pending_.size() - pending_head_ < config_.max_pending_frames) {
       // All of them to an idle node: the frame itself goes on, and its packets are where they were.
       CHECK(batch.packets_ == frame.packets().data());
-      frame.append(run);
+      frame.take_back(batch.size_);
+      if (pending_.empty()) return {target, &frame};  // And nothing waits before it.
       nodes_[target].open = &frame;
       pending_.push_back({target, &frame});
-      return;
+      return {};
     }
-    append(target, run);
+    append(target, {batch.packets_ + done, end - done});
     done = end;
   }
   idle_.push_back(&frame);
+  return {};
 }
 
 void Graph::compact(Batch& batch) {

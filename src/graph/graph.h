@@ -9,7 +9,7 @@
 // frames of the next nodes, until nothing waits. So packets that arrive together stay together, and
 // what several nodes send to one is worked on as one vector: a node's code and tables are in the
 // cache for all of it. A batch whose packets all go to one idle node hands its frame on without
-// touching the packets. Frames are used again, never freed.
+// touching the packets, and past the queue when that is empty. Frames are used again, never freed.
 //
 // Books. Per node: calls, vectors (packets), clocks, suspends; per reason: a count; per traced
 // packet: each node's own account. Clocks come from the counter given at construction; without one
@@ -172,8 +172,8 @@ class Graph {
   friend class Batch;
   class DropNode;
   struct Pending {
-    NodeIndex node;
-    net::Frame* frame;
+    NodeIndex node = 0;
+    net::Frame* frame = nullptr;
   };
 
   static bool is_input(const NodeRuntime& node) {
@@ -184,8 +184,8 @@ class Graph {
   NodeIndex first_before(NodeIndex from, NodeIndex target) const;
   net::Frame* open_frame(NodeIndex node);
   void append(NodeIndex node, std::span<net::Packet* const> packets);
-  void dispatch(Pending pending);
-  void spread(Batch& batch, net::Frame& frame);
+  Pending dispatch(Pending pending);
+  Pending spread(Batch& batch, net::Frame& frame);
   void compact(Batch& batch);
   void note_drop(NodeRuntime& node, uint16_t error, net::Packet& packet);
   void mark_traced(NodeRuntime& node, Batch& batch);

@@ -46,9 +46,13 @@ class Frame {
   // Takes over packets that are owned by nobody else. REQUIRES: room for all of them.
   void append(std::span<Packet* const> packets) {
     CHECK(packets.size() <= kCapacity - size_);
-    // They may be this frame's own, just released.
-    std::memmove(packets_ + size_, packets.data(), packets.size_bytes());
+    std::memcpy(packets_ + size_, packets.data(), packets.size_bytes());
     size_ += static_cast<uint32_t>(packets.size());
+  }
+  // Takes back the first `count` of those that release() gave up. REQUIRES: nothing came since.
+  void take_back(uint32_t count) {
+    CHECK(size_ == 0 && count <= kCapacity);
+    size_ = count;
   }
   // Gives up every packet, null where it was taken; the frame is empty then. The span is good until
   // the next push, and whoever asked owns the packets in it.

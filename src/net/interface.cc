@@ -30,7 +30,7 @@ void Interface::transmit(Frame frame) {
     if (!taps_.empty()) show(*packet, Direction::Out);
     packets[kept++] = packet;
   }
-  frame.append(packets.first(kept));
+  frame.take_back(kept);
   if (!frame.empty()) send(std::move(frame));
 }
 

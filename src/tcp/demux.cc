@@ -31,11 +31,13 @@ bool TcpStack::read_segment(net::Packet& packet, Segment& s) {
   const auto bad = [](uint64_t& counter) { return ++counter, false; };
   const uint32_t l4 = packet.l4_offset;
   if (packet.size() < l4) return bad(counters_.bad_header);
-  const uint32_t most = l4 + net::TcpHeader::kMaxSize;
-  if (packet.head_size() < most && packet.payload_size() > 0) {
-    packet.pullup(std::min(packet.size(), most));  // The header may have been cut across chunks.
+  // The header may have been cut across chunks. No more than it is made whole: payload in the head
+  // would have to be copied out of it again.
+  if (packet.head_size() < l4 + net::TcpHeader::kMinSize) {
+    packet.pullup(l4 + net::TcpHeader::kMinSize);
   }
-  if (packet.head_size() < l4) return bad(counters_.bad_header);
+  if (packet.head_size() < l4 + net::TcpHeader::kMinSize) return bad(counters_.bad_header);
+  packet.pullup(l4 + net::TcpHeader::size_at(packet.data() + l4));
   const auto tcp = net::TcpView::parse(packet.head().subspan(l4), packet.size() - l4);
   if (!tcp) return bad(counters_.bad_header);
   const bool was_here = packet.checksum == net::Checksum::Needed;  // Never left the process.

@@ -31,10 +31,11 @@
 
 namespace wh::vnet {
 
-// An address as a number whose leading bits are the next to be looked at.
+// An address as a number whose leading bits are the next to be looked at. Left unset by default:
+// lookups have arrays of them.
 struct Key4 {
   static constexpr uint32_t kBits = 32;
-  uint32_t bits = 0;
+  uint32_t bits;
   static Key4 load(const uint8_t* bytes) { return {net::load32(bytes)}; }
   uint32_t top(uint32_t n) const { return bits >> (kBits - n); }  // REQUIRES: 0 < n < 32.
   Key4 shifted(uint32_t n) const { return {bits << n}; }
@@ -45,7 +46,7 @@ struct Key4 {
 };
 struct Key6 {
   static constexpr uint32_t kBits = 128;
-  uint64_t high = 0, low = 0;
+  uint64_t high, low;
   static Key6 load(const uint8_t* bytes) {
     return {uint64_t{net::load32(bytes)} << 32 | net::load32(bytes + 4),
             uint64_t{net::load32(bytes + 8)} << 32 | net::load32(bytes + 12)};

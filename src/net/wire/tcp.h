@@ -102,6 +102,8 @@ struct TcpHeader {
 
   bool operator==(const TcpHeader&) const = default;
   uint32_t size() const { return kMinSize + options.size(); }
+  // What the header at `bytes`, of which kMinSize are there, says of its size, right or wrong.
+  static uint32_t size_at(const uint8_t* bytes) { return 4u * (bytes[12] >> 4); }
   // Writes size() bytes. REQUIRES: out.size() >= size() and the options fit.
   void emit(std::span<uint8_t> out) const;
 };
@@ -125,7 +127,7 @@ class TcpView {
   uint16_t destination_port() const { return load16(at_ + 2); }
   SeqNum seq() const { return SeqNum(load32(at_ + 4)); }
   SeqNum ack() const { return SeqNum(load32(at_ + 8)); }
-  uint32_t header_size() const { return 4u * (at_[12] >> 4); }
+  uint32_t header_size() const { return TcpHeader::size_at(at_); }
   TcpFlags flags() const { return {static_cast<uint16_t>(load16(at_ + 12) & 0x0fff)}; }
   bool has(TcpFlags f) const { return flags().has(f); }
   uint16_t window() const { return load16(at_ + 14); }
