@@ -30,13 +30,6 @@ HptsClient::~HptsClient() {
   Hpts::remove(*this);
 }
 
-// What serving reads of a client may lie on two lines.
-inline void Hpts::fetch(const HptsClient* client) {
-  if (client == nullptr) return;
-  __builtin_prefetch(client, 1);
-  __builtin_prefetch(&client->is_being_served_, 1);
-}
-
 HptsClient::OutputConsidered HptsClient::hpts_do_queued_segments(Duration) {
   return OutputConsidered::No;
 }
@@ -65,7 +58,7 @@ void Hpts::insert(HptsClient& client, Duration delay) {
   if (delay <= Duration::zero()) {
     insert_asap(client, now);
   } else {
-    insert_due(client, tick_at_or_after(now + std::min(delay, kLongestDelay)), now);
+    insert_due(client, due_after(now, delay), now);
   }
 }
 
@@ -74,16 +67,25 @@ void Hpts::insert(HptsClient& client, HptsSlots slots) {
   if (slots.count() <= 0) {
     insert_asap(client, now);
   } else {
-    insert_due(client, tick_of(now) + std::min(slots.count(), kLongestDelay / kHptsSlot), now);
+    const int64_t most = kLongestDelay / kHptsSlot;
+    insert_due(client, start_of(tick_of(now) + std::min(slots.count(), most)), now);
   }
+}
+
+// When a delay ends: at a slot's edge, or exactly.
+Instant Hpts::due_after(Instant now, Duration delay) const {
+  const Instant due = now + std::min(delay, kLongestDelay);
+  return books_.tunables.precise != 0 ? due : start_of(tick_at_or_after(due));
 }
 
 void Hpts::rearm(HptsClient& client, Duration delay) {
   if (client.in_hpts()) {
     CHECK(client.hpts_ == this);
-    const int64_t due = tick_at_or_after(loop_.clock() + std::min(delay, kLongestDelay));
-    if (delay > Duration::zero() && due >= tick_of_slot(client)) {
+    const Instant now = loop_.clock(), due = due_after(now, delay);
+    if (delay > Duration::zero() && tick_of(due) >= tick_of_slot(client)) {
       client.due_ = due;
+      // Within its slot it may now be the first.
+      if (books_.tunables.precise != 0 && !active_) shorten_sleep(due, now);
       return;
     }
     remove(client);
@@ -91,28 +93,29 @@ void Hpts::rearm(HptsClient& client, Duration delay) {
   insert(client, delay);
 }
 
-void Hpts::insert_due(HptsClient& client, int64_t due, Instant now) {
+void Hpts::insert_due(HptsClient& client, Instant due, Instant now) {
   // An empty wheel has nothing left to serve up to now, so all of it lies ahead.
   if (queued_ == 0 && !active_) drained_ = std::max(drained_, tick_of(now));
-  if (due <= furthest()) {
-    admit(client, due, due);
+  const int64_t at = std::max(tick_of(due), drained_);
+  if (at <= furthest()) {
+    admit(client, at, due);
   } else {
     ++books_.counters.long_timers;
     if (active_ && tick_of(now) > furthest()) ++books_.counters.comb_wheel_wrap;
     admit(client, furthest(), due);
   }
-  if (!active_ && !on_min_sleep_) shorten_sleep(start_of(due), now);
+  if (!active_ && !on_min_sleep_) shorten_sleep(due, now);
 }
 
 // The slot after the last one served: in this tick unless the wheel has already run in it.
 void Hpts::insert_asap(HptsClient& client, Instant now) {
   const int64_t current = tick_of(now);
   if (queued_ == 0 && !active_) drained_ = std::max(drained_, current - 1);
-  admit(client, drained_ + 1, std::max(drained_ + 1, current));
+  admit(client, drained_ + 1, start_of(std::max(drained_ + 1, current)));
   if (!active_ && !on_min_sleep_) wake(now);
 }
 
-void Hpts::admit(HptsClient& client, int64_t at, int64_t due) {
+void Hpts::admit(HptsClient& client, int64_t at, Instant due) {
   CHECK(!client.in_hpts());
   client.hpts_ = this;
   client.due_ = due;
@@ -177,7 +180,7 @@ HptsSlots Hpts::run(Source source) {
   active_ = true;
   for (int64_t loops = 0;; ++loops) {
     const int64_t cur = tick_of(now);
-    if (queued_ == 0 || cur <= drained_) {
+    if (queued_ == 0 || (cur <= drained_ && slots_[slot_of(drained_)] == nullptr)) {
       drained_ = std::max(drained_, cur);
       break;
     }
@@ -202,11 +205,11 @@ HptsSlots Hpts::run(Source source) {
   return span.value_or(HptsSlots(0));
 }
 
-// One pass. When more than a wheel of time has gone by, each slot is still served once, in order.
+// One pass. When more than a wheel of time has gone by, each slot is still served, in order.
 // From here on inserts go beyond `cur`; one that lands, a turn ahead, on a slot still to be served
 // in this pass is found not to be due and stays. Returns nothing when no client was called.
 std::optional<HptsSlots> Hpts::serve_until(int64_t cur) {
-  int64_t tick = drained_ + 1;
+  int64_t tick = drained_;
   const int64_t end = std::min(cur, drained_ + kWheel);
   std::optional<HptsSlots> span;
   drained_ = cur;
@@ -214,8 +217,10 @@ std::optional<HptsSlots> Hpts::serve_until(int64_t cur) {
     const auto distance = occupied_.distance_to_next(slot_of(tick));
     if (!distance || *distance > end - tick) break;
     tick += *distance;
-    fetch(slots_[slot_of(tick + kAhead)]);
-    if (const HptsClient* next = slots_[slot_of(tick + kAhead / 2)]) fetch(next->older_);
+    __builtin_prefetch(slots_[slot_of(tick + kAhead)], 1);
+    if (const HptsClient* next = slots_[slot_of(tick + kAhead / 2)]) {
+      __builtin_prefetch(next->older_, 1);
+    }
     if (serve_slot(slot_of(tick), cur) && !span) span = HptsSlots(end - tick);
     ++tick;
   }
@@ -247,9 +252,9 @@ bool Hpts::serve_slot(uint32_t slot, int64_t cur) {
     HptsClient& client = *serving_;
     unlink(client);
     client.is_being_served_ = false;
-    if (client.due_ > cur) {
+    if (client.due_ > served_at_) {
       ++books_.counters.moves;
-      place(client, std::min(client.due_, furthest()));
+      place(client, std::min(tick_of(client.due_), furthest()));
       continue;
     }
     client.slot_ = HptsClient::kNoSlot;
@@ -262,11 +267,12 @@ bool Hpts::serve_slot(uint32_t slot, int64_t cur) {
 
 // The client may be gone when this returns.
 void Hpts::call(HptsClient& client, int64_t cur) {
-  const auto late = static_cast<uint64_t>(cur - client.due_);
+  const HptsSlots slots_late(cur - tick_of(client.due_));
+  const auto late = static_cast<uint64_t>(slots_late.count());
   HptsCounters& counters = books_.counters;
   ++counters.calls;
   ++counters.late_calls[std::min<size_t>(std::bit_width(late), counters.late_calls.size() - 1)];
-  const Duration delayed_by = HptsSlots(cur - client.due_).duration();
+  const Duration delayed_by = slots_late.duration();
   client.hpts_calls_ = true;
   if (client.queued_segments_ &&
       client.hpts_do_queued_segments(delayed_by) == HptsClient::OutputConsidered::Yes) {
@@ -278,13 +284,13 @@ void Hpts::call(HptsClient& client, int64_t cur) {
 // The tick at which a client's slot is served next, or, in a run that has yet to come to it, a turn
 // later.
 int64_t Hpts::tick_of_slot(const HptsClient& client) const {
-  const uint32_t from = slot_of(drained_ + 1);
-  return drained_ + 1 + (client.slot_ + kHptsWheelSlots - from) % kHptsWheelSlots;
+  const uint32_t from = slot_of(drained_);
+  return drained_ + (client.slot_ + kHptsWheelSlots - from) % kHptsWheelSlots;
 }
 
 HptsSlots Hpts::remaining(const HptsClient& client) const {
   CHECK(client.in_hpts() && client.hpts_ == this);
-  return HptsSlots(std::max<int64_t>(0, client.due_ - tick_of_slot(client)));
+  return HptsSlots(std::max<int64_t>(0, tick_of(client.due_) - tick_of_slot(client)));
 }
 
 uint32_t Hpts::prev_slot() const {

@@ -18,16 +18,16 @@
 // a precision of about min_sleep (250 us) and does not promise it: a stack carries its lateness
 // into the next delay (PaceAccount). In virtual time the callout fires exactly at its deadline, so
 // an experiment shows FreeBSD's precision, neither worse nor better. The tunable `precise` makes
-// the callout sleep to the next occupied slot itself: 10 us precision for one more wake-up per
-// slot, and no idle wake-ups.
+// the callout sleep until the next client is due, to the nanosecond and not to the end of a slot,
+// for a wake-up per client where there was one per slot, and makes no idle wake-ups.
 //
 // Ownership: the loop and the books must outlive the wheel. A client that is destroyed takes itself
 // off. Threads: belongs to its loop. Nothing is allocated after construction (0.83 MB), and there
 // is no limit to the number of clients.
 //
 // Invariants: (1) a client is never called before its time; (2) every client on the wheel stands on
-// the slot of a tick in (drained, drained + 102,400); (3) a slot's bit is set exactly when its list
-// is not empty.
+// the slot of a tick in (drained, drained + 102,400), or, when precise, still waits in that of
+// drained; (3) a slot's bit is set exactly when its list is not empty.
 #pragma once
 
 #include <cstdint>
@@ -90,7 +90,7 @@ class alignas(64) HptsClient {
   // hpts.cc).
   HptsClient* older_ = nullptr;
   HptsClient* newer_ = nullptr;
-  int64_t due_ = 0;  // Tick at or after which it is to be called.
+  Instant due_{};  // It is to be called at or after this; a slot's beginning unless precise.
   uint32_t slot_ = kNoSlot;
   bool hpts_calls_ = false;
   bool queued_segments_ = false;
@@ -107,7 +107,7 @@ class Hpts {
   Hpts& operator=(const Hpts&) = delete;
 
   // tcp_hpts_insert(): calls `client` once, when `delay` has passed since this call (loop.clock()):
-  // never sooner, and in precise mode less than one slot later. A delay of zero or less means as
+  // never sooner, and in precise mode as soon as the loop can. A delay of zero or less means as
   // soon as possible: in the next run, which is woken unless the wheel is in its least sleep or
   // above cnt_thresh. REQUIRES: !client.in_hpts().
   void insert(HptsClient& client, Duration delay);
@@ -168,13 +168,13 @@ class Hpts {
   friend class HptsGroup;
   enum class Source : uint8_t { Callout, Soft };
 
-  // hpts.cc: placing and serving. `at`, `due`, `cur`: ticks.
-  void insert_due(HptsClient& client, int64_t due, Instant now);
+  // hpts.cc: placing and serving. `at`, `cur`: ticks.
+  Instant due_after(Instant now, Duration delay) const;
+  void insert_due(HptsClient& client, Instant due, Instant now);
   void insert_asap(HptsClient& client, Instant now);
-  void admit(HptsClient& client, int64_t at, int64_t due);
+  void admit(HptsClient& client, int64_t at, Instant due);
   void place(HptsClient& client, int64_t at);
   void unlink(HptsClient& client);
-  static void fetch(const HptsClient* client);
   void detach(uint32_t slot);
   int64_t tick_of_slot(const HptsClient& client) const;
   int64_t furthest() const { return drained_ + kHptsWheelSlots - 1; }
@@ -193,14 +193,16 @@ class Hpts {
   void choose_sleep(Instant now);
   Duration over_thresh_sleep(Instant now) const;
   Duration until_next_occupied(Instant now) const;
+  Instant next_due(int64_t tick) const;
 
   Loop& loop_;
   HptsBooks& books_;
   std::unique_ptr<HptsClient*[]> slots_;  // The newest client of each.
   SlotBitmap occupied_;
   HptsClient* serving_ = nullptr;  // Of the slot being served, detached: the oldest left.
-  int64_t
-      drained_;  // The tick up to which all slots have been served, or are by the run in progress.
+  // The tick up to which all slots have been served, or are by the run in progress. When precise,
+  // who was not due yet in the last of them is still there.
+  int64_t drained_;
   size_t queued_ = 0;
   bool active_ = false;
 

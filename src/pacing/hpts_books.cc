@@ -32,7 +32,7 @@ class Registrar {
          .min = 0,
          .max = 1});
     add("precise", "", &t.precise,
-        {.description = "sleep exactly to the next occupied slot (not in FreeBSD)",
+        {.description = "sleep exactly until the next client is due (not in FreeBSD)",
          .unit = "bool",
          .min = 0,
          .max = 1});

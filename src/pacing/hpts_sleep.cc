@@ -117,10 +117,20 @@ Duration Hpts::over_thresh_sleep(Instant now) const {
 // At most max_sleep; zero when that slot's time has come.
 Duration Hpts::until_next_occupied(Instant now) const {
   const Duration longest = HptsSlots(books_.tunables.max_sleep).duration();
-  const int64_t next = drained_ + 1;
-  const auto distance = occupied_.distance_to_next(slot_of(next));
+  const auto distance = occupied_.distance_to_next(slot_of(drained_));
   if (!distance) return longest;
-  return std::clamp<Duration>(start_of(next + *distance) - now, Duration::zero(), longest);
+  return std::clamp<Duration>(next_due(drained_ + *distance) - now, Duration::zero(), longest);
+}
+
+// When an occupied slot is to be served: at its beginning or, when precise, as its first client is
+// due. Who only waits there for a longer delay is moved on after it.
+Instant Hpts::next_due(int64_t tick) const {
+  if (books_.tunables.precise == 0) return start_of(tick);
+  Instant first = start_of(tick + 1);
+  for (const HptsClient* c = slots_[slot_of(tick)]; c != nullptr; c = c->older_) {
+    first = std::min(first, c->due_);
+  }
+  return first;
 }
 
 }  // namespace wh::pacing
