@@ -75,7 +75,7 @@ void Hpts::insert(HptsClient& client, HptsSlots slots) {
 // When a delay ends: at a slot's edge, or exactly.
 Instant Hpts::due_after(Instant now, Duration delay) const {
   const Instant due = now + std::min(delay, kLongestDelay);
-  return books_.tunables.precise != 0 ? due : start_of(tick_at_or_after(due));
+  return is_precise() ? due : start_of(tick_at_or_after(due));
 }
 
 void Hpts::rearm(HptsClient& client, Duration delay) {
@@ -85,7 +85,7 @@ void Hpts::rearm(HptsClient& client, Duration delay) {
     if (delay > Duration::zero() && tick_of(due) >= tick_of_slot(client)) {
       client.due_ = due;
       // Within its slot it may now be the first.
-      if (books_.tunables.precise != 0 && !active_) shorten_sleep(due, now);
+      if (is_precise() && !active_) shorten_sleep(due, now);
       return;
     }
     remove(client);

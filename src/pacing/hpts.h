@@ -134,10 +134,11 @@ class Hpts {
   // The least delay HPTS enforces: min_sleep and one slot, 260 us by default; one slot when
   // precise.
   Duration get_hpts_min_sleep_time() const {
-    if (books_.tunables.precise != 0) return kHptsSlot;
+    if (is_precise()) return kHptsSlot;
     return Microseconds(books_.tunables.min_sleep) + kHptsSlot;
   }
 
+  bool is_precise() const { return books_.tunables.precise != 0; }
   size_t queued() const { return queued_; }
   // cnt_thresh or more connections wait.
   bool is_over_thresh() const {

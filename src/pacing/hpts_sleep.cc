@@ -20,7 +20,7 @@ namespace wh::pacing {
 // A run as soon as a tick has passed since the last, unless softclock() is to provide it.
 void Hpts::wake(Instant now) {
   const HptsTunables& t = books_.tunables;
-  if (t.no_wake_over_thresh != 0 && is_over_thresh() && t.precise == 0) {
+  if (t.no_wake_over_thresh != 0 && is_over_thresh() && !is_precise()) {
     direct_wake_ = false;
     return;
   }
@@ -76,7 +76,7 @@ void Hpts::soft_run() {
   ++soft_runs_;
   const HptsSlots span = run(Source::Soft);
   const HptsTunables& t = books_.tunables;
-  if (!is_over_thresh() || t.precise != 0) return;
+  if (!is_over_thresh() || is_precise()) return;
   const bool came_late = span.count() > t.less_sleep;
   if (!came_late && span.count() >= t.more_sleep) return;
   tune(span);
@@ -97,7 +97,7 @@ void Hpts::tune(HptsSlots span) {
 void Hpts::choose_sleep(Instant now) {
   const Duration next = until_next_occupied(now);
   const Duration least = Microseconds(books_.tunables.min_sleep);
-  if (books_.tunables.precise != 0) {
+  if (is_precise()) {
     on_min_sleep_ = false;
     queued_ == 0 ? callout_.disarm() : callout_.arm(now + next);
   } else if (is_over_thresh()) {
@@ -125,7 +125,7 @@ Duration Hpts::until_next_occupied(Instant now) const {
 // When an occupied slot is to be served: at its beginning or, when precise, as its first client is
 // due. Who only waits there for a longer delay is moved on after it.
 Instant Hpts::next_due(int64_t tick) const {
-  if (books_.tunables.precise == 0) return start_of(tick);
+  if (!is_precise()) return start_of(tick);
   Instant first = start_of(tick + 1);
   for (const HptsClient* c = slots_[slot_of(tick)]; c != nullptr; c = c->older_) {
     first = std::min(first, c->due_);

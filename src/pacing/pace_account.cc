@@ -24,7 +24,8 @@ Duration PaceAccount::start(Instant now, Duration interval, const Policy& policy
   Duration delay = interval + agg_early_;
   agg_early_ = Duration::zero();
   if (agg_delayed_ > Duration::zero()) {
-    delay = policy.repay == Repay::Slowly ? repay_slowly(delay, policy) : repay_at_once(delay);
+    delay =
+        policy.repay == Repay::Slowly ? repay_slowly(delay, policy) : repay_at_once(delay, policy);
   }
   if (policy.repay == Repay::Slowly && delay > Duration::zero()) {
     delay = std::max(delay, policy.least_delay);
@@ -34,10 +35,13 @@ Duration PaceAccount::start(Instant now, Duration interval, const Policy& policy
   return delay;
 }
 
-Duration PaceAccount::repay_at_once(Duration delay) {
+Duration PaceAccount::repay_at_once(Duration delay, const Policy& policy) {
+  // A segment at 1 Gbps takes 12 us: were 2 us all that it could repay, a stall of a millisecond
+  // would be felt for six.
+  const Duration least = policy.is_precise ? std::min(kLeastDelay, delay / 2) : kLeastDelay;
   // What is left of the delay, were all repaid; below the least delay the rest stays owed.
   const Duration rest = delay - agg_delayed_;
-  const Duration paid = std::max(rest, kLeastDelay);
+  const Duration paid = std::max(rest, least);
   agg_delayed_ = paid - rest;
   return paid;
 }

@@ -9,8 +9,9 @@
 //   is over
 //
 // Two ways to repay lateness. At once (a fixed rate): the next delay is shortened by all of it, but
-// to no less than 10 us. Slowly (DGP): by at most max_reduction percent of each delay, so that a
-// late wake-up is never repaid with a burst, and no delay is shorter than HPTS can keep.
+// to no less than 10 us, or, on a precise wheel, which keeps shorter ones, its half. Slowly (DGP):
+// by at most max_reduction percent of each delay, so that a late wake-up is never repaid with a
+// burst, and no delay is shorter than HPTS can keep.
 //
 // Source: "Pacing in the FreeBSD TCP Stack", the second of a stack's responsibilities; FreeBSD
 // RACK, 2024.
@@ -28,6 +29,7 @@ class PaceAccount {
     Repay repay = Repay::AtOnce;
     uint32_t max_reduction = 10;   // Percent of a delay; with Slowly only.
     Duration least_delay = 260us;  // get_hpts_min_sleep_time(); with Slowly only.
+    bool is_precise = false;       // Of the wheel; with AtOnce only.
   };
 
   // A delay was started and is not over: nothing may be sent.
@@ -49,7 +51,7 @@ class PaceAccount {
   Duration agg_delayed() const { return agg_delayed_; }
 
  private:
-  Duration repay_at_once(Duration delay);
+  Duration repay_at_once(Duration delay, const Policy& policy);
   Duration repay_slowly(Duration delay, const Policy& policy);
 
   Instant last_output_to_{};

@@ -49,6 +49,17 @@ TEST(PaceAccount, fixed_rate_never_waits_less_than_10_us) {
   EXPECT_EQ(account.agg_delayed(), 26us);
 }
 
+TEST(PaceAccount, fixed_rate_waits_half_of_a_short_delay_on_a_precise_wheel) {
+  const PaceAccount::Policy precise{.is_precise = true};
+  PaceAccount account = late_by(100us);
+  EXPECT_EQ(account.start(kStart, 12us, precise), 6us);
+  EXPECT_EQ(account.agg_delayed(), 94us);
+  EXPECT_EQ(account.start(kStart, 19'998ns, precise), 9'999ns);
+  EXPECT_EQ(account.start(kStart, 20'002ns, precise), 10us);
+  EXPECT_EQ(account.start(kStart, 1000us, precise), 1000us - (94us - 9'999ns - 10'002ns));
+  EXPECT_EQ(account.agg_delayed(), 0us);
+}
+
 TEST(PaceAccount, E29_dgp_repays_a_tenth_of_each_delay) {
   PaceAccount account = late_by(300us);
   for (const Duration owed : {200us, 100us, 0us}) {

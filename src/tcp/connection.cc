@@ -403,7 +403,7 @@ void Connection::set_pace_rate(Rate rate) {
   TcpStack::Batch batch(stack_);
   dgp_ = nullptr;
   pace_by_ = rate.is_infinite() ? pacing::PaceBy::Nothing : pacing::PaceBy::Fixed;
-  pacer_.set_policy({});
+  pacer_.set_policy({.is_precise = stack_.wheel().is_precise()});
   pacer_.set_rate(rate);
   window_.has_rate_policy = false;
   window_.is_paced = pacer_.is_on();

@@ -118,6 +118,7 @@ Result<void> Connection::apply_option(int option, uint64_t value) {
       if (n > 0) policy.repay = pacing::PaceAccount::Repay::Slowly;
       if (n > 1) policy.max_reduction = n;
       policy.least_delay = stack_.wheel().get_hpts_min_sleep_time();
+      policy.is_precise = stack_.wheel().is_precise();
       pacer_.set_policy(policy);
       break;
     }
