@@ -254,6 +254,7 @@ void Connection::lower_mtu(uint32_t mtu) {
 
 template <class What>
 Result<size_t> Connection::write(const What& what, size_t size) {
+  stack_.turn_to(*this);
   if (!can_send_data()) return fail_with(std::errc::not_connected, to_string(state_));
   TcpStack::Batch batch(stack_);
   const bool was_idle = send_.size() == 0;

@@ -100,6 +100,7 @@ class TcpStack final : public net::IpProtocol {
   void answer_syn(Listener& listener, const Segment& s);
   void answer_cookie(Listener& listener, const Segment& s);
   Connection* find(const Endpoint& local, const Endpoint& remote);
+  void turn_to(Connection& c);
   Listener* find_listener(const Endpoint& local) const;
   size_t bucket_of(const Endpoint& local, const Endpoint& remote) const;
   void add(Connection& c);
@@ -142,7 +143,7 @@ class TcpStack final : public net::IpProtocol {
   std::vector<net::Frame> out_, flushing_;  // Built in this batch; on their way to IP.
 
   std::vector<Connection*> buckets_;
-  Connection* last_found_ = nullptr;
+  Connection* last_found_ = nullptr;  // Or last written to: its memory is near.
   size_t connection_count_ = 0;
   IntrusiveList<Connection, &Connection::in_all_> all_;    // In the table.
   IntrusiveList<Connection, &Connection::in_all_> ended_;  // Closed, and not yet given up.
