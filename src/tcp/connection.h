@@ -249,7 +249,7 @@ class Connection final : private pacing::HptsClient {
   void send_probe(Burst& burst);
   bool send_handshake();
   uint32_t sendable_now() const;
-  uint32_t largest_send() const;
+  uint32_t largest_send(uint32_t segment) const;
   bool may_send_small(uint32_t length, uint32_t available) const;
   bool needs_window_update() const;
   void finish_output(Instant now, const Burst& burst);
@@ -292,7 +292,7 @@ class Connection final : private pacing::HptsClient {
   bool note_new_data(SeqNum seq, uint32_t length, const SendBuffer::Position& at, TcpFlags flags);
   net::PacketPtr make_segment(HeaderTemplate::Fields fields);
   void dispatch(net::PacketPtr packet);
-  uint32_t segments_in(uint32_t length) const;
+  static uint32_t segments_in(uint32_t length, uint32_t segment);
   void note_sent(uint32_t length, uint32_t segments, uint32_t headers, bool is_retransmission,
                  Burst& burst);
   bool send_control(SeqNum seq, TcpFlags flags);
@@ -304,6 +304,8 @@ class Connection final : private pacing::HptsClient {
   }
   void send_reset();
   net::TcpOptions options_now() const;
+  bool has_sacks() const;
+  uint32_t full_payload() const;
   uint16_t advertise(bool is_syn);
   uint32_t receive_window() const;
   bool send_syn();
@@ -321,6 +323,8 @@ class Connection final : private pacing::HptsClient {
   void choose_recovery_timer(Instant now);
   Duration rto() const;
   Duration persist_interval() const;
+  Instant user_timeout_due() const;
+  bool is_user_timeout() const;
   void on_recovery_timer(TimerKind kind);
   void on_idle_timer();
   void restart_idle_timer();
@@ -385,7 +389,8 @@ class Connection final : private pacing::HptsClient {
   uint32_t reno_sacked_ = 0;  // Bytes that dupacks of a peer without SACK stand for.
   bool cwnd_limited_ = false;
   uint8_t timeouts_in_row_ = 0;
-  uint8_t probes_in_row_ = 0;  // Tail loss probes without an answer.
+  uint8_t persist_probes_ = 0;  // Since the window was shut.
+  uint8_t probes_in_row_ = 0;   // Tail loss probes without an answer.
   bool probe_due_ = false;
   bool window_probe_due_ = false;
   bool send_small_ = false;  // Once, whatever the rules against small segments say.

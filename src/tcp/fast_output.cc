@@ -77,7 +77,7 @@ bool Connection::retransmit_fast(SendEntry& e, uint32_t most, Burst& burst) {
 
 // Packets for `length` bytes, or for as many as there are; `length` becomes what they carry.
 net::Frame Connection::packets_for(uint32_t& length) {
-  const uint32_t most = largest_send();
+  const uint32_t most = largest_send(mss_);
   net::Frame packets;
   uint32_t carried = 0;
   while (carried < length && !packets.full()) {
@@ -97,7 +97,7 @@ void Connection::send_stamped(net::Frame packets, SeqNum seq, uint32_t length,
                               SendBuffer::Position& at, TcpFlags last, bool is_retransmission,
                               Burst& burst) {
   constexpr uint8_t kEct0 = 2;
-  const uint32_t most = std::min(largest_send(), length);
+  const uint32_t most = std::min(largest_send(mss_), length);
   HeaderTemplate::Fields fields;
   fields.ack = rcv_nxt_;
   fields.window = advertise(false);
@@ -120,13 +120,13 @@ void Connection::send_stamped(net::Frame packets, SeqNum seq, uint32_t length,
     seq += SeqLen(n);
   }
   const uint32_t count = packets.size();
-  note_sent(length, segments_in(length), stamp.size(), is_retransmission, burst);
+  note_sent(length, segments_in(length, mss_), stamp.size(), is_retransmission, burst);
   stack_.send(std::move(packets));
   after_sending(echo | net::kTcpAck, count);
   if (box_ == nullptr || is_retransmission) return;
   for (uint32_t from = 0; from < length; from += most) {
     const uint32_t n = std::min(most, length - from);
-    box_->sent_new(*this, seq - SeqLen(length - from), n, segments_in(n),
+    box_->sent_new(*this, seq - SeqLen(length - from), n, segments_in(n, mss_),
                    from + n == length ? last : net::kTcpAck);
   }
 }

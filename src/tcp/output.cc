@@ -129,7 +129,7 @@ bool Connection::send_retransmission(Burst& burst) {
     const int64_t most = std::min((room + mss_ - 1) / mss_ * mss_, burst.allowance);
     return retransmit_fast(*e, static_cast<uint32_t>(std::min<int64_t>(most, UINT32_MAX)), burst);
   }
-  const auto most = static_cast<uint32_t>(std::min<int64_t>(mss_, burst.allowance));
+  const auto most = static_cast<uint32_t>(std::min<int64_t>(full_payload(), burst.allowance));
   if (!retransmit(*e, most, false, burst)) return false;
   ++stack_.counters().nfto_resend;
   return true;
@@ -153,16 +153,16 @@ bool Connection::retransmit(SendEntry& e, uint32_t most, bool is_probe, Burst& b
 }
 
 // Payload of the largest packet: one segment, or as many as the interface cuts itself.
-uint32_t Connection::largest_send() const {
+uint32_t Connection::largest_send(uint32_t segment) const {
   constexpr uint32_t kMostPayload = 65535 - 120;  // Of an IP packet with all headers.
   const uint32_t most = std::min(max_gso_, kMostPayload);
-  return most < 2 * mss_ ? mss_ : most - most % mss_;
+  return most < 2 * segment ? segment : most - most % segment;
 }
 
 // Nagle (RFC 9293 section 3.7.4) and the sender's side of silly window avoidance (RFC 9293
-// section 3.8.6.2.1).
+// section 3.8.6.2.1), for less than a full segment.
 bool Connection::may_send_small(uint32_t length, uint32_t available) const {
-  if (length >= mss_ || send_small_) return true;
+  if (send_small_) return true;
   if (max_snd_wnd_ > 0 && length >= max_snd_wnd_ / 2) return true;
   if (length < available) return false;  // More is there: wait for room for a full segment.
   if (shut_down_) return true;
@@ -177,19 +177,22 @@ bool Connection::send_new(Burst& burst) {
   if (recovery_ == Recovery::Loss && map_.lost() > 0) return false;
   if (burst.wire == 0 && waits_for_train()) return false;
   const int64_t room = send_cwnd() - int64_t{pipe()};
-  const auto most = static_cast<uint32_t>(std::min<int64_t>(burst.allowance, largest_send()));
+  const uint32_t segment = full_payload();
+  const auto most =
+      static_cast<uint32_t>(std::min<int64_t>(burst.allowance, largest_send(segment)));
   uint32_t length = std::min(sendable_now(), most);
   if (room < length) {
     // A recovery episode counts in segments: any room admits one (RFC 9937).
     const bool may_exceed = recovery_ == Recovery::Recovery && room > 0;
     length = static_cast<uint32_t>(std::max<int64_t>(room, 0));
-    if (may_exceed) length = std::min(std::max(length, mss_), sendable_now());
+    if (may_exceed) length = std::min(std::max(length, segment), sendable_now());
   }
-  if (length > mss_) length -= length % mss_;  // The interface cuts it into full segments.
+  if (length > segment) length -= length % segment;  // The interface cuts it into full segments.
   const bool takes_all = length == waiting;
   const bool with_fin = fin_is_due && takes_all;
   if (length == 0 && !with_fin) return false;
-  if (length > 0 && !may_send_small(length, static_cast<uint32_t>(waiting))) return false;
+  const bool is_small = length > 0 && length < segment;
+  if (is_small && !may_send_small(length, static_cast<uint32_t>(waiting))) return false;
   TcpFlags flags = net::kTcpAck;
   if (takes_all && length > 0) flags |= net::kTcpPsh;
   if (with_fin) flags |= net::kTcpFin;
@@ -200,20 +203,20 @@ bool Connection::send_new(Burst& burst) {
 // It may exceed the congestion window by one segment.
 void Connection::send_probe(Burst& burst) {
   if (map_.empty()) return;
-  const uint32_t fresh = std::min(sendable_now(), mss_);
+  const uint32_t segment = full_payload(), fresh = std::min(sendable_now(), segment);
   bool is_retransmission = false, was_sent = false;
-  if (fresh >= mss_ || (fresh > 0 && fresh == unsent())) {
+  if (fresh >= segment || (fresh > 0 && fresh == unsent())) {
     was_sent = send_data(snd_max_, fresh, unsent_at_, net::kTcpAck | net::kTcpPsh, false, burst);
   } else {
     size_t i = map_.size();
     while (i > 0 && map_[i - 1].has(SendEntry::kSacked | SendEntry::kLost)) --i;
     if (i == 0) return;
     SendEntry* e = &map_[i - 1];
-    const uint32_t tail = mss_ + (e->has(SendEntry::kFin) ? 1 : 0);
+    const uint32_t tail = segment + (e->has(SendEntry::kFin) ? 1 : 0);
     if (e->length() > tail) e = map_.split(i - 1, e->end - SeqLen(tail));
     if (e == nullptr) return;
     is_retransmission = true;
-    was_sent = retransmit(*e, mss_, true, burst);
+    was_sent = retransmit(*e, segment, true, burst);
   }
   if (!was_sent) return;
   ++stack_.counters().tlp_probes;

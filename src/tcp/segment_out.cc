@@ -7,6 +7,7 @@ namespace wh::tcp {
 namespace {
 
 constexpr uint8_t kEct0 = 2;
+constexpr uint32_t kLeastWithSacks = 64;  // A smaller segment has no room for SACK blocks.
 
 }  // namespace
 
@@ -19,6 +20,16 @@ uint32_t Connection::timestamp_now() const {
 
 uint32_t Connection::option_bytes() const {
   return has_timestamps_ ? kTimestampBytes : 0;
+}
+
+bool Connection::has_sacks() const {
+  return has_sack_ && mss_ >= kLeastWithSacks && (has_dsack_ || receive_.has_islands());
+}
+
+// Payload of a full segment that leaves now: SACK blocks take their room from it (RFC 9293 section
+// 3.7.1: what is subtracted are all the options).
+uint32_t Connection::full_payload() const {
+  return has_sacks() ? mss_ - (options_now().size() - option_bytes()) : mss_;
 }
 
 // The window to offer (RFC 9293 section 3.8.6): what the buffer has room for, nothing rather than a
@@ -55,7 +66,7 @@ TcpFlags Connection::ecn_flags(bool is_new_data) {
 net::TcpOptions Connection::options_now() const {
   net::TcpOptions o;
   if (has_timestamps_) o.timestamps = net::TcpTimestamps{timestamp_now(), ts_recent_};
-  if (!has_sack_ || !(has_dsack_ || receive_.has_islands())) return o;
+  if (!has_sacks()) return o;
   uint32_t room = net::sack_room(has_timestamps_);
   if (has_dsack_) {
     o.add_sack({dsack_.begin, dsack_.end});
@@ -83,11 +94,10 @@ void Connection::after_sending(TcpFlags flags, uint32_t packets) {
 net::PacketPtr Connection::make_segment(HeaderTemplate::Fields fields) {
   net::PacketPtr packet = stack_.packet();
   if (packet == nullptr) return nullptr;
-  const bool has_sacks = has_sack_ && (has_dsack_ || receive_.has_islands());
   fields.ack = rcv_nxt_;
   fields.window = fields.flags.has(net::kTcpRst) ? 0 : advertise(false);
   fields.tos |= tos_;
-  if (!has_sacks) {
+  if (!has_sacks()) {
     fields.options = option_bytes();
     uint8_t* at = headers_.write(*packet, fields);
     if (has_timestamps_) write_timestamps(at, {timestamp_now(), ts_recent_});
@@ -120,8 +130,8 @@ bool Connection::send_data(SeqNum seq, uint32_t length, SendBuffer::Position& at
   if (packet == nullptr) return false;
   if (!is_retransmission && !note_new_data(seq, length, at, flags)) return false;
   if (length > 0) send_.attach(*packet, at, length);
-  const uint32_t segments = segments_in(length);
-  if (segments > 1) packet->gso_size = static_cast<uint16_t>(mss_);
+  const uint32_t segment = full_payload(), segments = segments_in(length, segment);
+  if (segments > 1) packet->gso_size = static_cast<uint16_t>(segment);
   note_sent(length, segments, packet->size() - length, is_retransmission, burst);
   dispatch(std::move(packet));
   after_sending(fields.flags, 1);
@@ -129,8 +139,8 @@ bool Connection::send_data(SeqNum seq, uint32_t length, SendBuffer::Position& at
   return true;
 }
 
-uint32_t Connection::segments_in(uint32_t length) const {
-  return length <= mss_ ? 1 : (length + mss_ - 1) / mss_;
+uint32_t Connection::segments_in(uint32_t length, uint32_t segment) {
+  return length <= segment ? 1 : (length + segment - 1) / segment;
 }
 
 // Books `length` bytes of payload that leave in so many segments, each with `headers` bytes of IP

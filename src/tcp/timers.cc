@@ -58,7 +58,7 @@ Duration Connection::rto() const {
 
 Duration Connection::persist_interval() const {
   const Tunables& t = stack_.tunables();
-  const int64_t factor = int64_t{1} << std::min<unsigned>(timeouts_in_row_, 9);
+  const int64_t factor = int64_t{1} << std::min<unsigned>(persist_probes_, 9);
   const Duration value = (rtt_.srtt() + 4 * rtt_.variance()) * factor + ms(t.timers_slop_ms);
   return std::clamp(value, ms(t.timers_persmin_ms), ms(t.timers_persmax_ms));
 }
@@ -73,6 +73,12 @@ std::string_view Connection::timer_name(TimerKind kind) {
     case TimerKind::Memory: return "memory";
   }
   UNREACHABLE();
+}
+
+// When RFC 9293 section 3.10.8 gives up; kNever when there is no user timeout.
+Instant Connection::user_timeout_due() const {
+  const bool is_set = user_timeout_ > Duration::zero() && first_unanswered_ != kNever;
+  return is_set ? first_unanswered_ + user_timeout_ : kNever;
 }
 
 Instant Connection::next_timer() const {
@@ -135,9 +141,9 @@ void Connection::on_recovery_timer(TimerKind kind) {
     case TimerKind::Persist: {
       // What an application still holds may wait for a silent peer much longer.
       const Duration silence = now() - last_heard_;
-      const bool is_hopeless = timeouts_in_row_ >= kMostTimeouts && silence >= keep_idle();
-      if (timeouts_in_row_ < kMostTimeouts) ++timeouts_in_row_;
-      if (is_hopeless || (is_released_ && silence >= kMostClosedPersist)) {
+      const bool is_hopeless = persist_probes_ >= kMostTimeouts && silence >= keep_idle();
+      if (persist_probes_ < kMostTimeouts) ++persist_probes_;
+      if (is_hopeless || is_user_timeout() || (is_released_ && silence >= kMostClosedPersist)) {
         ++stack_.counters().dropped_by_timeout;
         send_reset();
         return finish(soft_error_ == End::None ? End::TimedOut : soft_error_);
@@ -149,15 +155,21 @@ void Connection::on_recovery_timer(TimerKind kind) {
   }
 }
 
+bool Connection::is_user_timeout() const {
+  return now() >= user_timeout_due();
+}
+
 void Connection::on_timeout() {
   Counters& counters = stack_.counters();
   ++counters.timeouts;
   ++total_.timeouts;
   const bool is_first = timeouts_in_row_ == 0;
-  const bool is_hopeless =
-      ++timeouts_in_row_ > kMostTimeouts ||
-      (user_timeout_ > Duration::zero() && now() - first_unanswered_ >= user_timeout_);
-  if (is_hopeless) {
+  // What was sent into a window that then closed is a probe of it: the connection lives as long as
+  // it is answered (RFC 9293 section 3.8.6: SHLD-17, and a zero window's probes).
+  const bool is_probe = !is_handshaking() && snd_wnd_ == 0;
+  const bool is_silent = !is_probe || now() - last_heard_ >= keep_idle();
+  if (timeouts_in_row_ <= kMostTimeouts) ++timeouts_in_row_;
+  if ((timeouts_in_row_ > kMostTimeouts && is_silent) || is_user_timeout()) {
     ++counters.dropped_by_timeout;
     if (is_synchronised(state_)) send_reset();
     return finish(soft_error_ == End::None ? End::TimedOut : soft_error_);
@@ -242,15 +254,17 @@ void Connection::choose_recovery_timer(Instant now) {
     const bool is_window_shut =
         !is_handshaking() && sendable_now() < std::min<size_t>(unsent(), mss_);
     if (!is_window_shut) {  // What waits for Nagle or a cork needs no timer.
-      if (recovery_timer_ == TimerKind::Persist) timeouts_in_row_ = 0;
+      persist_probes_ = 0;
       return set(TimerKind::None, kNever);
     }
     if (recovery_timer_ != TimerKind::Persist) {
       if (has_rate_policy()) dgp_->on_persist(dgp_situation());
-      set(TimerKind::Persist, now + persist_interval());
+      if (persist_probes_ == 0) first_unanswered_ = now;
+      set(TimerKind::Persist, std::min(now + persist_interval(), user_timeout_due()));
     }
     return;
   }
+  persist_probes_ = 0;
   SendEntry* oldest = map_.oldest();
   if (oldest == nullptr) {
     // All that is not SACKed is lost and could not be sent again just now: no packet, no entry, no
@@ -258,7 +272,8 @@ void Connection::choose_recovery_timer(Instant now) {
     if (map_.lost() > 0) return set(TimerKind::Memory, now + Rack::kLeastTimeout);
     return set(TimerKind::Retransmit, now + rto());
   }
-  const Instant rto_due = std::max(oldest->last_sent() + rto(), now + Rack::kLeastTimeout);
+  const Instant rto_due = std::min(std::max(oldest->last_sent() + rto(), now + Rack::kLeastTimeout),
+                                   user_timeout_due());
   if (is_handshaking()) return set(TimerKind::Retransmit, rto_due);
   if (rack_due_ < rto_due) return set(TimerKind::Reorder, rack_due_);
   const bool may_probe = has_sack_ && recovery_ == Recovery::Open && timeouts_in_row_ == 0 &&
