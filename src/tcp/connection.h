@@ -398,6 +398,7 @@ class Connection final : private pacing::HptsClient {
   bool tlp_outstanding_ = false, tlp_is_retransmission_ = false;
   SeqNum tlp_end_;
   Instant first_unanswered_ = kNever;  // For the user timeout.
+  Instant resent_at_{};                // When something was last sent again.
   Instant last_sent_at_{};
   Bytes undo_cwnd_{0}, undo_ssthresh_{0};
   bool undo_possible_ = false;

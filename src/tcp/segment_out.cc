@@ -164,6 +164,7 @@ void Connection::note_sent(uint32_t length, uint32_t segments, uint32_t headers,
   counters.retransmitted_bytes += length;
   total_.retransmitted += Bytes(length);
   undo_retransmitted_ += length;
+  resent_at_ = now();
 }
 
 // Enters new data into the sendmap and moves snd_max. False when the pool of entries is empty.

@@ -272,8 +272,11 @@ void Connection::choose_recovery_timer(Instant now) {
     if (map_.lost() > 0) return set(TimerKind::Memory, now + Rack::kLeastTimeout);
     return set(TimerKind::Retransmit, now + rto());
   }
-  const Instant rto_due = std::min(std::max(oldest->last_sent() + rto(), now + Rack::kLeastTimeout),
-                                   user_timeout_due());
+  // From when it was sent or, as long as repairs go out, from the last of them: what is marked lost
+  // waits for its turn behind them (RFC 6298 section 5.1; FreeBSD's rc_tlp_rxt_last_time).
+  const Instant from = std::max(oldest->last_sent(), resent_at_);
+  const Instant rto_due =
+      std::min(std::max(from + rto(), now + Rack::kLeastTimeout), user_timeout_due());
   if (is_handshaking()) return set(TimerKind::Retransmit, rto_due);
   if (rack_due_ < rto_due) return set(TimerKind::Reorder, rack_due_);
   const bool may_probe = has_sack_ && recovery_ == Recovery::Open && timeouts_in_row_ == 0 &&
