@@ -12,12 +12,6 @@ constexpr Duration kNone = Duration::zero();
 }  // namespace
 
 bool Connection::process_ack(const Segment& s) {
-  if (s.ack > snd_max_ ||
-      (s.ack < snd_una_ && (snd_una_ - s.ack).count() > max_snd_wnd_)) {  // RFC 5961 section 5.2
-    ++stack_.counters().bad_ack;
-    challenge();
-    return false;
-  }
   AckWork work;
   work.flight_before = pipe();
   const LossMark losses = loss_mark();

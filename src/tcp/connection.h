@@ -194,6 +194,8 @@ class Connection final : private pacing::HptsClient {
   bool check_reset_and_syn(const Segment& s);
   void input_synchronised(Segment s);
   bool trim(Segment& s);
+  void cut_duplicate(Segment& s);
+  bool check_ack(const Segment& s);
   void take_payload(const Segment& s);
   void acknowledge_soon(bool at_once);
   void note_dsack(const SeqRange& range);

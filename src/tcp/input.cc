@@ -128,11 +128,9 @@ void Connection::input_synchronised(Segment s) {
     ack_now_ = true;
     return stack_.mark(*this);
   }
-  const Segment original = s;
+  const Segment original = s;  // The acknowledgment is of the segment as it was sent.
   if (!trim(s)) return;
   if (!s.has(net::kTcpAck)) return void(++stack_.counters().bad_flags);
-  update_ts_recent(original);
-  note_ecn(s);
   if (state_ == State::SynReceived) {
     if (s.ack <= snd_una_ || s.ack > snd_max_) {  // RFC 9293 section 3.10.7.4
       ++stack_.counters().bad_ack;
@@ -146,12 +144,15 @@ void Connection::input_synchronised(Segment s) {
       total_.received += Bytes(early);
       tell(kReadable);
       acknowledge_soon(false);
-      if (!trim(s)) return;  // It may bring again what came early.
+      if (s.seq < rcv_nxt_) cut_duplicate(s);  // It may bring again what came early.
     }
-    snd_wl1_ =
-        s.seq - SeqLen(1);  // The window of this segment counts: it is the first that is scaled.
+    // The window of this segment counts: it is the first that is scaled.
+    snd_wl1_ = original.seq - SeqLen(1);
   }
-  if (!process_ack(s)) return;
+  if (!check_ack(s)) return;
+  update_ts_recent(original);
+  note_ecn(s);
+  if (!process_ack(original)) return;
   if (s.payload > 0 && state_ != State::TimeWait) take_payload(s);
   if (s.has(net::kTcpFin) && can_receive(state_)) take_fin(s.seq + SeqLen(s.payload));
 }
@@ -173,10 +174,11 @@ bool Connection::check_timestamps(const Segment& s) {
   return false;
 }
 
+// RFC 7323 section 4.3: only a segment that covers what was last acknowledged moves the echo, and
+// (section 5.3, R2 before R3) only one that was accepted.
 void Connection::update_ts_recent(const Segment& s) {
   if (!has_timestamps_ || !s.options.timestamps) return;
-  // RFC 7323 section 4.3: only a segment that covers what was last acknowledged moves the echo.
-  if (s.seq > last_ack_sent_) return;
+  if (s.seq > last_ack_sent_ || s.end() < last_ack_sent_) return;
   if (is_older(s.options.timestamps->value, ts_recent_) && now() - ts_recent_at_ <= kPawsIdle)
     return;
   ts_recent_ = s.options.timestamps->value;
@@ -227,33 +229,17 @@ void Connection::challenge() {
   stack_.mark(*this);
 }
 
-// Cuts the segment to the window. False: nothing of it is acceptable (RFC 9293 section 3.10.7.4,
-// first).
+// Cuts the segment to the window. False: it is answered and dropped, its acknowledgment and all
+// (RFC 9293 section 3.10.7.4, first).
 bool Connection::trim(Segment& s) {
   Counters& counters = stack_.counters();
   constexpr auto kNoFin = static_cast<uint16_t>(~net::kTcpFin.bits);
   if (s.seq < rcv_nxt_) {
-    const uint32_t old = (rcv_nxt_ - s.seq).count();
-    if (old >=
-        (s.end() - s.seq).count()) {  // All of it came before; its acknowledgment still counts.
-      if (s.payload > 0) {
-        counters.duplicate_bytes += s.payload;
-        note_dsack({s.seq, s.seq + SeqLen(s.payload)});
-      }
-      ack_now_ = true;
-      stack_.mark(*this);
-      s.seq = rcv_nxt_;
-      s.payload = 0;
-      s.flags.bits &= kNoFin;
-      return true;
-    }
-    note_dsack({s.seq, rcv_nxt_});
-    counters.duplicate_bytes += old;
-    const uint32_t cut = std::min(old, s.payload);
-    s.payload_at += cut;
-    s.payload -= cut;
-    s.seq = rcv_nxt_;
-    ack_now_ = true;
+    // One to the left counts: two FINs that cross, or two probes of windows, would else be answered
+    // for ever, neither end seeing the other's acknowledgment (RFC 9293 appendix A.2).
+    const bool is_acceptable = s.end() > rcv_nxt_ || s.seq + SeqLen(1) == rcv_nxt_;
+    cut_duplicate(s);
+    if (!is_acceptable) return false;
   }
   if (s.end() <= rcv_adv_) return true;
   const uint32_t length = (s.end() - s.seq).count();
@@ -275,6 +261,30 @@ bool Connection::trim(Segment& s) {
   s.payload = 0;
   s.flags.bits &= kNoFin;
   return true;
+}
+
+// Takes off what came before, and owes an answer to it. REQUIRES: s.seq < rcv_nxt_.
+void Connection::cut_duplicate(Segment& s) {
+  const uint32_t cut = std::min((rcv_nxt_ - s.seq).count(), s.payload);
+  if (cut > 0) {
+    stack_.counters().duplicate_bytes += cut;
+    note_dsack({s.seq, s.seq + SeqLen(cut)});
+  }
+  if (s.end() <= rcv_nxt_) s.flags.bits &= static_cast<uint16_t>(~net::kTcpFin.bits);
+  s.payload_at += cut;
+  s.payload -= cut;
+  s.seq = rcv_nxt_;
+  ack_now_ = true;
+  stack_.mark(*this);
+}
+
+// RFC 5961 section 5.2. False: the segment is answered and dropped.
+bool Connection::check_ack(const Segment& s) {
+  const bool is_ancient = s.ack < snd_una_ && (snd_una_ - s.ack).count() > max_snd_wnd_;
+  if (s.ack <= snd_max_ && !is_ancient) return true;
+  ++stack_.counters().bad_ack;
+  challenge();
+  return false;
 }
 
 void Connection::note_dsack(const SeqRange& range) {
