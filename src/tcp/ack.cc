@@ -216,11 +216,12 @@ void Connection::sack_range(SeqNum begin, SeqNum end, const Segment& s, AckWork&
   }
 }
 
+// RFC 9293 section 3.10.7.4, fifth. Of two that differ in neither number the later one is believed,
+// also where it takes room back.
 void Connection::update_send_window(const Segment& s) {
-  const bool is_newer = snd_wl1_ < s.seq || (snd_wl1_ == s.seq && snd_wl2_ < s.ack);
+  const bool is_newer = snd_wl1_ < s.seq || (snd_wl1_ == s.seq && snd_wl2_ <= s.ack);
+  if (s.ack < snd_una_ || !is_newer) return;
   const uint32_t window = uint32_t{s.window} << snd_scale_;
-  const bool is_wider = snd_wl1_ == s.seq && snd_wl2_ == s.ack && window > snd_wnd_;
-  if (!is_newer && !is_wider) return;
   if (window < snd_wnd_) clear_fast_send();
   snd_wnd_ = window;
   snd_wl1_ = s.seq;
