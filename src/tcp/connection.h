@@ -189,6 +189,7 @@ class Connection final : private pacing::HptsClient {
   void input(const Segment& s);
   void input_syn_sent(const Segment& s);
   void keep_early(const Segment& s);
+  bool makes_way_for(const Segment& s) const;
   void input_time_wait(const Segment& s);
   bool check_timestamps(const Segment& s);
   bool check_reset_and_syn(const Segment& s);

@@ -118,6 +118,7 @@ class Conversation {
     loop.run_for(d);
     host.tcp.check_invariants();
   }
+  SeqNum our_iss() const { return SeqNum(our_iss_); }  // Of our latest SYN.
   const Counters& counters() const { return host.tcp.counters(); }
   Tunables& tunables() { return host.tcp.tunables(); }
   static net::Ip4 us() { return net::Ip4::of(10, 0, 0, 1); }

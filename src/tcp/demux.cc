@@ -87,13 +87,10 @@ void TcpStack::deliver(const Segment& s) {
     return;
   }
   Connection* c = find(s.destination, s.source);
-  if (c != nullptr && c->state() == State::TimeWait && s.has(net::kTcpSyn) &&
-      !s.has(net::kTcpAck) && !s.has(net::kTcpRst) && s.seq > c->rcv_nxt_) {
-    // A new incarnation may take the place of one in TIME-WAIT (RFC 9293 section 3.10.7.4, fourth).
-    c->finish(End::Normal);
-    c = nullptr;
+  if (c != nullptr) {
+    if (c->state() == State::TimeWait && reopen(*c, s)) return;
+    return c->input(s);
   }
-  if (c != nullptr) return c->input(s);
   Listener* listener = find_listener(s.destination);
   if (listener == nullptr) {
     ++counters_.no_connection;
@@ -114,17 +111,35 @@ void TcpStack::deliver(const Segment& s) {
   answer_syn(*listener, s);
 }
 
+// A new incarnation may take the place of one in TIME-WAIT (RFC 9293 section 3.10.7.4, fourth). The
+// old one stays unless the new one can be made at once: a cookie may yet come to nothing.
+bool TcpStack::reopen(Connection& old, const Segment& s) {
+  if (s.source == s.destination || !old.makes_way_for(s)) return false;
+  Listener* listener = find_listener(s.destination);
+  const auto route = ip_.route(s.source.address);
+  if (listener == nullptr || !route || !listener->has_room() || tunables_.syncookies_only != 0)
+    return false;
+  // RFC 9293 MAY-2: begins above all that the old one sent.
+  const SeqNum past = old.snd_max_ + SeqLen(1);
+  old.finish(End::Normal);
+  open(*listener, s, *route, net::later(initial_sequence(s.destination, s.source), past));
+  return true;
+}
+
+void TcpStack::open(Listener& listener, const Segment& s, const net::Route& route, SeqNum iss) {
+  Connection* c = make(s.destination, s.source, route, listener.config().congestion).release();
+  add(*c);
+  listener.add_half_open(*c);
+  if (listener.config().on_create) listener.config().on_create(*c);
+  c->open_passively(s, iss);
+}
+
 void TcpStack::answer_syn(Listener& listener, const Segment& s) {
   const auto route = ip_.route(s.source.address);
   if (!route) return;
   const bool is_full = connection_count_ >= static_cast<size_t>(tunables_.max_connections);
   if (listener.has_room() && !is_full && tunables_.syncookies_only == 0) {
-    auto made = make(s.destination, s.source, *route, listener.config().congestion);
-    Connection* c = made.release();
-    add(*c);
-    listener.add_half_open(*c);
-    if (listener.config().on_create) listener.config().on_create(*c);
-    return c->open_passively(s, initial_sequence(s.destination, s.source));
+    return open(listener, s, *route, initial_sequence(s.destination, s.source));
   }
   if (tunables_.syncookies == 0 && tunables_.syncookies_only == 0) {
     ++counters_.listen_overflows;

@@ -81,20 +81,32 @@ void Connection::keep_early(const Segment& s) {
   early_bytes_ = got.advance;
 }
 
+// Whether a segment that meets this connection in TIME-WAIT opens a new one: RFC 6191 section 2.
+bool Connection::makes_way_for(const Segment& s) const {
+  if (!s.has(net::kTcpSyn) || s.has(net::kTcpAck) || s.has(net::kTcpRst)) return false;
+  const bool is_above = s.seq > rcv_nxt_;
+  const bool is_stamped = stack_.tunables().rfc1323 != 0 && s.options.timestamps;
+  if (!is_stamped) return is_above;
+  if (!has_timestamps_) return true;  // What is left of the old one has none, and is known by it.
+  const uint32_t value = s.options.timestamps->value;
+  return is_older(ts_recent_, value) || (ts_recent_ == value && is_above);
+}
+
 // The quiet time after both ends have closed. A RST does not end it (RFC 1337), a SYN that begins
-// anew was seen by the stack before; a repeated FIN starts it over; what is not just the last
-// acknowledgment again is answered.
+// anew was seen by the stack before and any other is challenged (RFC 5961 section 4.2); a repeated
+// FIN starts it over; what is not just the last acknowledgment again is answered.
 void Connection::input_time_wait(const Segment& s) {
   Counters& counters = stack_.counters();
   if (s.has(net::kTcpRst)) return void(++counters.unacceptable_rst);
+  if (s.has(net::kTcpSyn)) return challenge();
   if (!s.has(net::kTcpAck)) return void(++counters.bad_flags);
   const bool lacks_timestamp = has_timestamps_ && !s.options.timestamps;
   if (lacks_timestamp && stack_.tunables().tolerate_missing_ts == 0)
     return void(++counters.missing_timestamp);
   if (s.has(net::kTcpFin) && s.end() == rcv_nxt_)
     idle_due_ = now() + 2 * std::chrono::milliseconds(stack_.tunables().msl_ms);
-  const bool is_repeated = s.payload == 0 && s.seq == rcv_nxt_ && s.ack == snd_max_ &&
-                           !s.has(net::kTcpFin) && !s.has(net::kTcpSyn);
+  const bool is_repeated =
+      s.payload == 0 && s.seq == rcv_nxt_ && s.ack == snd_max_ && !s.has(net::kTcpFin);
   ack_now_ = ack_now_ || !is_repeated;
   stack_.mark(*this);
 }
@@ -158,8 +170,9 @@ void Connection::input_synchronised(Segment s) {
 }
 
 // Protection against wrapped sequence numbers (RFC 7323 section 5). False: the segment is dropped.
+// A SYN is challenged whatever it says (RFC 5961 section 4.2).
 bool Connection::check_timestamps(const Segment& s) {
-  if (!has_timestamps_ || s.has(net::kTcpRst)) return true;
+  if (!has_timestamps_ || s.has(net::kTcpRst) || s.has(net::kTcpSyn)) return true;
   if (!s.options.timestamps) {
     if (stack_.tunables().tolerate_missing_ts != 0) return true;
     ++stack_.counters().missing_timestamp;

@@ -97,6 +97,8 @@ class TcpStack final : public net::IpProtocol {
   bool read_segment(net::Packet& packet, Segment& segment);
   void deliver(const Segment& s);
   void answer_with_reset(const Segment& s);
+  bool reopen(Connection& old, const Segment& s);
+  void open(Listener& listener, const Segment& s, const net::Route& route, SeqNum iss);
   void answer_syn(Listener& listener, const Segment& s);
   void answer_cookie(Listener& listener, const Segment& s);
   Connection* find(const Endpoint& local, const Endpoint& remote);

@@ -333,6 +333,25 @@ TEST(TimeWait, gives_way_to_a_new_connection) {
   EXPECT_TRUE(t.take().flags.has(kSyn | kAck));
 }
 
+// RFC 9293 MAY-2: also where the old one sent faster than the clock of RFC 6528 ticks.
+TEST(TimeWait, begins_the_new_connection_above_all_that_the_old_one_sent) {
+  Conversation t;
+  t.open();
+  constexpr uint32_t kRound = 4 * 1460;
+  for (uint32_t sent = 0; sent < 30 * kRound; sent += kRound) {
+    t.write(kRound);
+    t.in({.ack = 1 + sent + kRound});
+  }
+  t.c->shutdown_send();
+  t.in({.flags = kFin | kAck, .ack = 30 * kRound + 2});
+  ASSERT_EQ(t.c->state(), State::TimeWait);
+  const SeqNum last = t.our_iss() + SeqLen(30 * kRound + 1);  // Its FIN.
+  t.sent.clear();
+  t.in({.flags = kSyn, .seq = 1000});
+  ASSERT_TRUE(t.take().flags.has(kSyn | kAck));
+  EXPECT_GT(t.our_iss(), last);
+}
+
 TEST(Abort, sends_a_reset) {
   Conversation t;
   t.open();
