@@ -181,7 +181,9 @@ bool Connection::check_timestamps(const Segment& s) {
   if (!is_older(s.options.timestamps->value, ts_recent_)) return true;
   if (now() - ts_recent_at_ > kPawsIdle) return true;
   ++stack_.counters().paws_drops;
-  if (s.payload > 0 || s.has(net::kTcpFin)) note_dsack({s.seq, s.end()});
+  if (s.payload > 0 && s.seq < rcv_nxt_) {  // Came twice; what is new was not received at all.
+    note_dsack({s.seq, net::earlier(s.seq + SeqLen(s.payload), rcv_nxt_)});
+  }
   ack_now_ = true;
   stack_.mark(*this);
   return false;
