@@ -41,7 +41,8 @@ class CookieJar {
   }
 
  private:
-  static constexpr std::array<uint16_t, 8> kSizes = {216, 536, 1200, 1220, 1400, 1440, 1460, 8940};
+  // Rounded down to; the first is the least of net.inet.tcp.minmss.
+  static constexpr std::array<uint16_t, 8> kSizes = {64, 216, 536, 1220, 1400, 1440, 1460, 8940};
 
   static uint32_t slot(Instant now) {
     return static_cast<uint32_t>(now.time_since_epoch() / 64s) & 31;

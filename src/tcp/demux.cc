@@ -146,14 +146,16 @@ void TcpStack::answer_syn(Listener& listener, const Segment& s) {
     return;
   }
   ++counters_.cookies_sent;
-  const uint16_t peer_mss = s.options.mss.value_or(static_cast<uint16_t>(tunables_.mssdflt));
+  const bool is_v4 = s.source.address.is_v4();  // RFC 9293 section 3.7.1: 536 and 1220.
+  const int64_t unsaid = is_v4 ? tunables_.mssdflt : tunables_.v6mssdflt;
+  const uint16_t peer_mss = s.options.mss.value_or(static_cast<uint16_t>(unsaid));
   HeaderTemplate::Fields fields;
   fields.seq = cookies_.bake(s.destination, s.source, s.seq, peer_mss, now());
   fields.ack = s.seq + SeqLen(1);
   fields.flags = net::kTcpSyn | net::kTcpAck;
   fields.window = 65535;
   net::TcpOptions options;
-  const uint32_t headers = s.source.address.is_v4() ? 40 : 60;
+  const uint32_t headers = is_v4 ? 40 : 60;
   options.mss = static_cast<uint16_t>(std::min(route->mtu - headers, 65535u));
   send_stray(s.destination, s.source, fields, options);
 }
