@@ -70,6 +70,7 @@ void Connection::advance_una(const Segment& s, AckWork& work) {
   if (!map_.empty() && map_.front().has(SendEntry::kSacked)) {
     ++stack_.counters().reneges;
     map_.renege();
+    seen_sack_count_ = 0;  // What it reports from now on is news.
   }
   if (!has_sack_) discount_dupacks(work);
   dupacks_ = 0;

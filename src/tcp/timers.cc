@@ -193,6 +193,7 @@ void Connection::on_timeout() {
   if (timeouts_in_row_ > kTimeoutsToForgetRtt) rtt_.forget();
   if (has_rate_policy() && timeouts_in_row_ > 1) dgp_->on_second_timeout();
   map_.time_out();
+  seen_sack_count_ = 0;  // Their marks are withdrawn: what is reported again counts again.
   if (box_ != nullptr) box_->lost(*this, map_.lost(), BlackBox::LossBy::Timeout);
   reno_sacked_ = dupacks_ = 0;
   rack_due_ = kNever;
