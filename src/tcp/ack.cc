@@ -115,6 +115,7 @@ void Connection::note_delivered(const SendEntry& e, SeqNum end, uint32_t bytes, 
 
 void Connection::take_rtt(Duration rtt) {
   rtt_.sample(rtt, rto_profile());
+  backoffs_ = 0;  // Not before: Karn's other half (RFC 6298 section 5).
   window_.srtt = rtt_.srtt();
   if (observer_ != nullptr) observer_->on_rtt(*this, rtt);
 }

@@ -145,7 +145,7 @@ void Connection::become_established() {
   ++stack_.counters().established;
   control_->on_established(window_);
   if (syn_was_lost_) window_.cwnd = window_.mss;  // RFC 6928 section 2
-  timeouts_in_row_ = 0;
+  timeouts_in_row_ = backoffs_ = 0;  // RFC 6298 section 5.7: begun anew.
   window_.max_cwnd = Bytes(int64_t{65535} << snd_scale_);
   unsent_at_ = send_.front();
   restart_idle_timer();

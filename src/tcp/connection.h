@@ -392,6 +392,7 @@ class Connection final : private pacing::HptsClient {
   uint32_t reno_sacked_ = 0;  // Bytes that dupacks of a peer without SACK stand for.
   bool cwnd_limited_ = false;
   uint8_t timeouts_in_row_ = 0;
+  uint8_t backoffs_ = 0;        // Timeouts since a round trip was measured (RFC 6298 section 5).
   uint8_t persist_probes_ = 0;  // Since the window was shut.
   uint8_t probes_in_row_ = 0;   // Tail loss probes without an answer.
   bool probe_due_ = false;

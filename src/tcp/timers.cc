@@ -53,7 +53,7 @@ Duration Connection::rto() const {
     const Duration slop = timeouts_in_row_ == 0 ? Duration::zero() : ms(t.timers_slop_ms);
     return std::min<Duration>(ms(t.rexmit_initial_ms) * factor + slop, kMostSynTimeout);
   }
-  return rtt_.rto(rto_profile(), timeouts_in_row_);
+  return rtt_.rto(rto_profile(), backoffs_);
 }
 
 Duration Connection::persist_interval() const {
@@ -174,6 +174,7 @@ void Connection::on_timeout() {
     if (is_synchronised(state_)) send_reset();
     return finish(soft_error_ == End::None ? End::TimedOut : soft_error_);
   }
+  if (backoffs_ < kMostTimeouts) ++backoffs_;
   if (state_ == State::SynSent) {
     const Tunables& t = stack_.tunables();
     if (timeouts_in_row_ > t.ecn_maxretries) has_ecn_ = false;
