@@ -27,7 +27,6 @@ bool Connection::process_ack(const Segment& s) {
   if (snd_una_ > una_before && snd_una_ >= round_end_) {
     work.is_round_start = true;
     round_end_ = snd_max_;
-    ecn_reduced_ = false;
   }
   if (box_ != nullptr) {
     box_->acknowledged(
@@ -61,6 +60,7 @@ void Connection::advance_una(const Segment& s, AckWork& work) {
     }
   });
   snd_una_ = s.ack;
+  has_reduced_ = has_reduced_ && snd_una_ <= reduced_at_;
   const uint32_t data = work.newly_acked - control;
   send_.drop_front(data);
   if (send_.size() == 0) unsent_at_ = send_.front();

@@ -45,7 +45,7 @@ Instant Connection::now() const {
 // --- the life of it ---
 
 void Connection::open_actively(SeqNum iss) {
-  iss_ = snd_una_ = snd_max_ = recover_ = round_end_ = ecn_recover_ = iss;
+  iss_ = snd_una_ = snd_max_ = recover_ = round_end_ = iss;
   has_timestamps_ = has_sack_ = true;  // Offered; the answer decides.
   has_ecn_ = stack_.tunables().ecn_enable == 1;
   update_mss();
@@ -57,7 +57,7 @@ void Connection::open_actively(SeqNum iss) {
 }
 
 void Connection::open_passively(const Segment& syn, SeqNum iss) {
-  iss_ = snd_una_ = snd_max_ = recover_ = round_end_ = ecn_recover_ = iss;
+  iss_ = snd_una_ = snd_max_ = recover_ = round_end_ = iss;
   irs_ = syn.seq;
   rcv_nxt_ = rcv_adv_ = last_ack_sent_ = irs_ + SeqLen(1);
   negotiate(syn.options);
@@ -75,7 +75,7 @@ void Connection::open_passively(const Segment& syn, SeqNum iss) {
 void Connection::adopt_cookie(const Segment& ack, SeqNum iss, SeqNum irs, uint16_t peer_mss) {
   iss_ = iss;
   irs_ = irs;
-  snd_una_ = snd_max_ = recover_ = round_end_ = ecn_recover_ = iss + SeqLen(1);
+  snd_una_ = snd_max_ = recover_ = round_end_ = iss + SeqLen(1);
   rcv_nxt_ = rcv_adv_ = last_ack_sent_ = irs + SeqLen(1);
   rcv_adv_ += SeqLen(65535);
   net::TcpOptions options;  // A cookie remembers the segment size only.

@@ -239,6 +239,7 @@ class Connection final : private pacing::HptsClient {
   void detect_spurious_timeout(const Segment& s, const AckWork& work);
   void settle_tlp(const Segment& s, const AckWork& work);
   void react_to_ecn(const Segment& s);
+  void note_reduction();
   Rack::Situation rack_situation() const;
   uint32_t pipe() const;
 
@@ -419,8 +420,8 @@ class Connection final : private pacing::HptsClient {
   bool nodelay_ = false, cork_ = false, keepalive_ = true;
   bool writer_waits_ = false;  // send() took less than it was given.
   bool send_cwr_ = false;
-  SeqNum ecn_recover_;
-  bool ecn_reduced_ = false;
+  bool has_reduced_ = false;  // With ECN: the window was cut, and not all of its data has been
+  SeqNum reduced_at_;         // acknowledged, which ended here.
 
   // --- receiving, rarer ---
   uint32_t early_bytes_ = 0;   // Of data that came with a SYN, before the handshake was done.

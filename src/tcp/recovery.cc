@@ -91,7 +91,13 @@ void Connection::enter_recovery(uint32_t flight_before) {
   recover_ = snd_max_;
   remember_for_undo();
   prr_.start(Bytes(std::max(flight_before, mss_)));
-  control_->on_loss(window_, {now(), Bytes(flight_before), Bytes(snd_wnd_)});
+  // Marks and losses of one window of data cut it once (RFC 3168 section 6.1.2), as FreeBSD does by
+  // default when the marks came first.
+  const SendEntry* lost = map_.first_lost();
+  if (has_model() || !has_reduced_ || lost == nullptr || lost->start >= reduced_at_) {
+    control_->on_loss(window_, {now(), Bytes(flight_before), Bytes(snd_wnd_)});
+    note_reduction();
+  }
   if (box_ != nullptr) box_->recovery(*this, "begin");
 }
 
@@ -121,7 +127,7 @@ void Connection::leave_recovery() {
 void Connection::undo_reduction() {
   window_.cwnd = std::max(window_.cwnd, undo_cwnd_);
   window_.ssthresh = undo_ssthresh_;
-  undo_possible_ = false;
+  undo_possible_ = has_reduced_ = false;
   recovery_ = Recovery::Open;
   map_.unmark_all_lost();
   control_->on_spurious(window_);
@@ -164,15 +170,23 @@ void Connection::settle_tlp(const Segment& s, const AckWork& work) {
   if (recovery_ != Recovery::Open) return;
   control_->on_loss(window_, {now(), Bytes(pipe()), Bytes(snd_wnd_)});
   control_->on_recovery_end(window_, now());
+  note_reduction();
+}
+
+// For whatever reason the window was cut, the next new data says so, and marks of the same window
+// of data cut it no further (RFC 3168 section 6.1.2).
+void Connection::note_reduction() {
+  if (!has_ecn_) return;
+  send_cwr_ = has_reduced_ = true;
+  reduced_at_ = snd_max_;
 }
 
 void Connection::react_to_ecn(const Segment& s) {
   if (!has_ecn_ || !s.has(net::kTcpEce) || s.has(net::kTcpSyn)) return;
   ++stack_.counters().ecn_echoes_in;
   // Once a window of data, and not on top of a loss (RFC 3168 section 6.1.2).
-  if (snd_una_ <= ecn_recover_ || recovery_ != Recovery::Open) return;
-  ecn_recover_ = snd_max_;
-  send_cwr_ = true;
+  if (has_reduced_ || recovery_ != Recovery::Open) return;
+  note_reduction();
   ++stack_.counters().ecn_reductions;
   control_->on_ecn(window_, {now(), Bytes(pipe()), Bytes(snd_wnd_)});
   clear_fast_send();

@@ -188,6 +188,7 @@ void Connection::on_timeout() {
     }
     const LossEvent event{now(), Bytes(pipe()), Bytes(snd_wnd_)};
     control_->on_timeout(window_, event, is_first && recovery_ != Recovery::Loss);
+    note_reduction();
     recovery_ = Recovery::Loss;
     recover_ = snd_max_;
   }
