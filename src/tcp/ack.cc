@@ -179,11 +179,13 @@ bool Connection::process_dsack(const Segment& s) {
   if (!is_below && !is_inside) return false;
   if ((snd_max_ - first.begin).count() > std::max(max_snd_wnd_, 65535u) * 2) return false;
   ++stack_.counters().dsacks_in;
-  undo_dsacked_ += (first.end - first.begin).count();
-  // A duplicate of our own probe says nothing of reordering.
-  if (!(tlp_outstanding_ && tlp_is_retransmission_ && first.end == tlp_end_)) {
-    rack_.on_dsack(snd_una_, snd_max_);
-  }
+  // A duplicate of our own probe says nothing of reordering,
+  if (tlp_outstanding_ && tlp_is_retransmission_ && first.end == tlp_end_) return true;
+  rack_.on_dsack(snd_una_, snd_max_);
+  // and one of what this episode did not send again nothing of the episode (RFC 3708 section 2).
+  const bool is_of_episode = undo_possible_ && undo_retransmitted_ > 0 &&
+                             undo_range_.begin <= first.begin && first.end <= undo_range_.end;
+  if (is_of_episode) undo_dsacked_ += (first.end - first.begin).count();
   return true;
 }
 

@@ -297,8 +297,8 @@ class Connection final : private pacing::HptsClient {
   net::PacketPtr make_segment(HeaderTemplate::Fields fields);
   void dispatch(net::PacketPtr packet);
   static uint32_t segments_in(uint32_t length, uint32_t segment);
-  void note_sent(uint32_t length, uint32_t segments, uint32_t headers, bool is_retransmission,
-                 Burst& burst);
+  void note_sent(SeqNum seq, uint32_t length, uint32_t segments, uint32_t headers,
+                 bool is_retransmission, Burst& burst);
   bool send_control(SeqNum seq, TcpFlags flags);
   // While our FIN is on its way every acknowledgment repeats it, as FreeBSD's do.
   void send_ack() {
@@ -409,6 +409,7 @@ class Connection final : private pacing::HptsClient {
   bool undo_possible_ = false;
   uint32_t undo_timestamp_ = 0;  // Our clock when the first retransmission of the episode left.
   uint32_t undo_retransmitted_ = 0, undo_dsacked_ = 0;
+  SeqRange undo_range_{};  // What was sent again in the episode lies in it.
   std::array<SeqRange, net::TcpOptions::kMaxSackBlocks>
       seen_sacks_{};  // Of the last acknowledgment.
   uint8_t seen_sack_count_ = 0;

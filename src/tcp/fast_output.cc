@@ -120,7 +120,8 @@ void Connection::send_stamped(net::Frame packets, SeqNum seq, uint32_t length,
     seq += SeqLen(n);
   }
   const uint32_t count = packets.size();
-  note_sent(length, segments_in(length, mss_), stamp.size(), is_retransmission, burst);
+  note_sent(seq - SeqLen(length), length, segments_in(length, mss_), stamp.size(),
+            is_retransmission, burst);
   stack_.send(std::move(packets));
   after_sending(echo | net::kTcpAck, count);
   if (box_ == nullptr || is_retransmission) return;

@@ -39,7 +39,7 @@ void Connection::detect_losses(const AckWork& work) {
     if (recovery_ == Recovery::Open) enter_recovery(work.flight_before);
   }
   if (recovery_ == Recovery::Open) return;
-  if (recovery_ == Recovery::Recovery && work.has_dsack) undo_if_all_duplicate();
+  if (recovery_ == Recovery::Recovery) undo_if_all_duplicate();
   if (recovery_ != Recovery::Open && snd_una_ >= recover_ && snd_una_ != iss_)
     return leave_recovery();
   if (recovery_ == Recovery::Recovery) run_recovery(work, found_loss);
@@ -134,10 +134,11 @@ void Connection::undo_reduction() {
   if (box_ != nullptr) box_->recovery(*this, "undo");
 }
 
-// All that was sent again in this episode has been reported as a duplicate: nothing was lost (RFC
-// 3708).
+// All that was sent again in this episode has been reported as a duplicate, and nothing else is to
+// be: nothing was lost (RFC 3708).
 void Connection::undo_if_all_duplicate() {
   if (!undo_possible_ || undo_retransmitted_ == 0 || undo_dsacked_ < undo_retransmitted_) return;
+  if (map_.lost() > 0) return;
   ++stack_.counters().false_recoveries;
   undo_reduction();
 }

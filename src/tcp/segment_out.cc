@@ -132,7 +132,7 @@ bool Connection::send_data(SeqNum seq, uint32_t length, SendBuffer::Position& at
   if (length > 0) send_.attach(*packet, at, length);
   const uint32_t segment = full_payload(), segments = segments_in(length, segment);
   if (segments > 1) packet->gso_size = static_cast<uint16_t>(segment);
-  note_sent(length, segments, packet->size() - length, is_retransmission, burst);
+  note_sent(seq, length, segments, packet->size() - length, is_retransmission, burst);
   dispatch(std::move(packet));
   after_sending(fields.flags, 1);
   if (box_ != nullptr && !is_retransmission) box_->sent_new(*this, seq, length, segments, flags);
@@ -143,9 +143,9 @@ uint32_t Connection::segments_in(uint32_t length, uint32_t segment) {
   return length <= segment ? 1 : (length + segment - 1) / segment;
 }
 
-// Books `length` bytes of payload that leave in so many segments, each with `headers` bytes of IP
-// and TCP.
-void Connection::note_sent(uint32_t length, uint32_t segments, uint32_t headers,
+// Books the payload [seq, seq + length) that leaves in so many segments, each with `headers` bytes
+// of IP and TCP.
+void Connection::note_sent(SeqNum seq, uint32_t length, uint32_t segments, uint32_t headers,
                            bool is_retransmission, Burst& burst) {
   burst.wire += length + int64_t{segments} * (headers + 14);
   burst.allowance -= length;
@@ -163,6 +163,10 @@ void Connection::note_sent(uint32_t length, uint32_t segments, uint32_t headers,
   counters.retransmitted_segments += segments;
   counters.retransmitted_bytes += length;
   total_.retransmitted += Bytes(length);
+  const SeqRange range{seq, seq + SeqLen(length)};
+  if (undo_retransmitted_ == 0) undo_range_ = range;
+  undo_range_ = {net::earlier(undo_range_.begin, range.begin),
+                 net::later(undo_range_.end, range.end)};
   undo_retransmitted_ += length;
   resent_at_ = now();
 }
