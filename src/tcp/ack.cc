@@ -101,15 +101,18 @@ void Connection::note_delivered(const SendEntry& e, SeqNum end, uint32_t bytes, 
   delivered_total_ += bytes;
   work.newest_sent_at = std::max(work.newest_sent_at, e.last_sent());
   Duration rtt = std::max<Duration>(s.arrival - e.last_sent(), 1us);
-  if (e.is_retransmitted()) {
-    // Karn: which copy is answered only a timestamp can tell.
-    if (!has_timestamps_ || !s.options.timestamps) return;
-    const uint32_t echo = s.options.timestamps->echo;
-    if (echo != timestamp_at(e.last_sent()) || echo == timestamp_at(e.sent[0])) return;
+  bool is_certain = !e.is_retransmitted(), is_of_earlier = false;
+  if (!is_certain && has_timestamps_ && s.options.timestamps) {
+    const uint32_t echo = s.options.timestamps->echo, last = timestamp_at(e.last_sent());
+    is_certain = echo == last && echo != timestamp_at(e.sent[0]);
+    is_of_earlier = static_cast<int32_t>(echo - last) < 0;
   }
-  const bool was_reordering = rack_.has_reordering_been_seen();
-  rack_.on_delivered(e, end, s.arrival, rtt_.min());
-  if (!was_reordering && rack_.has_reordering_been_seen()) ++total_.reorderings;
+  if (!is_of_earlier) {  // RFC 8985 section 6.2, step 2
+    const bool was_reordering = rack_.has_reordering_been_seen();
+    rack_.on_delivered(e, end, s.arrival, rtt_.min());
+    if (!was_reordering && rack_.has_reordering_been_seen()) ++total_.reorderings;
+  }
+  if (!is_certain) return;  // Karn: which copy is answered only a timestamp can tell.
   if (work.rtt == kNone || rtt < work.rtt) work.rtt = rtt;
 }
 

@@ -15,6 +15,7 @@ Rack::Situation Connection::rack_situation() const {
   const Tunables& t = stack_.tunables();
   Rack::Situation s;
   s.rule = static_cast<Rack::Rule>(t.loss_rule);
+  if (!has_sack_ && s.rule == Rack::Rule::Rfc8985) s.rule = Rack::Rule::FreeBsd;  // Its section 3.1
   s.in_recovery = recovery_ != Recovery::Open;
   s.sacked = Bytes(map_.sacked());
   s.mss = window_.mss;

@@ -54,12 +54,19 @@ Duration Rack::threshold(const RttEstimator& rtt, Instant now, const Situation& 
   return std::min({threshold, base * 2, s.rto_max});
 }
 
+bool Rack::is_before_latest(const SendEntry& e) const {
+  if (!has_sample_) return false;
+  return e.last_sent() < xmit_ts_ || (e.last_sent() == xmit_ts_ && e.end < end_seq_);
+}
+
 Rack::Detection Rack::detect(SendMap& map, const RttEstimator& rtt, Instant now,
                              const Situation& s) const {
   Detection found;
   const Duration limit = threshold(rtt, now, s);
   for (SendEntry* e = map.oldest(); e != nullptr;) {
-    if (!e->has(SendEntry::kSackPassed) && e->dupacks < kDupThresh) break;
+    const bool is_passed =
+        s.rule == Rule::Rfc8985 ? is_before_latest(*e) : e->has(SendEntry::kSackPassed);
+    if (!is_passed && e->dupacks < kDupThresh) break;
     const Instant due = e->last_sent() + limit;
     if (due > now) {
       found.look_again = std::max(due, now + kLeastTimeout);

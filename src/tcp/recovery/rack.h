@@ -1,8 +1,9 @@
 // RACK: a segment is lost when one sent sufficiently later was delivered (RFC 8985 section 6.2).
 //
 // The state is about the most recently *sent* segment known to be delivered. detect() walks the
-// sendmap in order of transmission; what was passed by a SACK and is older than the threshold is
-// marked lost, and the first that is not old enough says when to look again.
+// sendmap in order of transmission; what was passed by a SACK (by Rfc8985 by any acknowledgment)
+// and is older than the threshold is marked lost, and the first that is not old enough says when to
+// look again.
 //
 // Three thresholds, by `Rule`:
 //   FreeBsd  rtt + rtt/4, plus rtt/4 for each round of duplicate SACKs while reordering is live, at
@@ -73,6 +74,9 @@ class Rack {
   Duration tlp_timeout(const RttEstimator& rtt, Duration rto, const Tail& tail) const;
 
  private:
+  // Step 5: sent before the latest segment known to be delivered, by whatever acknowledgment.
+  bool is_before_latest(const SendEntry& e) const;
+
   Duration rtt_{0};    // Of the most recently sent delivered segment.
   Instant xmit_ts_{};  // When it was sent,
   SeqNum end_seq_;     // and where it ends.
