@@ -48,9 +48,13 @@ bool Connection::process_ack(const Segment& s) {
 
 void Connection::advance_una(const Segment& s, AckWork& work) {
   work.newly_acked = (s.ack - snd_una_).count();
+  bool filled_a_hole = false;
   uint32_t control = 0;  // SYN and FIN take sequence numbers but no bytes.
   map_.acknowledge(s.ack, [&](const SendEntry& e, uint32_t bytes) {
-    if (!e.has(SendEntry::kSacked)) note_delivered(e, e.start + SeqLen(bytes), bytes, s, work);
+    if (!e.has(SendEntry::kSacked)) {
+      note_delivered(e, e.start + SeqLen(bytes), bytes, s, work);
+      filled_a_hole = filled_a_hole || e.is_retransmitted();
+    }
     if (e.is_retransmitted()) work.acked_retransmitted = true;
     work.acked_sent_at = e.sent[0];
     if (e.has(SendEntry::kSyn)) ++control;
@@ -59,6 +63,9 @@ void Connection::advance_una(const Segment& s, AckWork& work) {
       fin_acked_ = true;
     }
   });
+  // What lay behind a hole came before the hole was filled, nobody knows when (Karn; RFC 6298
+  // section 3).
+  if (!filled_a_hole) keep_once_sent(work);
   snd_una_ = s.ack;
   has_reduced_ = has_reduced_ && snd_una_ <= reduced_at_;
   const uint32_t data = work.newly_acked - control;
@@ -113,7 +120,14 @@ void Connection::note_delivered(const SendEntry& e, SeqNum end, uint32_t bytes, 
     if (!was_reordering && rack_.has_reordering_been_seen()) ++total_.reorderings;
   }
   if (!is_certain) return;  // Karn: which copy is answered only a timestamp can tell.
-  if (work.rtt == kNone || rtt < work.rtt) work.rtt = rtt;
+  if (e.has(SendEntry::kWasSacked) && !e.is_retransmitted()) return;  // It came long ago.
+  Duration& lowest = e.is_retransmitted() ? work.rtt : work.rtt_once;
+  if (lowest == kNone || rtt < lowest) lowest = rtt;
+}
+
+void Connection::keep_once_sent(AckWork& work) {
+  const Duration once = std::exchange(work.rtt_once, kNone);
+  if (once > kNone && (work.rtt == kNone || once < work.rtt)) work.rtt = once;
 }
 
 void Connection::take_rtt(Duration rtt) {
@@ -167,6 +181,7 @@ void Connection::process_sacks(const Segment& s, AckWork& work) {
     }
     if (begin < end) sack_range(begin, end, s, work);
   }
+  keep_once_sent(work);  // A SACK comes at once.
   seen_sacks_ = seen;
   seen_sack_count_ = count;
 }

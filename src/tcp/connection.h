@@ -150,7 +150,8 @@ class Connection final : private pacing::HptsClient {
   struct AckWork {  // What an acknowledgment turned out to do.
     uint32_t newly_acked = 0, delivered = 0;
     uint32_t flight_before = 0;
-    Duration rtt{0};  // Lowest sample; 0 for none.
+    Duration rtt{0};       // Lowest sample; 0 for none.
+    Duration rtt_once{0};  // The same of what was sent once, while it is not known to be worth it.
     bool has_dsack = false, sacked_new = false, is_round_start = false, is_dupack = false;
     bool acked_retransmitted = false;
     Instant newest_sent_at{};  // Last transmission of the most recently sent of what was delivered.
@@ -222,6 +223,7 @@ class Connection final : private pacing::HptsClient {
   bool note_dupack(const Segment& s, AckWork& work);
   void discount_dupacks(AckWork& work);
   void after_growth(const Segment& s, const AckWork& work);
+  static void keep_once_sent(AckWork& work);
   void take_rtt(Duration rtt);
   void after_our_fin_acked();
 
