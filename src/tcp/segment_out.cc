@@ -243,9 +243,10 @@ bool Connection::send_syn() {
     snd_max_ = iss_ + SeqLen(1);
     first_unanswered_ = now();
   } else {
+    // A SYN that came again makes ours go again, but tells of no loss (RFC 6928 section 2).
+    if (map_.front().has(SendEntry::kTimedOut)) syn_was_lost_ = true;
     map_.mark_retransmitted(map_.front(), now(), 0, false);
     if (!is_answer_to_syn_) {
-      syn_was_lost_ = true;
       ++stack_.counters().retransmitted_segments;
     }
     is_answer_to_syn_ = false;
