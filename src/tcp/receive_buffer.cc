@@ -229,8 +229,18 @@ void ReceiveBuffer::note_change(const SeqRange& range) {
 }
 
 size_t ReceiveBuffer::sack_blocks(std::span<SeqRange> out) const {
-  const size_t n = std::min(out.size(), recent_count_);
+  size_t n = std::min(out.size(), recent_count_);
   std::copy_n(recent_.begin(), n, out.begin());
+  // "As many as possible" (RFC 2018 section 4 (2)): then any that newer ones had pushed out.
+  for (const Island& island : islands_) {
+    if (n == out.size() || n == islands_.size()) break;
+    const auto is_told = [&](const SeqRange& r) {
+      return island.begin <= r.begin && r.end <= island.end;
+    };
+    if (!std::any_of(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(n), is_told)) {
+      out[n++] = {island.begin, island.end};
+    }
+  }
   return n;
 }
 
