@@ -142,6 +142,8 @@ bool Connection::note_dupack(const Segment& s, AckWork& work) {
   const bool is_duplicate = s.payload == 0 && !s.has(net::kTcpFin) && !map_.empty() &&
                             (uint32_t{s.window} << snd_scale_) == snd_wnd_;  // RFC 5681 section 2
   if (!is_duplicate || has_sack_) return is_duplicate;
+  // Of what was sent again in the episode that ended just here (RFC 6582 section 3.2, step 2).
+  if (recovery_ == Recovery::Open && snd_una_ == recover_) return true;
   ++dupacks_;
   // Each stands for a segment that arrived behind the hole; at least one is missing.
   const uint32_t room = map_.outstanding() - std::min(map_.outstanding(), mss_);

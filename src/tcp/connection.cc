@@ -75,7 +75,8 @@ void Connection::open_passively(const Segment& syn, SeqNum iss) {
 void Connection::adopt_cookie(const Segment& ack, SeqNum iss, SeqNum irs, uint16_t peer_mss) {
   iss_ = iss;
   irs_ = irs;
-  snd_una_ = snd_max_ = recover_ = round_end_ = iss + SeqLen(1);
+  recover_ = iss;
+  snd_una_ = snd_max_ = round_end_ = iss + SeqLen(1);
   rcv_nxt_ = rcv_adv_ = last_ack_sent_ = irs + SeqLen(1);
   rcv_adv_ += SeqLen(65535);
   net::TcpOptions options;  // A cookie remembers the segment size only.
@@ -145,7 +146,7 @@ void Connection::become_established() {
   ++stack_.counters().established;
   control_->on_established(window_);
   if (syn_was_lost_) window_.cwnd = window_.mss;  // RFC 6928 section 2
-  timeouts_in_row_ = backoffs_ = 0;  // RFC 6298 section 5.7: begun anew.
+  timeouts_in_row_ = backoffs_ = 0;               // RFC 6298 section 5.7: begun anew.
   window_.max_cwnd = Bytes(int64_t{65535} << snd_scale_);
   unsent_at_ = send_.front();
   restart_idle_timer();
