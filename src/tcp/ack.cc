@@ -139,7 +139,9 @@ void Connection::take_rtt(Duration rtt) {
 
 bool Connection::note_dupack(const Segment& s, AckWork& work) {
   if (work.sacked_new) return true;
-  const bool is_duplicate = s.payload == 0 && !s.has(net::kTcpFin) && !map_.empty() &&
+  // With nothing outstanding it can answer the second copy of a probe (RFC 8985 section 7.4.2).
+  const bool may_be = !map_.empty() || (tlp_outstanding_ && s.ack == tlp_end_);
+  const bool is_duplicate = s.payload == 0 && !s.has(net::kTcpFin) && may_be &&
                             (uint32_t{s.window} << snd_scale_) == snd_wnd_;  // RFC 5681 section 2
   if (!is_duplicate || has_sack_) return is_duplicate;
   // Of what was sent again in the episode that ended just here (RFC 6582 section 3.2, step 2).
