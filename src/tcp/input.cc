@@ -93,20 +93,20 @@ bool Connection::makes_way_for(const Segment& s) const {
 }
 
 // The quiet time after both ends have closed. A RST does not end it (RFC 1337), a SYN that begins
-// anew was seen by the stack before and any other is challenged (RFC 5961 section 4.2); a repeated
-// FIN starts it over; what is not just the last acknowledgment again is answered.
+// anew was seen by the stack before; a repeated FIN starts it over; what is not just the last
+// acknowledgment again is answered.
 void Connection::input_time_wait(const Segment& s) {
   Counters& counters = stack_.counters();
   if (s.has(net::kTcpRst)) return void(++counters.unacceptable_rst);
-  if (s.has(net::kTcpSyn)) return challenge();
+  // A SYN that opens nothing: FreeBSD is silent where RFC 5961 section 4.2 would challenge.
   if (!s.has(net::kTcpAck)) return void(++counters.bad_flags);
   const bool lacks_timestamp = has_timestamps_ && !s.options.timestamps;
   if (lacks_timestamp && stack_.tunables().tolerate_missing_ts == 0)
     return void(++counters.missing_timestamp);
   if (s.has(net::kTcpFin) && s.end() == rcv_nxt_)
     idle_due_ = now() + 2 * std::chrono::milliseconds(stack_.tunables().msl_ms);
-  const bool is_repeated =
-      s.payload == 0 && s.seq == rcv_nxt_ && s.ack == snd_max_ && !s.has(net::kTcpFin);
+  const bool is_repeated = s.payload == 0 && s.seq == rcv_nxt_ && s.ack == snd_max_ &&
+                           !s.has(net::kTcpFin) && !s.has(net::kTcpSyn);
   ack_now_ = ack_now_ || !is_repeated;
   stack_.mark(*this);
 }
