@@ -9,7 +9,8 @@ Host::Host(Loop& loop, net::PacketPool& pool, std::string name, const Random& ra
       tcp_(vnet_, wheel_) {
   books_.add_sysctls(vnet_.sysctl());
   wheel_.add_sysctls(vnet_.sysctl(), 0);
-  // These names exist, and the values are within bounds.
+  // These names exist, and the values are within bounds. The first decides on the window's scale.
+  MUST_VOID(sysctl().set("kern.ipc.maxsockbuf", std::to_string(buffer.count())));
   for (const char* leaf : {"sendspace", "recvspace", "sendbuf_max", "recvbuf_max"}) {
     MUST_VOID(sysctl().set(fmt::format("net.inet.tcp.{}", leaf), std::to_string(buffer.count())));
   }
