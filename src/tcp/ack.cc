@@ -120,7 +120,7 @@ void Connection::note_delivered(const SendEntry& e, SeqNum end, uint32_t bytes, 
     if (!was_reordering && rack_.has_reordering_been_seen()) ++total_.reorderings;
   }
   if (!is_certain) return;  // Karn: which copy is answered only a timestamp can tell.
-  if (e.has(SendEntry::kWasSacked) && !e.is_retransmitted()) return;  // It came long ago.
+  if (e.has(SendEntry::kWasSacked)) return;  // It came long ago, whatever was sent since.
   Duration& lowest = e.is_retransmitted() ? work.rtt : work.rtt_once;
   if (lowest == kNone || rtt < lowest) lowest = rtt;
 }
