@@ -18,7 +18,7 @@ using graph::Severity;
 using net::Ip4;
 using net::Packet;
 
-constexpr uint8_t kEcho = 8, kEchoReply = 0;
+constexpr auto kEchoReply = static_cast<uint16_t>(net::IcmpType::EchoReply);
 
 bool is_error(uint8_t type) {
   return type == 3 || type == 11 || type == 12;  // RFC 792's that quote a packet and go back.
@@ -83,6 +83,7 @@ struct Quote {
   uint8_t protocol = 0;
 };
 std::optional<Quote> quote_of(Packet& p, const Transport4& t) {
+  if (!t.is_first) return std::nullopt;
   pullup_most(p, t.offset + 8 + 60 + 8);
   const uint32_t at = t.offset + 8;
   if (p.head_size() < at + 20) return std::nullopt;
@@ -163,7 +164,7 @@ class Out2In final : public FeatureNode {
     if (t->protocol == net::kProtocolIcmp && is_error(static_cast<uint8_t>(t->source_port))) {
       return handle_error(batch, p, *t, destination);
     }
-    const auto port = port_of(p, *t);
+    const auto port = port_of(*t);
     if (!port) return untranslated(p, destination);
     const auto inside = nat.inside_of({t->protocol, destination, *port, 0});
     if (!inside) return untranslated(p, destination);
@@ -174,11 +175,8 @@ class Out2In final : public FeatureNode {
     return kPass;
   }
   // The port that names a packet's mapping; nothing for ICMP other than echo.
-  static std::optional<uint16_t> port_of(const Packet& p, const Transport4& t) {
-    if (t.protocol != net::kProtocolIcmp) return t.destination_port;
-    const bool is_echo = t.source_port == kEcho || t.source_port == kEchoReply;
-    if (!is_echo || !t.is_first || p.head_size() < t.offset + 8) return std::nullopt;
-    return net::load16(p.data() + t.offset + 4);
+  static std::optional<uint16_t> port_of(const Transport4& t) {
+    return t.protocol == net::kProtocolIcmp ? t.echo_id : t.destination_port;
   }
   uint16_t handle_error(Batch& batch, Packet& p, const Transport4& t, Ip4 destination) {
     const auto quote = quote_of(p, t);
@@ -242,11 +240,8 @@ class In2Out final : public FeatureNode {
     }
     uint16_t port = t->source_port;
     if (t->protocol == net::kProtocolIcmp) {
-      const bool is_echo = t->source_port == kEcho || t->source_port == kEchoReply;
-      if (!t->is_first || !is_echo || p.head_size() < t->offset + 8) {
-        return is_own ? kPass : kUnreadable;
-      }
-      port = net::load16(p.data() + t->offset + 4);
+      if (!t->echo_id) return is_own ? kPass : kUnreadable;
+      port = *t->echo_id;
       // Answers of this host to requests to it are nobody's mapping.
       if (is_own && t->source_port == kEchoReply) return kPass;
     }

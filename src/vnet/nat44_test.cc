@@ -32,6 +32,45 @@ TEST_F(Nat, lets_an_inside_host_ping_and_be_answered) {
   EXPECT_EQ(r.nat44().size(), 0u);
 }
 
+// Fragments of a ping have its identifier in the first only, and come in any order.
+TEST_F(Nat, lets_large_pings_and_their_answers_pass_in_fragments) {
+  const auto s = ping(a, "10.2.0.2", {.size = 4000, .count = 3});
+  EXPECT_EQ(s.received, 3u);
+  ASSERT_EQ(r.nat44().size(), 1u);
+  EXPECT_EQ(r.nat44().mappings()[0]->packets, 18u);
+  // The router's own pings keep their address and identifier.
+  EXPECT_EQ(ping(r, "10.2.0.2", {.size = 4000, .count = 1}).received, 1u);
+
+  MUST(a.add_neighbour(ia, ip("10.1.0.1"), left.b().mac()));
+  const Octets message = echo4(77, 1, Octets(1600));
+  std::vector<Octets> pieces;
+  for (const uint32_t at : {0u, 800u, 1600u}) {
+    const uint32_t end = std::min<uint32_t>(at + 800, static_cast<uint32_t>(message.size()));
+    pieces.push_back(ip4({.source = Ip4::of(10, 1, 0, 2),
+                          .destination = Ip4::of(10, 2, 0, 2),
+                          .protocol = net::kProtocolIcmp,
+                          .id = 9,
+                          .more_fragments = end < message.size(),
+                          .fragment_offset = static_cast<uint16_t>(at)},
+                         {message.begin() + at, message.begin() + end}));
+  }
+  Recorder seen;
+  right.b().add_tap(&seen);
+  for (const size_t i : {2u, 1u, 0u}) {
+    net::PacketPtr p = pool.allocate();
+    p->assign(pieces[i]);
+    net::Frame frame;
+    frame.push(std::move(p));
+    a.output(std::move(frame));
+  }
+  loop.run_for(100ms);
+  right.b().remove_tap(&seen);
+  EXPECT_EQ(seen.in.size(), 3u);
+  EXPECT_EQ(seen.out.size(), 2u);  // b put them together: an answer, in fragments of its own.
+  EXPECT_EQ(count(r, "nat44-in2out-output", "unreadable"), 0u);
+  EXPECT_EQ(pool.in_use(), 0u);
+}
+
 TEST_F(Nat, translates_datagrams_whole_and_in_fragments) {
   std::vector<std::pair<net::IpAddress, uint32_t>> came;
   std::unique_ptr<UdpSocket> server = MUST(b.open_udp({.port = 53}, [&](const UdpDatagram& d) {

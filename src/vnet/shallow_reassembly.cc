@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "net/wire/describe.h"
+#include "net/wire/icmp.h"
 #include "vnet/feature_node.h"
 #include "vnet/reassembly.h"
 
@@ -13,6 +14,29 @@ using graph::Batch;
 using graph::Severity;
 using net::Packet;
 using net::PacketPtr;
+
+namespace {
+
+bool is_echo(uint16_t icmp_type) {
+  return icmp_type == static_cast<uint16_t>(net::IcmpType::Echo) ||
+         icmp_type == static_cast<uint16_t>(net::IcmpType::EchoReply);
+}
+
+// What is noted on later fragments: two ports, or an ICMP type, code and echo identifier.
+uint32_t note_of(const Transport4& t) {
+  if (t.protocol != net::kProtocolIcmp) {
+    return uint32_t{t.source_port} << 16 | t.destination_port;
+  }
+  return uint32_t{t.source_port} << 24 | uint32_t{t.destination_port} << 16 | t.echo_id.value_or(0);
+}
+void read_note(uint32_t note, Transport4& t) {
+  const bool is_icmp = t.protocol == net::kProtocolIcmp;
+  t.source_port = static_cast<uint16_t>(note >> (is_icmp ? 24 : 16));
+  t.destination_port = static_cast<uint16_t>(is_icmp ? note >> 16 & 0xff : note);
+  if (is_icmp && is_echo(t.source_port)) t.echo_id = static_cast<uint16_t>(note);
+}
+
+}  // namespace
 
 std::optional<Transport4> transport_of(Packet& p) {
   const uint32_t at = p.l3_offset;
@@ -24,8 +48,7 @@ std::optional<Transport4> transport_of(Packet& p) {
   }
   if ((net::load16(ip + 6) & 0x1fff) != 0) {
     t.is_first = false;
-    t.source_port = static_cast<uint16_t>(p.flow_hash >> 16);
-    t.destination_port = static_cast<uint16_t>(p.flow_hash);
+    read_note(p.flow_hash, t);
     return t;
   }
   t.offset = at + (ip[0] & 15u) * 4;
@@ -35,6 +58,9 @@ std::optional<Transport4> transport_of(Packet& p) {
   t.source_port = is_icmp ? l4[0] : net::load16(l4);
   t.destination_port = is_icmp ? l4[1] : net::load16(l4 + 2);
   if (t.protocol == net::kProtocolTcp && p.head_size() >= t.offset + 14) t.tcp_flags = l4[13];
+  if (is_icmp && is_echo(t.source_port) && p.head_size() >= t.offset + 8) {
+    t.echo_id = net::load16(l4 + 4);
+  }
   return t;
 }
 
@@ -67,16 +93,28 @@ class ShallowReassembly final : public FeatureNode {
     }
   }
   std::string account(const Packet& p) const override {
-    return fmt::format("interface {}, ports {} {}", stack_.interfaces[p.interface].name,
-                       p.flow_hash >> 16, p.flow_hash & 0xffff);
+    const bool is_later = (net::load16(p.data() + p.l3_offset + 6) & 0x1fff) != 0;
+    return fmt::format("interface {}{}", stack_.interfaces[p.interface].name,
+                       is_later ? ", " + describe(p) : std::string());
   }
 
  private:
   enum : uint16_t { kNoFirst, kTooMany, kHeld };
+
+  // What a later fragment is said to belong to.
+  static std::string describe(const Packet& p) {
+    Transport4 t{.protocol = p.data()[p.l3_offset + 9]};
+    read_note(p.flow_hash, t);
+    if (t.protocol != net::kProtocolIcmp) {
+      return fmt::format("ports {} {}", t.source_port, t.destination_port);
+    }
+    return fmt::format("icmp type {} code {}{}", t.source_port, t.destination_port,
+                       t.echo_id ? fmt::format(" id {}", *t.echo_id) : std::string());
+  }
   struct Flow {
     Instant expires{};
     bool is_known = false;
-    uint32_t ports = 0;
+    uint32_t note = 0;
     std::vector<PacketPtr> held;
     std::list<FragmentKey>::iterator by_age;
   };
@@ -108,13 +146,13 @@ class ShallowReassembly final : public FeatureNode {
     const auto t = transport_of(p);
     Flow& flow = flow_of(p);
     flow.is_known = true;
-    flow.ports = t ? uint32_t{t->source_port} << 16 | t->destination_port : 0;
+    flow.note = t ? note_of(*t) : 0;
     // In order: the first, then those that were early.
     PacketPtr first = batch.take(i);
     const graph::Arc to = next(*first);
     batch.emit(std::move(first), to);
     for (PacketPtr& held : std::exchange(flow.held, {})) {
-      held->flow_hash = flow.ports;
+      held->flow_hash = flow.note;
       const graph::Arc on = next(*held);
       batch.emit(std::move(held), on);
     }
@@ -123,7 +161,7 @@ class ShallowReassembly final : public FeatureNode {
     Packet& p = batch[i];
     Flow& flow = flow_of(p);
     if (flow.is_known) {
-      p.flow_hash = flow.ports;
+      p.flow_hash = flow.note;
       const graph::Arc to = next(p);
       batch.emit(batch.take(i), to);  // Not to be overtaken by those that waited.
     } else if (flow.held.size() >= kMaxHeld) {

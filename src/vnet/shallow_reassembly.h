@@ -18,6 +18,7 @@ namespace wh::vnet {
 struct Transport4 {
   uint8_t protocol = 0;
   uint16_t source_port = 0, destination_port = 0;  // For ICMP: type and code.
+  std::optional<uint16_t> echo_id;                 // Of an ICMP echo or its reply.
   uint8_t tcp_flags = 0;
   bool is_first = true;  // The transport header is in this packet, at `offset`.
   uint32_t offset = 0;   // From data().
