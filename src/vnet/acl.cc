@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "net/wire/describe.h"
+#include "net/wire/icmp.h"
+#include "net/wire/icmp6.h"
 #include "net/wire/ip6.h"
 #include "vnet/acl_search.h"
 #include "vnet/feature_node.h"
@@ -23,6 +25,33 @@ constexpr uint8_t kFin = 1, kSyn = 2, kRst = 4;
 // As VPP's and most firewalls have it; RFC 5382 and RFC 4787 ask for at least so much of a NAT.
 constexpr Duration kIdle = 30s, kTcpOpening = 120s, kTcpOpen = 86400s;
 constexpr Duration kSessionSweep = 10s;
+
+bool is_icmp(uint8_t protocol) {
+  return protocol == net::kProtocolIcmp || protocol == net::kProtocolIcmp6;
+}
+
+enum class IcmpPart : uint8_t { Request, Reply, Error, Other };
+IcmpPart part_of(uint8_t protocol, uint16_t type) {
+  if (protocol == net::kProtocolIcmp) {
+    switch (static_cast<net::IcmpType>(type)) {
+      case net::IcmpType::Echo: return IcmpPart::Request;
+      case net::IcmpType::EchoReply: return IcmpPart::Reply;
+      case net::IcmpType::Unreachable:
+      case net::IcmpType::TimeExceeded:
+      case net::IcmpType::ParameterProblem: return IcmpPart::Error;
+      default: return IcmpPart::Other;  // A redirect is for a first hop, and passes no router.
+    }
+  }
+  switch (static_cast<net::Icmp6Type>(type)) {
+    case net::Icmp6Type::Echo: return IcmpPart::Request;
+    case net::Icmp6Type::EchoReply: return IcmpPart::Reply;
+    case net::Icmp6Type::Unreachable:
+    case net::Icmp6Type::PacketTooBig:
+    case net::Icmp6Type::TimeExceeded:
+    case net::Icmp6Type::ParameterProblem: return IcmpPart::Error;
+    default: return IcmpPart::Other;
+  }
+}
 
 bool has_port_fields(uint8_t protocol) {
   return protocol == net::kProtocolTcp || protocol == net::kProtocolUdp ||
@@ -145,18 +174,40 @@ const std::vector<uint32_t>& AclTable::bound(uint16_t interface, Side side) cons
 
 // --- sessions ---
 
-AclSession AclTable::session_of(uint16_t interface, const AclKey& key) {
-  AclSession s{interface, key.source, key.destination, 0, 0, key.protocol};
-  // ICMP's requests and replies differ in type: a flow is all between two hosts.
-  if (key.protocol == net::kProtocolTcp || key.protocol == net::kProtocolUdp) {
+// Nothing for what is no flow: ICMP other than echo.
+std::optional<AclSession> AclTable::session_of(uint16_t interface, const AclKey& key) {
+  AclSession s{interface, key.source, key.destination, 0, 0, false, key.protocol};
+  bool source_asks = false;
+  if (is_icmp(key.protocol) && key.has_ports) {
+    const IcmpPart part = part_of(key.protocol, key.source_port);
+    if (part != IcmpPart::Request && part != IcmpPart::Reply) return std::nullopt;
+    source_asks = part == IcmpPart::Request;
+    (source_asks ? s.a_port : s.b_port) = key.echo_id;
+  } else if (key.protocol == net::kProtocolTcp || key.protocol == net::kProtocolUdp) {
     s.a_port = key.source_port;
     s.b_port = key.destination_port;
+  } else if (is_icmp(key.protocol)) {
+    s.a_port = s.b_port = 0xffff;  // Later fragments of IPv6, a flow that no echo has.
   }
-  if (std::tie(s.b, s.b_port) < std::tie(s.a, s.a_port)) {
+  const bool swaps = std::tie(s.b, s.b_port) < std::tie(s.a, s.a_port);
+  if (swaps) {
     std::swap(s.a, s.b);
     std::swap(s.a_port, s.b_port);
   }
+  s.b_asks = is_icmp(key.protocol) && key.has_ports && source_asks == swaps;
   return s;
+}
+
+// Whether an ICMP error tells the sender of a session's packet of it. The session gets no younger:
+// whoever can make an error up keeps no hole open by it.
+bool AclTable::is_about_session(uint16_t interface, const AclKey& key) const {
+  if (!key.quote || key.quote->source != key.destination) return false;
+  const AclQuote& q = *key.quote;
+  const auto session = session_of(interface, {q.source, q.destination, q.protocol, 0, true,
+                                              q.source_port, q.destination_port, q.echo_id});
+  if (!session) return false;
+  const auto it = sessions_.find(*session);
+  return it != sessions_.end() && it->second.expires > stack_.loop.now();
 }
 
 void AclTable::touch(SessionState& state, const AclKey& key) {
@@ -211,15 +262,23 @@ void AclTable::clear_sessions() {
 }
 
 AclTable::Verdict AclTable::judge(uint16_t interface, Side side, const AclKey& key) {
-  const AclSession session = session_of(interface, key);
-  if (!sessions_.empty() && pass_session(session, key)) return Verdict::Session;
+  const auto session = session_of(interface, key);
+  if (!sessions_.empty()) {
+    const bool is_known = session ? pass_session(*session, key) : is_about_session(interface, key);
+    if (is_known) return Verdict::Session;
+  }
   for (const uint32_t acl : bound_[interface][side]) {
     List& list = lists_[acl];
     const size_t i = searches_[acl]->first_match(list.rules, key);
     if (i == list.rules.size()) continue;
     ++list.hits[i];
     if (list.rules[i].action == AclAction::Deny) return Verdict::DenyRule;
-    if (list.rules[i].action == AclAction::Reflect) add_session(session, key);
+    // What answers another packet has no answer to let pass.
+    const bool is_reply = is_icmp(key.protocol) && key.has_ports &&
+                          part_of(key.protocol, key.source_port) == IcmpPart::Reply;
+    if (list.rules[i].action == AclAction::Reflect && session && !is_reply) {
+      add_session(*session, key);
+    }
     return Verdict::Permit;
   }
   return Verdict::DenyEnd;
@@ -274,8 +333,40 @@ class AclNode final : public FeatureNode {
       key.source_port = l4->source_port;
       key.destination_port = l4->destination_port;
       key.tcp_flags = l4->tcp_flags;
+      key.echo_id = l4->echo_id.value_or(0);
+      const bool is_error = l4->protocol == net::kProtocolIcmp && l4->is_first &&
+                            part_of(l4->protocol, l4->source_port) == IcmpPart::Error;
+      if (is_error) key.quote = quote4(p, l4->offset + net::IcmpHeader::kSize);
     }
     return key;
+  }
+  static std::optional<AclQuote> quote4(Packet& p, uint32_t at) {
+    pullup_most(p, at + net::Ip4Header::kMaxSize + 8);
+    if (p.head_size() < at) return std::nullopt;
+    const auto ip = net::Ip4View::parse_quoted(p.head().subspan(at));
+    if (!ip || ip->fragment_offset() != 0) return std::nullopt;
+    return quote_of({ip->source(), ip->destination(), ip->protocol()}, p, at + ip->header_size());
+  }
+  static std::optional<AclQuote> quote6(Packet& p, uint32_t at) {
+    pullup_most(p, at + net::Ip6Header::kSize + 64 + 8);
+    if (p.head_size() < at) return std::nullopt;
+    const auto ip = net::Ip6View::parse_quoted(p.head().subspan(at));
+    net::Ip6Extensions e;
+    if (!ip || ip->extensions(e) || (e.has_fragment() && e.fragment.offset != 0)) {
+      return std::nullopt;
+    }
+    return quote_of({ip->source(), ip->destination(), e.protocol}, p, at + e.offset);
+  }
+  // With what the 8 bytes of its transport that are always quoted say.
+  static std::optional<AclQuote> quote_of(AclQuote quote, const Packet& p, uint32_t at) {
+    if (!has_port_fields(quote.protocol)) return quote;
+    if (p.head_size() < at + 8) return std::nullopt;
+    const uint8_t* l4 = p.data() + at;
+    const bool is_icmp_quoted = is_icmp(quote.protocol);
+    quote.source_port = is_icmp_quoted ? l4[0] : net::load16(l4);
+    quote.destination_port = is_icmp_quoted ? l4[1] : net::load16(l4 + 2);
+    if (is_icmp_quoted) quote.echo_id = net::load16(l4 + 4);
+    return quote;
   }
   // Nothing when the chain of headers cannot be read: what cannot be judged does not pass.
   static std::optional<AclKey> key6(Packet& p) {
@@ -295,11 +386,15 @@ class AclNode final : public FeatureNode {
     if (is_first && has_port_fields(e.protocol) && rest.size() >= e.offset + 4u) {
       const uint8_t* l4 = rest.data() + e.offset;
       key.has_ports = true;
-      const bool is_icmp = e.protocol == net::kProtocolIcmp6;
-      key.source_port = is_icmp ? l4[0] : net::load16(l4);
-      key.destination_port = is_icmp ? l4[1] : net::load16(l4 + 2);
+      const bool is_message = is_icmp(e.protocol);
+      key.source_port = is_message ? l4[0] : net::load16(l4);
+      key.destination_port = is_message ? l4[1] : net::load16(l4 + 2);
+      if (is_message && rest.size() >= e.offset + 8u) key.echo_id = net::load16(l4 + 4);
       const bool has_flags = e.protocol == net::kProtocolTcp && rest.size() >= e.offset + 14u;
       key.tcp_flags = has_flags ? l4[13] : uint8_t{0};
+      if (is_message && part_of(e.protocol, key.source_port) == IcmpPart::Error) {
+        key.quote = quote6(p, at + e.offset + net::Icmp6Header::kSize);
+      }
     }
     return key;
   }

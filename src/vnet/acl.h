@@ -9,6 +9,9 @@
 // makes a session, by which packets of the same flow pass that interface in both directions without
 // being held against rules. Sessions end by idleness (TCP ones that were closed sooner than open
 // ones); the table has a bound, and when it is full the session longest idle makes room, counted.
+// Of ICMP an echo request makes a session: more of its identifier pass the same way, and replies
+// the other; nothing else of ICMP makes one. An ICMP error passes when what it quotes is of a
+// session and came from where the error goes.
 //
 // Fragments have no ports to be seen but in the first; ip4-sv-reassembly, enabled with the lists,
 // tells the others'. A lone IPv6 fragment that is not the first matches only rules without ports.
@@ -49,13 +52,23 @@ struct AclRule {
   bool operator==(const AclRule&) const = default;
 };
 
-// What rules look at.
+// The packet that an ICMP error quotes.
+struct AclQuote {
+  net::IpAddress source, destination;
+  uint8_t protocol = 0;
+  uint16_t source_port = 0, destination_port = 0;  // For ICMP: type and code.
+  uint16_t echo_id = 0;
+};
+
+// What rules and sessions look at.
 struct AclKey {
   net::IpAddress source, destination;
   uint8_t protocol = 0;
   uint8_t tcp_flags = 0;
   bool has_ports = false;
   uint16_t source_port = 0, destination_port = 0;  // For ICMP: type and code.
+  uint16_t echo_id = 0;                            // Of an ICMP echo or its reply.
+  std::optional<AclQuote> quote = {};              // Of an ICMP error, when it can be read.
 };
 
 bool matches(const AclRule& rule, const AclKey& key);
@@ -63,7 +76,9 @@ bool matches(const AclRule& rule, const AclKey& key);
 struct AclSession {
   uint16_t interface = 0;
   net::IpAddress a, b;  // The flow's ends, the smaller first.
+  // An ICMP session has its echo identifier at the end that asks, and 0 at the one that answers.
   uint16_t a_port = 0, b_port = 0;
+  bool b_asks = false;  // ICMP's only.
   uint8_t protocol = 0;
   bool operator==(const AclSession&) const = default;
 };
@@ -112,7 +127,8 @@ class AclTable {
   struct SessionHash {
     size_t operator()(const AclSession& s) const {
       const std::hash<net::IpAddress> hash;
-      const uint64_t ports = uint64_t{s.a_port} << 32 | uint64_t{s.b_port} << 16 | s.protocol;
+      const uint64_t ports = uint64_t{s.a_port} << 32 | uint64_t{s.b_port} << 16 |
+                             uint64_t{s.b_asks} << 8 | s.protocol;
       return hash(s.a) ^ (hash(s.b) * 31) ^ ((ports + s.interface) * 0x9e3779b97f4a7c15u);
     }
   };
@@ -122,8 +138,9 @@ class AclTable {
     std::list<AclSession>::iterator by_age;
   };
 
-  static AclSession session_of(uint16_t interface, const AclKey& key);
+  static std::optional<AclSession> session_of(uint16_t interface, const AclKey& key);
   bool pass_session(const AclSession& session, const AclKey& key);
+  bool is_about_session(uint16_t interface, const AclKey& key) const;
   void add_session(const AclSession& session, const AclKey& key);
   void touch(SessionState& state, const AclKey& key);
   Result<void> check(const std::vector<AclRule>& rules, size_t replaced) const;

@@ -13,6 +13,12 @@ class Filter : public RouterTest {
                       uint8_t protocol = 0) {
     return {action, prefix(source), prefix(destination), protocol, {}, {}, 0, 0};
   }
+  // What neighbours on a link say to each other.
+  static AclRule discovery() {
+    AclRule r = rule(AclAction::Permit, "::/0", "::/0", net::kProtocolIcmp6);
+    r.source_ports = {133, 136};
+    return r;
+  }
   // A datagram from one host to a port of the other; whether it came.
   bool reaches(Vnet& from, Vnet& to, std::string_view address, uint16_t port, uint32_t size = 100) {
     int came = 0;
@@ -57,6 +63,74 @@ TEST_F(Filter, lets_answers_pass_of_what_was_reflected) {
   loop.run_for(15s);
   EXPECT_EQ(r.acls().sessions(), 0u);
   EXPECT_EQ(ping(b, "10.1.0.2", {.count = 1}).received, 0u);
+}
+
+// What b may send to a who pings it: answers, and errors about what a sent.
+TEST_F(Filter, reflects_of_icmp_no_more_than_answers) {
+  for (const bool v6 : {false, true}) {
+    const char* const a_net = v6 ? "2001:db8:1::/64" : "10.1.0.0/24";
+    const char* const all = v6 ? "::/0" : "0.0.0.0/0";
+    const char* const to_b = v6 ? "2001:db8:2::2" : "10.2.0.2";
+    const char* const to_a = v6 ? "2001:db8:1::2" : "10.1.0.2";
+    const uint32_t out = MUST(r.acls().add({rule(AclAction::Reflect, a_net, all)}));
+    const uint32_t none = MUST(r.acls().add({discovery(), rule(AclAction::Deny, all, all)}));
+    MUST(r.acls().bind(kRight, AclTable::kOutput, {out}));
+    MUST(r.acls().bind(kRight, AclTable::kInput, {none}));
+    EXPECT_EQ(ping(a, to_b, {.size = 3000, .count = 2}).received, 2u);
+    EXPECT_GE(r.acls().sessions(), 1u);
+    // While that session lasts, b asks nothing.
+    EXPECT_EQ(ping(b, to_a, {.count = 2}).received, 0u);
+
+    const uint8_t protocol = v6 ? net::kProtocolIcmp6 : net::kProtocolIcmp;
+    const uint16_t request = v6 ? 128 : 8, reply = v6 ? 129 : 0, unreachable = v6 ? 1 : 3;
+    auto judge = [&](bool from_b, uint16_t type, uint16_t id, std::optional<AclQuote> quote = {}) {
+      const AclKey key{ip(from_b ? to_b : to_a),
+                       ip(from_b ? to_a : to_b),
+                       protocol,
+                       0,
+                       true,
+                       type,
+                       0,
+                       id,
+                       quote};
+      const auto side = from_b ? AclTable::kInput : AclTable::kOutput;
+      return r.acls().judge(kRight, side, key) == AclTable::Verdict::Session;
+    };
+    EXPECT_FALSE(judge(false, request, 0));  // Makes the session, of an identifier as good as any.
+    EXPECT_TRUE(judge(false, request, 0));
+    EXPECT_TRUE(judge(true, reply, 0));
+    EXPECT_FALSE(judge(true, reply, 999));
+    EXPECT_FALSE(judge(true, request, 0));
+    EXPECT_FALSE(judge(false, reply, 0));
+    EXPECT_FALSE(judge(true, request, 0));  // A reply that was let out opened nothing.
+    EXPECT_FALSE(judge(true, unreachable, 0));
+    AclQuote quote{ip(to_a), ip(to_b), protocol, request, 0, 0};
+    EXPECT_TRUE(judge(true, unreachable, 0, quote));
+    quote.echo_id = 999;
+    EXPECT_FALSE(judge(true, unreachable, 0, quote));
+    quote = {ip(to_b), ip(to_a), protocol, reply, 0, 0};
+    EXPECT_FALSE(judge(true, unreachable, 0, quote)) << "it tells somebody else than the sender";
+    r.acls().clear_sessions();
+  }
+}
+
+TEST_F(Filter, lets_errors_about_sessions_pass) {
+  MUST(r.acls().bind(kRight, AclTable::kOutput,
+                     {MUST(r.acls().add({rule(AclAction::Reflect, "10.1.0.0/24", "0.0.0.0/0"),
+                                         rule(AclAction::Reflect, "2001:db8:1::/64", "::/0")}))}));
+  MUST(r.acls().bind(kRight, AclTable::kInput,
+                     {MUST(r.acls().add({rule(AclAction::Deny, "0.0.0.0/0", "0.0.0.0/0"),
+                                         discovery(), rule(AclAction::Deny, "::/0", "::/0")}))}));
+  for (const char* const to : {"10.2.0.2", "2001:db8:2::2"}) {
+    std::vector<net::IpError> errors;
+    auto client =
+        MUST(a.open_udp({.family = ip(to).family, .port = 4000}, [](const UdpDatagram&) {}));
+    client->on_error([&](const net::IpError& e) { errors.push_back(e); });
+    MUST(client->send(ip(to), 9, Octets(20)));  // Nobody listens.
+    loop.run_for(100ms);
+    ASSERT_EQ(errors.size(), 1u) << to;
+    EXPECT_EQ(errors[0].kind, net::IpError::Kind::PortUnreachable);
+  }
 }
 
 TEST_F(Filter, judges_every_fragment_by_the_ports_of_the_first) {
