@@ -5,6 +5,7 @@
 // its answer, in place. ip4-arp takes packets whose neighbour is not known; they wait on its entry.
 #include "net/wire/arp.h"
 #include "net/wire/ethernet.h"
+#include "vnet/nat44.h"
 #include "vnet/nodes.h"
 #include "vnet/resolve_node.h"
 
@@ -93,8 +94,9 @@ class ArpInput final : public Node {
     kSound,
   };
 
-  static bool is_ours(const InterfaceEntry& entry, Ip4 address) {
-    return entry.find(net::IpAddress(address)) != nullptr;
+  bool is_ours(const InterfaceEntry& entry, Ip4 address) const {
+    return entry.find(net::IpAddress(address)) != nullptr ||
+           stack_.nat44->is_on_link_of(entry.index, address);
   }
 
   uint16_t judge(const Packet& p, const ArpView& arp, const InterfaceEntry& entry) const {
@@ -109,7 +111,9 @@ class ArpInput final : public Node {
     }
     if (ip.value == 0) return kSound;  // A probe (RFC 5227): answered, not learnt.
     if (ip.is_multicast() || ip.is_broadcast() || ip.is_loopback()) return kBadSender;
-    if (stack_.is_local(ip, entry.vrf)) return kConflict;
+    if (stack_.is_local(ip, entry.vrf) || stack_.nat44->is_on_link_of(entry.index, ip)) {
+      return kConflict;
+    }
     for (const InterfaceAddress& own : entry.addresses) {
       if (own.prefix.contains(ip)) return kSound;
     }

@@ -128,6 +128,7 @@ Result<void> Nat44::add_static(const NatStatic& m) {
   if (dynamic != by_outside_.end()) erase(dynamic->second);
   statics_.push_back(m);
   static_in_[outside] = m;
+  ++static_addresses_[m.outside.value];
   static_out_[inside] = m;
   return {};
 }
@@ -138,6 +139,7 @@ Result<void> Nat44::remove_static(const NatStatic& m) {
                 to_string(m.inside), m.inside_port);
   }
   static_in_.erase({m.protocol, m.outside, m.outside_port, 0});
+  if (--static_addresses_[m.outside.value] == 0) static_addresses_.erase(m.outside.value);
   static_out_.erase({m.protocol, m.inside, m.inside_port, 0});
   return {};
 }
@@ -166,6 +168,18 @@ void Nat44::clear() {
 bool Nat44::is_pool_address(Ip4 address) const {
   return std::find(addresses_.begin(), addresses_.end(), address) != addresses_.end() ||
          static_in_.count(whole(address)) != 0 || is_of_interface(address);
+}
+
+bool Nat44::is_on_link_of(uint16_t interface, Ip4 address) const {
+  if (role(interface) != NatRole::Outside) return false;
+  if (std::find(addresses_.begin(), addresses_.end(), address) == addresses_.end() &&
+      static_addresses_.count(address.value) == 0) {
+    return false;
+  }
+  const auto& own = stack_.interfaces[interface].addresses;
+  return std::any_of(own.begin(), own.end(), [&](const InterfaceAddress& a) {
+    return a.prefix.address.is_v4() && a.prefix.contains(address);
+  });
 }
 
 bool Nat44::is_of_interface(Ip4 address) const {

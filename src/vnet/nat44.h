@@ -12,9 +12,10 @@
 //
 // ICMP errors are translated with the packet they quote, in both directions. What comes to a pool
 // address by an outside interface and has no mapping goes to this host if the address is its own,
-// else is dropped. Bounds: `max_mappings` dynamic ones; at the bound one that has ended is used
-// again, or nothing new is mapped (counted, dropped). Fragments wait for their first (shallow
-// reassembly). No application gateways, no hairpinning.
+// else is dropped. An outside interface answers ARP for those that are on its link. Bounds:
+// `max_mappings` dynamic ones; at the bound one that has ended is used again, or nothing new is
+// mapped (counted, dropped). Fragments wait for their first (shallow reassembly). No application
+// gateways, no hairpinning.
 #pragma once
 
 #include <array>
@@ -109,6 +110,9 @@ class Nat44 {
 
   // --- what the nodes ask ---
   bool is_pool_address(net::Ip4 address) const;  // Of static mappings of whole addresses, too.
+  // Whether an outside interface answers ARP for an address that is on its link but not its own:
+  // one of the pool, or of a static mapping.
+  bool is_on_link_of(uint16_t interface, net::Ip4 address) const;
   // Where an outside endpoint leads; nothing when there is no mapping.
   std::optional<NatEndpoint> inside_of(const NatEndpoint& outside);
   // The outside endpoint of an inside one, its mapping made when need be and `make` says so.
@@ -143,6 +147,7 @@ class Nat44 {
   std::vector<uint16_t> address_interfaces_;
   std::vector<NatStatic> statics_;
   std::unordered_map<NatEndpoint, NatStatic, Hash> static_in_, static_out_;
+  std::unordered_map<uint32_t, uint32_t> static_addresses_;  // Mappings of each outside address.
   Ages ages_;  // Dynamic mappings, longest idle first.
   std::unordered_map<NatEndpoint, Ages::iterator, Hash> by_inside_, by_outside_;
   size_t max_ = 65'536;

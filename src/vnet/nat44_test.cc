@@ -131,9 +131,32 @@ TEST_F(Nat, forwards_a_port) {
 
 TEST_F(Nat, maps_a_whole_address) {
   MUST(r.nat44().add_static({0, Ip4::of(10, 2, 0, 50), 0, Ip4::of(10, 1, 0, 2), 0}));
-  MUST(r.add_neighbour(kInside, ip("10.1.0.2"), left.a().mac()));
-  MUST(b.add_neighbour(ib, ip("10.2.0.50"), right.a().mac()));
   EXPECT_EQ(ping(b, "10.2.0.50", {.count = 2}).received, 2u);
+}
+
+TEST_F(Nat, answers_arp_for_its_addresses_on_the_outside_link) {
+  auto answers = [&](std::string_view address) {
+    const uint64_t before = count(r, "arp-reply", "replies");
+    ping(b, address, {.count = 1});
+    return count(r, "arp-reply", "replies") != before;
+  };
+  EXPECT_FALSE(answers("10.2.0.51"));
+  MUST(r.nat44().add_address(Ip4::of(10, 2, 0, 51)));
+  EXPECT_TRUE(answers("10.2.0.51"));
+  const NatStatic one{net::kProtocolUdp, Ip4::of(10, 2, 0, 52), 53, Ip4::of(10, 1, 0, 2), 53};
+  NatStatic two = one;
+  two.outside_port = two.inside_port = 54;
+  MUST(r.nat44().add_static(one));
+  MUST(r.nat44().add_static(two));
+  MUST(r.nat44().remove_static(one));
+  EXPECT_TRUE(answers("10.2.0.52"));
+  MUST(r.nat44().remove_static(two));
+  loop.run_for(1200s);  // b forgets it.
+  EXPECT_FALSE(answers("10.2.0.52"));
+  // Inside, nobody is told of them, nor of what is on another link.
+  MUST(r.nat44().add_address(Ip4::of(10, 1, 0, 51)));
+  ping(a, "10.1.0.51", {.count = 1});
+  EXPECT_EQ(a.graph().error_count("arp-input", "heard"), 0u);
 }
 
 TEST_F(Nat, brings_errors_to_whom_they_are_about) {
@@ -165,7 +188,6 @@ TEST_F(Nat, leaves_the_router_itself_reachable_and_reaching) {
 
 TEST_F(Nat, drops_and_counts_what_has_no_mapping) {
   MUST(r.nat44().add_address(Ip4::of(10, 2, 0, 60)));
-  MUST(b.add_neighbour(ib, ip("10.2.0.60"), right.a().mac()));
   EXPECT_EQ(ping(b, "10.2.0.60", {.count = 2}).received, 0u);
   EXPECT_EQ(count(r, "nat44-out2in", "no_translation"), 2u);
 }
