@@ -88,6 +88,30 @@ TEST_F(LinkLines, sub_interfaces_carry_one_tag_or_two) {
   EXPECT_NE(say("pcap trace off").find("Write"), std::string::npos);
 }
 
+// Wireshark and tcpdump read the time since 1970.
+TEST(PcapTrace, dates_packets_by_the_wall_clock) {
+  constexpr Duration kNow = 1'700'000'000s;
+  VirtualLoop loop;
+  PaperPorts ports(loop);
+  Router router({.wall = [=] { return kNow; }}, loop, ports);
+  CommandLine line(router);
+  const std::string path = testing::TempDir() + "wall.pcap";
+  for (const std::string& text :
+       {std::string("create netmap name e0"), std::string("set interface state netmap-e0 up"),
+        std::string("set interface ip address netmap-e0 10.0.0.1/24"),
+        "pcap trace tx max 10 file " + path}) {
+    ASSERT_TRUE(line.run(text)) << text;
+  }
+  loop.run_for(250ms);
+  vnet::Ping ping(router.vnet(), {.destination = vnet::ip("10.0.0.2"), .count = 1}, {});
+  ASSERT_TRUE(ping.start());
+  loop.run_for(100ms);
+  ASSERT_TRUE(line.run("pcap trace off"));
+  const auto packets = MUST(net::read_capture(path));
+  ASSERT_FALSE(packets.empty());
+  EXPECT_EQ(packets[0].when.time_since_epoch(), kNow + 250ms);
+}
+
 TEST_F(LinkLines, sub_interfaces_of_one_port_have_link_local_addresses_of_their_own) {
   ports_up();
   set(R"(create sub-interfaces host-e0 1

@@ -12,6 +12,7 @@ Result<void> PcapTrace::start(Options options) {
   if (is_on()) return fail("a pcap trace is going on, to {}", options_->path);
   if (!options.rx && !options.tx && !options.drop) return fail("nothing to trace: rx, tx or drop");
   capture_ = TRY(net::Capture::open(options.path));
+  shift_ = wall_ ? wall_() - vnet_.loop().clock().time_since_epoch() : Duration{};
   packets_ = 0;
   options_ = std::move(options);
   const auto& table = vnet_.interfaces();
@@ -58,7 +59,7 @@ void PcapTrace::see_drop(const net::Packet& packet) {
 
 void PcapTrace::write(const net::Packet& packet, net::Direction direction, Instant when) {
   if (packets_ >= options_->max) return;
-  capture_->see(packet, direction, when);
+  capture_->see(packet, direction, when + shift_);
   ++packets_;
 }
 

@@ -1,9 +1,12 @@
 // `pcap trace`: what passes interfaces, or what is dropped, into a capture file.
 //
-// One at a time. It ends by itself after `max` packets. Drops are written as they were when a node
-// gave up on them, with the link header put back where it had been taken off.
+// Packets are dated by the wall clock as it stood when the trace began; in virtual time, which has
+// none, by the loop's own. One at a time. It ends by itself after `max` packets. Drops are written
+// as they were when a node gave up on them, with the link header put back where it had been taken
+// off.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +17,8 @@
 
 namespace wh::router {
 
+using WallClock = std::function<Duration()>;  // The time since 1970.
+
 class PcapTrace final : public net::PacketTap {
  public:
   struct Options {
@@ -22,7 +27,7 @@ class PcapTrace final : public net::PacketTap {
     uint64_t max = 1000;
     std::string path = "/tmp/trace.pcap";
   };
-  explicit PcapTrace(vnet::Vnet& vnet) : vnet_(vnet) {}
+  explicit PcapTrace(vnet::Vnet& vnet, WallClock wall = {}) : vnet_(vnet), wall_(std::move(wall)) {}
   ~PcapTrace() override;
 
   // Errors: one is going on; the file cannot be written; none of rx, tx, drop.
@@ -43,6 +48,8 @@ class PcapTrace final : public net::PacketTap {
   void write(const net::Packet& packet, net::Direction direction, Instant when);
 
   vnet::Vnet& vnet_;
+  WallClock wall_;
+  Duration shift_{};  // From the loop's time to what is written.
   std::optional<Options> options_;
   std::unique_ptr<net::Capture> capture_;
   std::vector<net::Interface*> tapped_;

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <chrono>
 #include <csignal>
 #include <iostream>
 
@@ -28,12 +29,16 @@ uint64_t cycles_now() {
 #endif
 }
 
+Duration wall_now() {
+  return std::chrono::system_clock::now().time_since_epoch();
+}
+
 class Process {
  public:
   explicit Process(host::RealLoop& loop)
       : loop_(loop),
         ports_(loop),
-        router_({.cycles = cycles_now, .seed = cycles_now()}, loop, ports_),
+        router_({.cycles = cycles_now, .wall = wall_now, .seed = cycles_now()}, loop, ports_),
         line_(router_),
         server_(line_, loop) {
     router_.on_quit([this] { loop_.stop(); });
@@ -48,9 +53,11 @@ class Process {
     router_.set_plugin_path(startup.plugin_path);
     if (startup.workers != 0) {
       ports_.set_receive(HostPorts::Receive::None);
-      workers_ = TRY(Workers::start(
-          {.count = startup.workers, .cycles = cycles_now, .plugin_path = startup.plugin_path},
-          line_, loop_));
+      workers_ = TRY(Workers::start({.count = startup.workers,
+                                     .cycles = cycles_now,
+                                     .wall = wall_now,
+                                     .plugin_path = startup.plugin_path},
+                                    line_, loop_));
     }
     for (const std::string& name : startup.plugins) {
       TRY_VOID(line_.run("plugin load " + quote_word(name)));

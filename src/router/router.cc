@@ -12,7 +12,7 @@ Router::Router(Config config, Loop& loop, Ports& ports)
       source_(ports),
       vnet_({.name = "router", .cycles = std::move(config.cycles), .handoff = config.handoff}, loop,
             pool_, Random(config.seed)),
-      pcap_(vnet_),
+      pcap_(vnet_, std::move(config.wall)),
       thread_(config.thread) {
   // A router forwards, and speaks IPv6 on an interface once that is given an address. The sysctls
   // exist in every vnet.

@@ -26,6 +26,7 @@ class Router {
  public:
   struct Config {
     graph::CycleCounter cycles = {};   // For the clocks of `show runtime`.
+    WallClock wall = {};               // For captures; none in virtual time.
     uint64_t seed = 1;                 // Of identifiers and timers' spread.
     uint32_t thread = 0;               // 0: the router that commands are given to; else a worker's.
     vnet::Handoff* handoff = nullptr;  // Of a worker's.

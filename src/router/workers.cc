@@ -118,7 +118,11 @@ class Workers::Worker final : public vnet::Handoff {
     const std::unique_ptr<Ports> ports = options.ports
                                              ? options.ports(number, *loop_)
                                              : std::make_unique<QueuePorts>(*loop_, problem_);
-    Router router({.cycles = options.cycles, .seed = number, .thread = number, .handoff = this},
+    Router router({.cycles = options.cycles,
+                   .wall = options.wall,
+                   .seed = number,
+                   .thread = number,
+                   .handoff = this},
                   *loop_, *ports);
     router.set_plugin_path(options.plugin_path);
     CommandLine line(router);

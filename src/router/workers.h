@@ -35,6 +35,7 @@ class Workers final : public Router::Replicas, private vnet::Discoveries {
   struct Options {
     uint32_t count = 1;
     graph::CycleCounter cycles = {};
+    WallClock wall = {};
     std::string plugin_path = {};
     // A worker's ports, made and used in its thread. Nothing: packet sockets that share a link's
     // frames, and TAP devices left to the main thread.
