@@ -21,7 +21,7 @@ Result<Answer> show_errors(Router& router, const Arguments&) {
 }
 
 Result<Answer> clear_errors(Router& router, const Arguments&) {
-  router.vnet().graph().clear_errors();
+  router.clear_errors();
   return Answer::nothing();
 }
 

@@ -1,4 +1,5 @@
 // Loopbacks, sub-interfaces and bridge domains, by lines of text.
+#include "router/metrics.h"
 #include "router/test_lab.h"
 
 namespace wh::router {
@@ -125,6 +126,30 @@ TEST_F(LinkLines, sub_interfaces_of_one_port_have_link_local_addresses_of_their_
     EXPECT_TRUE(row["addresses"][1]["prefix"].get<std::string>().starts_with("fe80:")) << row;
   }
   expect_lasting();
+}
+
+// Each loss is told with a reason, also what never came to a node.
+TEST_F(LinkLines, errors_tell_what_devices_lost) {
+  ports_up();
+  set(R"(create sub-interfaces host-e1 100
+         set interface state host-e1.100 up
+         set interface ip address host-e1.100 10.11.0.1/24
+         set interface state host-e1 down
+         set interface state host-e0 down)");
+  EXPECT_EQ(pings(a, "10.1.0.1", 1), 0u);
+  vnet::Ping lost(router.vnet(), {.destination = vnet::ip("10.11.0.2"), .count = 1}, {});
+  ASSERT_TRUE(lost.start());
+  loop.run_for(1s);
+  const std::string text = say("show errors");
+  EXPECT_NE(text.find("host-e0-rx"), std::string::npos) << text;
+  EXPECT_NE(text.find("host-e1-tx"), std::string::npos) << text;
+  EXPECT_NE(metrics_text(router).find("wheelhouse_node_events_total{node=\"host-e0-rx\","
+                                      "reason=\"down\",severity=\"warn\"}"),
+            std::string::npos)
+      << metrics_text(router);
+  loop.run_for(10s);
+  say("clear errors");
+  EXPECT_EQ(say("show errors").find("host-e0-rx"), std::string::npos);
 }
 
 TEST_F(LinkLines, bridge_domain_joins_ports_and_routes_through_its_bvi) {

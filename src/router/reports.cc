@@ -20,7 +20,13 @@ graph::RuntimeReport runtime_report(const Router& router) {
 }
 
 graph::ErrorReport error_report(const Router& router) {
-  return summed(router, [](const Router& r) { return graph::error_report(r.vnet().graph()); });
+  return summed(router, [](const Router& r) {
+    graph::ErrorReport report = graph::error_report(r.vnet().graph());
+    for (const Router::DeviceDrop& d : r.device_drops()) {
+      report.rows.push_back({d.count, d.node, d.name, d.reason, d.severity});
+    }
+    return report;
+  });
 }
 
 std::vector<vnet::InterfaceRow> interface_report(const Router& router) {

@@ -8,7 +8,7 @@
 namespace wh::router {
 
 graph::RuntimeReport runtime_report(const Router& router);
-graph::ErrorReport error_report(const Router& router);
+graph::ErrorReport error_report(const Router& router);                   // With what devices lost.
 std::vector<vnet::InterfaceRow> interface_report(const Router& router);  // By name.
 // Of a table (none: no rows), or only the route that packets to an address take.
 vnet::FibReport fib_report(const Router& router, net::Family family, uint32_t vrf);

@@ -117,6 +117,55 @@ net::Ip6 Router::link_local(uint16_t index) const {
   return address;
 }
 
+// --- what devices lost ---
+
+std::vector<Router::DeviceCount> Router::count_of(const net::Interface& device) {
+  constexpr auto kError = graph::Severity::Error, kWarning = graph::Severity::Warning;
+  const net::InterfaceCounters& i = device.counters();
+  std::vector<DeviceCount> all{{true, "down", "interface is down", kWarning, i.rx_down},
+                               {false, "down", "interface is down", kWarning, i.tx_down}};
+  if (const auto* at_kernel = dynamic_cast<const host::DeviceInterface*>(&device)) {
+    const host::DeviceCounters& c = at_kernel->device_counters();
+    all.insert(all.end(), {{true, "no_packet", "rx no packet", kError, c.rx_no_packet},
+                           {true, "too_long", "rx too long", kError, c.rx_too_long},
+                           {true, "bad_header", "rx bad header", kError, c.rx_bad_header},
+                           {true, "ring_full", "rx ring full", kError, c.rx_ring_full},
+                           {false, "queue_full", "tx queue full", kError, c.tx_queue_full},
+                           {false, "cannot", "tx cannot", kError, c.tx_cannot},
+                           {false, "refused", "tx refused", kError, c.tx_refused}});
+  } else {
+    all.push_back({false, "refused", "tx refused", kError, i.tx_errors});
+  }
+  return all;
+}
+
+std::vector<Router::DeviceDrop> Router::device_drops() const {
+  std::vector<DeviceDrop> drops;
+  const auto& table = vnet_.interfaces();
+  for (uint16_t index = 1; index < table.size(); ++index) {
+    if (table[index].device == nullptr) continue;
+    for (const DeviceCount& c : count_of(*table[index].device)) {
+      const std::string node = table[index].name + (c.is_rx ? "-rx" : "-tx");
+      const auto cleared = drops_cleared_.find({index, node + c.name});
+      const uint64_t count = c.count - (cleared == drops_cleared_.end() ? 0 : cleared->second);
+      if (count != 0) drops.push_back({node, c.name, c.reason, c.severity, count});
+    }
+  }
+  return drops;
+}
+
+void Router::clear_errors() {
+  vnet_.graph().clear_errors();
+  drops_cleared_.clear();
+  const auto& table = vnet_.interfaces();
+  for (uint16_t index = 1; index < table.size(); ++index) {
+    if (table[index].device == nullptr) continue;
+    for (const DeviceCount& c : count_of(*table[index].device)) {
+      drops_cleared_[{index, table[index].name + (c.is_rx ? "-rx" : "-tx") + c.name}] = c.count;
+    }
+  }
+}
+
 // --- plugins ---
 
 Result<void> Router::load_plugin(const std::string& name) {

@@ -78,6 +78,16 @@ class Router {
   // their port have one MAC address.
   net::Ip6 link_local(uint16_t index) const;
 
+  // What devices lost, each with the reason: NAME-rx and NAME-tx in place of a node.
+  struct DeviceDrop {
+    std::string node, name, reason;
+    graph::Severity severity = graph::Severity::Error;
+    uint64_t count = 0;  // Since clear_errors(), not 0.
+  };
+  std::vector<DeviceDrop> device_drops() const;
+  // The graph's counts and these begin anew.
+  void clear_errors();
+
   // Tunables as they were when the router was made.
   const std::map<std::string, std::string>& first_tunables() const { return first_tunables_; }
 
@@ -132,8 +142,16 @@ class Router {
   std::string plugin_path_;
   std::function<void()> on_quit_;
   uint32_t thread_;
+  std::map<std::pair<uint16_t, std::string>, uint64_t> drops_cleared_;  // By index and name.
   Replicas* replicas_ = nullptr;
 
+  struct DeviceCount {
+    bool is_rx;
+    const char *name, *reason;
+    graph::Severity severity;
+    uint64_t count;
+  };
+  static std::vector<DeviceCount> count_of(const net::Interface& device);
   std::string begin(uint16_t index, uint32_t mtu);
   void start_plugin(std::shared_ptr<host::Library> library);
 };
