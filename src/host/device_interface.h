@@ -37,7 +37,6 @@ class DeviceInterface : public net::Interface {
  public:
   static constexpr uint32_t kBatch = 64;              // Frames read in one go,
   static constexpr uint32_t kBatchBytes = 256 << 10;  // or bytes: what a second-level cache holds.
-  static constexpr uint32_t kLinkHeader = 14 + 4;     // Ethernet and one VLAN tag.
 
   ~DeviceInterface() override;
 

@@ -1,17 +1,12 @@
 #include "net/interface.h"
 
 namespace wh::net {
-namespace {
-
-constexpr uint32_t kLinkHeader = 14 + 4;  // Ethernet and one VLAN tag.
-
-}  // namespace
 
 void Interface::show(const Packet& packet, Direction direction) {
   for (PacketTap* tap : taps_) tap->see(packet, direction, loop_.now());
 }
 
-void Interface::transmit(Frame frame) {
+void Interface::transmit(Frame frame, uint32_t max_frame) {
   if (!up_) {
     counters_.tx_down += frame.size();
     return;
@@ -20,7 +15,7 @@ void Interface::transmit(Frame frame) {
   const std::span<Packet*> packets = frame.release();
   for (Packet* packet : packets) {
     const uint32_t size = packet->size();
-    if (size > config_.mtu + kLinkHeader && packet->gso_size == 0) {
+    if (size > max_frame && packet->gso_size == 0) {
       ++counters_.tx_too_big;
       PacketRelease{}(packet);
       continue;

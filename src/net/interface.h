@@ -9,6 +9,7 @@
 // Ownership: the attached input and captures must outlive the interface or be detached.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -47,13 +48,18 @@ class Interface {
     uint32_t max_gso = 0;  // Largest payload the device cuts itself; 0 when it does not.
   };
 
-  Interface(Config config, Loop& loop) : config_(std::move(config)), loop_(loop) {}
+  static constexpr uint32_t kLinkHeader = 14 + 4;  // Ethernet and one VLAN tag.
+
+  Interface(Config config, Loop& loop)
+      : config_(std::move(config)), link_mtu_(config_.mtu), loop_(loop) {}
   virtual ~Interface() = default;
   Interface(const Interface&) = delete;
   Interface& operator=(const Interface&) = delete;
 
   // From the stack. Packets begin with their Ethernet header.
-  void transmit(Frame frame);
+  void transmit(Frame frame) { transmit(std::move(frame), max_frame()); }
+  // The same of an interface on this one, whose packets only the link's own MTU bounds.
+  void transmit_above(Frame frame) { transmit(std::move(frame), link_frame()); }
   // From the device: complete Ethernet frames that have arrived now.
   void receive(Frame frame);
 
@@ -64,6 +70,11 @@ class Interface {
   const std::string& name() const { return config_.name; }
   const MacAddress& mac() const { return config_.mac; }
   uint32_t mtu() const { return config_.mtu; }
+  // What it can carry, however small its MTU was set since.
+  uint32_t link_mtu() const { return std::max(link_mtu_, config_.mtu); }
+  uint32_t link_frame() const { return link_mtu() + kLinkHeader; }
+  // The longest frame that transmit() lets pass, unless the device cuts it.
+  virtual uint32_t max_frame() const { return config_.mtu + kLinkHeader; }
   const Config& config() const { return config_; }
   bool is_up() const { return up_; }
   void set_up(bool up) { up_ = up; }
@@ -83,9 +94,11 @@ class Interface {
   void count_tx_error() { ++counters_.tx_errors; }
 
  private:
+  void transmit(Frame frame, uint32_t max_frame);
   void show(const Packet& packet, Direction direction);
 
   Config config_;
+  uint32_t link_mtu_;  // As it began.
   Loop& loop_;
   FrameSink* input_ = nullptr;
   std::vector<PacketTap*> taps_;

@@ -44,7 +44,7 @@ Result<std::string> Router::create_port(PortSpec spec) {
   port->spec = std::move(spec);
   port->index = TRY(vnet_.attach(*port->device, port->spec.input_node()));
   ports_list_.push_back(std::move(port));
-  return begin(ports_list_.back()->index, ports_list_.back()->device->mtu());
+  return begin(ports_list_.back()->index, std::min(ports_list_.back()->device->mtu(), 65535u));
 }
 
 // Down, and with the MTU that it is said to begin with.
@@ -79,7 +79,7 @@ Result<std::string> Router::create_loopback(uint32_t number, const net::MacAddre
 
 Result<std::string> Router::create_sub(uint16_t parent, const vnet::SubInterfaceConfig& config) {
   const uint16_t index = TRY(vnet_.virtuals().add_sub(parent, config));
-  return begin(index, first_mtu(parent));
+  return begin(index, vnet_.interfaces()[index].mtu());
 }
 
 Result<void> Router::delete_virtual(uint16_t index) {

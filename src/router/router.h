@@ -60,7 +60,7 @@ class Router {
 
   // --- interfaces whose medium is inside; they begin down, too ---
   // As VirtualInterfaces::add_loopback and add_sub, which own them. The interface's name. A
-  // sub-interface's MTU begins as its port's did.
+  // sub-interface's MTU begins as its port's did, less what its tags take of that.
   Result<std::string> create_loopback(uint32_t number, const net::MacAddress& mac = {});
   Result<std::string> create_sub(uint16_t parent, const vnet::SubInterfaceConfig& config);
   // Errors: it is a port.

@@ -207,20 +207,34 @@ class DeviceOutput final : public Node {
 class InterfaceTx final : public Node {
  public:
   InterfaceTx(Stack& stack, uint16_t interface, std::string name)
-      : Node({.name = std::move(name)}), stack_(stack), interface_(interface) {}
+      : Node({.name = std::move(name),
+              .errors = {{"too_big", Severity::Error, "frame longer than the interface carries"}}}),
+        stack_(stack),
+        interface_(interface) {}
 
   void move_to(uint16_t interface) { interface_ = interface; }
   void process(Batch& batch) override {
     if (stack_.interfaces[interface_].is_elsewhere) return hand_off(batch);
-    net::Frame frame;
-    for (uint32_t i = 0; i < batch.size(); ++i) frame.push(batch.take(i));
-    stack_.tx_packets += frame.size();
     // interface-output saw it attached, and nothing is detached while the graph runs.
-    stack_.interfaces[interface_].device->transmit(std::move(frame));
+    net::Interface& device = *stack_.interfaces[interface_].device;
+    const uint32_t longest = device.max_frame();
+    net::Frame frame;
+    for (uint32_t i = 0; i < batch.size(); ++i) {
+      // What is routed was cut to fit or refused; this was bridged.
+      if (batch[i].size() > longest && batch[i].gso_size == 0) {
+        batch.drop(i, kTooBig);
+      } else {
+        frame.push(batch.take(i));
+      }
+    }
+    stack_.tx_packets += frame.size();
+    if (!frame.empty()) device.transmit(std::move(frame));
   }
   std::string account(const Packet& p) const override { return fmt::format("{} bytes", p.size()); }
 
  private:
+  enum : uint16_t { kTooBig };
+
   void hand_off(Batch& batch) {
     for (uint32_t i = 0; i < batch.size(); ++i) {
       if (stack_.handoff->take(batch[i], HandoffTo::Output)) {

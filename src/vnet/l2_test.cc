@@ -32,6 +32,38 @@ TEST_F(PairTest, carries_vlans_and_double_tags_between_sub_interfaces) {
   EXPECT_GT(b.interfaces()[b100].device->counters().rx_packets, 2u);
 }
 
+// A link of 1500 bytes carries one 802.1Q tag besides; what more there is comes off the MTU.
+TEST_F(PairTest, keeps_frames_with_two_tags_to_what_the_link_carries) {
+  const SubInterfaceConfig kinds[] = {{.id = 100},
+                                      {.id = 200, .outer = 200, .inner = 7, .dot1q = true},
+                                      {.id = 300, .outer = 300, .inner = 7}};
+  uint32_t mtu = 1500;
+  for (const SubInterfaceConfig& kind : kinds) {
+    const uint16_t sub = MUST(a.virtuals().add_sub(ia, kind));
+    const uint16_t there = MUST(b.virtuals().add_sub(ib, kind));
+    EXPECT_EQ(a.interfaces()[sub].mtu(), mtu);
+    const std::string net = fmt::format("10.{}.0.", kind.id / 2);
+    MUST(a.add_address(sub, prefix(net + "1/24")));
+    MUST(b.add_address(there, prefix(net + "2/24")));
+    std::vector<net::IpError> errors;
+    Ping::Actions keep{.on_error = [&](const net::IpError& e) { errors.push_back(e); }};
+    const uint32_t fits = mtu - 28;
+    EXPECT_EQ(ping(a, net + "2", {.size = 4000, .count = 2}).received, 2u);
+    EXPECT_EQ(ping(a, net + "2", {.size = fits, .count = 1, .dont_fragment = true}).received, 1u);
+    EXPECT_EQ(
+        ping(a, net + "2", {.size = fits + 1, .count = 1, .dont_fragment = true}, keep).received,
+        0u);
+    ASSERT_EQ(errors.size(), 1u);
+    EXPECT_EQ(errors[0].mtu, mtu);
+    mtu -= 4;
+  }
+  // The parent's own packets may be kept smaller; that is nothing to its sub-interfaces.
+  MUST(a.set_mtu(ia, 600));
+  MUST(b.set_mtu(ib, 600));
+  EXPECT_EQ(ping(a, "10.50.0.2", {.size = 1472, .count = 1, .dont_fragment = true}).received, 1u);
+  EXPECT_EQ(ping(a, "10.0.0.2", {.size = 1472, .count = 1}).received, 1u);
+}
+
 TEST_F(PairTest, refuses_sub_interfaces_that_cannot_be) {
   EXPECT_EQ(a.virtuals().add_sub(ia, {.id = 4095}).error().text, "VLAN 4095; accepted: 1..4094");
   EXPECT_TRUE(a.virtuals().add_sub(ia, {.id = 4094}));
@@ -131,6 +163,17 @@ TEST_F(Bridge, routes_for_its_hosts_through_the_bvi) {
   EXPECT_EQ(ping(s, "10.0.0.2", {.count = 3}).received, 3u);
   EXPECT_EQ(pool.in_use(), 0u);
   EXPECT_FALSE(s.add_address(ports[0], prefix("10.5.0.1/24"))) << "a member's frames are bridged";
+}
+
+// A bridge does not cut what is too long for a member, but says so.
+TEST_F(Bridge, counts_what_is_too_long_for_a_member) {
+  const uint16_t loop0 = MUST(s.virtuals().add_loopback(0));
+  MUST(s.bridges().add_member(1, {.interface = loop0, .is_bvi = true}));
+  MUST(s.add_address(loop0, prefix("10.0.0.254/24")));
+  EXPECT_EQ(ping(s, "10.0.0.2", {.size = 1472, .count = 1}).received, 1u);
+  EXPECT_EQ(ping(s, "10.0.0.2", {.size = 3000, .count = 2}).received, 0u);
+  EXPECT_EQ(count(s, "p1-tx", "too_big"), 2u);
+  EXPECT_EQ(pool.in_use(), 0u);
 }
 
 TEST_F(Bridge, keeps_a_split_horizon_group_apart) {

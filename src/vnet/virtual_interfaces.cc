@@ -15,9 +15,22 @@ namespace {
 
 constexpr uint16_t kMaxVlan = 4094;  // 0 and 4095 are reserved (IEEE 802.1Q table 9-2).
 
+constexpr uint32_t kMinMtu = 68;  // RFC 791 section 3.2.
+
+uint32_t tag_size(const SubInterfaceConfig& tags) {
+  return tags.inner != 0 ? 8 : 4;
+}
+// What its tags take of the link's MTU. Linux gives a frame 4 bytes more only when its first tag is
+// 0x8100 (packet_extra_vlan_len_allowed() in net/packet/af_packet.c).
+uint32_t beyond_link(const SubInterfaceConfig& tags) {
+  if (tags.inner == 0) return 0;
+  return tags.dot1q ? 4 : 8;
+}
+
 net::Interface::Config sub_config(const net::Interface& parent, const SubInterfaceConfig& tags) {
   net::Interface::Config config = parent.config();
   config.name = fmt::format("{}.{}", parent.name(), tags.id);
+  config.mtu = parent.link_mtu() - beyond_link(tags);
   // Devices cut and sum what they know the place of; tags move it.
   config.checksum_offload = false;
   config.max_gso = 0;
@@ -29,9 +42,14 @@ net::Interface::Config sub_config(const net::Interface& parent, const SubInterfa
 SubInterface::SubInterface(net::Interface& parent, SubInterfaceConfig config, Loop& loop)
     : Interface(sub_config(parent, config), loop), parent_(parent), tags_(config) {}
 
+uint32_t SubInterface::max_frame() const {
+  const uint32_t below = parent_.link_mtu() + net::EthernetHeader::kMinSize - beyond_link(tags_);
+  return std::min(Interface::max_frame(), below);
+}
+
 void SubInterface::send(Frame frame) {
   const bool is_double = tags_.inner != 0;
-  const uint32_t size = is_double ? 8 : 4;
+  const uint32_t size = tag_size(tags_);
   const auto outer_type = is_double && !tags_.dot1q ? EtherType::ServiceVlan : EtherType::Vlan;
   Frame out;
   for (uint32_t i = 0; i < frame.size(); ++i) {
@@ -52,7 +70,7 @@ void SubInterface::send(Frame frame) {
     p->l4_offset = static_cast<uint16_t>(p->l4_offset + size);
     out.push(std::move(p));
   }
-  parent_.transmit(std::move(out));
+  parent_.transmit_above(std::move(out));
 }
 
 void LoopbackInterface::send(Frame frame) {
@@ -84,6 +102,10 @@ Result<uint16_t> VirtualInterfaces::add_sub(uint16_t parent, SubInterfaceConfig 
   }
   if (by_tags_.size() >= kMaxSubInterfaces) {
     return fail("at most {} sub-interfaces", kMaxSubInterfaces);
+  }
+  if (entry.device->link_mtu() < kMinMtu + beyond_link(config)) {
+    return fail("interface {}: an MTU of {} has no room for two tags", entry.name,
+                entry.device->link_mtu());
   }
   auto made = std::make_unique<SubInterface>(*entry.device, config, vnet_.loop());
   const uint16_t index = TRY(vnet_.attach(*made));

@@ -5,6 +5,9 @@
 //
 //   loop0 --- as a bridge domain's BVI, its other end is the bridge (vnet/bridge.h)
 //
+// Of a sub-interface's tags a link carries one of 802.1Q beside its MTU; what goes beyond is taken
+// from the sub-interface's MTU, so that what leaves by it fits.
+//
 // They are net::Interfaces like any other: with addresses, captures, counters, and MTU. A
 // sub-interface has the MAC address of its parent, and sends and receives only while both are up.
 // Packets that come with more tags than a sub-interface names are another's; a sub-interface
@@ -40,6 +43,7 @@ class SubInterface final : public net::Interface {
   SubInterface(net::Interface& parent, SubInterfaceConfig config, Loop& loop);
   net::Interface& parent() const { return parent_; }
   const SubInterfaceConfig& tags() const { return tags_; }
+  uint32_t max_frame() const override;
 
  private:
   void send(net::Frame frame) override;
@@ -65,7 +69,8 @@ class VirtualInterfaces {
   explicit VirtualInterfaces(Vnet& vnet) : vnet_(vnet) {}
 
   // "eth0.100" on eth0; its index. Errors: no such parent, or one that is a sub-interface or
-  // loopback; a VLAN identifier out of 1..4094; the same tags or name are in use; too many.
+  // loopback; a VLAN identifier out of 1..4094; the same tags or name are in use; too many; no
+  // room for the tags in the parent's MTU.
   Result<uint16_t> add_sub(uint16_t parent, SubInterfaceConfig config);
   // "loopN" with a locally administered MAC address, or the given one; its index. Errors: the
   // number is in use.
