@@ -14,7 +14,7 @@ Result<Answer> set_state(Router& router, const Arguments& a) {
 
 Result<Answer> set_mtu(Router& router, const Arguments& a) {
   const auto mtu = static_cast<uint32_t>(a.number("mtu"));
-  TRY_VOID(router.vnet().set_mtu(TRY(router.index_of(a["interface"])), mtu));
+  TRY_VOID(router.set_mtu(TRY(router.index_of(a["interface"])), mtu));
   return Answer::nothing();
 }
 

@@ -24,7 +24,7 @@ TEST_F(LinkLines, loopback_is_always_there) {
   EXPECT_EQ(say("create loopback interface instance 7 mac 02:00:00:00:00:99"), "loop7\n");
   EXPECT_EQ(say("create loopback interface"), "loop1\n");
   set(R"(set interface state loop0 up
-         set interface mtu packet 1400 loop0
+         set interface mtu packet 9100 loop0
          set interface ip address loop0 10.255.0.1/32
          set interface ip address loop0 2001:db8:ff::1/128)");
   loop.run_for(5s);
@@ -79,6 +79,9 @@ TEST_F(LinkLines, sub_interfaces_carry_one_tag_or_two) {
        {"create sub-interfaces host-e0 5000", "VLAN 5000; accepted: 1..4094"},
        {"create sub-interfaces host-e0.100 3", "a sub-interface needs a device below it"},
        {"create sub-interfaces host-e0 3 dot1q 100", "host-e0.100 has it"},
+       {"set interface mtu packet 1501 host-e0", "mtu 1501: the link of host-e0 carries 1500"},
+       {"set interface mtu 1501 host-e0.100", "mtu 1501: the link of host-e0.100 carries 1500"},
+       {"set interface mtu 1493 host-e1.5", "mtu 1493: the link of host-e1.5 carries 1492"},
        {"delete sub-interface host-e0", "neither a loopback nor a sub-interface"}});
   // A port takes its sub-interfaces along, also while they are captured.
   EXPECT_NE(say("pcap trace rx tx max 10 file " + testing::TempDir() + "sub.pcap").find("pcap"),

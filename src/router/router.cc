@@ -91,6 +91,16 @@ Result<void> Router::delete_virtual(uint16_t index) {
   return vnet_.virtuals().remove(index);
 }
 
+Result<void> Router::set_mtu(uint16_t index, uint32_t mtu) {
+  const auto first = first_mtus_.find(index);
+  const bool has_link = first != first_mtus_.end() && vnet_.virtuals().loopback(index) == nullptr;
+  if (has_link && mtu > first->second) {
+    return fail("mtu {}: the link of {} carries {}", mtu, vnet_.interfaces()[index].name,
+                first->second);
+  }
+  return vnet_.set_mtu(index, mtu);
+}
+
 uint32_t Router::free_loopback_number() const {
   uint32_t number = 0;
   while (index_of(fmt::format("loop{}", number))) ++number;

@@ -67,6 +67,9 @@ class Router {
   Result<void> delete_virtual(uint16_t index);
   uint32_t free_loopback_number() const;
 
+  // As Vnet::set_mtu. Error: beyond what an interface began with, its link's own, which would lose
+  // what does not fit. A loopback's may be any.
+  Result<void> set_mtu(uint16_t index, uint32_t mtu);
   // The MTU that an interface began with. REQUIRES: it is a port or was created here.
   uint32_t first_mtu(uint16_t index) const { return first_mtus_.at(index); }
   // Error: no interface has it, with the nearest name.
