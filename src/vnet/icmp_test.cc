@@ -91,8 +91,9 @@ TEST_F(Icmp, sends_no_error_about_what_allows_none) {
   IcmpHeader{net::IcmpType::TimeExceeded}.emit(icmp_error);
   receive_ip4(unroutable(kPeer, icmp_error + quoted, net::kProtocolIcmp, 0));
   receive_ip4(unroutable(kPeer, Octets(16), net::kProtocolUdp, 8));
+  EXPECT_EQ(count("ip4-icmp-error", "not_allowed"), 2u);
   receive_ip4(unroutable(Ip4{}, udp(1, 2), net::kProtocolUdp, 0));
-  EXPECT_EQ(count("ip4-icmp-error", "not_allowed"), 3u);
+  EXPECT_EQ(count("ip4-input", "bad_source"), 1u);
   receive_ip4(udp4(Ip4::of(10, 0, 0, 255)));
   receive_ip4(udp4(Ip4::of(255, 255, 255, 255)));
   receive_ip4(udp4(Ip4::of(224, 0, 0, 1)));

@@ -4,6 +4,7 @@
 // index is not used twice, so a packet that outlives its interface finds an empty place.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -33,8 +34,8 @@ struct InterfaceEntry {
   bool is_elsewhere = false;               // Another thread has the device (vnet/replica.h).
   bool is_bridged = false;                 // What comes in goes to its bridge domain.
   uint16_t vrf = 0;                        // Whose routes packets from here follow.
-  graph::Arc tx_arc = 0;             // From interface-output to NAME-output.
-  graph::NodeIndex input_node = 0;   // Where its packets enter the graph.
+  graph::Arc tx_arc = 0;                   // From interface-output to NAME-output.
+  graph::NodeIndex input_node = 0;         // Where its packets enter the graph.
   std::vector<InterfaceAddress> addresses;
   std::vector<net::Ip6> groups;  // IPv6 multicast groups joined, with repetitions.
   uint64_t drops = 0, ip4 = 0, ip6 = 0;
@@ -73,10 +74,14 @@ class InterfaceTable {
     const auto it = owners_.find({address, vrf});
     return it == owners_.end() ? nullptr : &it->second;
   }
-  void set_owner(const net::IpAddress& address, uint16_t vrf, uint16_t index) {
-    owners_[{address, vrf}] = index;
+  void set_owner(const net::IpAddress& address, uint16_t vrf, uint16_t index);
+  void clear_owner(const net::IpAddress& address, uint16_t vrf);
+  // False for nearly all IPv4 addresses, given as they are on the wire, that nobody here has; true
+  // for all that somebody has. Costs far less than owner().
+  bool may_be_own(const uint8_t* ip4) const {
+    const uint32_t bit = low_bits(ip4);
+    return (own_bits_[bit / 64] >> (bit % 64) & 1) != 0;
   }
-  void clear_owner(const net::IpAddress& address, uint16_t vrf) { owners_.erase({address, vrf}); }
 
  private:
   struct Place {
@@ -89,8 +94,11 @@ class InterfaceTable {
       return std::hash<net::IpAddress>{}(p.address) + p.vrf * size_t{0x9e3779b97f4a7c15u};
     }
   };
+  static uint32_t low_bits(const uint8_t* ip4) { return (ip4[2] & 15u) << 8 | ip4[3]; }
+
   std::vector<std::unique_ptr<InterfaceEntry>> entries_;
   std::unordered_map<Place, uint16_t, PlaceHash> owners_;
+  std::array<uint64_t, 64> own_bits_{};  // By the last 12 bits of the IPv4 addresses among them.
 };
 
 }  // namespace wh::vnet

@@ -23,7 +23,9 @@ using net::Ip4View;
 using net::Packet;
 
 // Validation (RFC 1122 section 3.2.1, RFC 1812 section 5.2.2): what passes is a whole packet from a
-// plausible source, without padding.
+// plausible source, without padding. The source 0.0.0.0, of one who has no address yet, and this
+// host's own are no others' to forward (RFC 1122 section 3.2.1.3, RFC 1812 sections 4.2.2.11 and
+// 5.3.7); for this host they pass, and DHCP and ip4-local see to them.
 class Ip4Input final : public Node {
  public:
   explicit Ip4Input(Stack& stack)
@@ -50,7 +52,7 @@ class Ip4Input final : public Node {
       for (; i < size && packets[i]->interface == interface; ++i) {
         if (i + kAhead < size) fetch(*packets[i + kAhead]);
         Packet& p = *packets[i];
-        if (is_plain(p)) {
+        if (is_plain(p) && !stack_.interfaces.may_be_own(p.data() + 12)) {
           p.l4_offset = Ip4Header::kMinSize;
         } else if (look_closely(batch, i)) {
           p.l4_offset = static_cast<uint16_t>((p.data()[0] & 15u) * 4);
@@ -81,12 +83,12 @@ class Ip4Input final : public Node {
     __builtin_prefetch(p.headers_at());
   }
 
-  // What an address's first byte is good for. 0 as a destination is looked at closely.
+  // What an address's first byte is good for. 0 is looked at closely.
   enum : uint8_t { kSource = 1, kDestination = 2 };
   static constexpr auto kUses = [] {
     std::array<uint8_t, 256> uses{};
     for (size_t first = 0; first < uses.size(); ++first) {
-      if (first != 127 && first < 0xe0) uses[first] |= kSource;
+      if (first != 127 && first != 0 && first < 0xe0) uses[first] |= kSource;
       if (first != 127 && first != 0) uses[first] |= kDestination;
     }
     return uses;
@@ -116,7 +118,7 @@ class Ip4Input final : public Node {
   }
 
   // False when the packet was dropped.
-  static bool look_closely(Batch& batch, uint32_t i) {
+  bool look_closely(Batch& batch, uint32_t i) const {
     Packet& p = batch[i];
     if (p.head_size() < Ip4Header::kMinSize || p.head_size() < (p.data()[0] & 15u) * 4) {
       pullup_most(p, Ip4Header::kMaxSize);
@@ -126,17 +128,23 @@ class Ip4Input final : public Node {
       batch.drop(i, static_cast<uint16_t>(ip.fault()));
       return false;
     }
-    if (const uint16_t fault = judge(*ip); fault != kSound) {
+    if (const uint16_t fault = judge(p, *ip); fault != kSound) {
       batch.drop(i, fault);
       return false;
     }
     if (ip->total_length() < p.size()) p.truncate(ip->total_length());
     return true;
   }
-  static uint16_t judge(const Ip4View& ip) {
+  uint16_t judge(const Packet& p, const Ip4View& ip) const {
     const Ip4 source = ip.source(), destination = ip.destination();
     if (source.is_multicast() || source.is_broadcast() || source.is_loopback()) return kBadSource;
     if (destination.is_loopback() || destination.value == 0) return kBadDestination;
+    const uint16_t vrf = stack_.interfaces[p.interface].vrf;
+    if (source.value >> 24 == 0 || stack_.is_local(source, vrf)) {
+      const bool may_pass = source.value >> 24 != 0 || source.value == 0;
+      const AdjacencyIndex to = stack_.fib(net::Family::V4, vrf).lookup(destination);
+      if (!may_pass || stack_.adjacencies[to].kind != AdjacencyKind::Local) return kBadSource;
+    }
     if (ip.header_size() > Ip4Header::kMinSize && has_source_route(ip.options())) {
       return kSourceRoute;
     }

@@ -49,6 +49,7 @@ TEST_F(IpInput, counts_each_fault_of_an_ip4_header) {
       {"bad_source", [](Octets& p) { p[12] = 127, fix_header(p); }},
       {"bad_source", [](Octets& p) { p[12] = 224, fix_header(p); }},
       {"bad_source", [](Octets& p) { net::store32(p.data() + 12, ~0u), fix_header(p); }},
+      {"bad_source", [](Octets& p) { p[12] = 0, fix_header(p); }},
       {"bad_destination", [](Octets& p) { p[16] = 127, fix_header(p); }},
       {"bad_destination", [](Octets& p) { net::store32(p.data() + 16, 0), fix_header(p); }},
   };
@@ -130,6 +131,31 @@ TEST_F(IpInput, refuses_its_own_address_from_the_wire) {
   receive_ip6(ip6({.source = own, .destination = own, .next_header = 58}, echo6(own, own, 7, 1)));
   EXPECT_EQ(count("ip6-local", "spoofed"), 1u);
   EXPECT_TRUE(sent().empty());
+}
+
+// 0.0.0.0 is who asks for an address, and the router's own is the router's.
+TEST_F(IpInput, does_not_forward_from_nobody_nor_from_itself) {
+  MUST(h.sysctl().set("net.inet.ip.forwarding", "1"));
+  auto from = [&](Ip4 source, Ip4 destination) {
+    const uint64_t before = count("ip4-input", "bad_source");
+    receive_ip4(ip4({.source = source, .destination = destination, .protocol = 17}, udp(68, 67)));
+    return count("ip4-input", "bad_source") != before;
+  };
+  const Ip4 other = Ip4::of(10, 0, 0, 9);
+  EXPECT_TRUE(from(Ip4{0}, other));
+  EXPECT_TRUE(from(Ip4::of(0, 1, 2, 3), other));
+  EXPECT_TRUE(from(Ip4::of(0, 1, 2, 3), kOwn));
+  EXPECT_TRUE(from(kOwn, other));
+  EXPECT_FALSE(from(kPeer, other));
+  EXPECT_FALSE(from(Ip4::of(10, 0, 16, 1), other)) << "its last 12 bits are those of our own";
+  // To this host and to all: whoever listens there decides.
+  for (const Ip4 here : {kOwn, Ip4{~0u}, Ip4::of(10, 0, 0, 255)}) EXPECT_FALSE(from(Ip4{0}, here));
+  // An address that is given back is anybody's again.
+  MUST(h.add_address(index, prefix("10.0.0.77/24")));
+  EXPECT_TRUE(from(Ip4::of(10, 0, 0, 77), other));
+  MUST(h.remove_address(index, ip("10.0.0.77")));
+  EXPECT_FALSE(from(Ip4::of(10, 0, 0, 77), other));
+  EXPECT_TRUE(from(kOwn, other));
 }
 
 TEST_F(IpInput, does_not_forward_unless_told_to) {
