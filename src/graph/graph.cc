@@ -3,6 +3,10 @@
 #include <algorithm>
 
 #include "core/sysctl.h"
+#include "net/wire/describe.h"
+#include "net/wire/ethernet.h"
+#include "net/wire/ip4.h"
+#include "net/wire/ip6.h"
 
 namespace wh::graph {
 
@@ -25,9 +29,25 @@ class Graph::DropNode final : public Node {
       batch.take(i);
     }
   }
-  std::string account(const Packet& packet) const override { return graph_.reason(packet); }
+  std::string account(const Packet& packet) const override {
+    std::string text = graph_.reason(packet);
+    const std::string what = describe(packet);
+    if (!what.empty()) text += fmt::format("\n{}", what);
+    return text + fmt::format("\n{} bytes, interface {}", packet.size(), packet.interface);
+  }
 
  private:
+  // Its link header was taken off, or is at data(), or there is none before the IP header.
+  static std::string describe(const Packet& p) {
+    const uint32_t before = std::min<uint32_t>(p.l2_size, p.headroom());
+    const std::span<const uint8_t> whole{p.data() - before, p.head_size() + before};
+    const bool is_ip =
+        before == 0 && p.l3_offset == 0 &&
+        (net::Ip4View::parse(p.head(), p.size()) || net::Ip6View::parse(p.head(), p.size()));
+    if (is_ip) return net::describe_ip(p);
+    if (whole.size() < net::EthernetHeader::kMinSize) return {};
+    return net::describe_ethernet(whole, p.size() + before);
+  }
   Graph& graph_;
 };
 

@@ -253,7 +253,9 @@ TEST_F(GraphTest, traces_the_next_packets_from_a_node_on) {
             "Packet 2\n\n"
             "00:00:18:805261: a\n  flow 1\n"
             "00:00:18:805261: b\n  flow 1\n"
-            "00:00:18:805261: error-drop\n  b: odd packet\n\n");
+            "00:00:18:805261: error-drop\n  b: odd packet\n"
+            "  00:00:00:00:00:00 > 00:00:00:00:00:00, 802.3 length 0x0000, length 46\n"
+            "  60 bytes, interface 0\n\n");
   EXPECT_EQ(traces_to_json(graph)[1]["records"][2]["node"], "error-drop");
   graph.clear_trace();
   EXPECT_NE(format_traces(graph).find("No packets in trace buffer"), std::string::npos);

@@ -216,6 +216,16 @@ FibReport fib_report(const Vnet& vnet, const IpAddress& address, uint32_t vrf) {
   if (!slot) return report;
   if (const auto found = stack.fib(address.family, *slot).covering(address)) {
     report.rows.push_back(fib_row(stack, *found));
+  } else {
+    const IpAddress all = address.is_v4() ? IpAddress(net::Ip4{0}) : IpAddress(net::Ip6{});
+    const Adjacency& none = stack.adjacencies[kNoRoute];
+    report.rows.push_back({net::Prefix{all, 0},
+                           "none",
+                           kNoRoute,
+                           describe_adjacency(stack, kNoRoute),
+                           none.packets,
+                           none.bytes,
+                           {}});
   }
   return report;
 }

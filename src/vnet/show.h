@@ -69,7 +69,7 @@ struct FibReport {
 };
 // Of a VRF that exists; no rows for another.
 FibReport fib_report(const Vnet& vnet, net::Family family, uint32_t vrf = 0);
-// Only the entry that packets to `address` take; no row when there is none.
+// Only the entry that packets to `address` take; without one, what is done with them.
 FibReport fib_report(const Vnet& vnet, const net::IpAddress& address, uint32_t vrf = 0);
 std::string format(const FibReport& report);  // `show ip fib`
 nlohmann::json to_json(const FibReport& report);

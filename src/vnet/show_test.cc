@@ -48,6 +48,27 @@ TEST(Show, prints_neighbours_in_the_original_columns) {
 
 using ShowPair = PairTest;
 
+TEST_F(ShowPair, tells_of_a_dropped_packet_what_it_was) {
+  loop.run_for(5s);  // Both have probed their addresses.
+  net::PacketPtr p = pool.allocate();
+  p->assign(ip4({.source = ip("10.0.0.1").v4(),
+                 .destination = ip("10.0.0.2").v4(),
+                 .protocol = net::kProtocolUdp,
+                 .ttl = 9},
+                udp(4000, 5000)));
+  // b takes an address away that a's neighbour table still has.
+  ping(a, "10.0.0.2", {.count = 1});
+  MUST(b.remove_address(ib, ip("10.0.0.2")));
+  MUST(b.graph().trace_add("error-drop", 1));
+  net::Frame frame;
+  frame.push(std::move(p));
+  a.output(std::move(frame));
+  loop.run_for(10ms);
+  const std::string text = graph::format_traces(b.graph());
+  EXPECT_NE(text.find("10.0.0.1.4000 > 10.0.0.2.5000"), std::string::npos) << text;
+  EXPECT_NE(text.find(" bytes, interface 1"), std::string::npos) << text;
+}
+
 TEST_F(ShowPair, reports_what_happened) {
   ping(a, "10.0.0.2", {.count = 3});
   const auto interfaces = interface_report(a);
@@ -68,7 +89,12 @@ TEST_F(ShowPair, reports_what_happened) {
   EXPECT_EQ(way.rows[0].packets, 3u);
   EXPECT_NE(format(way).find("10.0.0.2/32\n  unicast-ip4-chain\n"), std::string::npos);
   EXPECT_NE(format(way).find("ipv4 via 10.0.0.2 eth0: mtu:1500"), std::string::npos) << format(way);
-  EXPECT_TRUE(fib_report(a, ip("192.0.2.1")).rows.empty());
+  for (const char* const nowhere : {"192.0.2.1", "2001:db8:9::1"}) {
+    const FibReport none = fib_report(a, ip(nowhere));
+    ASSERT_EQ(none.rows.size(), 1u);
+    EXPECT_EQ(none.rows[0].prefix.length, 0);
+    EXPECT_NE(format(none).find("dpo-drop no route"), std::string::npos) << format(none);
+  }
   EXPECT_GT(fib_report(a, Family::V6).rows.size(), 3u);
 
   const auto runtime = runtime_report(a);
