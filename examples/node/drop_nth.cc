@@ -1,8 +1,8 @@
 // A node in a shared object: drops every n-th packet that passes it, with its reason counted.
 //
-// The whole of it: a Spec (name, where packets go on, reasons), process() and account(). `n` is a
-// sysctl, so `set sysctl net.graph.drop-nth.n 10` changes it while packets flow. docs/router.md
-// shows it at work.
+// The whole of it: a Spec (name, where packets go on, reasons, that it may stand anywhere),
+// process() and account(). `n` is a sysctl, so `set sysctl net.graph.drop-nth.n 10` changes it
+// while packets flow. docs/router.md shows it at work.
 #include "router/plugin.h"
 
 namespace {
@@ -15,7 +15,8 @@ class DropNth final : public wh::graph::Node {
   explicit DropNth(wh::SysctlTree& sysctl)
       : Node({.name = "drop-nth",
               .next = {"ip4-lookup"},
-              .errors = {{"nth", Severity::Error, "every n-th packet"}}}) {
+              .errors = {{"nth", Severity::Error, "every n-th packet"}},
+              .is_insertable = true}) {
     sysctl.add_int("net.graph.drop-nth.n", &n_,
                    {.description = "drop one of so many packets; 0: none",
                     .unit = "packets",

@@ -144,7 +144,14 @@ void Graph::route_arcs() {
 
 Result<void> Graph::insert(NodeIndex node, NodeIndex before) {
   const std::string& name = nodes_[node].node->name();
-  if (node == before || node == 0 || before == 0) return fail("{} cannot stand there", name);
+  const std::string& place = nodes_[before].node->name();
+  // Any other expects packets as its own neighbours leave them, or ends them.
+  if (!nodes_[node].node->spec().is_insertable) {
+    return fail("{} cannot be inserted; accepted: nodes that are made for it", name);
+  }
+  if (before == 0 || nodes_[before].node->spec().is_insertable) {
+    return fail("{} cannot stand before {}", name, place);
+  }
   if (nodes_[node].targets.size() < 2) return fail("{} has no next node to lead on to", name);
   for (const Insertion& i : insertions_) {
     if (i.node == node) {

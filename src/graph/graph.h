@@ -95,8 +95,9 @@ class Graph {
 
   // Puts a node, whose arc 1 leads on, before another: whatever led there leads to it, and its
   // arc 1 there. Of several before one, the first inserted comes first. Packets that are
-  // enqueued at a node from outside go past what is inserted before it. Errors: it is inserted
-  // already, declares no next node, or is the same.
+  // enqueued at a node from outside go past what is inserted before it. Errors: it does not
+  // declare itself insertable, or no next node; it is inserted already; the other is error-drop, or
+  // insertable itself.
   Result<void> insert(NodeIndex node, NodeIndex before);
   // Error: it is not inserted.
   Result<void> take_out(NodeIndex node);

@@ -22,11 +22,12 @@ class ScriptNode final : public Node {
  public:
   using Script = std::function<void(Batch&, uint32_t)>;
   ScriptNode(std::string name, std::vector<std::string> next, Script script,
-             NodeKind kind = NodeKind::Internal)
+             NodeKind kind = NodeKind::Internal, bool is_insertable = false)
       : Node({.name = std::move(name),
               .next = std::move(next),
               .errors = {{"odd", Severity::Error, "odd packet"}, {"seen", Severity::Info, "seen"}},
-              .kind = kind}),
+              .kind = kind,
+              .is_insertable = is_insertable}),
         script_(std::move(script)) {}
   void process(Batch& batch) override {
     vectors.push_back(batch.size());
@@ -52,6 +53,14 @@ class GraphTest : public testing::Test {
                   NodeKind kind = NodeKind::Internal) {
     auto node =
         std::make_unique<ScriptNode>(std::move(name), std::move(next), std::move(script), kind);
+    ScriptNode& ref = *node;
+    graph.add(std::move(node));
+    return ref;
+  }
+  ScriptNode& add_insertable(std::string name, std::vector<std::string> next,
+                             ScriptNode::Script script) {
+    auto node = std::make_unique<ScriptNode>(std::move(name), std::move(next), std::move(script),
+                                             NodeKind::Internal, true);
     ScriptNode& ref = *node;
     graph.add(std::move(node));
     return ref;
@@ -376,13 +385,16 @@ TEST_F(GraphTest, nodes_inserted_before_another_stand_in_every_way_to_it) {
   auto& z = add("z", {}, [](Batch& b, uint32_t i) { b.send(i, 1); });
   auto& c = add_sink("c");
   std::vector<std::string> way;
-  auto& x = add("x", {"c"}, [&](Batch& b, uint32_t i) { way.push_back("x"), b.send(i, 1); });
-  auto& y = add("y", {"a"}, [&](Batch& b, uint32_t i) { way.push_back("y"), b.send(i, 1); });
+  auto& x =
+      add_insertable("x", {"c"}, [&](Batch& b, uint32_t i) { way.push_back("x"), b.send(i, 1); });
+  auto& y =
+      add_insertable("y", {"a"}, [&](Batch& b, uint32_t i) { way.push_back("y"), b.send(i, 1); });
+  auto& n = add_insertable("n", {}, [](Batch& b, uint32_t i) { b.take(i); });
   ASSERT_TRUE(graph.link());
   ASSERT_TRUE(graph.insert(x.index(), c.index()));
   ASSERT_TRUE(graph.insert(y.index(), c.index()));
   EXPECT_FALSE(graph.insert(x.index(), a.index()));  // It is somewhere already.
-  EXPECT_FALSE(graph.insert(c.index(), a.index()));  // It leads nowhere.
+  EXPECT_FALSE(graph.insert(n.index(), a.index()));  // It leads nowhere.
   EXPECT_FALSE(graph.insert(y.index(), y.index()));
   graph.add_arc(z.index(), "c");  // Added later, and still behind both.
   graph.enqueue(a.index(), packet(1));
@@ -402,6 +414,22 @@ TEST_F(GraphTest, nodes_inserted_before_another_stand_in_every_way_to_it) {
   graph.run();
   EXPECT_EQ(way, std::vector<std::string>{"y"});
   EXPECT_EQ(c.flows.back(), 4u);
+}
+
+TEST_F(GraphTest, only_nodes_made_for_it_are_inserted_and_never_before_one_another) {
+  auto& a = add("a", {"c"}, [](Batch& b, uint32_t i) { b.send(i, 1); });
+  auto& c = add_sink("c");
+  auto& x = add_insertable("x", {"c"}, [](Batch& b, uint32_t i) { b.send(i, 1); });
+  auto& y = add_insertable("y", {"c"}, [](Batch& b, uint32_t i) { b.send(i, 1); });
+  ASSERT_TRUE(graph.link());
+  EXPECT_EQ(graph.insert(a.index(), c.index()).error().text,
+            "a cannot be inserted; accepted: nodes that are made for it");
+  EXPECT_FALSE(graph.insert(0, c.index()));
+  EXPECT_EQ(graph.insert(x.index(), 0).error().text, "x cannot stand before error-drop");
+  // Two of them before each other would be a ring.
+  EXPECT_EQ(graph.insert(x.index(), y.index()).error().text, "x cannot stand before y");
+  EXPECT_TRUE(graph.insertions().empty());
+  EXPECT_TRUE(graph.insert(x.index(), c.index()));
 }
 
 }  // namespace

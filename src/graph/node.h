@@ -106,6 +106,9 @@ class Node {
     std::vector<std::string> next;
     std::vector<ErrorSpec> errors;
     NodeKind kind = NodeKind::Internal;
+    // Whether it may be put before any other (Graph::insert): it takes whatever packets come, and
+    // sends what it lets pass by arc 1 as it came.
+    bool is_insertable = false;
   };
 
   explicit Node(Spec spec) : spec_(std::move(spec)) {}

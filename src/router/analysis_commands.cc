@@ -99,7 +99,8 @@ Result<Answer> show_pcap(Router& router, const Arguments&) {
 }
 
 Result<Answer> load_plugin(Router& router, const Arguments& a) {
-  TRY_VOID(router.load_plugin(a["file"]));
+  // A startup configuration may have loaded what a saved one asks for.
+  if (!router.has_plugin(a["file"])) TRY_VOID(router.load_plugin(a["file"]));
   return Answer::nothing();
 }
 
@@ -125,7 +126,10 @@ Result<Answer> take_out_node(Router& router, const Arguments& a) {
   return Answer::nothing();
 }
 
-void list_insertions(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_nodes(const Router& router, std::vector<ConfigurationLine>& lines) {
+  for (const auto& library : router.plugins()) {
+    lines.push_back({"plugin load " + quote_word(library->path()), ""});
+  }
   const graph::Graph& graph = router.vnet().graph();
   auto name = [&](graph::NodeIndex node) { return graph.nodes()[node].node->name(); };
   for (const auto& i : graph.insertions()) {
@@ -151,12 +155,12 @@ Feature analysis_feature() {
                       "write packets to a capture file", start_pcap),
            everywhere("pcap trace off", "end that", stop_pcap),
            {"show pcap trace", "how far it is", show_pcap},
-           everywhere("plugin load <file>", "add the nodes of a shared object", load_plugin),
+           setting("plugin load <file>", "add the nodes of a shared object, for good", load_plugin),
            {"show plugins", "the shared objects that were loaded", show_plugins},
-           setting("node insert <node> before <before:node>",
-                   "put a node into every way to another", insert_node),
-           setting("node remove <node>", "take it out again", take_out_node)},
-          list_insertions};
+           setting("node insert <node:insertable> before <before:node>",
+                   "put a plugin's node into every way to another", insert_node),
+           setting("node remove <node:insertable>", "take it out again", take_out_node)},
+          list_nodes};
 }
 
 }  // namespace wh::router

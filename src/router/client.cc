@@ -197,6 +197,9 @@ std::string history_path() {
   return home == nullptr || *home == '\0' ? "" : std::string(home) + "/.wheelhouse_history";
 }
 
+// Ctrl-C was pressed at the prompt. Of the process, as signal handlers are.
+volatile std::sig_atomic_t interrupted = 0;
+
 struct EndEditor {
   void operator()(EditLine* editor) const { el_end(editor); }
 };
@@ -219,9 +222,9 @@ int Client::interact_with_editor() {
   el_set(editor, EL_CLIENTDATA, this);
   el_set(editor, EL_PROMPT, prompt);
   el_set(editor, EL_EDITOR, "emacs");
-  // Ctrl-C ends a command that runs (read_line), never the prompt; other signals leave the terminal
-  // as they found it.
-  ::signal(SIGINT, SIG_IGN);
+  // Ctrl-C ends a command that runs (read_line), or el_gets(), never the prompt; other signals
+  // leave the terminal as they found it.
+  ::signal(SIGINT, [](int) { interrupted = 1; });
   el_set(editor, EL_SIGNAL, 1);
   el_set(editor, EL_HIST, history, lines.get());
   el_set(editor, EL_ADDFN, "complete", "complete the word", complete);
@@ -233,7 +236,12 @@ int Client::interact_with_editor() {
   int status = 0;
   for (;;) {
     int count = 0;
+    interrupted = 0;
     const char* typed = el_gets(editor, &count);
+    if (interrupted != 0 && typed == nullptr) {
+      std::cout << "\n" << std::flush;  // What was typed is forgotten.
+      continue;
+    }
     if (typed == nullptr || count <= 0) break;
     std::string line(typed, static_cast<size_t>(count));
     while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();

@@ -81,9 +81,14 @@ inline Command setting(std::string syntax, std::string help, Command::Run set) {
   return {.syntax = std::move(syntax), .help = std::move(help), .set = std::move(set)};
 }
 
-// A line that sets something, and one that takes it back.
+// A line that sets something, and one that takes it back; none, when nothing can.
 struct ConfigurationLine {
   std::string line, undo;
+  // Lines of one order mean something else in another (an interface's first address is the one it
+  // speaks with). Those without one may stand anywhere.
+  std::string order = {};
+  // What it made is not there any more: it is to be taken back and set again.
+  bool is_stale = false;
   bool operator==(const ConfigurationLine&) const = default;
 };
 

@@ -81,7 +81,12 @@ void CommandLine::add_types() {
                                     return fail("no interface '{}'; there are: {}", word,
                                                 first_few(interface_names()));
                                   },
-                                  interface_names});
+                                  // Nothing can be set on local0.
+                                  [interface_names] {
+                                    auto all = interface_names();
+                                    std::erase(all, "local0");
+                                    return all;
+                                  }});
   add_known("table", "the number of a table (`ip table add`)", [](const vnet::Vnet& v) {
     return names_of(v.vrfs(), [](uint32_t id) { return std::to_string(id); });
   });
@@ -98,6 +103,10 @@ void CommandLine::add_types() {
   add_known("pool", "the name of a pool of the DHCP server", [](const vnet::Vnet& v) {
     return names_of(v.dhcp().server().pools(), [](auto* pool) { return pool->name; });
   });
+  add_node_types();
+}
+
+void CommandLine::add_node_types() {
   grammar_.add_type("node", {"the name of a graph node",
                              [this](std::string_view word) -> Result<void> {
                                TRY_VOID(router_.vnet().graph().index_of(word));
@@ -110,6 +119,26 @@ void CommandLine::add_types() {
                                }
                                return names;
                              }});
+  auto insertable = [this] {
+    std::vector<std::string> names;
+    for (const auto& node : router_.vnet().graph().nodes()) {
+      if (node.node->spec().is_insertable) names.push_back(node.node->name());
+    }
+    return names;
+  };
+  grammar_.add_type("insertable",
+                    {"the name of a plugin's node",
+                     [insertable](std::string_view word) -> Result<void> {
+                       const auto all = insertable();
+                       if (std::find(all.begin(), all.end(), word) != all.end()) {
+                         return {};
+                       }
+                       if (!all.empty()) {
+                         return fail("no plugin's node '{}'; there are: {}", word, first_few(all));
+                       }
+                       return fail("no plugin's node '{}'; no plugin is loaded", word);
+                     },
+                     insertable});
 }
 
 // A type whose words are the names of what there is at the moment.

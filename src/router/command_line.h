@@ -48,6 +48,7 @@ class CommandLine {
   Result<Answer> perform(const Grammar::Match& match);
   std::unique_ptr<Activity> start(Result<Grammar::Match> match, Output out);
   void add_types();
+  void add_node_types();
   void add_known(const char* name, const char* accepts,
                  std::vector<std::string> (*list)(const vnet::Vnet&));
 

@@ -1,6 +1,7 @@
 #include "router/configuration.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "core/virtual_loop.h"
@@ -11,13 +12,38 @@ using nlohmann::json;
 
 namespace {
 
-// Those of `all` whose line `others` lack.
+std::set<std::string_view> lines_of(const ConfigurationLines& all) {
+  std::set<std::string_view> lines;
+  for (const auto& l : all) {
+    if (!l.is_stale) lines.insert(l.line);
+  }
+  return lines;
+}
+
+// By order, its lines that `others` have as well.
+std::map<std::string_view, std::vector<std::string_view>> orders_of(
+    const ConfigurationLines& all, const std::set<std::string_view>& others) {
+  std::map<std::string_view, std::vector<std::string_view>> orders;
+  for (const auto& l : all) {
+    if (!l.order.empty() && others.contains(l.line)) orders[l.order].push_back(l.line);
+  }
+  return orders;
+}
+
+// Those of `all` that `others` lack, or are to come again: from the first on that is not in its
+// order's place.
 ConfigurationLines without(const ConfigurationLines& all, const ConfigurationLines& others) {
-  std::set<std::string_view> known;
-  for (const auto& l : others) known.insert(l.line);
+  const auto known = lines_of(others);
+  auto there = orders_of(others, lines_of(all));
+  std::set<std::string_view> displaced;
+  for (const auto& [order, lines] : orders_of(all, known)) {
+    const auto& other = there[order];
+    const auto at = std::mismatch(lines.begin(), lines.end(), other.begin(), other.end()).first;
+    displaced.insert(at, lines.end());
+  }
   ConfigurationLines left;
   for (const auto& l : all) {
-    if (!known.contains(l.line)) left.push_back(l);
+    if (!known.contains(l.line) || l.is_stale || displaced.contains(l.line)) left.push_back(l);
   }
   return left;
 }
@@ -48,7 +74,9 @@ json to_json(const ConfigurationDifference& d) {
 }
 
 ConfigurationDifference difference(const ConfigurationLines& from, const ConfigurationLines& to) {
-  return {without(from, to), without(to, from)};
+  ConfigurationDifference d{without(from, to), without(to, from)};
+  std::erase_if(d.to_remove, [](const ConfigurationLine& l) { return l.undo.empty(); });
+  return d;
 }
 
 Result<ConfigurationLines> try_configuration(Router& like, std::string_view text,
@@ -97,7 +125,9 @@ Result<void> converge(CommandLine& line, const ConfigurationLines& target) {
       }
     };
     const auto to_remove = is_thorough ? after_common(now, target) : d.to_remove;
-    for (auto l = to_remove.rbegin(); l != to_remove.rend(); ++l) run(l->undo);
+    for (auto l = to_remove.rbegin(); l != to_remove.rend(); ++l) {
+      if (!l->undo.empty()) run(l->undo);
+    }
     for (const auto& l : difference(line.configuration(), target).to_add) run(l.line);
     const auto left = difference(line.configuration(), target);
     if (left.is_empty()) return {};
@@ -115,7 +145,8 @@ Result<void> converge(CommandLine& line, const ConfigurationLines& target) {
 }  // namespace
 
 Result<void> apply_configuration(CommandLine& line, const ConfigurationLines& target) {
-  const ConfigurationLines before = line.configuration();
+  ConfigurationLines before = line.configuration();
+  for (ConfigurationLine& l : before) l.is_stale = false;  // As it should be, then.
   auto reached = converge(line, target);
   if (reached) return {};
   if (auto back = converge(line, before); !back) {

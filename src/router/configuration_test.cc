@@ -11,7 +11,7 @@ namespace {
 // Paper ports of which some cannot be opened, though nothing says so beforehand.
 class TreacherousPorts final : public Ports {
  public:
-  explicit TreacherousPorts(Loop& loop) : paper_(loop) {}
+  explicit TreacherousPorts(Loop& loop) : plain_(loop), paper_(loop, *this) {}
   Result<std::unique_ptr<net::Interface>> open(const PortSpec& spec,
                                                net::PacketPool& pool) override {
     if (spec.link == refused) return fail("open {}: refused", spec.link);
@@ -19,12 +19,15 @@ class TreacherousPorts final : public Ports {
   }
   Result<net::Interface::Config> describe(const PortSpec& spec) override {
     if (spec.link == absent) return fail("no interface {}", spec.link);
-    return paper_.describe(spec);
+    auto config = plain_.describe(spec);
+    if (mtus.contains(spec.link)) config->mtu = mtus.at(spec.link);
+    return config;
   }
   std::string refused = "treacherous", absent = "absent";
+  std::map<std::string, uint32_t> mtus;
 
  private:
-  PaperPorts paper_;
+  PaperPorts plain_, paper_;
 };
 
 class ConfigurationTest : public testing::Test {
@@ -94,6 +97,25 @@ TEST_F(ConfigurationTest, short_words_comments_and_order_make_no_difference) {
   EXPECT_TRUE(difference(line_.configuration(), *target).is_empty());
 }
 
+TEST_F(ConfigurationTest, link_with_an_mtu_that_no_vnet_takes_is_refused_or_cut) {
+  set(kArticle);
+  const std::string before = now();
+  ports_.mtus = {{"lo", 65536}, {"narrow", 67}, {"least", 68}};
+  const auto refused = line_.set("create netmap name narrow");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text, "interface netmap-narrow: its MTU is 67; accepted: 68 and more");
+  EXPECT_EQ(load("create netmap name narrow\n"), "new.conf:1: " + refused.error().text);
+  EXPECT_EQ(now(), before);
+  set("create netmap name lo\ncreate netmap name least\ncreate sub-interfaces netmap-lo 7");
+  for (const auto& [name, mtu] : std::map<std::string, uint32_t>{
+           {"netmap-lo", 65535}, {"netmap-lo.7", 65535}, {"netmap-least", 68}}) {
+    const uint16_t index = *router_.index_of(name);
+    EXPECT_EQ(router_.vnet().interfaces()[index].mtu(), mtu);
+    EXPECT_EQ(router_.first_mtu(index), mtu);
+  }
+  EXPECT_EQ(load(now()), "applied");
+}
+
 TEST_F(ConfigurationTest, difference_names_what_goes_and_what_comes) {
   set(kArticle);
   const auto target = try_configuration(
@@ -149,6 +171,136 @@ TEST_F(ConfigurationTest, address_may_move_from_one_port_to_another) {
   text.replace(text.find("10.2.0.7"), 8, "10.2.0.1");
   EXPECT_EQ(load(text), "applied");
   EXPECT_EQ(now(), text);
+}
+
+TEST_F(ConfigurationTest, prefix_may_move_from_one_port_to_another_but_not_be_on_two) {
+  set(kArticle);
+  const std::string before = now();
+  const auto refused = line_.set("set int ip addr netmap-epair1a 10.1.0.7/24");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text,
+            "address 10.1.0.7/24: 10.1.0.1/24 of interface netmap-epair0a overlaps it");
+  EXPECT_EQ(load(before + "set int ip addr netmap-epair1a 10.1.0.7/24\n"),
+            "new.conf:7: " + refused.error().text);
+  EXPECT_EQ(now(), before);
+  for (const auto& [first, second] :
+       {std::pair("10.2.0.9/24", "10.1.0.9/24"), std::pair("10.3.0.1/24", "10.2.0.1/16"),
+        std::pair("10.2.0.1/24", "10.3.0.1/16"), std::pair("10.1.0.1/24", "10.2.0.1/24")}) {
+    std::string text = kArticle;
+    text.replace(text.find("10.1.0.1/24"), 11, first);
+    text.replace(text.rfind("10.2.0.1/24"), 11, second);
+    EXPECT_EQ(load(text), "applied");
+    EXPECT_EQ(now(), text);
+  }
+}
+
+TEST_F(ConfigurationTest, order_of_an_interfaces_addresses_is_kept) {
+  set("create netmap name e0\ncreate netmap name e1");
+  for (const char* text : {"10.1.0.1/24", "10.1.0.2/24", "2001:db8::1/64", "10.1.0.3/24"}) {
+    set(fmt::format("set int ip addr netmap-e0 {}", text));
+  }
+  const std::string before = now();
+  set("set int ip addr del netmap-e0 10.1.0.1/24\nset int ip addr netmap-e0 10.1.0.1/24");
+  const auto target = try_configuration(router_, before, "t");
+  ASSERT_TRUE(target);
+  EXPECT_EQ(format(difference(line_.configuration(), *target)),
+            "- set interface ip address netmap-e0 10.1.0.2/24\n"
+            "- set interface ip address netmap-e0 10.1.0.3/24\n"
+            "- set interface ip address netmap-e0 10.1.0.1/24\n"
+            "+ set interface ip address netmap-e0 10.1.0.1/24\n"
+            "+ set interface ip address netmap-e0 10.1.0.2/24\n"
+            "+ set interface ip address netmap-e0 10.1.0.3/24\n");
+  auto addresses = [&] {
+    std::string all;
+    for (const auto& l : line_.configuration()) {
+      if (l.line.find(" 10.1.0.") != std::string::npos) all += l.line.substr(l.line.size() - 4, 1);
+    }
+    return all;
+  };
+  EXPECT_EQ(addresses(), "231");
+  EXPECT_EQ(load(before), "applied");
+  EXPECT_EQ(addresses(), "123");
+  // One that comes in front.
+  std::string text = before;
+  text.insert(text.find("set interface ip address"),
+              "set interface ip address netmap-e0 10.1.0.9/24\n");
+  EXPECT_EQ(load(text), "applied");
+  EXPECT_EQ(addresses(), "9123");
+  EXPECT_EQ(load(before), "applied");
+  // A load that fails brings it back as it was.
+  text = before;
+  text.erase(text.find("set interface ip address netmap-e0 10.1.0.1/24\n"), 47);
+  EXPECT_NE(load("create netmap name treacherous\n" + text), "applied");
+  EXPECT_EQ(addresses(), "123");
+}
+
+TEST_F(ConfigurationTest, address_is_taken_back_with_the_length_it_has) {
+  set(kArticle);
+  const std::string before = now();
+  const auto refused = line_.set("set int ip addr del netmap-epair0a 10.1.0.1/16");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text, "interface netmap-epair0a: has 10.1.0.1/24, not 10.1.0.1/16");
+  EXPECT_FALSE(line_.set("set int ip addr del netmap-epair0a 10.1.0.2/24"));
+  EXPECT_EQ(now(), before);
+  set("set int ip addr del netmap-epair0a 10.1.0.1/24");
+}
+
+TEST_F(ConfigurationTest, interface_is_deleted_by_the_command_of_its_kind_only) {
+  set("create netmap name e0\ncreate host-interface name e1\ncreate tap id 3 host-if-name t\n"
+      "create loopback interface instance 0\ncreate sub-interfaces netmap-e0 5");
+  const std::string before = now();
+  for (const auto& [text, reason] :
+       {std::pair("delete tap netmap-e0",
+                  "interface netmap-e0: is not a TAP device; accepted: delete netmap name e0"),
+        std::pair("delete netmap name e1", "host-e1: is not a netmap port; accepted: delete host-"),
+        std::pair("delete host-interface name tap3", "accepted: delete tap tap3"),
+        std::pair("delete host-interface name netmap-e0", "accepted: delete netmap name e0"),
+        std::pair("delete netmap name e7", "interface 'e7': is not a netmap port"),
+        std::pair("delete tap loop0", "interface 'loop0': is not a TAP device"),
+        std::pair("delete loopback interface intfc netmap-e0.5", "netmap-e0.5: is not a loopback"),
+        std::pair("delete sub-interface loop0", "interface loop0: is not a sub-interface"),
+        std::pair("delete sub-interface netmap-e0", "neither a loopback nor a sub-interface")}) {
+    const auto done = line_.set(text);
+    ASSERT_FALSE(done) << text;
+    EXPECT_NE(done.error().text.find(reason), std::string::npos) << done.error().text;
+    EXPECT_EQ(now(), before);
+  }
+  set("delete sub-interface netmap-e0.5\ndelete loopback interface intfc loop0\n"
+      "delete netmap name netmap-e0\ndelete host-interface name e1\ndelete tap tap3");
+  EXPECT_EQ(now(), "");
+}
+
+TEST_F(ConfigurationTest, only_a_plugins_node_is_inserted) {
+  for (const char* node : {"ethernet-input", "interface-output", "ip4-icmp-input", "ip4-input"}) {
+    const auto done = line_.set(fmt::format("node insert {} before ip4-lookup", node));
+    ASSERT_FALSE(done) << node;
+    EXPECT_EQ(done.error().text,
+              fmt::format("column 13: no plugin's node '{}'; no plugin is loaded", node));
+  }
+  EXPECT_TRUE(line_.grammar().complete("node insert ").empty());
+  class Pass final : public graph::Node {
+   public:
+    Pass() : Node({.name = "pass", .next = {"ip4-lookup"}, .is_insertable = true}) {}
+    void process(graph::Batch& batch) override { batch.send_all(1); }
+  };
+  router_.vnet().graph().add(std::make_unique<Pass>());
+  MUST_VOID(router_.vnet().graph().link());
+  EXPECT_EQ(line_.grammar().complete("node insert "), std::vector<std::string>{"pass"});
+  EXPECT_FALSE(line_.set("node insert ip4-input before ip4-lookup"));
+  set("node insert pass before ip4-lookup");
+  EXPECT_EQ(now(), "node insert pass before ip4-lookup\n");
+}
+
+TEST_F(ConfigurationTest, completion_offers_interfaces_that_something_can_be_set_on) {
+  set(kArticle);
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(line_.grammar().complete("set interface state "),
+            (Words{"netmap-epair0a", "netmap-epair1a"}));
+  const auto refused = line_.run("show interface nonesuch");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().text.find("there are: local0, netmap-epair0a, netmap-epair1a"),
+            std::string::npos)
+      << refused.error().text;
 }
 
 // One line of each feature and more, of which many need others, and some stand in others' way.

@@ -46,6 +46,17 @@ Result<std::vector<Word>> split_words(std::string_view line) {
   return words;
 }
 
+Result<void> check_word(std::string_view word) {
+  auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  if (word.find('"') == std::string_view::npos &&
+      std::none_of(word.begin(), word.end(), is_control)) {
+    return {};
+  }
+  std::string shown(word);
+  std::replace_if(shown.begin(), shown.end(), is_control, '?');
+  return fail("'{}': accepted: a word without quotes and control characters", shown);
+}
+
 std::string quote_word(std::string_view word) {
   if (!word.empty() && word.find_first_of(" \t#\",") == std::string_view::npos) {
     return std::string(word);
@@ -171,6 +182,31 @@ std::string list_of(const std::vector<Expectation>& expectations) {
 
 }  // namespace
 
+// What a keyword is for: what its command is for, or, when several have it, how they go on.
+std::string Grammar::help_of(const std::string& keyword, const std::vector<Place>& places) const {
+  std::set<size_t> commands;
+  std::set<std::string> ways;
+  for (const Place& place : places) {
+    const Command& command = *commands_[place.command];
+    for (const Edge& edge : command.states[place.state]) {
+      if (edge.kind != Edge::Kind::Keyword || edge.name != keyword) continue;
+      commands.insert(place.command);
+      for (const size_t state : command.ways_on[edge.to]) {
+        for (const Edge& next : command.states[state]) {
+          if (next.kind == Edge::Kind::Keyword) ways.insert(next.name);
+          if (next.kind == Edge::Kind::Value) ways.insert(fmt::format("<{}>", next.name));
+        }
+      }
+    }
+  }
+  if (commands.size() == 1) return commands_[*commands.begin()]->help;
+  constexpr size_t kMost = 6;
+  std::vector<std::string> first(ways.begin(), ways.end());
+  const bool is_cut = first.size() > kMost;
+  if (is_cut) first.resize(kMost);
+  return fmt::format("{}{}", fmt::join(first, ", "), is_cut ? ", .." : "");
+}
+
 std::vector<Expectation> Grammar::after(const std::vector<Place>& places) const {
   std::vector<Expectation> all;
   std::set<std::string> seen;
@@ -183,8 +219,8 @@ std::vector<Expectation> Grammar::after(const std::vector<Place>& places) const 
       const bool is_keyword = edge.kind == Edge::Kind::Keyword;
       std::string text = is_keyword ? edge.name : fmt::format("<{}>", edge.name);
       if (!seen.insert(text).second) continue;
-      all.push_back(
-          {std::move(text), is_keyword ? command.help : type_of(edge).accepts, is_keyword});
+      std::string help = is_keyword ? help_of(text, places) : type_of(edge).accepts;
+      all.push_back({std::move(text), std::move(help), is_keyword});
     }
   }
   std::stable_sort(all.begin(), all.end(), [](const Expectation& a, const Expectation& b) {
@@ -202,9 +238,19 @@ std::string Grammar::refusal(const std::vector<Place>& places, const Word& word,
   }
   std::vector<std::string> texts;
   for (const auto& e : expected) texts.push_back(e.text);
+  // Of what is known by name, the names say more than the type.
+  std::set<std::string> known;
+  for (const Place& place : places) {
+    for (const Edge& edge : commands_[place.command]->states[place.state]) {
+      if (edge.kind != Edge::Kind::Value || !type_of(edge).candidates) continue;
+      for (std::string& name : type_of(edge).candidates()) texts.push_back(std::move(name));
+      if (const auto fits = type_of(edge).check(word.text); !fits) known.insert(fits.error().text);
+    }
+  }
   const std::string near = nearest(word.text, texts);
-  return fmt::format("column {}: unknown input '{}'; accepted: {}{}", word.column, word.text,
+  return fmt::format("column {}: unknown input '{}'; accepted: {}{}{}{}", word.column, word.text,
                      expected.empty() ? "the end of the line" : list_of(expected),
+                     known.size() == 1 ? "; " : "", known.size() == 1 ? *known.begin() : "",
                      near.empty() ? "" : fmt::format(" (did you mean {}?)", near));
 }
 
@@ -214,6 +260,9 @@ Result<std::vector<Grammar::Place>> Grammar::step(const std::vector<Place>& plac
     const Place* place;
     const Edge* edge;
   };
+  if (const auto sound = check_word(word.text); !sound) {
+    return fail("column {}: {}", word.column, sound.error().text);
+  }
   std::vector<Candidate> full, values, beginnings;
   std::set<std::string> refusals, meant;
   for (const Place& place : places) {

@@ -39,6 +39,8 @@ struct Word {
 // Words part at spaces; "a b" is one; a comma at a word's end is another; # begins a comment.
 // Error: a quote that is not closed.
 Result<std::vector<Word>> split_words(std::string_view line);
+// Error: it has a quote or a control character, which no line could give back.
+Result<void> check_word(std::string_view word);
 // The word as split_words() would read it back.
 std::string quote_word(std::string_view word);
 
@@ -120,6 +122,7 @@ class Grammar {
   std::string refusal(const std::vector<Place>& places, const Word& word,
                       const std::set<std::string>& refusals) const;
   Result<std::vector<Place>> follow(const std::vector<Word>& words) const;
+  std::string help_of(const std::string& keyword, const std::vector<Place>& places) const;
   std::vector<Expectation> after(const std::vector<Place>& places) const;
   const ValueType& type_of(const Edge& edge) const;
   nlohmann::json object_schema(const Command& command, std::string_view list, size_t first,

@@ -270,6 +270,7 @@ Result<Arguments> Grammar::Command::gather(const json& params, const Types& type
     std::string value;
     if (member.is_string()) {
       value = member.get<std::string>();
+      TRY_VOID(check_word(value));
     } else if (member.is_number_integer()) {
       value = member.dump();
     } else if (member.is_boolean()) {

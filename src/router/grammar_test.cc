@@ -64,6 +64,42 @@ TEST_F(GrammarTest, wrong_word_is_named_with_what_could_stand_there) {
   EXPECT_EQ(refusal("ping \"1"), "column 6: a quote that is not closed");
 }
 
+TEST_F(GrammarTest, what_is_known_is_told_where_a_name_may_be_left_out) {
+  EXPECT_EQ(refusal("show interface nonesuch"),
+            "column 16: unknown input 'nonesuch'; accepted: address, <interface> (the name of an "
+            "interface), <cr> (the end of the line); no interface 'nonesuch'");
+  EXPECT_NE(refusal("show interface eth9").find("(did you mean eth0?)"), std::string::npos);
+}
+
+TEST_F(GrammarTest, help_of_a_keyword_is_its_commands_or_how_several_go_on) {
+  auto help = [&](const char* line, size_t at) { return grammar_.expect(line).at(at).help; };
+  EXPECT_EQ(help("", 0), "echo");
+  EXPECT_EQ(grammar_.expect("")[1].text, "set");
+  EXPECT_EQ(help("", 1), "interface, ip");
+  EXPECT_EQ(help("", 2), "interfaces");
+  EXPECT_EQ(help("set interface ", 0), "addresses");
+}
+
+TEST_F(GrammarTest, word_that_no_saved_line_could_hold_is_refused_wherever_it_comes_from) {
+  grammar_.add_type("word", {"a word", [](std::string_view) { return Result<void>(); }});
+  grammar_.add("name <name:word> {all,: tag <tag:word>}", "names");
+  EXPECT_EQ(refusal("name a\"b tag c"),
+            "column 6: 'a\"b': accepted: a word without quotes and control characters");
+  EXPECT_EQ(refusal("name \"a b\" tag \"c\td\""),
+            "column 16: 'c?d': accepted: a word without quotes and control characters");
+  auto spelled = [&](const char* name, const char* tag) {
+    const nlohmann::json params = {{"name", name},
+                                   {"all", nlohmann::json::array({{{"tag", tag}}})}};
+    const auto match = grammar_.from_json("name", params);
+    return match ? "understood" : match.error().text;
+  };
+  EXPECT_EQ(spelled("a b", "c, #d"), "understood");
+  for (const char* word : {"x\nhalt", "x\rhalt", "a\"b", "\x7f", "\x1b[2J"}) {
+    EXPECT_NE(spelled(word, "c").find("without quotes"), std::string::npos);
+    EXPECT_NE(spelled("a", word).find("without quotes"), std::string::npos);
+  }
+}
+
 TEST_F(GrammarTest, options_come_in_any_order) {
   const auto match = parsed("ping 1 size 5 repeat 2");
   EXPECT_EQ(match.command, ping_);

@@ -8,7 +8,13 @@ namespace wh::router {
 namespace {
 
 Result<Answer> set_state(Router& router, const Arguments& a) {
-  TRY_VOID(router.vnet().set_up(TRY(router.index_of(a["interface"])), a.has("up")));
+  const uint16_t index = TRY(router.index_of(a["interface"]));
+  const Router::Port* port = router.port(index);
+  if (a.has("up") && port != nullptr && !port->is_open()) {
+    return fail("interface {}: its Linux interface {} is gone; delete it and create it again",
+                port->spec.name(), port->spec.link);
+  }
+  TRY_VOID(router.vnet().set_up(index, a.has("up")));
   return Answer::nothing();
 }
 
@@ -53,9 +59,8 @@ Result<Answer> show_hardware(Router& router, const Arguments&) {
   for (const auto& port : router.ports()) {
     const auto* device = dynamic_cast<const host::DeviceInterface*>(port->device.get());
     const net::Interface& i = *port->device;
-    text +=
-        fmt::format("{:<32}{:<8}{}\n  Ethernet address {}\n", i.name(), port->index,
-                    device != nullptr && !device->is_open() ? "gone" : "open", to_string(i.mac()));
+    text += fmt::format("{:<32}{:<8}{}\n  Ethernet address {}\n", i.name(), port->index,
+                        port->is_open() ? "open" : "gone", to_string(i.mac()));
     nlohmann::json counters = nlohmann::json::object();
     if (device != nullptr) {
       for (const auto& [name, count] : counters_of(device_report(router, i.name()))) {
@@ -65,7 +70,7 @@ Result<Answer> show_hardware(Router& router, const Arguments&) {
     }
     all.push_back({{"name", i.name()},
                    {"index", port->index},
-                   {"open", device == nullptr || device->is_open()},
+                   {"open", port->is_open()},
                    {"mac", to_string(i.mac())},
                    {"counters", counters}});
   }

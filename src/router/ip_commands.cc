@@ -11,6 +11,12 @@ Result<Answer> set_address(Router& router, const Arguments& a) {
   const uint16_t index = TRY(router.index_of(a["interface"]));
   const net::Prefix prefix = TRY(net::parse_prefix(a["prefix"]));
   if (a.has("del")) {
+    const vnet::InterfaceEntry& entry = router.vnet().interfaces()[index];
+    const vnet::InterfaceAddress* known = entry.find(prefix.address);
+    if (known != nullptr && known->prefix != prefix) {
+      return fail("interface {}: has {}, not {}", entry.name, to_string(known->prefix),
+                  to_string(prefix));
+    }
     TRY_VOID(router.vnet().remove_address(index, prefix.address));
   } else {
     TRY_VOID(router.add_address(index, prefix));
@@ -59,7 +65,8 @@ void list_addresses(const Router& router, std::vector<ConfigurationLine>& lines)
       // The link-local address, and one from a DHCP server, come by themselves.
       if (address.prefix.address == own || address.prefix == leased) continue;
       const std::string rest = fmt::format("{} {}", table[i].name, to_string(address.prefix));
-      lines.push_back({"set interface ip address " + rest, "set interface ip address del " + rest});
+      lines.push_back({"set interface ip address " + rest, "set interface ip address del " + rest,
+                       fmt::format("{} {}", table[i].name, address.prefix.address.is_v4())});
     }
   }
 }

@@ -8,12 +8,13 @@
 //
 // The object is built against these headers with the compiler that built the router, and refused
 // when it was not: WH_PLUGIN_ABI says what both must agree on. Nodes it adds declare arc 1 to
-// where packets go on; when a node is inserted before another, that arc leads there.
+// where packets go on; when a node that is_insertable is inserted before another, that arc leads
+// there.
 #pragma once
 
 #include "vnet/vnet.h"
 
-#define WH_PLUGIN_ABI "wheelhouse node 1, g++ ABI " WH_PLUGIN_TEXT(__GXX_ABI_VERSION)
+#define WH_PLUGIN_ABI "wheelhouse node 2, g++ ABI " WH_PLUGIN_TEXT(__GXX_ABI_VERSION)
 #define WH_PLUGIN_TEXT(x) WH_PLUGIN_TEXT_(x)
 #define WH_PLUGIN_TEXT_(x) #x
 

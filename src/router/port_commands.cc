@@ -20,12 +20,36 @@ Command create(PortSpec::Kind kind, std::string syntax, std::string help) {
   return setting(std::move(syntax), std::move(help), run);
 }
 
-Command remove(std::string syntax, std::string help, std::string prefix) {
-  auto run = [prefix](Router& router, const Arguments& a) -> Result<Answer> {
+std::string removal(const PortSpec& spec) {
+  const std::string link = quote_word(spec.link);
+  switch (spec.kind) {
+    case PortSpec::Kind::HostInterface: return "delete host-interface name " + link;
+    case PortSpec::Kind::Netmap: return "delete netmap name " + link;
+    case PortSpec::Kind::Tap: return "delete tap " + spec.name();
+  }
+  UNREACHABLE();
+}
+
+Command remove(PortSpec::Kind kind, std::string syntax, std::string help) {
+  auto run = [kind](Router& router, const Arguments& a) -> Result<Answer> {
     const std::string& name = a.has("name") ? a["name"] : a["interface"];
+    const bool is_tap = kind == PortSpec::Kind::Tap;
     // The Linux name or the interface's own are both accepted.
-    TRY_VOID(router.delete_port(name.starts_with(prefix) ? name : prefix + name));
-    return Answer::nothing();
+    for (const auto& port : router.ports()) {
+      const std::string own = port->spec.name();
+      if (port->spec.kind != kind || (own != name && (is_tap || port->spec.link != name))) continue;
+      TRY_VOID(router.delete_port(own));
+      return Answer::nothing();
+    }
+    const auto kind_name = is_tap                           ? "a TAP device"
+                           : kind == PortSpec::Kind::Netmap ? "a netmap port"
+                                                            : "a host-interface port";
+    for (const auto& port : router.ports()) {
+      if (port->spec.name() != name && port->spec.link != name) continue;
+      return fail("interface {}: is not {}; accepted: {}", port->spec.name(), kind_name,
+                  removal(port->spec));
+    }
+    return fail("interface '{}': is not {}", name, kind_name);
   };
   return setting(std::move(syntax), std::move(help), run);
 }
@@ -35,20 +59,18 @@ void list_ports(const Router& router, std::vector<ConfigurationLine>& lines) {
     const PortSpec& spec = port->spec;
     const std::string mac = spec.mac ? " hw-addr " + to_string(*spec.mac) : "";
     const std::string link = quote_word(spec.link);
+    ConfigurationLine line{.undo = removal(spec), .is_stale = !port->is_open()};
     switch (spec.kind) {
       case PortSpec::Kind::HostInterface:
-        lines.push_back({fmt::format("create host-interface name {}{}", link, mac),
-                         fmt::format("delete host-interface name {}", link)});
+        line.line = fmt::format("create host-interface name {}{}", link, mac);
         break;
       case PortSpec::Kind::Netmap:
-        lines.push_back({fmt::format("create netmap name {}{}", link, mac),
-                         fmt::format("delete netmap name {}", link)});
+        line.line = fmt::format("create netmap name {}{}", link, mac);
         break;
       case PortSpec::Kind::Tap:
-        lines.push_back(
-            {fmt::format("create tap id {} host-if-name {}{}", spec.tap_number, link, mac),
-             fmt::format("delete tap {}", spec.name())});
+        line.line = fmt::format("create tap id {} host-if-name {}{}", spec.tap_number, link, mac);
     }
+    lines.push_back(std::move(line));
   }
 }
 
@@ -65,9 +87,10 @@ Feature port_feature() {
               "create tap [id <id:0..65535> | host-if-name <host-if-name:word> | hw-addr "
               "<hw-addr:mac>]*",
               "make a TAP device, whose other end is the Linux kernel's"),
-       remove("delete host-interface name <name:word>", "give a Linux interface back", "host-"),
-       remove("delete netmap name <name:word>", "give a Linux interface back", "netmap-"),
-       remove("delete tap <interface>", "remove a TAP device", "")},
+       remove(Kind::HostInterface, "delete host-interface name <name:word>",
+              "give a Linux interface back"),
+       remove(Kind::Netmap, "delete netmap name <name:word>", "give a Linux interface back"),
+       remove(Kind::Tap, "delete tap <interface>", "remove a TAP device")},
       list_ports};
 }
 

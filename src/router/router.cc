@@ -1,6 +1,7 @@
 #include "router/router.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "host/device_interface.h"
 #include "router/plugin.h"
@@ -33,6 +34,11 @@ Router::~Router() {
   }
 }
 
+bool Router::Port::is_open() const {
+  const auto* host_device = dynamic_cast<const host::DeviceInterface*>(device.get());
+  return host_device == nullptr || host_device->is_open();
+}
+
 Result<std::string> Router::create_port(PortSpec spec) {
   if (vnet_.interfaces().find(spec.name())) return fail("interface {} exists", spec.name());
   auto port = std::make_unique<Port>();
@@ -41,13 +47,19 @@ Result<std::string> Router::create_port(PortSpec spec) {
     // Its Linux interface was removed: it stays, down, until somebody deletes it.
     device->on_close([device] { device->set_up(false); });
   }
+  // A Linux interface may have one that no vnet takes: of "lo" it is 65536.
+  const uint32_t mtu = std::min(port->device->mtu(), vnet::Vnet::kMostMtu);
+  if (mtu < vnet::Vnet::kLeastMtu) {
+    return fail("interface {}: its MTU is {}; accepted: {} and more", spec.name(), mtu,
+                vnet::Vnet::kLeastMtu);
+  }
   port->spec = std::move(spec);
   port->index = TRY(vnet_.attach(*port->device, port->spec.input_node()));
   ports_list_.push_back(std::move(port));
-  return begin(ports_list_.back()->index, std::min(ports_list_.back()->device->mtu(), 65535u));
+  return begin(ports_list_.back()->index, mtu);
 }
 
-// Down, and with the MTU that it is said to begin with.
+// Down, and with the MTU that it is said to begin with. REQUIRES: a vnet takes that MTU.
 std::string Router::begin(uint16_t index, uint32_t mtu) {
   MUST_VOID(vnet_.set_up(index, false));  // It was attached.
   MUST_VOID(vnet_.set_mtu(index, mtu));   // Another device has it.
@@ -178,15 +190,27 @@ void Router::clear_errors() {
 
 // --- plugins ---
 
-Result<void> Router::load_plugin(const std::string& name) {
+std::string Router::plugin_file(const std::string& name) const {
+  namespace fs = std::filesystem;
   const bool is_bare = name.find('/') == std::string::npos;
-  if (is_bare && plugin_path_.empty()) {
+  const fs::path given = is_bare ? fs::path(plugin_path_) / name : fs::path(name);
+  std::error_code error;  // Where the working directory is gone, the path stays as it was given.
+  const fs::path whole = fs::absolute(given, error);
+  return (error ? given : whole).lexically_normal().string();
+}
+
+bool Router::has_plugin(const std::string& name) const {
+  const std::string path = plugin_file(name);
+  return std::any_of(plugins_.begin(), plugins_.end(),
+                     [&](const auto& known) { return known->path() == path; });
+}
+
+Result<void> Router::load_plugin(const std::string& name) {
+  if (name.find('/') == std::string::npos && plugin_path_.empty()) {
     return fail("plugin {}: no plugin path is set; give the file's path", name);
   }
-  const std::string path = is_bare ? plugin_path_ + "/" + name : name;
-  for (const auto& known : plugins_) {
-    if (known->path() == path) return fail("plugin {} is loaded already", path);
-  }
+  const std::string path = plugin_file(name);
+  if (has_plugin(name)) return fail("plugin {} is loaded already", path);
   auto library = TRY(host::Library::open(path));
   const auto* abi = static_cast<const char*>(library->symbol("wh_node_plugin_abi"));
   if (abi == nullptr || library->symbol("wh_node_plugin") == nullptr) {
@@ -213,6 +237,7 @@ void Router::start_plugin(std::shared_ptr<host::Library> library) {
 }
 
 void Router::share_plugins(const Router& other) {
+  plugin_path_ = other.plugin_path_;
   for (const auto& library : other.plugins_) start_plugin(library);
 }
 

@@ -48,6 +48,7 @@ class Router {
     PortSpec spec;
     uint16_t index = 0;  // Of its interface.
     std::unique_ptr<net::Interface> device;
+    bool is_open() const;  // Whether its Linux interface is still there.
   };
   // Its interface begins down. Returns the interface's name. Errors: as Ports::open; the name is
   // in use.
@@ -98,12 +99,14 @@ class Router {
   const PcapTrace& pcap() const { return pcap_; }
 
   // --- plugins: shared objects with nodes (router/plugin.h) ---
-  // Loads one, which stays. A name without a slash is looked for in the plugin path. Errors: it
-  // cannot be loaded, is no node plugin, or was built for another ABI; it is loaded already.
+  // Loads one, which stays. A name without a slash is looked for in the plugin path, another from
+  // the working directory on. Errors: it cannot be loaded, is no node plugin, or was built for
+  // another ABI; it is loaded already.
   Result<void> load_plugin(const std::string& name);
+  bool has_plugin(const std::string& name) const;
   void set_plugin_path(std::string path) { plugin_path_ = std::move(path); }
   const std::vector<std::shared_ptr<host::Library>>& plugins() const { return plugins_; }
-  // The same nodes here that another router has loaded.
+  // The same nodes here that another router has loaded, and its plugin path.
   void share_plugins(const Router& other);
 
   // --- the workers' routers, which forward as this one is set (router/workers.h) ---
@@ -155,6 +158,7 @@ class Router {
     uint64_t count;
   };
   static std::vector<DeviceCount> count_of(const net::Interface& device);
+  std::string plugin_file(const std::string& name) const;  // Its absolute path.
   std::string begin(uint16_t index, uint32_t mtu);
   void start_plugin(std::shared_ptr<host::Library> library);
 };

@@ -20,8 +20,24 @@ Result<Answer> create_sub_interface(Router& router, const Arguments& a) {
   return Answer::of_text(TRY(router.create_sub(TRY(router.index_of(a["interface"])), config)));
 }
 
-Result<Answer> delete_virtual(Router& router, const Arguments& a) {
-  TRY_VOID(router.delete_virtual(TRY(router.index_of(a["interface"]))));
+Result<Answer> delete_loopback(Router& router, const Arguments& a) {
+  const uint16_t index = TRY(router.index_of(a["interface"]));
+  if (router.vnet().virtuals().sub(index) != nullptr) {
+    const std::string& name = router.vnet().interfaces()[index].name;
+    return fail("interface {}: is not a loopback; accepted: delete sub-interface {}", name, name);
+  }
+  TRY_VOID(router.delete_virtual(index));
+  return Answer::nothing();
+}
+
+Result<Answer> delete_sub_interface(Router& router, const Arguments& a) {
+  const uint16_t index = TRY(router.index_of(a["interface"]));
+  if (router.vnet().virtuals().loopback(index) != nullptr) {
+    const std::string& name = router.vnet().interfaces()[index].name;
+    return fail("interface {}: is not a sub-interface; accepted: delete loopback interface {}",
+                name, name);
+  }
+  TRY_VOID(router.delete_virtual(index));
   return Answer::nothing();
 }
 
@@ -55,18 +71,19 @@ void list_virtuals(const Router& router, std::vector<ConfigurationLine>& lines) 
 }  // namespace
 
 Feature virtual_feature() {
-  return {{setting("create loopback interface [mac <mac> | instance <instance:0..16383>]*",
-                   "an interface that leads nowhere, and is always there", create_loopback),
-           setting("delete loopback interface [intfc] <interface>", "remove a loopback",
-                   delete_virtual),
-           setting("create sub-interfaces <interface> <id:1..65533> "
-                   "[(dot1q <dot1q:1..4094> [inner-dot1q <inner-dot1q:1..4094>] | "
-                   "dot1ad <dot1ad:1..4094> inner-dot1q <inner-dot1q:1..4094>) [exact-match]]",
-                   "frames of a port with one or two VLAN tags, as an interface; the tag is the "
-                   "number unless given",
-                   create_sub_interface),
-           setting("delete sub-interface <interface>", "remove a sub-interface", delete_virtual)},
-          list_virtuals};
+  return {
+      {setting("create loopback interface [mac <mac> | instance <instance:0..16383>]*",
+               "an interface that leads nowhere, and is always there", create_loopback),
+       setting("delete loopback interface [intfc] <interface>", "remove a loopback",
+               delete_loopback),
+       setting("create sub-interfaces <interface> <id:1..65533> "
+               "[(dot1q <dot1q:1..4094> [inner-dot1q <inner-dot1q:1..4094>] | "
+               "dot1ad <dot1ad:1..4094> inner-dot1q <inner-dot1q:1..4094>) [exact-match]]",
+               "frames of a port with one or two VLAN tags, as an interface; the tag is the "
+               "number unless given",
+               create_sub_interface),
+       setting("delete sub-interface <interface>", "remove a sub-interface", delete_sub_interface)},
+      list_virtuals};
 }
 
 }  // namespace wh::router

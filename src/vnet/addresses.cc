@@ -24,6 +24,25 @@ uint16_t owner_vrf(const InterfaceEntry& entry, const IpAddress& a) {
   return is_link_local(a) ? uint16_t{0} : entry.vrf;
 }
 
+// As in VPP, one interface of a VRF has a link's prefix, or any part of it: a FIB knows one way to
+// a connected prefix, and the second would take it from the first. An interface may have more than
+// one address of a prefix.
+Result<void> check_overlap(const Stack& stack, const InterfaceEntry& entry, const Prefix& prefix) {
+  if (is_link_local(prefix.address)) return {};
+  for (uint16_t i = 1; i < stack.interfaces.size(); ++i) {
+    const InterfaceEntry& other = stack.interfaces[i];
+    if (i == entry.index || other.device == nullptr || other.vrf != entry.vrf) continue;
+    for (const InterfaceAddress& a : other.addresses) {
+      if (is_link_local(a.prefix.address)) continue;
+      if (!a.prefix.contains(prefix.address) && !prefix.contains(a.prefix.address)) continue;
+      return tl::unexpected(Error{std::errc::address_in_use,
+                                  fmt::format("address {}: {} of interface {} overlaps it",
+                                              to_string(prefix), to_string(a.prefix), other.name)});
+    }
+  }
+  return {};
+}
+
 Result<void> check(const Stack& stack, const InterfaceEntry& entry, const Prefix& prefix) {
   const IpAddress& a = prefix.address;
   const std::string text = to_string(prefix);
@@ -41,13 +60,40 @@ Result<void> check(const Stack& stack, const InterfaceEntry& entry, const Prefix
     return tl::unexpected(
         Error{std::errc::address_in_use, fmt::format("address {}: in use", text)});
   }
-  return {};
+  return check_overlap(stack, entry, prefix);
 }
 
 // The subnet's broadcast address; nothing where there is none (RFC 3021).
 std::optional<Prefix> broadcast_of(const Prefix& prefix) {
   if (!prefix.address.is_v4() || prefix.length > 30) return std::nullopt;
   return Prefix{Ip4{prefix.address.v4().value | 0xffffffffu >> prefix.length}, 32};
+}
+
+// What the interface's addresses make of one address of theirs: an own one, or a subnet's first or
+// last. Those of one prefix may lie in another of the same interface.
+void set_host_route(Fib& fib, const InterfaceEntry& entry, const Prefix& host) {
+  if (entry.find(host.address) != nullptr) {
+    fib.set(host, RouteSource::Interface, kLocal);
+    return;
+  }
+  const bool is_edge =
+      std::any_of(entry.addresses.begin(), entry.addresses.end(), [&](const auto& other) {
+        const auto broadcast = broadcast_of(other.prefix);
+        return broadcast && (*broadcast == host || other.prefix.network().address == host.address);
+      });
+  if (is_edge) {
+    fib.set(host, RouteSource::Interface, kLocalMulticast);
+  } else {
+    fib.remove(host, RouteSource::Interface);
+  }
+}
+
+void set_host_routes(Fib& fib, const InterfaceEntry& entry, const Prefix& prefix) {
+  set_host_route(fib, entry, {prefix.address, host_length(prefix.address)});
+  if (const auto broadcast = broadcast_of(prefix)) {
+    set_host_route(fib, entry, *broadcast);
+    set_host_route(fib, entry, {prefix.network().address, 32});
+  }
 }
 
 // Whether another address of the interface has the same connected prefix.
@@ -64,21 +110,17 @@ Result<void> add_address(Stack& stack, InterfaceEntry& entry, const Prefix& pref
   const IpAddress& a = prefix.address;
   Fib& fib = stack.fib(a.family, entry.vrf);
   stack.interfaces.set_owner(a, owner_vrf(entry, a), entry.index);
+  const bool has_link = prefix.length < host_length(a) && !is_shared(entry, prefix);
+  entry.addresses.push_back({.prefix = prefix});
   // Link-local addresses mean something only with their interface: ip6-link-local knows them, no
   // FIB does.
   if (!is_link_local(a)) {
-    const bool has_link = prefix.length < host_length(a);
-    if (has_link && !is_shared(entry, prefix)) {
+    if (has_link) {
       fib.set(prefix, RouteSource::Interface,
               stack.adjacencies.make(AdjacencyKind::Glean, entry.index, entry.mtu(), {}));
-      if (const auto broadcast = broadcast_of(prefix)) {
-        fib.set(*broadcast, RouteSource::Interface, kLocalMulticast);
-        fib.set({prefix.network().address, 32}, RouteSource::Interface, kLocalMulticast);
-      }
     }
-    fib.set({a, host_length(a)}, RouteSource::Interface, kLocal);
+    set_host_routes(fib, entry, prefix);
   }
-  entry.addresses.push_back({.prefix = prefix});
   if (!a.is_v4()) {
     entry.groups.push_back(a.v6().solicited_node());
     start_duplicate_detection(stack, entry, a.v6());
@@ -100,16 +142,12 @@ Result<void> remove_address(Stack& stack, InterfaceEntry& entry, const IpAddress
   }
   if (is_link_local(address)) return {};
   Fib& fib = stack.fib(address.family, entry.vrf);
-  fib.remove({address, host_length(address)}, RouteSource::Interface);
+  set_host_routes(fib, entry, prefix);
   if (prefix.length < host_length(address) && !is_shared(entry, prefix)) {
     const AdjacencyIndex glean = fib.find(prefix, RouteSource::Interface);
     if (glean != kNoRoute) {
       fib.remove(prefix, RouteSource::Interface);
       stack.adjacencies.free(glean);
-    }
-    if (const auto broadcast = broadcast_of(prefix)) {
-      fib.remove(*broadcast, RouteSource::Interface);
-      fib.remove({prefix.network().address, 32}, RouteSource::Interface);
     }
     // Neighbours on the link that is gone.
     stack.neighbours(address.family).flush(entry.index);

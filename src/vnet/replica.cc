@@ -40,7 +40,8 @@ class HandoffNode final : public Node {
       : Node({.name = std::string("handoff-") + stop.node,
               .next = {stop.node},
               .errors = {{"handed_off", Severity::Info, "packets left to the main thread"},
-                         {"full", Severity::Error, "main thread is too slow"}}}),
+                         {"full", Severity::Error, "main thread is too slow"}},
+              .is_insertable = true}),
         handoff_(handoff),
         to_(stop.to) {}
 

@@ -1,5 +1,6 @@
 // Three vnets in a row: what a router forwards, lowers, cuts and answers.
 #include "graph/show.h"
+#include "vnet/show.h"
 #include "vnet/test_support.h"
 
 namespace wh::vnet {
@@ -141,12 +142,55 @@ TEST_F(Router, explains_each_packet_in_a_trace) {
   for (const auto& record : r.graph().traces().at(0).records) {
     nodes.push_back(r.graph().nodes()[record.node].node->name());
   }
-  EXPECT_EQ(nodes, (std::vector<std::string>{"ethernet-input", "ip4-input", "ip4-lookup",
-                                             "ip4-rewrite", "interface-output", "right-output",
-                                             "right-tx"}));
+  EXPECT_EQ(nodes,
+            (std::vector<std::string>{"ethernet-input", "ip4-input", "ip4-lookup", "ip4-rewrite",
+                                      "interface-output", "right-output", "right-tx"}));
   const std::string text = graph::format_traces(r.graph());
   EXPECT_NE(text.find("10.1.0.2 > 10.2.0.2: ICMP echo request"), std::string::npos) << text;
   EXPECT_NE(text.find("ipv4 via 10.2.0.2 right"), std::string::npos) << text;
+}
+
+TEST_F(Router, refuses_a_prefix_that_overlaps_another_interfaces) {
+  const uint16_t left_index = *r.interfaces().find("left");
+  const uint16_t right_index = *r.interfaces().find("right");
+  EXPECT_EQ(r.add_address(right_index, prefix("10.1.0.7/24")).error().text,
+            "address 10.1.0.7/24: 10.1.0.1/24 of interface left overlaps it");
+  for (const char* text : {"10.1.0.7/16", "10.1.0.129/25", "10.1.0.7/32", "2001:db8:1::7/64",
+                           "2001:db8:1::7/128", "2001:db8:7::1/32"}) {
+    EXPECT_FALSE(r.add_address(right_index, prefix(text))) << text;
+  }
+  EXPECT_FALSE(r.remove_address(right_index, ip("10.1.0.7")));
+  // Of its own interface, of another VRF, and link-local everywhere.
+  EXPECT_TRUE(r.add_address(left_index, prefix("10.1.0.7/24")));
+  EXPECT_TRUE(r.add_address(right_index, prefix("fe80::7/64")));
+  net::Cable third{port("third", 8), port("eth0", 9), loop};
+  const uint16_t other = MUST(r.attach(third.a()));
+  MUST_VOID(r.add_vrf(7));
+  MUST_VOID(r.set_vrf(other, 7));
+  EXPECT_TRUE(r.add_address(other, prefix("10.1.0.7/24")));
+  MUST_VOID(r.remove_address(left_index, ip("10.1.0.7")));
+  MUST_VOID(r.detach(other));
+  EXPECT_EQ(ping(a, "10.2.0.2", {.count = 1}).received, 1u);
+  EXPECT_EQ(ping(a, "2001:db8:2::2", {.count = 1}).received, 1u);
+  // What is taken back is free for another.
+  MUST_VOID(r.remove_address(left_index, ip("10.1.0.1")));
+  EXPECT_TRUE(r.add_address(right_index, prefix("10.1.0.1/24")));
+}
+
+TEST_F(Router, keeps_the_routes_of_an_addresses_neighbours_when_it_goes) {
+  const std::string before = format(fib_report(r, net::Family::V4));
+  const uint16_t left_index = *r.interfaces().find("left");
+  // A part of the same prefix, the edge of that part, and the edge of the whole.
+  for (const char* text : {"10.1.0.9/25", "10.1.0.127/24", "10.1.0.255/32", "10.1.0.200/24"}) {
+    MUST_VOID(r.add_address(left_index, prefix(text)));
+    EXPECT_TRUE(r.is_local(ip("10.1.0.1"))) << text;
+  }
+  EXPECT_EQ(ping(a, "10.1.0.127", {.count = 1}).received, 1u);
+  for (const char* text : {"10.1.0.9", "10.1.0.255", "10.1.0.127", "10.1.0.200"}) {
+    MUST_VOID(r.remove_address(left_index, ip(text)));
+    EXPECT_EQ(ping(a, "10.1.0.1", {.count = 1}).received, 1u) << text;
+  }
+  EXPECT_EQ(format(fib_report(r, net::Family::V4)), before);
 }
 
 TEST_F(Router, loses_nothing_when_an_interface_goes) {

@@ -130,7 +130,9 @@ Result<void> Vnet::set_up(uint16_t index, bool up) {
 Result<void> Vnet::set_mtu(uint16_t index, uint32_t mtu) {
   InterfaceEntry& entry = *TRY(stack_->interfaces.attached(index));
   // RFC 791 section 3.2 demands 68; IPv6 wants 1280 (RFC 8200 section 5) and cuts or refuses below.
-  if (mtu < 68 || mtu > 65535) return fail("mtu {}; accepted: 68..65535", mtu);
+  if (mtu < kLeastMtu || mtu > kMostMtu) {
+    return fail("mtu {}; accepted: {}..{}", mtu, kLeastMtu, kMostMtu);
+  }
   entry.device->set_mtu(mtu);
   stack_->adjacencies.set_mtu(index, mtu);
   return {};

@@ -72,10 +72,11 @@ class Vnet final : public net::IpService, private net::FrameSink {
   // Its addresses, routes and neighbours go with it.
   Result<void> detach(uint16_t index);
   Result<void> set_up(uint16_t index, bool up);
-  // Of the interface and of every way through it. Errors: no such interface, out of 68..65535.
+  static constexpr uint32_t kLeastMtu = 68, kMostMtu = 65535;
+  // Of the interface and of every way through it. Errors: no such interface, out of these.
   Result<void> set_mtu(uint16_t index, uint32_t mtu);
   // An address and the prefix its link has. Errors: no such interface; not a host's address; in use
-  // here.
+  // here; its prefix overlaps one of another interface in the same VRF.
   Result<void> add_address(uint16_t index, const net::Prefix& prefix);
   Result<void> remove_address(uint16_t index, const net::IpAddress& address);
   const InterfaceTable& interfaces() const;

@@ -68,6 +68,21 @@ def main():
         t.type("\x03show int addr\r")  # Ctrl-C at the prompt does no harm.
         t.expect("local0 (dn):")
         t.expect("vpp# ")
+        for _ in range(3):  # And when it comes alone, it takes along what was typed.
+            t.type("show nonsense")
+            t.expect("nonsense")
+            t.type("\x03")
+            t.expect("vpp# ")
+        t.type("show int addr\r")
+        t.expect("local0 (dn):")
+        t.expect("vpp# ")
+        t.type("ping 127.0.0.9 repeat 1000\r")  # While a command runs it ends that.
+        time.sleep(0.3)
+        t.type("\x03")
+        t.expect("vpp# ")
+        t.type("sh ver\r")
+        t.expect("wheelhouse v")
+        t.expect("vpp# ")
         t.type("quit\r")
         status = os.waitpid(t.child, 0)[1]
         if os.waitstatus_to_exitcode(status) != 0:
