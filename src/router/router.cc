@@ -48,7 +48,7 @@ Result<std::string> Router::create_port(PortSpec spec) {
     device->on_close([device] { device->set_up(false); });
   }
   // A Linux interface may have one that no vnet takes: of "lo" it is 65536.
-  const uint32_t mtu = std::min(port->device->mtu(), vnet::Vnet::kMostMtu);
+  const uint32_t mtu = port->device->mtu();
   if (mtu < vnet::Vnet::kLeastMtu) {
     return fail("interface {}: its MTU is {}; accepted: {} and more", spec.name(), mtu,
                 vnet::Vnet::kLeastMtu);
@@ -59,8 +59,10 @@ Result<std::string> Router::create_port(PortSpec spec) {
   return begin(ports_list_.back()->index, mtu);
 }
 
-// Down, and with the MTU that it is said to begin with. REQUIRES: a vnet takes that MTU.
+// Down, and with the MTU that it is said to begin with, or the most that a vnet takes. REQUIRES: it
+// is not less than a vnet takes.
 std::string Router::begin(uint16_t index, uint32_t mtu) {
+  mtu = std::min(mtu, vnet::Vnet::kMostMtu);
   MUST_VOID(vnet_.set_up(index, false));  // It was attached.
   MUST_VOID(vnet_.set_mtu(index, mtu));   // Another device has it.
   first_mtus_[index] = mtu;
@@ -91,7 +93,12 @@ Result<std::string> Router::create_loopback(uint32_t number, const net::MacAddre
 
 Result<std::string> Router::create_sub(uint16_t parent, const vnet::SubInterfaceConfig& config) {
   const uint16_t index = TRY(vnet_.virtuals().add_sub(parent, config));
-  return begin(index, vnet_.interfaces()[index].mtu());
+  const uint32_t mtu = vnet_.interfaces()[index].mtu();
+  if (mtu < vnet::Vnet::kLeastMtu) {
+    MUST_VOID(vnet_.virtuals().remove(index));  // It was just made.
+    return fail("the tags leave an MTU of {}; accepted: {} and more", mtu, vnet::Vnet::kLeastMtu);
+  }
+  return begin(index, mtu);
 }
 
 Result<void> Router::delete_virtual(uint16_t index) {

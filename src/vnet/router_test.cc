@@ -1,4 +1,6 @@
 // Three vnets in a row: what a router forwards, lowers, cuts and answers.
+#include <sstream>
+
 #include "graph/show.h"
 #include "vnet/show.h"
 #include "vnet/test_support.h"
@@ -178,7 +180,15 @@ TEST_F(Router, refuses_a_prefix_that_overlaps_another_interfaces) {
 }
 
 TEST_F(Router, keeps_the_routes_of_an_addresses_neighbours_when_it_goes) {
-  const std::string before = format(fib_report(r, net::Family::V4));
+  // Prefixes alone: the report counts packets too.
+  const auto routes = [&] {
+    std::istringstream lines(format(fib_report(r, net::Family::V4)));
+    std::string all, line;
+    while (std::getline(lines, line)) all += line.starts_with(' ') ? "" : line + "\n";
+    return all;
+  };
+  ping(a, "10.1.0.1", {.count = 1});  // Both know each other from now on.
+  const std::string before = routes();
   const uint16_t left_index = *r.interfaces().find("left");
   // A part of the same prefix, the edge of that part, and the edge of the whole.
   for (const char* text : {"10.1.0.9/25", "10.1.0.127/24", "10.1.0.255/32", "10.1.0.200/24"}) {
@@ -190,7 +200,7 @@ TEST_F(Router, keeps_the_routes_of_an_addresses_neighbours_when_it_goes) {
     MUST_VOID(r.remove_address(left_index, ip(text)));
     EXPECT_EQ(ping(a, "10.1.0.1", {.count = 1}).received, 1u) << text;
   }
-  EXPECT_EQ(format(fib_report(r, net::Family::V4)), before);
+  EXPECT_EQ(routes(), before);
 }
 
 TEST_F(Router, loses_nothing_when_an_interface_goes) {
