@@ -191,14 +191,28 @@ unsigned char explain(EditLine* editor, int) {
   return CC_REDISPLAY;
 }
 
+// The terminal's other keys for signals, which it leaves to us as it does Ctrl-C.
+unsigned char send_signal(EditLine*, int key) {
+  constexpr int kCtrlZ = 'Z' & 31;
+  ::kill(0, key == kCtrlZ ? SIGTSTP : SIGQUIT);
+  return CC_REDISPLAY;
+}
+
 // Where lines typed before are kept; empty when there is no home to keep them in.
 std::string history_path() {
   const char* home = std::getenv("HOME");
   return home == nullptr || *home == '\0' ? "" : std::string(home) + "/.wheelhouse_history";
 }
 
-// Ctrl-C was pressed at the prompt. Of the process, as signal handlers are.
-volatile std::sig_atomic_t interrupted = 0;
+// Ctrl-C at the prompt: what was typed is forgotten, and an empty line entered.
+unsigned char discard(EditLine* editor, int) {
+  const LineInfo* line = el_line(editor);
+  el_cursor(editor, static_cast<int>(line->lastchar - line->cursor));
+  el_deletestr(editor, static_cast<int>(line->lastchar - line->buffer));
+  el_insertstr(editor, "\n");
+  std::cout << "\n" << std::flush;
+  return CC_NEWLINE;
+}
 
 struct EndEditor {
   void operator()(EditLine* editor) const { el_end(editor); }
@@ -222,10 +236,17 @@ int Client::interact_with_editor() {
   el_set(editor, EL_CLIENTDATA, this);
   el_set(editor, EL_PROMPT, prompt);
   el_set(editor, EL_EDITOR, "emacs");
-  // Ctrl-C ends a command that runs (read_line), or el_gets(), never the prompt; other signals
-  // leave the terminal as they found it.
-  ::signal(SIGINT, [](int) { interrupted = 1; });
+  // Ctrl-C ends a command that runs (read_line), never the prompt, where it is a key like others: a
+  // signal might come just before el_gets() waits. Other signals leave the terminal as they found
+  // it.
+  ::signal(SIGINT, SIG_IGN);
   el_set(editor, EL_SIGNAL, 1);
+  el_set(editor, EL_SETTY, "-d", "-isig", nullptr);
+  el_set(editor, EL_ADDFN, "discard", "forget the line", discard);
+  el_set(editor, EL_BIND, "^C", "discard", nullptr);
+  el_set(editor, EL_ADDFN, "send-signal", "suspend, or quit", send_signal);
+  el_set(editor, EL_BIND, "^Z", "send-signal", nullptr);
+  el_set(editor, EL_BIND, "^\\", "send-signal", nullptr);
   el_set(editor, EL_HIST, history, lines.get());
   el_set(editor, EL_ADDFN, "complete", "complete the word", complete);
   el_set(editor, EL_ADDFN, "explain", "tell what could come next", explain);
@@ -236,12 +257,7 @@ int Client::interact_with_editor() {
   int status = 0;
   for (;;) {
     int count = 0;
-    interrupted = 0;
     const char* typed = el_gets(editor, &count);
-    if (interrupted != 0 && typed == nullptr) {
-      std::cout << "\n" << std::flush;  // What was typed is forgotten.
-      continue;
-    }
     if (typed == nullptr || count <= 0) break;
     std::string line(typed, static_cast<size_t>(count));
     while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();

@@ -35,6 +35,7 @@ class Terminal:
             if not data and text not in self.seen:
                 sys.exit(f"it ended; did not see {text!r} but {self.seen!r}")
             self.seen += data.decode(errors="replace")
+        self.seen = self.seen.split(text, 1)[1]  # What is expected next comes behind it.
         print("ok     ", repr(text))
 
 
