@@ -30,3 +30,5 @@ set(WH_COLD_OPTIONS $<$<CONFIG:Debug>:-O0>)
 if(WH_SANITIZE MATCHES address AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   list(APPEND WH_COLD_OPTIONS "SHELL:--param asan-instrumentation-with-call-threshold=0")
 endif()
+# Tests do not check the types of GoogleTest's factories, one to a test case, four system calls each at every start.
+set(WH_TEST_OPTIONS ${WH_COLD_OPTIONS} -fno-sanitize=vptr)

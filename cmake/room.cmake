@@ -91,9 +91,8 @@ function(wh_fuzz_target target source library label)
 endfunction()
 
 # Test code runs once: optimising it costs more time than it saves. What all tests include is compiled once.
-# Nor does it check the types of GoogleTest's factories, one to a test case, four system calls each at every start.
 function(wh_test_code target)
-  target_compile_options(${target} PRIVATE ${WH_COLD_OPTIONS} -fno-sanitize=vptr)
+  target_compile_options(${target} PRIVATE ${WH_TEST_OPTIONS})
   if(TARGET wh_test_pch AND CMAKE_UNITY_BUILD)
     target_precompile_headers(${target} REUSE_FROM wh_test_pch)
   endif()

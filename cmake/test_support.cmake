@@ -3,7 +3,7 @@
 file(WRITE ${CMAKE_BINARY_DIR}/test_pch.cc "int main() {}\n")
 add_executable(wh_test_pch ${CMAKE_BINARY_DIR}/test_pch.cc)
 target_link_libraries(wh_test_pch PRIVATE fmt::fmt GTest::gtest)
-target_compile_options(wh_test_pch PRIVATE ${WH_COLD_OPTIONS} -fno-sanitize=vptr)
+target_compile_options(wh_test_pch PRIVATE ${WH_TEST_OPTIONS})
 target_precompile_headers(wh_test_pch PRIVATE
   <algorithm> <array> <functional> <map> <memory> <optional> <set> <span> <string> <string_view> <vector>
   <fmt/format.h> <gtest/gtest.h> <tl/expected.hpp>)

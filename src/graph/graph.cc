@@ -33,7 +33,7 @@ class Graph::DropNode final : public Node {
     std::string text = graph_.reason(packet);
     const std::string what = describe(packet);
     if (!what.empty()) text += fmt::format("\n{}", what);
-    return text + fmt::format("\n{} bytes, interface {}", packet.size(), packet.interface);
+    return text + "\n" + Node::account(packet);
   }
 
  private:

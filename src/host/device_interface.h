@@ -11,6 +11,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "core/result.h"
 #include "host/fd.h"
@@ -31,6 +32,24 @@ struct DeviceCounters {
   uint64_t tx_cannot = 0;      // Dropped: asks for an offload that the device does not do.
   uint64_t tx_refused =
       0;  // Dropped: the kernel said no (the device is down, the frame too short).
+};
+
+// All of them, for those who sum or show them.
+struct DeviceCounterKind {
+  uint64_t DeviceCounters::*value;
+  std::string_view text;  // "rx ring full"
+  bool is_loss = true;    // It counts frames that were dropped.
+};
+inline constexpr DeviceCounterKind kDeviceCounters[] = {
+    {&DeviceCounters::rx_wakes, "rx wakes", false},
+    {&DeviceCounters::rx_no_packet, "rx no packet"},
+    {&DeviceCounters::rx_too_long, "rx too long"},
+    {&DeviceCounters::rx_bad_header, "rx bad header"},
+    {&DeviceCounters::rx_ring_full, "rx ring full"},
+    {&DeviceCounters::tx_queued, "tx queued", false},
+    {&DeviceCounters::tx_queue_full, "tx queue full"},
+    {&DeviceCounters::tx_cannot, "tx cannot"},
+    {&DeviceCounters::tx_refused, "tx refused"},
 };
 
 class DeviceInterface : public net::Interface {

@@ -44,15 +44,6 @@ Result<Answer> show_addresses(Router& router, const Arguments& a) {
   return Answer::of(std::move(rows));
 }
 
-// What happens between a device and the kernel, by the names of its counters.
-std::vector<std::pair<const char*, uint64_t>> counters_of(const host::DeviceCounters& c) {
-  return {{"rx wakes", c.rx_wakes},           {"rx no packet", c.rx_no_packet},
-          {"rx too long", c.rx_too_long},     {"rx bad header", c.rx_bad_header},
-          {"rx ring full", c.rx_ring_full},   {"tx queued", c.tx_queued},
-          {"tx queue full", c.tx_queue_full}, {"tx cannot", c.tx_cannot},
-          {"tx refused", c.tx_refused}};
-}
-
 Result<Answer> show_hardware(Router& router, const Arguments&) {
   std::string text;
   nlohmann::json all = nlohmann::json::array();
@@ -63,9 +54,11 @@ Result<Answer> show_hardware(Router& router, const Arguments&) {
                         port->is_open() ? "open" : "gone", to_string(i.mac()));
     nlohmann::json counters = nlohmann::json::object();
     if (device != nullptr) {
-      for (const auto& [name, count] : counters_of(device_report(router, i.name()))) {
-        counters[name] = count;
-        if (count != 0) text += fmt::format("  {:<24}{:16}\n", name, count);
+      const host::DeviceCounters sums = device_report(router, i.name());
+      for (const host::DeviceCounterKind& kind : host::kDeviceCounters) {
+        const uint64_t count = sums.*kind.value;
+        counters[std::string(kind.text)] = count;
+        if (count != 0) text += fmt::format("  {:<24}{:16}\n", kind.text, count);
       }
     }
     all.push_back({{"name", i.name()},

@@ -80,13 +80,7 @@ host::DeviceCounters device_report(const Router& router, std::string_view name) 
       const auto* device = dynamic_cast<const host::DeviceInterface*>(port->device.get());
       if (device == nullptr || device->name() != name) continue;
       const host::DeviceCounters& c = device->device_counters();
-      for (auto counter : {&host::DeviceCounters::rx_wakes, &host::DeviceCounters::rx_no_packet,
-                           &host::DeviceCounters::rx_too_long, &host::DeviceCounters::rx_bad_header,
-                           &host::DeviceCounters::rx_ring_full, &host::DeviceCounters::tx_queued,
-                           &host::DeviceCounters::tx_queue_full, &host::DeviceCounters::tx_cannot,
-                           &host::DeviceCounters::tx_refused}) {
-        total.*counter += c.*counter;
-      }
+      for (const auto& kind : host::kDeviceCounters) total.*kind.value += c.*kind.value;
     }
   });
   return total;

@@ -93,12 +93,7 @@ Result<std::string> Router::create_loopback(uint32_t number, const net::MacAddre
 
 Result<std::string> Router::create_sub(uint16_t parent, const vnet::SubInterfaceConfig& config) {
   const uint16_t index = TRY(vnet_.virtuals().add_sub(parent, config));
-  const uint32_t mtu = vnet_.interfaces()[index].mtu();
-  if (mtu < vnet::Vnet::kLeastMtu) {
-    MUST_VOID(vnet_.virtuals().remove(index));  // It was just made.
-    return fail("the tags leave an MTU of {}; accepted: {} and more", mtu, vnet::Vnet::kLeastMtu);
-  }
-  return begin(index, mtu);
+  return begin(index, vnet_.interfaces()[index].mtu());
 }
 
 Result<void> Router::delete_virtual(uint16_t index) {
@@ -148,37 +143,44 @@ net::Ip6 Router::link_local(uint16_t index) const {
 
 // --- what devices lost ---
 
-std::vector<Router::DeviceCount> Router::count_of(const net::Interface& device) {
-  constexpr auto kError = graph::Severity::Error, kWarning = graph::Severity::Warning;
-  const net::InterfaceCounters& i = device.counters();
-  std::vector<DeviceCount> all{{true, "down", "interface is down", kWarning, i.rx_down},
-                               {false, "down", "interface is down", kWarning, i.tx_down}};
-  if (const auto* at_kernel = dynamic_cast<const host::DeviceInterface*>(&device)) {
-    const host::DeviceCounters& c = at_kernel->device_counters();
-    all.insert(all.end(), {{true, "no_packet", "rx no packet", kError, c.rx_no_packet},
-                           {true, "too_long", "rx too long", kError, c.rx_too_long},
-                           {true, "bad_header", "rx bad header", kError, c.rx_bad_header},
-                           {true, "ring_full", "rx ring full", kError, c.rx_ring_full},
-                           {false, "queue_full", "tx queue full", kError, c.tx_queue_full},
-                           {false, "cannot", "tx cannot", kError, c.tx_cannot},
-                           {false, "refused", "tx refused", kError, c.tx_refused}});
-  } else {
-    all.push_back({false, "refused", "tx refused", kError, i.tx_errors});
+// All since the interfaces came, each under what tells it from every other.
+std::vector<std::pair<std::string, Router::DeviceDrop>> Router::device_losses() const {
+  std::vector<std::pair<std::string, DeviceDrop>> all;
+  const auto& table = vnet_.interfaces();
+  for (uint16_t index = 1; index < table.size(); ++index) {
+    const net::Interface* device = table[index].device;
+    if (device == nullptr) continue;
+    // By what `show hardware-interfaces` calls it: "rx ring full" is NAME-rx's "ring_full".
+    const auto add = [&](std::string_view text, uint64_t count) {
+      std::string name(text.substr(3));
+      std::replace(name.begin(), name.end(), ' ', '_');
+      const std::string node = fmt::format("{}-{}", table[index].name, text.substr(0, 2));
+      all.emplace_back(fmt::format("{} {} {}", index, node, name),
+                       DeviceDrop{node, name, std::string(text), graph::Severity::Error, count});
+    };
+    const net::InterfaceCounters& i = device->counters();
+    for (const auto& [text, count] : {std::pair("rx down", i.rx_down), {"tx down", i.tx_down}}) {
+      add(text, count);
+      all.back().second.reason = "interface is down";
+      all.back().second.severity = graph::Severity::Warning;
+    }
+    if (const auto* at_kernel = dynamic_cast<const host::DeviceInterface*>(device)) {
+      for (const host::DeviceCounterKind& kind : host::kDeviceCounters) {
+        if (kind.is_loss) add(kind.text, at_kernel->device_counters().*kind.value);
+      }
+    } else {
+      add("tx refused", i.tx_errors);
+    }
   }
   return all;
 }
 
 std::vector<Router::DeviceDrop> Router::device_drops() const {
   std::vector<DeviceDrop> drops;
-  const auto& table = vnet_.interfaces();
-  for (uint16_t index = 1; index < table.size(); ++index) {
-    if (table[index].device == nullptr) continue;
-    for (const DeviceCount& c : count_of(*table[index].device)) {
-      const std::string node = table[index].name + (c.is_rx ? "-rx" : "-tx");
-      const auto cleared = drops_cleared_.find({index, node + c.name});
-      const uint64_t count = c.count - (cleared == drops_cleared_.end() ? 0 : cleared->second);
-      if (count != 0) drops.push_back({node, c.name, c.reason, c.severity, count});
-    }
+  for (auto& [key, drop] : device_losses()) {
+    const auto cleared = drops_cleared_.find(key);
+    if (cleared != drops_cleared_.end()) drop.count -= cleared->second;
+    if (drop.count != 0) drops.push_back(std::move(drop));
   }
   return drops;
 }
@@ -186,13 +188,7 @@ std::vector<Router::DeviceDrop> Router::device_drops() const {
 void Router::clear_errors() {
   vnet_.graph().clear_errors();
   drops_cleared_.clear();
-  const auto& table = vnet_.interfaces();
-  for (uint16_t index = 1; index < table.size(); ++index) {
-    if (table[index].device == nullptr) continue;
-    for (const DeviceCount& c : count_of(*table[index].device)) {
-      drops_cleared_[{index, table[index].name + (c.is_rx ? "-rx" : "-tx") + c.name}] = c.count;
-    }
-  }
+  for (const auto& [key, drop] : device_losses()) drops_cleared_[key] = drop.count;
 }
 
 // --- plugins ---

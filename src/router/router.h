@@ -148,16 +148,10 @@ class Router {
   std::string plugin_path_;
   std::function<void()> on_quit_;
   uint32_t thread_;
-  std::map<std::pair<uint16_t, std::string>, uint64_t> drops_cleared_;  // By index and name.
+  std::map<std::string, uint64_t> drops_cleared_;  // By device_losses()'s names.
   Replicas* replicas_ = nullptr;
 
-  struct DeviceCount {
-    bool is_rx;
-    const char *name, *reason;
-    graph::Severity severity;
-    uint64_t count;
-  };
-  static std::vector<DeviceCount> count_of(const net::Interface& device);
+  std::vector<std::pair<std::string, DeviceDrop>> device_losses() const;
   std::string plugin_file(const std::string& name) const;  // Its absolute path.
   std::string begin(uint16_t index, uint32_t mtu);
   void start_plugin(std::shared_ptr<host::Library> library);

@@ -96,19 +96,19 @@ Result<InterfaceEntry*> InterfaceTable::attached(uint16_t index) {
 
 void InterfaceTable::set_owner(const net::IpAddress& address, uint16_t vrf, uint16_t index) {
   owners_[{address, vrf}] = index;
-  if (!address.is_v4()) return;
-  const uint32_t bit = low_bits(address.bits.bytes.data());
-  own_bits_[bit / 64] |= uint64_t{1} << (bit % 64);
+  mark_own(address);
 }
 
 void InterfaceTable::clear_owner(const net::IpAddress& address, uint16_t vrf) {
   owners_.erase({address, vrf});
   own_bits_ = {};
-  for (const auto& [place, owner] : owners_) {
-    if (!place.address.is_v4()) continue;
-    const uint32_t bit = low_bits(place.address.bits.bytes.data());
-    own_bits_[bit / 64] |= uint64_t{1} << (bit % 64);
-  }
+  for (const auto& [place, owner] : owners_) mark_own(place.address);
+}
+
+void InterfaceTable::mark_own(const net::IpAddress& address) {
+  if (!address.is_v4()) return;
+  const uint32_t bit = low_bits(address.bits.bytes.data());
+  own_bits_[bit / 64] |= uint64_t{1} << (bit % 64);
 }
 
 }  // namespace wh::vnet

@@ -94,6 +94,7 @@ class InterfaceTable {
       return std::hash<net::IpAddress>{}(p.address) + p.vrf * size_t{0x9e3779b97f4a7c15u};
     }
   };
+  void mark_own(const net::IpAddress& address);
   static uint32_t low_bits(const uint8_t* ip4) { return (ip4[2] & 15u) << 8 | ip4[3]; }
 
   std::vector<std::unique_ptr<InterfaceEntry>> entries_;

@@ -15,8 +15,6 @@ namespace {
 
 constexpr uint16_t kMaxVlan = 4094;  // 0 and 4095 are reserved (IEEE 802.1Q table 9-2).
 
-constexpr uint32_t kMinMtu = 68;  // RFC 791 section 3.2.
-
 uint32_t tag_size(const SubInterfaceConfig& tags) {
   return tags.inner != 0 ? 8 : 4;
 }
@@ -103,7 +101,7 @@ Result<uint16_t> VirtualInterfaces::add_sub(uint16_t parent, SubInterfaceConfig 
   if (by_tags_.size() >= kMaxSubInterfaces) {
     return fail("at most {} sub-interfaces", kMaxSubInterfaces);
   }
-  if (entry.device->link_mtu() < kMinMtu + beyond_link(config)) {
+  if (entry.device->link_mtu() < Vnet::kLeastMtu + beyond_link(config)) {
     return fail("interface {}: an MTU of {} has no room for two tags", entry.name,
                 entry.device->link_mtu());
   }
