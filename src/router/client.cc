@@ -256,6 +256,8 @@ int Client::interact_with_editor() {
   el_source(editor, nullptr);
   int status = 0;
   for (;;) {
+    // Else a prompt that finds input waiting is shown before the keys are ours (el_wgets()).
+    el_set(editor, EL_PREP_TERM, 1);
     int count = 0;
     const char* typed = el_gets(editor, &count);
     if (typed == nullptr || count <= 0) break;
