@@ -463,7 +463,7 @@ void Connection::check_invariants() const {
   if (state_ == State::Closed) {
     CHECK(map_.empty() && send_.size() == 0 && !receive_.has_islands());
     CHECK(!in_hpts() && next_timer() == kNever && !is_listed_);
-    CHECK(!idle_entry_ && idle_due_ == kNever);
+    CHECK(idle_entry_due_ == kNever && idle_due_ == kNever);
     return;
   }
   CHECK(is_listed_);
@@ -471,9 +471,7 @@ void Connection::check_invariants() const {
   CHECK(rcv_nxt_ <= rcv_adv_ + SeqLen(1));
   // Whatever is due is on the wheel, and no later.
   if (next_timer() != kNever && !wants_output_) CHECK(in_hpts());
-  if (idle_due_ != kNever && !wants_output_) {
-    CHECK(idle_entry_ && (*idle_entry_)->first <= idle_due_);
-  }
+  if (idle_due_ != kNever && !wants_output_) CHECK(idle_entry_due_ <= idle_due_);
   if (!map_.empty() && state_ != State::TimeWait && !wants_output_) {
     CHECK(recovery_timer_ != TimerKind::None || pacer_.is_pacing());
   }

@@ -371,7 +371,8 @@ class Connection final : private pacing::HptsClient {
   Instant delack_due_ = kNever;
   Instant rack_due_ = kNever;  // When RACK wants to look again.
   Instant idle_due_ = kNever;  // Keepalive, FIN-WAIT-2, TIME-WAIT: the state says which.
-  std::optional<IdleTimers::Entry> idle_entry_;  // It may be earlier than needed.
+  IdleTimers::Entry idle_entry_;
+  Instant idle_entry_due_ = kNever;  // kNever: no entry. It may be earlier than needed.
   Instant wheel_due_ = kNever;  // When the wheel was asked to call; it may be earlier than needed.
 
   SendBuffer send_;
@@ -469,7 +470,6 @@ class Connection final : private pacing::HptsClient {
   uint8_t fcc_share_ = 0;  // Percent; 0: fcc_ is fixed.
   Info total_;             // The counting members only.
 
-  Connection* next_in_bucket_ = nullptr;
   ListLink in_batch_, in_backlog_, in_all_;
 };
 

@@ -8,15 +8,6 @@
 #include "tcp/stack.h"
 
 namespace wh::tcp {
-namespace {
-
-uint64_t mix(uint64_t a, uint64_t b) {
-  const Uint128 product = Uint128(a) * b;
-  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
-}
-
-}  // namespace
-
 void TcpStack::input(net::Frame frame) {
   Batch batch(*this);
   for (uint32_t i = 0; i < frame.size(); ++i) {
@@ -137,7 +128,7 @@ void TcpStack::open(Listener& listener, const Segment& s, const net::Route& rout
 void TcpStack::answer_syn(Listener& listener, const Segment& s) {
   const auto route = ip_.route(s.source.address);
   if (!route) return;
-  const bool is_full = connection_count_ >= static_cast<size_t>(tunables_.max_connections);
+  const bool is_full = table_.size() >= static_cast<size_t>(tunables_.max_connections);
   if (listener.has_room() && !is_full && tunables_.syncookies_only == 0) {
     return open(listener, s, *route, initial_sequence(s.destination, s.source));
   }
@@ -175,7 +166,7 @@ void TcpStack::answer_cookie(Listener& listener, const Segment& s) {
     return answer_with_reset(s);
   }
   if (listener.waiting() >= listener.config().backlog ||
-      connection_count_ >= static_cast<size_t>(tunables_.max_connections)) {
+      table_.size() >= static_cast<size_t>(tunables_.max_connections)) {
     ++counters_.accept_overflows;  // Not refused: the peer will send again.
     return;
   }
@@ -215,37 +206,21 @@ void TcpStack::send_stray(const Endpoint& local, const Endpoint& remote,
   send(std::move(out));
 }
 
-// --- the table ---
-
-size_t TcpStack::bucket_of(const Endpoint& local, const Endpoint& remote) const {
-  uint64_t a, b, c;
-  std::memcpy(&a, remote.address.bits.bytes.data(), 8);
-  std::memcpy(&b, remote.address.bits.bytes.data() + 8, 8);
-  std::memcpy(&c, local.address.bits.bytes.data(), 8);
-  const uint64_t ports = uint64_t{local.port} << 16 | remote.port;
-  const uint64_t h = mix(a ^ key_.low, b ^ key_.high ^ ports);
-  return static_cast<size_t>(mix(h ^ c, key_.low | 1)) & (buckets_.size() - 1);
-}
+// --- who it is for ---
 
 Connection* TcpStack::find(const Endpoint& local, const Endpoint& remote) {
   Connection* c = last_found_;
   if (c != nullptr && c->remote_ == remote && c->local_ == local) return c;
-  for (c = buckets_[bucket_of(local, remote)]; c != nullptr; c = c->next_in_bucket_) {
-    if (c->remote_ == remote && c->local_ == local) {
-      turn_to(*c);
-      return c;
-    }
-  }
-  return nullptr;
+  c = table_.find(local, remote);
+  if (c != nullptr) last_found_ = c;
+  return c;
 }
 
-// What is about to work on a connection asks for all of its memory at once: among many it lies
-// nowhere near, and its lines would be waited for one after the other.
+// What is about to work on a connection has its memory fetched.
 void TcpStack::turn_to(Connection& c) {
   if (last_found_ == &c) return;
   last_found_ = &c;
-  const auto* bytes = reinterpret_cast<const char*>(&c);  // Sound: only their addresses are used.
-  for (size_t at = 0; at < sizeof c; at += 64) __builtin_prefetch(bytes + at);
+  ConnectionTable::prefetch(c);
 }
 
 Listener* TcpStack::find_listener(const Endpoint& local) const {
@@ -262,38 +237,17 @@ Listener* TcpStack::find_listener(const Endpoint& local) const {
 }
 
 void TcpStack::add(Connection& c) {
-  if (connection_count_ >= buckets_.size()) grow_table();
-  Connection*& bucket = buckets_[bucket_of(c.local_, c.remote_)];
-  c.next_in_bucket_ = bucket;
-  bucket = &c;
+  table_.insert(c);
   c.is_listed_ = true;
   all_.push_back(c);
-  ++connection_count_;
 }
 
 void TcpStack::remove(Connection& c) {
-  Connection** link = &buckets_[bucket_of(c.local_, c.remote_)];
-  while (*link != &c) link = &(*link)->next_in_bucket_;
-  *link = c.next_in_bucket_;
+  table_.remove(c);
   c.is_listed_ = false;
   c.in_all_.unlink();
   ended_.push_back(c);
-  --connection_count_;
   if (last_found_ == &c) last_found_ = nullptr;
-}
-
-void TcpStack::grow_table() {
-  std::vector<Connection*> old = std::exchange(buckets_, {});
-  buckets_.resize(old.size() * 2);
-  for (Connection* c : old) {
-    while (c != nullptr) {
-      Connection* next = c->next_in_bucket_;
-      Connection*& bucket = buckets_[bucket_of(c->local_, c->remote_)];
-      c->next_in_bucket_ = bucket;
-      bucket = c;
-      c = next;
-    }
-  }
 }
 
 }  // namespace wh::tcp

@@ -5,16 +5,17 @@
 namespace wh::tcp {
 
 void IdleTimers::arm(Connection& c, Instant due) {
-  if (due == kNever || (c.idle_entry_ && (*c.idle_entry_)->first <= due)) return;
+  if (due == kNever || c.idle_entry_due_ <= due) return;
   forget(c);
   c.idle_entry_ = entries_.emplace(due, &c);
+  c.idle_entry_due_ = due;
   if (due < timer_.deadline()) timer_.arm(due);
 }
 
 void IdleTimers::forget(Connection& c) {
-  if (!c.idle_entry_) return;
-  entries_.erase(*c.idle_entry_);
-  c.idle_entry_.reset();
+  if (c.idle_entry_due_ == kNever) return;
+  entries_.erase(c.idle_entry_);
+  c.idle_entry_due_ = kNever;
 }
 
 // A connection that is called may end, or end others.

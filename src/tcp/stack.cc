@@ -10,8 +10,6 @@
 namespace wh::tcp {
 namespace {
 
-constexpr size_t kFirstBuckets = 64;
-
 uint64_t half(const Endpoint& e, size_t which) {
   uint64_t word;
   std::memcpy(&word, e.address.bits.bytes.data() + 8 * which, 8);
@@ -26,7 +24,7 @@ TcpStack::TcpStack(net::IpService& ip, pacing::Hpts& wheel)
       idle_timers_(ip.loop()),
       key_{ip.random().next(), ip.random().next()},
       cookies_(SipKey{ip.random().next(), ip.random().next()}),
-      buckets_(kFirstBuckets) {
+      table_(key_) {
   add_sysctls(ip.sysctl(), tunables_, counters_);
   const auto newreno = [this] {
     NewReno::Config config;
@@ -71,7 +69,7 @@ Result<Connection*> TcpStack::connect(const Endpoint& remote, const ConnectOptio
     return fail_with(std::errc::network_unreachable,
                      fmt::format("connect to {}", to_string(remote)));
   }
-  if (connection_count_ >= static_cast<size_t>(tunables_.max_connections)) {
+  if (table_.size() >= static_cast<size_t>(tunables_.max_connections)) {
     ++counters_.connection_limit;
     return fail_with(std::errc::not_enough_memory, fmt::format("connect to {}", to_string(remote)));
   }
@@ -257,7 +255,7 @@ void TcpStack::check_invariants() {
     c.check_invariants();
     ++listed;
   });
-  CHECK_EQ(listed, connection_count_);
+  CHECK_EQ(listed, table_.size());
   for (Connection* c = ended_.front(); c != nullptr; c = ended_.next(*c)) c->check_invariants();
 }
 

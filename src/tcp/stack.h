@@ -22,6 +22,7 @@
 #include "pacing/hpts.h"
 #include "tcp/black_box.h"
 #include "tcp/connection.h"
+#include "tcp/connection_table.h"
 #include "tcp/cookies.h"
 #include "tcp/counters.h"
 #include "tcp/idle_timers.h"
@@ -62,7 +63,7 @@ class TcpStack final : public net::IpProtocol {
   const Counters& counters() const { return counters_; }
   pacing::Hpts& wheel() { return wheel_; }
   const IdleTimers& idle_timers() const { return idle_timers_; }
-  size_t connections() const { return connection_count_; }
+  size_t connections() const { return table_.size(); }
   template <class Fn>
   void for_each(Fn fn) {
     for (Connection* c = all_.front(); c != nullptr;) {
@@ -104,10 +105,8 @@ class TcpStack final : public net::IpProtocol {
   Connection* find(const Endpoint& local, const Endpoint& remote);
   void turn_to(Connection& c);
   Listener* find_listener(const Endpoint& local) const;
-  size_t bucket_of(const Endpoint& local, const Endpoint& remote) const;
   void add(Connection& c);
   void remove(Connection& c);
-  void grow_table();
 
   // stack.cc
   std::unique_ptr<Connection> make(const Endpoint& local, const Endpoint& remote,
@@ -144,10 +143,9 @@ class TcpStack final : public net::IpProtocol {
   Instant called_at_{};                     // When the wheel last called a connection.
   std::vector<net::Frame> out_, flushing_;  // Built in this batch; on their way to IP.
 
-  std::vector<Connection*> buckets_;
-  Connection* last_found_ = nullptr;  // Or last written to: its memory is near.
-  size_t connection_count_ = 0;
-  IntrusiveList<Connection, &Connection::in_all_> all_;    // In the table.
+  ConnectionTable table_;
+  Connection* last_found_ = nullptr;                     // Or last written to: its memory is near.
+  IntrusiveList<Connection, &Connection::in_all_> all_;  // In the table.
   IntrusiveList<Connection, &Connection::in_all_> ended_;  // Closed, and not yet given up.
   IntrusiveList<Connection, &Connection::in_batch_> batch_;
   std::vector<Connection*> buried_;
