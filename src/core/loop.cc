@@ -56,7 +56,7 @@ void Loop::fire_next() {
   Timer& timer = *heap_[0].timer;
   timer.heap_index_ = Timer::kNotArmed;
   root_is_firing_ = true;
-  ++events_;
+  if (++events_ % kHeedEvery == 0 && heeded_ != nullptr && *heeded_) stop();
   timer.action_();
   if (root_is_firing_) remove_root();
 }

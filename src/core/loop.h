@@ -16,6 +16,7 @@
 // everything on it belong to one thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <vector>
@@ -69,6 +70,11 @@ class Loop {
   bool run() { return run_until(kNever); }
   // Ends the run after the current action. Safe from a signal handler.
   void stop() { stopped_ = 1; }
+  // Ends every run soon after `flag` turned true, which another thread or a signal's handler may
+  // do; null heeds nothing. It is looked at every kHeedEvery events, so also when time stands still
+  // and nobody between two runs could ask. REQUIRES: the flag outlives the runs.
+  void heed(const std::atomic<bool>* flag) { heeded_ = flag; }
+  static constexpr uint64_t kHeedEvery = 1024;
 
   // Earliest deadline; kNever when no timer is armed.
   Instant next_deadline() const {
@@ -118,6 +124,7 @@ class Loop {
   uint64_t next_sequence_ = 0;
   uint64_t events_ = 0;
   volatile int stopped_ = 0;
+  const std::atomic<bool>* heeded_ = nullptr;
 };
 
 inline void Timer::arm(Instant when) {

@@ -75,6 +75,22 @@ TEST(VirtualLoop, stop_ends_the_run_after_the_action) {
   EXPECT_EQ(fired, 5);
 }
 
+TEST(VirtualLoop, a_flag_from_outside_is_heeded_also_when_time_stands_still) {
+  VirtualLoop loop;
+  std::atomic<bool> flag{false};
+  loop.heed(&flag);
+  uint64_t fired = 0;
+  Timer t(loop, [&] {
+    if (++fired == 5000) flag = true;
+    ASSERT_LT(fired, 100'000u) << "nobody heeds the flag";
+    t.arm(loop.now());
+  });
+  t.arm(loop.now());
+  EXPECT_FALSE(loop.run_for(1ms));
+  EXPECT_EQ(loop.now(), VirtualLoop::kEpoch);
+  EXPECT_LE(fired, 5000 + Loop::kHeedEvery);
+}
+
 TEST(VirtualLoop, an_action_may_disarm_or_destroy_other_timers) {
   VirtualLoop loop;
   int fired = 0;
@@ -125,7 +141,7 @@ TEST(VirtualLoop, an_action_that_arms_others_leaves_the_order_right) {
   Timer a(loop, [&] { fired.push_back(1); }), b(loop, [&] { fired.push_back(2); });
   Timer first(loop, [&] {
     fired.push_back(0);
-    b.arm(loop.now());          // Behind a, which is due at the same time and was armed before.
+    b.arm(loop.now());           // Behind a, which is due at the same time and was armed before.
     first.arm(loop.now() - 1s);  // In the past: next.
     if (fired.size() > 1) first.disarm();
   });
