@@ -28,6 +28,10 @@
 
 namespace wh::net {
 
+// The fastest link. Beyond it a packet takes less than a dozen nanoseconds, and whole runs of them
+// the same one. What is not limited at all is `infinite`.
+constexpr Rate kFastestLink = Rate::bits_per_second(1'000'000'000'000);
+
 enum class Discipline : uint8_t { DropTail, Codel, FqCodel };
 enum class JitterOrder : uint8_t { Keep, Free };
 enum class AckPolicy : uint8_t { All, KeepLast };
@@ -69,6 +73,10 @@ struct LinkConfig {
 Result<LinkConfig> parse_link_config(std::string_view text);
 // The keys that differ from their defaults, in the order of link_keys(), forward first.
 std::string to_string(const LinkConfig& config);
+
+// Whether a packet crosses it in no time at all: nothing says how long it takes. A path made of
+// such links alone is one on which a connection does an endless number of things at one instant.
+bool takes_no_time(const DirectionConfig& config);
 
 // Checks that values go together: a rate above zero, a buffer of at least one full frame ... .
 // Parsing does this; call it on a configuration made otherwise.

@@ -108,6 +108,9 @@ TEST(LinkConfig, absurd_values_are_refused_with_what_is_accepted) {
       {"rate=-1Mbps", "is negative"},
       {"rate=fast", "link: rate: 'fast' is not a rate; accepted:"},
       {"rate=99999999999Tbps", "too large"},
+      {"rate=99999Tbps", "rate=99999Tbps: out of range; accepted: above 0bps, at most 1Tbps, or"},
+      {"rate=1000000000001bps", "at most 1Tbps"},
+      {"rate=1Gbps,rev.rate=2Tbps", "link: reverse direction: rate=2Tbps: out of range"},
       {"delay=-1ms", "delay=-1ms: out of range; accepted: 0s to 3600s"},
       {"delay=2h", "out of range"},
       {"delay=10", "is not a duration"},
@@ -157,8 +160,21 @@ TEST(LinkConfig, absurd_values_are_refused_with_what_is_accepted) {
 
 TEST(LinkConfig, boundaries_are_accepted) {
   EXPECT_EQ(error_of("buffer=1514B"), "accepted: buffer=1514B");
+  EXPECT_EQ(error_of("rate=1000Gbps"), "accepted: rate=1Tbps");
   EXPECT_EQ(error_of("rate=1Mbps,buffer=12112us"), "accepted: rate=1Mbps,buffer=12.112ms");
   EXPECT_EQ(error_of("queue=fq_codel,flows=65536"), "accepted: queue=fq_codel,flows=65536");
+}
+
+TEST(LinkConfig, what_takes_no_time_is_known) {
+  const auto forward = [](std::string_view text) {
+    return takes_no_time(MUST(parse_link_config(text)).forward);
+  };
+  EXPECT_TRUE(forward(""));
+  EXPECT_TRUE(forward("buffer=64KiB,loss=1%,jitter=5ms"));  // Jitter may be nothing.
+  EXPECT_TRUE(forward("rev.rate=1Mbps"));
+  for (const std::string_view text : {"rate=1Tbps", "delay=1ns", "slot=1ms", "trace=x"}) {
+    EXPECT_FALSE(forward(text)) << text;
+  }
 }
 
 TEST(LinkConfig, traces_are_read_through_what_is_given) {

@@ -25,6 +25,10 @@ Result<void> check_rate(const DirectionConfig& c) {
         "rate=0bps: a link with no rate sends nothing; accepted: above zero, such as 40Mbps, "
         "or infinite");
   }
+  if (!c.rate.is_infinite() && c.rate > kFastestLink) {
+    return fail("rate={}: out of range; accepted: above 0bps, at most {}, or infinite", c.rate,
+                kFastestLink);
+  }
   if (!c.trace_file.empty() && !c.rate.is_infinite()) {
     return fail("rate={} and trace={}: a link has one or the other", c.rate, c.trace_file);
   }
@@ -118,6 +122,10 @@ Result<void> check_direction(const DirectionConfig& c) {
 }
 
 }  // namespace
+
+bool takes_no_time(const DirectionConfig& c) {
+  return c.rate.is_infinite() && c.trace_file.empty() && !c.slot && c.delay == 0ns;
+}
 
 Result<void> validate(const LinkConfig& config) {
   if (auto forward = check_direction(config.forward); !forward) {
