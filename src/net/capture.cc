@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <utility>
 
 #include "net/checksum.h"
@@ -12,6 +13,10 @@
 
 namespace wh::net {
 namespace {
+
+// Of the file, and of each record.
+constexpr uint64_t kFileHeader = 24, kRecordHeader = 16;
+constexpr uint64_t kGathered = 64 << 10;
 
 // The code of the call that just failed; some leave none.
 std::errc last_error() {
@@ -36,7 +41,11 @@ Result<std::unique_ptr<Capture>> Capture::open(const std::string& path, CaptureO
 }
 
 Capture::Capture(std::string path, CaptureOptions options, pcap* format, pcap_dumper* file)
-    : path_(std::move(path)), options_(options), format_(format), file_(file) {}
+    : path_(std::move(path)),
+      options_(options),
+      format_(format),
+      file_(file),
+      flushed_(kFileHeader) {}
 
 Capture::~Capture() {
   (void)close();
@@ -44,7 +53,7 @@ Capture::~Capture() {
 }
 
 void Capture::see(const Packet& packet, Direction, Instant when) {
-  if (file_ == nullptr || error_) {
+  if (file_ == nullptr) {
     ++lost_;
     return;
   }
@@ -66,25 +75,48 @@ void Capture::see(const Packet& packet, Direction, Instant when) {
   // Sound: pcap_dump's callback shape passes the dumper as a pointer to bytes.
   pcap_dump(reinterpret_cast<u_char*>(file_), &header, copy_.data());
   if (std::ferror(pcap_dump_file(file_)) != 0) {
-    note_failure();
+    fail_now();
     ++lost_;
     return;
   }
   ++packets_;
+  ends_.push_back((ends_.empty() ? flushed_ : ends_.back()) + kRecordHeader + copy_.size());
+  if (ends_.back() - flushed_ >= kGathered) flush();
 }
 
 Result<void> Capture::close() {
-  if (file_ != nullptr) {
-    errno = 0;
-    if (!error_ && pcap_dump_flush(file_) != 0) note_failure();
-    pcap_dump_close(std::exchange(file_, nullptr));
-  }
+  if (file_ != nullptr) flush();
+  if (file_ != nullptr) pcap_dump_close(std::exchange(file_, nullptr));
   if (error_) return tl::unexpected(*error_);
   return {};
 }
 
-void Capture::note_failure() {
-  error_ = fail_with(last_error(), fmt::format("write capture file {}", path_)).value();
+void Capture::flush() {
+  errno = 0;
+  if (pcap_dump_flush(file_) != 0) {
+    fail_now();
+    return;
+  }
+  if (!ends_.empty()) flushed_ = ends_.back();
+  ends_.clear();
+}
+
+// A write failed. The part of a packet that is in the file goes, so that readers find its end.
+void Capture::fail_now() {
+  const std::errc code = last_error();
+  pcap_dump_close(std::exchange(file_, nullptr));
+  std::error_code ignored;  // A file that cannot be looked at stays as it is.
+  const bool is_file = std::filesystem::is_regular_file(path_, ignored);
+  const uint64_t size = is_file ? std::filesystem::file_size(path_, ignored) : flushed_;
+  const auto cut = std::upper_bound(ends_.begin(), ends_.end(), size);
+  const auto lost = static_cast<uint64_t>(ends_.end() - cut);
+  const uint64_t whole = cut == ends_.begin() ? flushed_ : *(cut - 1);
+  if (is_file) std::filesystem::resize_file(path_, size < whole ? 0 : whole, ignored);
+  ends_.clear();
+  packets_ -= lost;
+  lost_ += lost;
+  error_ = fail_with(code, fmt::format("write capture file {}", path_)).value();
+  error_->text += fmt::format("; what it has is whole: {} packets", packets_);
 }
 
 Result<std::vector<CapturedPacket>> read_capture(const std::string& path) {

@@ -10,9 +10,10 @@
 //   ... run ...
 //   TRY(capture->close());
 //
-// A write that fails (a full disk) stops the capture and leaves the run alone: error() says what
-// happened and close() returns it; packets seen since are counted as lost. Ownership: the interface
-// refers to the capture; remove the tap before the capture goes.
+// A write that fails (a full disk) ends the capture and leaves the run alone: the file is cut
+// behind the last packet that is whole in it, error() says what happened and close() returns it;
+// packets that are not in it are counted as lost. Ownership: the interface refers to the capture;
+// remove the tap before the capture goes.
 #pragma once
 
 #include <memory>
@@ -48,18 +49,21 @@ class Capture final : public PacketTap {
   // The first write that failed; nothing while all is well.
   const std::optional<Error>& error() const { return error_; }
   uint64_t packets() const { return packets_; }  // Given to the file.
-  uint64_t lost() const { return lost_; }        // Seen after a failed write, or after close().
+  uint64_t lost() const { return lost_; }        // Not in it: a write failed, or it was closed.
 
  private:
   Capture(std::string path, CaptureOptions options, pcap* format, pcap_dumper* file);
-  void note_failure();
+  void flush();
+  void fail_now();
 
   std::string path_;
   CaptureOptions options_;
   pcap* format_;
   pcap_dumper* file_;  // Null when closed.
   std::optional<Error> error_;
-  std::vector<uint8_t> copy_;  // Of the packet being written.
+  std::vector<uint8_t> copy_;   // Of the packet being written.
+  uint64_t flushed_;            // Where the last record ends that surely is in the file,
+  std::vector<uint64_t> ends_;  // and each one after it.
   uint64_t packets_ = 0;
   uint64_t lost_ = 0;
 };

@@ -1,8 +1,10 @@
 #include "net/capture.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 
@@ -143,6 +145,48 @@ TEST_F(CaptureTest, finds_a_full_disk_at_close_when_all_was_buffered) {
   EXPECT_FALSE(capture->error().has_value());
   EXPECT_FALSE(capture->close());
   EXPECT_FALSE(capture->close());
+}
+
+// Files end after so many bytes while it lives, as on a disk that is full then.
+class SmallDisk {
+ public:
+  explicit SmallDisk(uint64_t bytes) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    handler_ = std::signal(SIGXFSZ, SIG_IGN);
+  }
+  ~SmallDisk() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int) = nullptr;
+};
+
+TEST_F(CaptureTest, ends_with_a_whole_packet_wherever_the_disk_is_full) {
+  const PacketPtr p = datagram(1400);  // Records of 16 + 1442 bytes.
+  for (const uint64_t room : {0u, 23u, 24u, 1481u, 1482u, 1483u, 4096u, 65559u, 65560u, 200'000u}) {
+    auto capture = MUST(Capture::open(path("a.pcap")));
+    {
+      const SmallDisk disk(room);
+      for (int i = 0; i < 200; ++i) capture->see(*p, Direction::Out, when_);
+      const auto closed = capture->close();
+      ASSERT_FALSE(closed) << room;
+      EXPECT_NE(closed.error().text.find("a.pcap: "), std::string::npos) << closed.error().text;
+    }
+    EXPECT_EQ(capture->packets() + capture->lost(), 200u) << room;
+    if (room < 24) {
+      EXPECT_EQ(std::filesystem::file_size(path("a.pcap")), 0u) << room;
+      continue;
+    }
+    const auto read = read_capture(path("a.pcap"));
+    ASSERT_TRUE(read) << room << ": " << read.error().text;
+    EXPECT_EQ(read->size(), (room - 24) / 1458) << room;
+    EXPECT_EQ(capture->packets(), read->size()) << room;
+  }
 }
 
 TEST_F(CaptureTest, counts_what_it_sees_after_close_as_lost) {
