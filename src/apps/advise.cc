@@ -11,6 +11,7 @@
 #include "host/terminal.h"
 #include "lab/advise.h"
 #include "lab/parallel.h"
+#include "net/link/link_config.h"
 
 namespace wh::apps {
 namespace {
@@ -78,7 +79,8 @@ Result<lab::PathFacts> facts_of(const AdviseOptions& o) {
     return fail("which path? accepted: --up RATE, or a capture, or the JSON of a run");
   }
   TRY_VOID(read(facts.up, "--up", o.up, parse_rate, 100_kbps, 100_Gbps));
-  TRY_VOID(read(facts.down, "--down", o.down, parse_rate, 10_kbps, Rate::infinite()));
+  const Rate fastest = o.down == "infinite" ? Rate::infinite() : net::kFastestLink;
+  TRY_VOID(read(facts.down, "--down", o.down, parse_rate, 10_kbps, fastest));
   TRY_VOID(read(facts.rtt, "--rtt", o.rtt, parse_duration, Duration(1us), Duration(10s)));
   TRY_VOID(read(facts.buffer, "--buffer", o.buffer, parse_duration, Duration(1us), Duration(60s)));
   if (facts.up < 100_kbps) return fail("{}: it shows a path of only {}", o.from, facts.up);

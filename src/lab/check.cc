@@ -53,6 +53,14 @@ Result<void> check_links(const LabSpec& spec) {
     }
     if (link.from == link.to) return fail("link '{}' joins '{}' to itself", link.name, link.to);
     if (!names.insert(link.name).second) return fail("two links are named '{}'", link.name);
+    if (net::takes_no_time(link.config.forward) && net::takes_no_time(link.config.reverse)) {
+      return fail(
+          "link '{}' has neither a rate nor a delay: packets would cross it in no time, and the "
+          "run "
+          "would not get on; accepted: one of them, such as rate=40Mbps or delay=10ms, a trace= or "
+          "a slot=",
+          link.name);
+    }
   }
   return {};
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "core/sysctl.h"
 #include "pacing/path_capacity.h"
@@ -43,13 +44,13 @@ Result<void> set_fcc(FlowSpec& flow, std::string_view value) {
     flow.fcc_share =
         static_cast<uint32_t>(TRY(parse_count(value.substr(0, value.size() - 1), 1, 100)));
   } else if (const auto rate = value == "0" ? Result<Rate>(Rate()) : parse_rate(value);
-             rate && !rate->is_infinite()) {
+             rate && *rate <= net::kFastestLink) {
     flow.fcc = *rate;
   } else {
     return fail(
-        "'{}' is not an FCC; accepted: a rate such as 5Mbps, 0 for no cap, a share of the "
-        "capacity such as 25%, auto",
-        value);
+        "'{}' is not an FCC; accepted: a rate such as 5Mbps, at most {}, 0 for no cap, a share of "
+        "the capacity such as 25%, auto",
+        value, net::kFastestLink);
   }
   return {};
 }
@@ -64,8 +65,8 @@ Result<void> set_flow_key(FlowSpec& flow, std::string_view key, std::string_view
     TRY_VOID(set_cc(flow, value));
   } else if (key == "rate") {
     const Rate rate = TRY(parse_rate(value));
-    if (rate < 8_kbps || rate.is_infinite()) {
-      return fail("'{}' cannot be paced; accepted: 8kbps or more, finite", value);
+    if (rate < 8_kbps || rate > net::kFastestLink) {
+      return fail("'{}' cannot be paced; accepted: 8kbps to {}", value, net::kFastestLink);
     }
     flow.rate = rate;
   } else if (key == "profile") {
@@ -109,6 +110,25 @@ Result<void> set_flow_key(FlowSpec& flow, std::string_view key, std::string_view
   return {};
 }
 
+struct FlowWord {
+  std::string_view key, value;
+  bool has_value = false;
+};
+
+// The first word may be a congestion control's bare name, or `dgp`.
+FlowWord read_word(std::string_view word, bool is_first) {
+  const size_t equals = word.find('=');
+  if (equals != std::string_view::npos) {
+    return {word.substr(0, equals), word.substr(equals + 1), true};
+  }
+  const auto known = congestion_controls();
+  if (is_first && std::find(known.begin(), known.end(), word) != known.end()) {
+    return {"cc", word, true};
+  }
+  if (is_first && word == "dgp") return {"profile", word, true};
+  return {word};
+}
+
 }  // namespace
 
 uint64_t LabSpec::connections() const {
@@ -140,31 +160,33 @@ std::vector<std::string> congestion_controls() {
 }
 
 Result<FlowSpec> parse_flow(std::string_view text) {
+  if (text.empty()) {
+    return fail(
+        "flow: nothing is said of it; accepted: a congestion control ({}), dgp, or KEY=VALUE,... "
+        "such as cc=cubic,start=5s",
+        fmt::join(congestion_controls(), ", "));
+  }
   FlowSpec flow{.from = "sender", .to = "receiver"};
-  bool first = true, reverse = false;
-  for (std::string_view rest = text; first || !rest.empty(); first = false) {
-    const size_t comma = rest.find(',');
-    const std::string_view word = rest.substr(0, comma);
-    rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
-    const size_t equals = word.find('=');
-    const std::string_view key = word.substr(0, equals);
-    const auto known = congestion_controls();
+  bool reverse = false;
+  std::set<std::string_view> seen;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find(',', at), text.size());
+    const FlowWord word = read_word(text.substr(at, end - at), at == 0);
+    at = end + 1;
+    if (word.key.empty()) return fail("flow '{}': a key is missing beside a comma", text);
     Result<void> set = {};
-    if (equals != std::string_view::npos && key != "reverse") {
-      set = set_flow_key(flow, key, word.substr(equals + 1));
-    } else if (first && std::find(known.begin(), known.end(), word) != known.end()) {
-      flow.cc = word;
-    } else if (first && word == "dgp") {
-      flow.is_dgp = true;
-    } else if (word == "reverse") {
-      reverse = true;
-    } else if (key == "reverse") {
-      set = fail("'{}' given to a word that takes no value", word.substr(equals + 1));
+    if (!seen.insert(word.key).second) {
+      set = fail("is given twice");
+    } else if (word.key != "reverse") {
+      set = set_flow_key(flow, word.key, word.value);
+    } else if (word.has_value) {
+      set = fail("'{}' given to a word that takes no value", word.value);
     } else {
-      set = set_flow_key(flow, key, "");
+      reverse = true;
     }
     if (!set) {
-      return tl::unexpected(std::move(set.error()).within(fmt::format("flow '{}': {}", text, key)));
+      return tl::unexpected(
+          std::move(set.error()).within(fmt::format("flow '{}': {}", text, word.key)));
     }
   }
   if ((flow.fcc || flow.fcc_share > 0) && !flow.is_dgp) {

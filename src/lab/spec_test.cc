@@ -23,7 +23,7 @@ TEST(Flow, errors_name_the_key_and_what_is_accepted) {
   } cases[] = {
       {"cc=cubicc", "unknown congestion control 'cubicc'; accepted: "},
       {"rat=12Mbps", "did you mean rate?"},
-      {"rate=0bps", "'0bps' cannot be paced; accepted: 8kbps or more"},
+      {"rate=0bps", "'0bps' cannot be paced; accepted: 8kbps to 1Tbps"},
       {"rate=infinite", "cannot be paced"},
       {"rate=-1Mbps", "negative"},
       {"start=-1s", "before the run begins"},
@@ -31,8 +31,15 @@ TEST(Flow, errors_name_the_key_and_what_is_accepted) {
       {"count=0", "a whole number from 1 to 200000"},
       {"count=1000000", "a whole number from 1 to 200000"},
       {"ip=5", "accepted: 4, 6"},
-      {"", "unknown key"},
-      {"newreno,,", "unknown key"},
+      {"", "flow: nothing is said of it; accepted: a congestion control (newreno, "},
+      {"newreno,,", "flow 'newreno,,': a key is missing beside a comma"},
+      {"newreno,", "a key is missing beside a comma"},
+      {"=1", "a key is missing"},
+      {"cc=cubic,start=1s,start=2s", "start: is given twice"},
+      {"newreno,cc=cubic", "cc: is given twice"},
+      {"dgp,profile=fill", "profile: is given twice"},
+      {"rate=2Tbps", "'2Tbps' cannot be paced; accepted: 8kbps to 1Tbps"},
+      {"dgp,fcc=2Tbps", "'2Tbps' is not an FCC; accepted: a rate such as 5Mbps, at most 1Tbps"},
       {"reverse=yes", "takes no value"},
       {"background=1", "takes no value"},
       {"rtt=0s", "is no round trip"},
@@ -106,15 +113,19 @@ TEST(Lab, errors_name_the_file_and_the_line) {
       {"[[host]]\nkind='vnet'", "it has no name"},
       {tail + "[[link]]\nfrom='a'\nto='b'\nrate='fast'", "x.toml:5: link: "},
       {tail + "[[link]]\nto='b'", "it has no from"},
-      {tail + "[[link]]\nfrom='a'\nto='b'\n[[flow]]\nfrom='a'\nto='b'\nrtt='80ms'",
+      {tail + "[[link]]\nfrom='a'\nto='b'\ndelay='1ms'\n[[flow]]\nfrom='a'\nto='b'\nrtt='80ms'",
        "in a lab file, give it a host"},
-      {tail + "[[link]]\nfrom='a'\nto='b'\n[[link]]\nname='link0'\nfrom='a'\nto='b'\n",
+      {tail + "[[link]]\nfrom='a'\nto='b'\ndelay='1ms'\n[[link]]\nname='link0'\nfrom='a'\nto='b'\n",
        "two links are named 'link0'"},
       {tail + "[[link]]\nfrom='a'\nto='c'\n[[flow]]\nfrom='a'\nto='b'", "there is no host 'c'"},
-      {tail + "[[link]]\nfrom='a'\nto='b'", "there is no flow"},
+      {tail + "[[link]]\nfrom='a'\nto='b'\ndelay='1ms'", "there is no flow"},
       {tail + "[[flow]]\nfrom='a'\nto='b'", "there is no link"},
       {tail + tail + "[[link]]\nfrom='a'\nto='b'\n[[flow]]\nfrom='a'\nto='b'",
        "two hosts are named 'a'"},
+      {"[[link]]\nfrom='a'\nto='b'\nloss='1%'\n[[flow]]\nfrom='a'\nto='b'",
+       "x.toml: link 'link0' has neither a rate nor a delay"},
+      {"[[link]]\nfrom='a'\nto='b'\nrate='99999Tbps'\n[[flow]]\nfrom='a'\nto='b'",
+       "x.toml:1: link: link: rate=99999Tbps: out of range; accepted: above 0bps, at most 1Tbps"},
       {"host = 3", "x.toml:1: host: write [[host]]"},
       {"[[flow]]\nrate = ['1Mbps']", "a text or a number"},
   };
@@ -126,7 +137,8 @@ TEST(Lab, errors_name_the_file_and_the_line) {
 }
 
 TEST(Lab, hosts_that_only_links_name_are_there) {
-  const auto spec = parse_lab("[[link]]\nfrom='a'\nto='b'\n[[flow]]\nfrom='a'\nto='b'\n", "x.toml");
+  const auto spec =
+      parse_lab("[[link]]\nfrom='a'\nto='b'\ndelay='1ms'\n[[flow]]\nfrom='a'\nto='b'\n", "x.toml");
   ASSERT_TRUE(spec.has_value()) << spec.error().text;
   ASSERT_EQ(spec->hosts.size(), 2u);
   EXPECT_EQ(spec->hosts[0].name, "a");

@@ -1,5 +1,7 @@
 #include "lab/workload.h"
 
+#include "net/link/link_config.h"
+
 namespace wh::lab {
 namespace {
 
@@ -54,8 +56,8 @@ Result<Workload> parse_video(const std::vector<std::string_view>& parts) {
   Video w;
   if (!parts.empty()) {
     w.bitrate = TRY(parse_rate(parts[0]));
-    if (w.bitrate < 8_kbps || w.bitrate > Rate::bits_per_second(1'000'000'000'000)) {
-      return fail("'{}' is no video's rate; accepted: 8kbps to 1000Gbps", parts[0]);
+    if (w.bitrate < 8_kbps || w.bitrate > net::kFastestLink) {
+      return fail("'{}' is no video's rate; accepted: 8kbps to {}", parts[0], net::kFastestLink);
     }
   }
   if (parts.size() > 1) w.chunk = TRY(positive_time(parts[1], 10ms));
