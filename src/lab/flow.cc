@@ -50,17 +50,17 @@ FlowSample Flow::sample_of(StreamEnd& sender, uint64_t delivered) const {
   s.cwnd_kb = static_cast<double>(info.cwnd.count()) * 1e-3;
   s.flight_kb = static_cast<double>(info.outstanding.count()) * 1e-3;
   if (!info.pace.is_infinite()) s.pace_mbps = mbps(info.pace);
-  if (spec_.is_dgp) s.parts = parts_of(sender.connection()->pace_parts());
+  if (sender.is_dgp()) s.parts = parts_of(sender.connection()->pace_parts());
   return s;
 }
 
-FlowReport Flow::blank_report() const {
+FlowReport Flow::blank_report(bool is_dgp) const {
   return {.name = name_,
           .cc = spec_.cc,
-          .profile = spec_.is_dgp    ? "dgp"
-                     : spec_.is_fill ? "fill"
-                     : spec_.rate    ? "fixed"
-                                     : "unpaced",
+          .profile = is_dgp || spec_.is_dgp ? "dgp"
+                     : spec_.is_fill        ? "fill"
+                     : spec_.rate           ? "fixed"
+                                            : "unpaced",
           .pace = spec_.rate,
           .background = spec_.background,
           .workload = print_workload(spec_.workload)};

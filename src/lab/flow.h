@@ -51,8 +51,8 @@ class Flow {
   }
 
  protected:
-  // What a report says of the flow before it began.
-  FlowReport blank_report() const;
+  // What a report says of the flow before it began; of one that began, whether DGP paces it.
+  FlowReport blank_report(bool is_dgp) const;
   // Of this flow's sender, whose receiver has got so much.
   FlowSample sample_of(StreamEnd& sender, uint64_t delivered) const;
 

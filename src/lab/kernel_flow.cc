@@ -126,7 +126,7 @@ FlowSample KernelFlow::sample() {
 }
 
 FlowReport KernelFlow::report() const {
-  FlowReport report = blank_report();
+  FlowReport report = blank_report(ours_.is_dgp());
   const Instant from = std::max(measured_from_, started_at_);
   if (loop_.now() > from) {
     report.goodput =
@@ -140,6 +140,7 @@ FlowReport KernelFlow::report() const {
     report.retransmitted = info.retransmitted;
     report.rtt = ours_.rtt().since(rtt_before_);
     report.cwnd = info.cwnd;
+    if (!spec().rate && !info.pace.is_infinite()) report.pace = info.pace;  // A control's choice.
   } else if (peer_report_) {
     // The kernel tells its smoothed round trip at the end, which is one sample.
     report.sent = peer_report_->sent + peer_report_->retransmitted;

@@ -64,7 +64,7 @@ std::string LabFlow::failure() const {
 
 FlowReport LabFlow::report() const {
   const tcp::Info info = sender_.info();
-  FlowReport report = blank_report();
+  FlowReport report = blank_report(sender_.is_dgp());
   const Instant from = std::max(measured_from_, started_at_);
   const Instant to = std::min(loop_.now(), finished_at_);
   if (to > from) {

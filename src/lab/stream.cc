@@ -50,6 +50,10 @@ tcp::Info StreamEnd::info() const {
   return connection_ != nullptr ? connection_->info() : last_info_;
 }
 
+bool StreamEnd::is_dgp() const {
+  return connection_ != nullptr ? connection_->congestion().has_rate_policy : was_dgp_;
+}
+
 void StreamEnd::on_ready(tcp::Connection& connection, uint8_t readiness) {
   CHECK(&connection == connection_);
   if ((readiness & tcp::kReadable) != 0) drain();
@@ -57,10 +61,7 @@ void StreamEnd::on_ready(tcp::Connection& connection, uint8_t readiness) {
   if (connection_ == nullptr) return;
   if ((readiness & tcp::kEnded) != 0 && connection.end() != tcp::End::Normal) {
     failure_ = fmt::format("the connection ended: {}", tcp::to_string(connection.end()));
-    last_info_ = connection.info();
-    connection_ = nullptr;
-    connection.set_observer(nullptr);
-    connection.close();
+    let_go()->close();
     return;
   }
   leave_when_done();
@@ -98,10 +99,7 @@ void StreamEnd::drain() {
     if (bytes.size == 0) break;
     if (plan_.receives == nullptr || !plan_.receives->matches(received_, bytes.bytes())) {
       failure_ = fmt::format("wrong bytes arrived at position {} of the stream", received_);
-      tcp::Connection* connection = std::exchange(connection_, nullptr);
-      last_info_ = connection->info();
-      connection->set_observer(nullptr);
-      connection->abort();
+      let_go()->abort();
       return;
     }
     received_ += bytes.size;
@@ -113,10 +111,14 @@ void StreamEnd::leave_when_done() {
   const bool sent_all = plan_.sends == nullptr || (plan_.total && written_ == *plan_.total &&
                                                    connection_->unacknowledged() == 0);
   if (!connection_->at_end() || !sent_all) return;
-  tcp::Connection* connection = std::exchange(connection_, nullptr);
-  last_info_ = connection->info();
-  connection->set_observer(nullptr);
-  connection->close();
+  let_go()->close();
+}
+
+tcp::Connection* StreamEnd::let_go() {
+  last_info_ = info();
+  was_dgp_ = is_dgp();
+  connection_->set_observer(nullptr);
+  return std::exchange(connection_, nullptr);
 }
 
 }  // namespace wh::lab

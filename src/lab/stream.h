@@ -71,6 +71,9 @@ class StreamEnd final : public tcp::ConnectionObserver {
   }  // Why it ended otherwise; "" when it did not.
   // The connection's figures now, or when it was last alive.
   tcp::Info info() const;
+  // Whether Dynamic Goodput Pacing paces it, or did when it was last alive: a flow's word or the
+  // stack's default profile may have asked for it.
+  bool is_dgp() const;
   // Null before attach() and after the end.
   const tcp::Connection* connection() const { return connection_; }
   const Histogram& rtt() const { return rtt_; }
@@ -81,12 +84,14 @@ class StreamEnd final : public tcp::ConnectionObserver {
   void fill();
   void drain();
   void leave_when_done();
+  tcp::Connection* let_go();  // Keeps its last figures, and is its observer no more.
 
   StreamPlan plan_;
   tcp::Connection* connection_ = nullptr;
   bool was_attached_ = false;
   uint64_t written_ = 0, received_ = 0;
   tcp::Info last_info_;
+  bool was_dgp_ = false;
   Histogram rtt_;
   RttWindow window_;
   std::string failure_;

@@ -59,6 +59,7 @@ void WebFlow::begin(uint64_t size) {
     return;
   }
   transfer->sender.attach(**connected);
+  is_dgp_ = transfer->sender.is_dgp();
   transfer->started = loop_.now();
   transfer->port = (*connected)->local().port;
   ++counts_.started;
@@ -133,7 +134,7 @@ FlowSample WebFlow::sample() {
 }
 
 FlowReport WebFlow::report() const {
-  FlowReport report = blank_report();
+  FlowReport report = blank_report(is_dgp_);
   const Instant from = std::max(measured_from_, started_at_);
   if (loop_.now() > from) {
     report.goodput =

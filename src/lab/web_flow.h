@@ -48,6 +48,7 @@ class WebFlow final : public Flow {
   Bytes sent_{0}, retransmitted_{0};
   Histogram rtt_, completion_, rtt_before_, completion_before_;
   RttWindow window_;
+  bool is_dgp_ = false;  // DGP paces its connections, or did the last one.
   std::string start_failure_;
   Instant measured_from_, started_at_;
   Timer next_;
