@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace wh::lab {
 namespace {
 
-// Sends for a time, is silent for a time. While it sends it keeps two windows of data in the send
-// buffer, so that TCP never waits for it and little is left when the time is over.
+// Sends for a time, is silent for a time. What it has given to TCP is sent, whatever the time, so
+// it gives little in advance: 64 KiB, or what left in the last two milliseconds when that is more.
 class TimedOnOff final : public Program {
  public:
   TimedOnOff(Duration on, Duration off, const Ends& ends)
@@ -31,16 +32,16 @@ class TimedOnOff final : public Program {
     tick_.arm(is_on_ ? std::min(turn_, now + kTopUp) : turn_);
   }
   void top_up() {
-    const tcp::Connection* c = ends_.sender.connection();
-    if (c == nullptr) return;
-    const auto window = static_cast<uint64_t>(c->congestion().cwnd.count());
-    const uint64_t acknowledged = ends_.sender.written() - c->unacknowledged();
-    ends_.sender.allow(acknowledged + std::max<uint64_t>(2 * window, 65536));
+    const uint64_t sent =
+        ends_.sender.written() - static_cast<uint64_t>(ends_.sender.info().unsent.count());
+    const uint64_t in_a_tick = sent - std::exchange(sent_, sent);
+    ends_.sender.allow(sent + std::max<uint64_t>(2 * in_a_tick, 65536));
   }
 
   Duration on_, off_;
   Ends ends_;
   bool is_on_ = true;
+  uint64_t sent_ = 0;  // At the last tick.
   Instant turn_;
   Timer tick_;
 };
