@@ -47,6 +47,8 @@ Result<std::unique_ptr<Experiment>> Experiment::make(const LabSpec& spec, const 
     loop = std::make_unique<VirtualLoop>();
   }
   std::unique_ptr<Experiment> e(new Experiment(spec, std::move(loop)));
+  e->stop_ = options.stop;
+  e->loop_->heed(options.stop);
   TRY_VOID(e->build_hosts());
   for (size_t i = 0; i < spec.links.size(); ++i) TRY_VOID(e->build_link(i, spec.links[i]));
   TRY_VOID(e->build_routes());
@@ -124,11 +126,17 @@ Result<void> Experiment::build_routes() {
   return {};
 }
 
+bool Experiment::is_stopping() {
+  if (stop_ != nullptr && *stop_) stopping_ = 1;
+  return stopping_ != 0;
+}
+
 Result<void> Experiment::build_flows() {
   Random jitter = random_.fork("start jitter");
   uint32_t number = 0;
   for (const FlowSpec& flow : spec_.flows) {
     for (uint32_t i = 0; i < flow.count; ++i, ++number) {
+      if (is_stopping()) return {};
       std::string name =
           flow.count == 1 ? label_of(flow) : fmt::format("{}-{}", label_of(flow), i + 1);
       FlowSpec one = flow;
@@ -267,7 +275,7 @@ void Experiment::run(const std::function<void(Duration)>& progress) {
       return f->is_done() || (has_main && is_background(f));
     });
   };
-  while (stopping_ == 0 && loop_->now() < end && !all_done()) {
+  while (!is_stopping() && loop_->now() < end && !all_done()) {
     loop_->run_until(std::min(end, loop_->now() + slice));
     progress(loop_->now() - started_);
   }

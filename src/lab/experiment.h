@@ -9,6 +9,7 @@
 // from the warm-up's end to now.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -41,7 +42,10 @@ class Experiment {
     std::optional<Duration> sample_every;  // Fills Report::series.
     std::string trace;      // Black boxes into this folder (lab/trace_folder.h); "" for none.
     size_t trace_from = 1;  // The number of the first flow's files.
+    // Once true it ends the setting up and the run, as stop() does; it outlives the experiment.
+    const std::atomic<bool>* stop = nullptr;
   };
+  // When it is stopped it has the flows that there were by then, and its run is over at once.
   // Errors: a trace that cannot be read, a bad sysctl, no such interface to capture at, no
   // permission for what a kernel host needs.
   static Result<std::unique_ptr<Experiment>> make(const LabSpec& spec, const Options& options);
@@ -83,6 +87,7 @@ class Experiment {
   Result<void> build_link(size_t index, const LinkSpec& spec);
   Result<void> build_routes();
   Result<void> build_flows();
+  bool is_stopping();
   Result<std::unique_ptr<Flow>> make_flow(const FlowSpec& flow, uint32_t number, std::string name);
   // Connections to this endpoint are flows', told apart by their ports.
   Result<void> listen(Host& host, const tcp::Endpoint& local,
@@ -117,6 +122,7 @@ class Experiment {
   Timer warmup_end_;
   Instant started_;
   Instant measured_from_;
+  const std::atomic<bool>* stop_ = nullptr;
   volatile int stopping_ = 0;
 };
 

@@ -120,6 +120,53 @@ TEST(Experiment, stop_leaves_a_report_of_the_time_so_far) {
   EXPECT_GT(report.flows[0].delivered, 1_MiB);
 }
 
+TEST(Experiment, a_stop_flag_is_heeded_while_it_is_set_up) {
+  const std::atomic<bool> stop{true};
+  auto experiment =
+      Experiment::make(lab("rate=10Mbps,delay=10ms", {"newreno,count=1000"}), {.stop = &stop})
+          .value();
+  experiment->run([](Duration) { FAIL() << "it ran"; });
+  const Report report = experiment->report();
+  EXPECT_TRUE(report.interrupted);
+  EXPECT_EQ(report.duration, 0s);
+  EXPECT_LT(report.flows.size(), 10u);
+  EXPECT_NE(to_table(report).find("Jain"), std::string::npos);
+}
+
+TEST(Experiment, a_stop_flag_is_heeded_within_a_slice_of_the_run) {
+  // A year in slices of 100 ms, each of which is many thousand events.
+  LabSpec spec = lab("rate=100Gbps,delay=1us", {"newreno,count=4"}, std::chrono::hours(24 * 365));
+  std::atomic<bool> stop{false};
+  auto experiment = Experiment::make(spec, {.stop = &stop}).value();
+  Timer raise(experiment->loop(), [&] { stop = true; });
+  raise.arm(experiment->loop().now() + 5ms);
+  experiment->run([](Duration) {});
+  EXPECT_TRUE(experiment->report().interrupted);
+  EXPECT_GE(experiment->report().duration, 5ms);
+  EXPECT_LT(experiment->report().duration, 50ms);
+}
+
+TEST(Experiment, dgp_shows_whoever_turned_it_on) {
+  LabSpec spec =
+      lab("rate=10Mbps,delay=10ms,buffer=50ms",
+          {"newreno", "newreno,bytes=100kB", "newreno,rate=1Mbps", "newreno,web=1s:9kB"}, 3s);
+  spec.sysctls = {"net.inet.tcp.rack.misc.defprofile=1"};
+  auto experiment = Experiment::make(spec, {.sample_every = 100ms}).value();
+  experiment->run([](Duration) {});
+  const Report report = experiment->report();
+  EXPECT_EQ(report.flows[0].profile, "dgp");
+  EXPECT_EQ(report.flows[1].profile, "dgp");    // Which has ended.
+  EXPECT_EQ(report.flows[2].profile, "fixed");  // Its own rate takes the profile's place.
+  EXPECT_EQ(report.flows[3].profile, "dgp");
+  size_t known = 0;
+  for (const Channel& channel : report.series.flows[0].channels) {
+    if (channel.name != "gpest_mbps") continue;
+    for (const double v : channel.values) known += !std::isnan(v);
+  }
+  EXPECT_GT(known, 10u);
+  EXPECT_EQ(run(lab("rate=10Mbps", {"newreno"}, 1s)).flows[0].profile, "unpaced");
+}
+
 TEST(Experiment, bad_sysctl_trace_or_capture_is_an_error_before_the_run) {
   LabSpec spec = lab("rate=10Mbps", {"newreno"});
   spec.sysctls = {"net.inet.tcp.hpts.min_slep=1"};
@@ -259,6 +306,26 @@ TEST(Workload, onoff_sends_and_is_silent_in_turn) {
     for (const double v : report.series.flows[0].channels[0].values) silent += v == 0;
     EXPECT_NEAR(static_cast<double>(silent), 95, 10) << flow;
   }
+}
+
+TEST(Workload, onoff_gives_tcp_little_in_advance_so_off_begins_when_told) {
+  // The queue holds a second, which is sent whatever happens; a second window unsent behind it
+  // would be one more.
+  auto experiment =
+      Experiment::make(lab("rate=10Mbps,delay=5ms,buffer=1s", {"newreno,onoff=3s:3s"}, 30s),
+                       {.sample_every = 100ms})
+          .value();
+  experiment->run([](Duration) {});
+  size_t silent = 0;
+  const Report report = experiment->report();
+  for (const double v : report.series.flows[0].channels[0].values) silent += v == 0;
+  EXPECT_GE(silent, 5u * 18);
+}
+
+TEST(Workload, onoff_keeps_a_fast_link_full) {
+  LabSpec spec = lab("rate=2Gbps,delay=1ms,buffer=5ms", {"newreno,onoff=10s:1s"}, 2s);
+  spec.warmup = 1s;
+  EXPECT_GT(run(spec).links[0].utilization, 0.98);
 }
 
 TEST(Workload, web_completes_short_flows_at_the_rate_and_of_the_size_asked_for) {

@@ -19,12 +19,10 @@ struct OneRun {
 
 using Runs = std::vector<std::unique_ptr<OneRun>>;
 
-Result<Report> run_one(OneRun& run, const std::atomic<bool>& stop,
-                       const std::function<void()>& tell) {
+Result<Report> run_one(OneRun& run, const std::function<void()>& tell) {
   auto experiment = TRY(Experiment::make(run.spec, run.options));
   experiment->run([&](Duration done) {
     run.share = to_seconds(done) / to_seconds(run.spec.duration);
-    if (stop) experiment->stop();
     tell();
   });
   run.share = 1;
@@ -50,7 +48,7 @@ std::vector<LabSpec> labs_of(const RunPlan& plan) {
   return labs;
 }
 
-Runs make_runs(const RunPlan& plan) {
+Runs make_runs(const RunPlan& plan, const std::atomic<bool>& stop) {
   Runs runs;
   for (uint32_t i = 0; i < plan.repeat; ++i) {
     size_t flows = 0;  // In the runs before this one, as the report counts them.
@@ -63,6 +61,7 @@ Runs make_runs(const RunPlan& plan) {
       }
       if (plan.alone) run->suffix = fmt::format(" ({})", label_of(run->spec.flows.front()));
       if (i == 0) run->options = plan.options;
+      run->options.stop = &stop;
       run->options.trace_from = plan.options.trace_from + flows;
       flows += run->spec.connections();
       runs.push_back(std::move(run));
@@ -90,7 +89,7 @@ Report merge(std::vector<Report> parts, const LabSpec& spec) {
 
 Result<RunResult> run_plan(const RunPlan& plan, const std::function<void(double)>& progress,
                            const std::atomic<bool>& stop) {
-  Runs runs = make_runs(plan);
+  Runs runs = make_runs(plan, stop);
   if (runs.empty()) return fail("every flow is background; one at least must not be");
   const size_t each = runs.size() / plan.repeat;
   if (!plan.options.captures.empty() && each > 1) {
@@ -109,7 +108,7 @@ Result<RunResult> run_plan(const RunPlan& plan, const std::function<void(double)
       runs.size(), jobs,
       [&](size_t i) {
         if (stop && i > 0) return;  // The first one makes a report whatever happens.
-        runs[i]->report = run_one(*runs[i], stop, tell_here);
+        runs[i]->report = run_one(*runs[i], tell_here);
       },
       tell);
 
