@@ -22,7 +22,7 @@ tl::unexpected<Error> bad(std::string_view where, const toml::node& node, std::s
 std::string number_text(double value) {
   return value == std::floor(value) && std::abs(value) < 1e15
              ? std::to_string(static_cast<int64_t>(value))
-             : fmt::format("{}", value);
+             : fmt::format("{:.12g}", value);  // 0.3, not what is left of three times 0.1.
 }
 
 // { from = 1, to = 9, step = 2 }

@@ -13,15 +13,16 @@ using Json = nlohmann::ordered_json;
 struct StoredFigure {
   const char* column;
   const char* path;
+  bool is_count = false;  // A whole number, and printed as one.
 };
 constexpr StoredFigure kFlowFigures[] = {
-    {"goodput_bps", "/goodput_bps"},   {"delivered_bytes", "/delivered_bytes"},
-    {"sent_bytes", "/sent_bytes"},     {"retransmitted_bytes", "/retransmitted_bytes"},
-    {"rtt_min_ms", "/rtt_ms/min"},     {"rtt_mean_ms", "/rtt_ms/mean"},
-    {"rtt_p50_ms", "/rtt_ms/p50"},     {"rtt_p95_ms", "/rtt_ms/p95"},
-    {"rtt_p99_ms", "/rtt_ms/p99"},     {"play_delay_ms", "/video/play_delay_ms"},
-    {"rebuffers", "/video/rebuffers"}, {"stalled_ms", "/video/stalled_ms"},
-    {"completed", "/web/completed"},   {"completion_p95_ms", "/web/completion_ms/p95"},
+    {"goodput_bps", "/goodput_bps", true},   {"delivered_bytes", "/delivered_bytes", true},
+    {"sent_bytes", "/sent_bytes", true},     {"retransmitted_bytes", "/retransmitted_bytes", true},
+    {"rtt_min_ms", "/rtt_ms/min"},           {"rtt_mean_ms", "/rtt_ms/mean"},
+    {"rtt_p50_ms", "/rtt_ms/p50"},           {"rtt_p95_ms", "/rtt_ms/p95"},
+    {"rtt_p99_ms", "/rtt_ms/p99"},           {"play_delay_ms", "/video/play_delay_ms"},
+    {"rebuffers", "/video/rebuffers", true}, {"stalled_ms", "/video/stalled_ms"},
+    {"completed", "/web/completed", true},   {"completion_p95_ms", "/web/completion_ms/p95"},
 };
 constexpr StoredFigure kLinkFigures[] = {
     {"utilization", "/utilization"},   {"queue_mean_ms", "/queue_ms/mean"},
@@ -40,6 +41,16 @@ template <size_t N>
 std::string figure_columns(const StoredFigure (&figures)[N], std::string_view with) {
   std::string text;
   for (const StoredFigure& f : figures) text += fmt::format(", {}{}", f.column, with);
+  return text;
+}
+
+// The figures of a flow as they are read: every number is a REAL in the tables, whole ones too.
+std::string flow_figures() {
+  std::string text;
+  for (const StoredFigure& f : kFlowFigures) {
+    text += f.is_count ? fmt::format(", CAST({0} AS INTEGER) AS {0}", f.column)
+                       : fmt::format(", {}", f.column);
+  }
   return text;
 }
 
@@ -172,7 +183,7 @@ Result<void> SweepStore::add(size_t point, std::string_view text) {
 Result<std::string> SweepStore::csv() {
   kyua::Statement rows = TRY(db_.prepare(fmt::format(
       "SELECT point, repetition, seed{}, flow, cc, profile{}{}ORDER BY point, flows.rowid",
-      parameter_columns(*sweep_, ""), figure_columns(kFlowFigures, ""), kFlowsOfPoints)));
+      parameter_columns(*sweep_, ""), flow_figures(), kFlowsOfPoints)));
   std::string out;
   for (int i = 0; i < rows.columns(); ++i) {
     const std::string name = rows.column_name(i);
@@ -201,7 +212,7 @@ Result<std::string> SweepStore::json() {
       "SELECT flows.point, flow{}{}, (SELECT max(queue_p95_ms) FROM links WHERE links.point = "
       "points.point), (SELECT max(utilization) FROM links WHERE links.point = points.point){}"
       "ORDER BY point, flows.rowid",
-      parameter_columns(*sweep_, ""), figure_columns(kFlowFigures, ""), kFlowsOfPoints)));
+      parameter_columns(*sweep_, ""), flow_figures(), kFlowsOfPoints)));
   const int parameters = static_cast<int>(sweep_->parameters().size());
   while (TRY(rows.step())) {
     Json row = {{"point", rows.integer(0)}, {"flow", rows.text(1)}};

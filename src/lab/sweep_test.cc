@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "lab/sweep_store.h"
 
@@ -38,6 +39,20 @@ TEST(Sweep, points_are_all_combinations_the_last_parameter_fastest) {
   EXPECT_EQ(spec.flows[0].count, 3u);
   EXPECT_EQ(spec.seed, 2u);  // The second repetition of a seed of 1.
   EXPECT_GT(spec.start_jitter, 0s);
+}
+
+TEST(Sweep, ranges_count_in_the_numbers_that_people_write) {
+  const auto values = [](const std::string& range) {
+    const Sweep sweep =
+        Sweep::parse("[sweep]\nn=" + range + "\n[[link]]\nfrom='a'\nto='b'\n" +
+                         "delay='${n}s'\n[[flow]]\nfrom='a'\nto='b'\ncc='newreno'\n",
+                     "x.toml")
+            .value();
+    return sweep.parameters()[0].values;
+  };
+  EXPECT_EQ(values("{from=0.1,to=0.4,step=0.1}"),
+            (std::vector<std::string>{"0.1", "0.2", "0.3", "0.4"}));
+  EXPECT_EQ(values("{from=1,to=9,step=4}"), (std::vector<std::string>{"1", "5", "9"}));
 }
 
 TEST(Sweep, errors_say_what_and_where) {
@@ -94,7 +109,13 @@ TEST(SweepStore, keeps_points_whole_and_goes_on_where_it_was) {
   EXPECT_EQ(csv, once.csv().value());
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 8 * (1 + 2 + 3));
   EXPECT_TRUE(csv.starts_with("point,repetition,seed,rate,cc,n,flow,cc,profile,goodput_bps"));
+  // What was counted is printed as it was counted: no row has a fraction or an exponent in it.
+  const auto first = csv.substr(csv.find('\n') + 1);
+  EXPECT_TRUE(std::regex_search(first, std::regex("^0,0,1,5Mbps,newreno,1,newreno,newreno,unpaced,"
+                                                  "[0-9]+,[0-9]+,[0-9]+,[0-9]+,")))
+      << first.substr(0, 200);
   const auto json = nlohmann::json::parse(resumed.json().value());
+  EXPECT_TRUE(json["rows"][0]["delivered_bytes"].is_number_integer());
   EXPECT_EQ(json["finished"], 24);
   EXPECT_EQ(json["rows"].size(), 48u);
   EXPECT_GT(json["rows"][0]["goodput_bps"].get<double>(), 1e6);
