@@ -16,14 +16,14 @@ class Charts {
     onTheme(() => this.draw());
     let width = innerWidth;
     addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; this.draw(); } });
-    addEventListener("beforeprint", () => this.draw());
-    addEventListener("afterprint", () => this.draw());
+    addEventListener("beforeprint", () => this.charts.forEach(c => c.figure.append(c.paper = this.paper(c))));
+    addEventListener("afterprint", () => this.charts.forEach(c => c.paper?.remove()));
   }
 
   // lines: [{name, values, tone, dash, step}]; unit: behind values; bands: values that colour the ground, or null.
   // Returns the figure.
   add({title, note, lines, unit, low = false, bands = null, bandTones = [], max = null, refs = []}) {
-    const chart = {title, lines: lines.filter(l => l.values), unit, bands, bandTones, max, refs, hidden: new Set()};
+    const chart = {title, lines: lines.filter(l => l.values), unit, low, bands, bandTones, max, refs, hidden: new Set()};
     chart.now = el("div", {class: "now", "aria-hidden": "true"});
     chart.plot = el("div", {class: low ? "plot low" : "plot", tabindex: 0, role: "application",
       "aria-roledescription": "chart over time",
@@ -64,7 +64,6 @@ class Charts {
     if (chart.graph) chart.graph.destroy();
     const rows = this.seconds.map((t, i) => [t, ...chart.lines.map(l => l.values[i] ?? null)]);
     const top = this.top(chart);
-    const printing = matchMedia("print").matches;
     const dash = l => l.dash ? {strokePattern: l.dash} : {};
     chart.graph = new Dygraph(chart.plot, rows.length ? rows : [[0, ...chart.lines.map(() => null)]], {
       labels: ["s", ...chart.lines.map((l, i) => `${i} ${l.name}`)],
@@ -74,7 +73,7 @@ class Charts {
       visibility: chart.lines.map(l => !chart.hidden.has(l.flow)),
       dateWindow: this.window, valueRange: [0, top], legend: "never", animatedZooms: false,
       connectSeparatedPoints: true, gridLineColor: colour("--grid"), axisLineColor: colour("--line"),
-      axisLabelFontSize: 12, highlightCircleSize: printing ? 0 : 3.5, pixelRatio: printing ? 2 : undefined,
+      axisLabelFontSize: 12, highlightCircleSize: 3.5,
       axes: {x: {axisLabelFormatter: v => this.time(v), axisLabelWidth: 60},
              y: {axisLabelWidth: 48, axisLabelFormatter: v => num(v, top <= 2 ? 1 : top < 10 ? 1 : 0), pixelsPerLabel: 30}},
       underlayCallback: (context, area, g) => this.underlay(chart, context, area, g),
@@ -137,6 +136,44 @@ class Charts {
       context.fillText(r.label, area.x + area.w - 4, y - 4);
     }
     context.restore();
+  }
+
+  // The same for paper: without pixels, and with the width and the colours that the style has there.
+  paper(chart) {
+    const width = 680, height = chart.low ? 120 : 180, left = 48, right = 6, top = 6, bottom = 20;
+    const [from, to] = this.window, most = this.top(chart), span = to - from || 1;
+    const x = t => left + (Math.min(Math.max(t, from), to) - from) / span * (width - left - right);
+    const y = v => height - bottom - Math.min(v / most, 1) * (height - top - bottom);
+    const least = span / 8, power = Math.pow(10, Math.floor(Math.log10(least)));
+    const step = power * [1, 2, 5, 10].find(k => k * power >= least);
+    const times = [];
+    for (let k = Math.ceil(from / step - 1e-9); k * step <= to + step * 1e-9; k++) times.push(k * step);
+    const bands = [], values = chart.bands ?? [];
+    for (let i = 1, start = 0; i <= values.length; i++) {
+      if (i < values.length && values[i] === values[start]) continue;
+      const tone = chart.bandTones[values[start]], begin = x(start === 0 ? this.all[0] : this.seconds[start - 1]), end = x(this.seconds[i - 1]);
+      start = i;
+      if (!tone || end <= begin) continue;
+      bands.push(el("rect", {x: begin, y: top, width: end - begin, height: height - top - bottom, style: `fill:var(${tone});opacity:.16`}),
+        el("rect", {x: begin, y: height - bottom - 4, width: end - begin, height: 4, style: `fill:var(${tone})`}));
+    }
+    const line = l => {
+      let path = "";
+      this.seconds.forEach((t, i) => {
+        const v = l.values[i];
+        if (v === null || v === undefined || t < from || t > to) return;
+        const [px, py] = [x(t).toFixed(1), y(v).toFixed(1)];
+        path += path === "" ? `M${px} ${py}` : l.step ? `H${px}V${py}` : `L${px} ${py}`;
+      });
+      return el("path", {d: path, fill: "none", style: `stroke:var(${l.tone})`, "stroke-width": l.width ?? 1.3,
+        "stroke-dasharray": l.dash ? l.dash.join(" ") : null});
+    };
+    return el("svg", {class: "paper", viewBox: `0 0 ${width} ${height}`}, ...bands,
+      ...[0, .25, .5, .75, 1].flatMap(s => [el("line", {class: "grid", x1: left, x2: width - right, y1: y(s * most), y2: y(s * most)}),
+        el("text", {x: left - 6, y: y(s * most) + 4, "text-anchor": "end"}, num(s * most, Number.isInteger(most / 4) ? 0 : most < 10 ? 2 : 1))]),
+      ...times.map(t => el("text", {x: x(t), y: height - 4, "text-anchor": "middle"}, this.time(t))),
+      ...chart.refs.map(r => el("line", {class: "axis", x1: left, x2: width - right, y1: y(r.value), y2: y(r.value), "stroke-dasharray": "2 4"})),
+      ...chart.lines.filter(l => !chart.hidden.has(l.flow)).map(line));
   }
 
   // The same window, and the same pointer, on every chart.

@@ -10,10 +10,18 @@ const metrics = [["goodput_bps", "goodput, Mbps", undefined, 1e-6, true], ["rtt_
 for (const row of data.rows) row.retransmitted = row.sent_bytes ? 100 * row.retransmitted_bytes / row.sent_bytes : undefined;
 
 const parameters = data.parameters;
-const flows = [...new Set(data.rows.map(r => r.flow))];
+// A flow is told by its place in its point: its name may hold what varies, and be another one in every cell.
+let last = null, place = 0;
+for (const row of data.rows) row.place = row.point === last ? ++place : (last = row.point, place = 0);
+const flows = [];
+for (const row of data.rows) (flows[row.place] ??= new Set()).add(row.flow);
+function flowName(place) {
+  const names = [...flows[place]];
+  return names.length > 3 ? `${names[0]} … ${names[names.length - 1]}` : names.join(" / ");
+}
 const varying = parameters.map((p, i) => i).filter(i => parameters[i].values.length > 1);
 const state = {
-  metric: metrics.find(m => data.rows.some(r => r[m[0]] !== undefined))?.[0], flow: flows[0],
+  metric: metrics.find(m => data.rows.some(r => r[m[0]] !== undefined))?.[0], flow: 0,
   x: varying[varying.length - 1] ?? -1, y: varying.length > 1 ? varying[varying.length - 2] : -1, held: parameters.map(p => p.values[0]),
 };
 
@@ -26,7 +34,7 @@ function choose(label, options, value, change) {
 // Mean and spread of the chosen figure where these parameters have these values.
 function at(x, y) {
   const metric = metrics.find(m => m[0] === state.metric);
-  const values = data.rows.filter(r => r.flow === state.flow && r[metric[0]] !== undefined && (r.values ?? []).every((v, i) =>
+  const values = data.rows.filter(r => r.place === state.flow && r[metric[0]] !== undefined && (r.values ?? []).every((v, i) =>
     i === state.x ? v === x : i === state.y ? v === y : v === state.held[i])).map(r => r[metric[0]] * metric[3]);
   if (values.length === 0) return null;
   const mean = values.reduce((a, b) => a + b) / values.length;
@@ -38,7 +46,7 @@ const controls = el("div", {class: "bar"}), map = el("figure", {}), below = el("
 
 function drawControls() {
   const names = parameters.map((p, i) => [i, p.name]);
-  const flow = flows.length > 1 ? [choose("flow", flows.map(f => [f, f]), state.flow, v => state.flow = v)] : [];
+  const flow = flows.length > 1 ? [choose("flow", flows.map((_, i) => [i, flowName(i)]), state.flow, v => state.flow = +v)] : [];
   const axes = varying.length > 1 ? [choose("across", names.filter(n => varying.includes(n[0])), state.x, v => { if (+v === state.y) state.y = state.x; state.x = +v; }),
     choose("down", names.filter(n => varying.includes(n[0])), state.y, v => { if (+v === state.x) state.x = state.y; state.y = +v; })] : [];
   const held = varying.filter(i => i !== state.x && i !== state.y).map(i =>
@@ -61,7 +69,7 @@ function draw() {
   const ground = s => `color-mix(in oklab, var(--s0) ${Math.round(8 + 84 * s)}%, var(--card))`;
   const name = (axis, v) => axis < 0 ? "" : `${parameters[axis].name} ${v}`;
   const svg = el("svg", {viewBox: `0 0 ${width} ${height}`, style: `max-width:${width}px`, role: "img",
-    "aria-label": `${metric[1]} of ${state.flow}, from ${num(low, metric[2])} to ${num(high, metric[2])}. The table below has every value.`},
+    "aria-label": `${metric[1]} of ${flowName(state.flow)}, from ${num(low, metric[2])} to ${num(high, metric[2])}. The table below has every value.`},
     el("text", {x: left, y: 14, "font-weight": 600}, state.x < 0 ? "" : parameters[state.x].name + " →"),
     el("text", {x: 0, y: top - 8, "font-weight": 600}, state.y < 0 ? "" : parameters[state.y].name + " ↓"),
     ...xs.map((x, i) => el("text", {x: left + (i + .5) * wide, y: top - 8, "text-anchor": "middle"}, x)),
@@ -73,7 +81,7 @@ function draw() {
       el("text", {x: left + (i + .5) * wide, y: top + (j + .5) * tall + 5, "text-anchor": "middle",
         style: `fill:${c && share(c.mean) > .5 ? "var(--card)" : "var(--ink)"}`}, c ? num(c.mean, metric[2]) : "")))));
   const best = known.length ? (metric[4] ? high : low) : null;
-  map.replaceChildren(el("figcaption", {}, metric[1], el("span", {class: "soft"}, `of ${state.flow}` +
+  map.replaceChildren(el("figcaption", {}, metric[1], el("span", {class: "soft"}, `of ${flowName(state.flow)}` +
     (best === null ? "" : `; best ${num(best, metric[2])}, worst ${num(metric[4] ? low : high, metric[2])}`))),
     el("div", {class: "scroll"}, svg));
   below.replaceChildren(table(metric[1], [state.y < 0 ? "" : parameters[state.y].name, ...xs.map(x => name(state.x, x))],

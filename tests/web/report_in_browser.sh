@@ -24,7 +24,7 @@ rate = "${rate}"
 delay = "5ms"
 buffer = "50ms"
 [[flow]]
-preset = "${cc},name=it"
+preset = "${cc}"
 TOML
 "$bin/wh" sweep sweep.toml --quiet --report sweep.html
 
@@ -58,10 +58,15 @@ addEventListener("load", () => setTimeout(() => {
     box.click();
     found.hidden = charts.charts[0].graph.visibility().filter(v => !v).length;
     box.click();
+    dispatchEvent(new Event("beforeprint"));
+    found.paper = [...document.querySelectorAll("svg.paper")].filter(s => s.querySelector("path[d^=M]")).length;
+    dispatchEvent(new Event("afterprint"));
+    found.after = document.querySelectorAll("svg.paper").length;
     found.selected = charts.charts.filter(c => c.graph.getSelection() >= 0).length;
   }
   const select = document.querySelector("select");
   if (select) { select.selectedIndex = 1; select.dispatchEvent(new Event("change")); found.cells = document.querySelectorAll(".cell").length; }
+  found.filled = [...document.querySelectorAll(".cell")].filter(c => c.querySelector("text").textContent !== "").length;
   const out = document.createElement("pre");
   out.id = "found";
   out.textContent = JSON.stringify(found);
@@ -72,11 +77,11 @@ JS
 drawn_charts=7  # Goodput, round trip, queue, window, pace, its parts, Timely.
 found=$(look pace.html 1200)
 [ -n "$found" ] || fail "pace.html: the page did not run to its end: $(head -n 5 log)"
-for pair in wide:0 unnamed:0 fields:0 svg:2 read:true zoomed:true together:true hidden:1 selected:$drawn_charts; do expect "$found" "${pair%:*}" "${pair#*:}" pace.html; done
+for pair in wide:0 unnamed:0 fields:0 svg:2 read:true zoomed:true together:true hidden:1 paper:$drawn_charts after:0 selected:$drawn_charts; do expect "$found" "${pair%:*}" "${pair#*:}" pace.html; done
 drawn=$(sed -E 's/.*"drawn":([0-9]+).*/\1/' <<<"$found")
 [ "${drawn:-0}" -ge "$drawn_charts" ] || fail "pace.html: only ${drawn:-0} charts are drawn: $found"
 found=$(look sweep.html 1200)
-for pair in wide:0 unnamed:0 cells:4 rows:2; do expect "$found" "${pair%:*}" "${pair#*:}" sweep.html; done
+for pair in wide:0 unnamed:0 cells:4 filled:4 rows:2; do expect "$found" "${pair%:*}" "${pair#*:}" sweep.html; done
 for page in pace.html sweep.html; do
   found=$(look "$page" 500)
   expect "$found" wide 0 "$page at 500 pixels"
