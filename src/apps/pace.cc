@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "apps/commands.h"
+#include "apps/output_files.h"
 #include "apps/parse.h"
 #include "host/interrupt.h"
 #include "host/output_file.h"
@@ -13,6 +14,7 @@
 #include "lab/page.h"
 #include "lab/parallel.h"
 #include "lab/runs.h"
+#include "lab/synthetic.h"
 
 namespace wh::apps {
 namespace {
@@ -35,11 +37,15 @@ std::string footer() {
       "  wh pace --link trace=cellular:12Mbps,delay=20ms,buffer=300ms --flow cubic,video=4Mbps\n"
       "  wh pace --compare a.json b.json\n"
       "  wh pace --print-lab > my.toml; wh pace my.toml\n"
-      "\nA link's keys (`rev.` before a key: the way back, which has the same delay and rate "
-      "unless given;\n"
-      "delay is one way; rates count Ethernet frames without preamble and check sequence):\n";
+      "\nA link's keys, and what leaving one out means in brackets (`rev.` before a key: the way "
+      "back, which has\n"
+      "the same delay and rate unless given; delay is one way; rates count Ethernet frames without "
+      "preamble and\n"
+      "check sequence). A rate or a delay, a trace or a slot there must be:\n";
   for (const net::LinkKey& key : net::link_keys()) {
-    text += fmt::format("  {:<14} {:<22} {}\n", key.name, key.value, key.description);
+    const std::string left_out = key.get(net::DirectionConfig{});
+    text += fmt::format("  {:<14} {:<22} {} [{}]\n", key.name, key.value, key.description,
+                        left_out.empty() ? "none" : left_out);
   }
   text += fmt::format(
       "\nA flow's keys:\n"
@@ -62,12 +68,10 @@ std::string footer() {
       "  from, to       hosts: sender, router1 ... between several links, receiver\n"
       "  background     traffic for the others' sake: in every run of --alone, not in Jain's "
       "index\n"
-      "\nBeside a file, trace= takes a link made up: steps:20Mbps:5Mbps:10s, "
-      "ramp:2Mbps:20Mbps:10s,\n"
-      "outage:20Mbps:9s:1s, cellular:12Mbps (`wh trace` prints them).\n"
+      "\nBeside a file, trace= takes a link made up (`wh trace` prints them):\n{}"
       "\nGoodput counts payload that reached the receiving program. Exit status: 0; 2 when asked "
       "wrongly.",
-      fmt::join(lab::congestion_controls(), ", "));
+      fmt::join(lab::congestion_controls(), ", "), lab::kSyntheticForms);
   return text;
 }
 
@@ -85,10 +89,11 @@ constexpr const char* kUsualLink = "rate=40Mbps,delay=10ms,buffer=100ms";
 
 void declare_lab(CLI::App& app, PaceOptions& o) {
   app.add_option("lab", o.lab_file, "A lab file, instead of --link and --flow");
-  app.add_option("--link", o.links,
-                 fmt::format("The bottleneck: KEY=VALUE,... (keys below); repeated: several in a "
-                             "row [{}]",
-                             kUsualLink))
+  app.add_option(
+         "--link", o.links,
+         fmt::format("The bottleneck: KEY=VALUE,... (keys below, with what one left out means); "
+                     "repeated: several in a row [{}]",
+                     kUsualLink))
       ->allow_extra_args(false);
   app.add_option("--flow", o.flows,
                  "A flow: KEY=VALUE,... (keys below); may be repeated [cc=newreno]")
@@ -96,7 +101,7 @@ void declare_lab(CLI::App& app, PaceOptions& o) {
   app.add_option("--duration", o.duration, "How long to run [30s]");
   app.add_option("--warmup", o.warmup,
                  "Leave this long at the beginning out of all statistics [0s]");
-  app.add_option("--seed", o.seed, "What every chance is drawn from [1]");
+  app.add_option("--seed", o.seed, "What every chance is drawn from [1]")->check(kWholeNumber);
   app.add_option("--start-jitter", o.start_jitter,
                  "Flows start up to this much later, by chance [0s; 100ms with --repeat]");
   app.add_option("--sysctl", o.sysctls, "NAME=VALUE for every stack; may be repeated")
@@ -140,6 +145,9 @@ Result<lab::LabSpec> spec_of_flags(const PaceOptions& o) {
   std::vector<net::LinkConfig> links;
   const std::vector<std::string> usual = {kUsualLink};
   for (const std::string& text : o.links.empty() ? usual : o.links) {
+    if (text.empty()) {
+      return fail("--link: nothing is said of it; accepted: KEY=VALUE,... such as {}", kUsualLink);
+    }
     auto link = net::parse_link_config(text);
     if (!link) return tl::unexpected(std::move(link.error()).within("--link"));
     links.push_back(std::move(*link));
@@ -218,9 +226,9 @@ class Outputs {
   }
   // A table would mix with a document there.
   bool has_stdout() const { return has_stdout_; }
-  Result<void> finish() {
-    for (auto& [file, make] : files_) TRY_VOID(file.finish(make()));
-    return {};
+  // Each is written whatever became of the others.
+  void finish(Failures& failures) {
+    for (auto& [file, make] : files_) failures.note(file.finish(make()));
   }
 
  private:
@@ -236,16 +244,23 @@ Result<void> run_lab(const PaceOptions& o) {
   }
   lab::RunPlan plan{.spec = spec, .alone = o.alone, .repeat = o.repeat, .jobs = o.jobs};
   plan.options = TRY(experiment_options(o, spec));
+  std::vector<NamedPath> files = {{"the lab file", o.lab_file},
+                                  {"--json", o.json},
+                                  {"--csv", o.csv},
+                                  {"--series", o.series},
+                                  {"--report", o.report}};
+  for (const auto& capture : plan.options.captures) files.push_back({"--pcap", capture.path});
+  TRY_VOID(check_distinct(files));
+
+  std::atomic<bool> stop{false};
+  static_assert(std::atomic<bool>::is_always_lock_free);  // It is set in a signal's handler.
+  host::InterruptGuard interrupt([&] { stop = true; });
   lab::Report report;
   Outputs outputs;
   TRY_VOID(outputs.add(o.json, [&] { return lab::to_json(report); }));
   TRY_VOID(outputs.add(o.csv, [&] { return lab::to_csv(report); }));
   TRY_VOID(outputs.add(o.series, [&] { return lab::to_csv(report.series); }));
   TRY_VOID(outputs.add(o.report, [&] { return lab::to_page(report, o.command); }));
-
-  std::atomic<bool> stop{false};
-  static_assert(std::atomic<bool>::is_always_lock_free);  // It is set in a signal's handler.
-  host::InterruptGuard interrupt([&] { stop = true; });
   host::ProgressLine progress(o.quiet);
   lab::RunResult result = TRY(lab::run_plan(
       plan,
@@ -256,8 +271,10 @@ Result<void> run_lab(const PaceOptions& o) {
   progress.clear();
   report = std::move(result.report);
   if (!o.quiet && !outputs.has_stdout()) fmt::print("{}", lab::to_table(report));
-  TRY_VOID(outputs.finish());
-  return result.captures;
+  Failures failures;
+  failures.note(result.captures);
+  outputs.finish(failures);
+  return failures.all();
 }
 
 Result<void> run_compare(const PaceOptions& o) {
@@ -267,7 +284,9 @@ Result<void> run_compare(const PaceOptions& o) {
   comparison = TRY(lab::compare(TRY(host::read_file(o.compare[0])), o.compare[0],
                                 TRY(host::read_file(o.compare[1])), o.compare[1]));
   if (!o.quiet && !outputs.has_stdout()) fmt::print("{}", comparison.table);
-  return outputs.finish();
+  Failures failures;
+  outputs.finish(failures);
+  return failures.all();
 }
 
 }  // namespace
@@ -276,6 +295,7 @@ int pace_main(int argc, char** argv) {
   CLI::App app(kPaceDescription, "wh pace");
   PaceOptions options;
   declare(app, options);
+  refuse_empty(app);
   if (const auto status = parse(app, argc, argv)) return *status;
   options.command = "wh " + typed(argc, argv);
   auto done = options.compare.empty() ? run_lab(options) : run_compare(options);

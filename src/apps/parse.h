@@ -20,6 +20,28 @@ inline std::optional<int> parse(CLI::App& app, int argc, char** argv) {
   return std::nullopt;
 }
 
+// A whole number from 0 up; CLI11 alone would take -1 for the largest there is.
+inline const CLI::Validator kWholeNumber(
+    [](const std::string& text) {
+      return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos
+                 ? std::string()
+                 : "'" + text + "' is not a whole number; accepted: 0, 1, 2 ...";
+    },
+    "");
+
+// An empty text is an error, not the same as leaving the option out: `--json "$unset"` is a
+// mistake. Not of `--link` and `--flow`, which say more of what is accepted.
+inline void refuse_empty(CLI::App& app) {
+  const auto refusal = [](const std::string& text) {
+    return text.empty() ? std::string("it is empty; accepted: a value, or not to give the option")
+                        : std::string();
+  };
+  for (CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    if (name != "--link" && name != "--flow") option->check(refusal);
+  }
+}
+
 // The arguments as a shell would take them again.
 inline std::string typed(int argc, char** argv) {
   std::string line;

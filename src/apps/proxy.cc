@@ -51,7 +51,9 @@ void declare(CLI::App& app, ProxyOptions& o) {
   app.add_option("--sysctl", o.sysctls, "NAME=VALUE for our stack; may be repeated")
       ->allow_extra_args(false);
   app.add_option("--duration", o.duration, "Stop after this long [until interrupted]");
-  app.add_option("--seed", o.seed, "What the link's chances are drawn from")->capture_default_str();
+  app.add_option("--seed", o.seed, "What the link's chances are drawn from")
+      ->check(kWholeNumber)
+      ->capture_default_str();
   app.add_flag("-q,--quiet", o.quiet, "Say nothing at the end");
 }
 

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "apps/commands.h"
+#include "apps/output_files.h"
 #include "apps/parse.h"
 #include "host/interrupt.h"
 #include "host/output_file.h"
@@ -75,17 +76,19 @@ Result<Files> open_files(const SweepOptions& o) {
   return files;
 }
 
+// Each is written whatever became of the others.
 Result<void> write_files(const SweepOptions& o, Files& files, lab::SweepStore& store) {
-  if (files.csv) {
-    const std::string csv = TRY(store.csv());
-    TRY_VOID(files.csv->finish(csv));
-  }
+  Failures failures;
+  if (files.csv) failures.note(files.csv->finish(TRY(store.csv())));
   const std::string json = TRY(store.json());
-  if (files.json) TRY_VOID(files.json->finish(json));
-  if (!files.report) return {};
-  const std::string name = std::filesystem::path(o.file).filename();
-  const std::string plain = TRY(store.table(1000));
-  return files.report->finish(lab::to_sweep_page(fmt::format("wh sweep: {}", name), json, plain));
+  if (files.json) failures.note(files.json->finish(json));
+  if (files.report) {
+    const std::string name = std::filesystem::path(o.file).filename();
+    const std::string plain = TRY(store.table(1000));
+    failures.note(
+        files.report->finish(lab::to_sweep_page(fmt::format("wh sweep: {}", name), json, plain)));
+  }
+  return failures.all();
 }
 
 // Runs what is not in the store yet. True when all of it is there now.
@@ -133,9 +136,14 @@ Result<int> run(const SweepOptions& o, SweepTeam& team) {
                sweep->combinations(), sweep->repeat());
     return kYes;
   }
-  Files files = TRY(open_files(o));
   const std::string db =
       o.db.empty() ? std::filesystem::path(o.file).replace_extension(".db").string() : o.db;
+  TRY_VOID(check_distinct({{"the sweep's file", o.file},
+                           {"--db", db},
+                           {"--csv", o.csv},
+                           {"--json", o.json},
+                           {"--report", o.report}}));
+  Files files = TRY(open_files(o));
   lab::SweepStore store = TRY(lab::SweepStore::open(db, *sweep));
   const bool is_whole = TRY(run_missing(*sweep, store, team, o));
   if (!o.quiet && o.csv != "-" && o.json != "-") {
@@ -173,6 +181,7 @@ int sweep_with(SweepTeam* team, int argc, char** argv) {
       "wh sweep");
   SweepOptions options;
   declare(app, options);
+  refuse_empty(app);
   if (const auto status = parse(app, argc, argv)) return *status;
   ThreadTeam threads(options.jobs);
   const auto done = run(options, team != nullptr ? *team : threads);

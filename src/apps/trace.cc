@@ -10,16 +10,15 @@
 namespace wh::apps {
 namespace {
 
-constexpr const char* kTraceFooter =
-    "Names, and what they stand for:\n"
-    "  steps:RATE:RATE[:RATE...]:TIME   each rate for TIME, in turn\n"
-    "  ramp:LOW:HIGH:TIME               from LOW evenly up to HIGH in TIME, and down again\n"
-    "  outage:RATE:UP:DOWN              RATE for UP, then nothing for DOWN\n"
-    "  cellular:MEAN[:SEED]             as a phone sees a cell: it wanders, with short outages\n"
-    "\nExample:\n"
-    "  wh trace cellular:12Mbps:7 -o cell.down\n"
-    "  wh pace --link trace=cell.down,delay=20ms,buffer=300ms --flow cubic\n"
-    "  wh pace --link trace=cellular:12Mbps:7,delay=20ms,buffer=300ms --flow cubic    # the same";
+std::string footer() {
+  return fmt::format(
+      "Names, and what they stand for:\n{}"
+      "\nExample:\n"
+      "  wh trace cellular:12Mbps:7 -o cell.down\n"
+      "  wh pace --link trace=cell.down,delay=20ms,buffer=300ms --flow cubic\n"
+      "  wh pace --link trace=cellular:12Mbps:7,delay=20ms,buffer=300ms --flow cubic    # the same",
+      lab::kSyntheticForms);
+}
 
 Result<void> run(const std::string& name, const std::string& path) {
   if (!lab::is_synthetic(name)) {
@@ -41,7 +40,7 @@ int trace_main(int argc, char** argv) {
       "packet, in milliseconds from the start; at the end it repeats.",
       "wh trace");
   std::string name, path = "-";
-  app.footer(kTraceFooter);
+  app.footer(footer());
   app.add_option("name", name, "What to print (names below)")->required();
   app.add_option("-o,--output", path, "Write it to this file (- for standard output) [-]");
   if (const auto status = parse(app, argc, argv)) return *status;

@@ -157,6 +157,13 @@ const Kind* find(std::string_view name) {
 
 }  // namespace
 
+const char* const kSyntheticForms =
+    "  steps:RATE:RATE[:RATE...]:TIME   each rate for TIME, in turn\n"
+    "  ramp:LOW:HIGH:TIME               from LOW evenly up to HIGH in TIME, and down again\n"
+    "  outage:RATE:UP:DOWN              RATE for UP, then nothing for DOWN\n"
+    "  cellular:MEAN[:SEED]             as a phone sees a cell: 120 s in which the rate wanders\n"
+    "                                   about MEAN, with short outages\n";
+
 bool is_synthetic(std::string_view name) {
   return find(name) != nullptr;
 }

@@ -24,6 +24,8 @@
 
 namespace wh::lab {
 
+// The forms of the names, a line each, for --help.
+extern const char* const kSyntheticForms;
 // Whether a trace's name is one of the above and not a file's.
 bool is_synthetic(std::string_view name);
 // The text of the trace file; the same for the same name. Errors name the part and what is

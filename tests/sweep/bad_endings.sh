@@ -15,6 +15,18 @@ grep -q "interrupted" table || fail "no table of the time so far: $(cat table)"
 grep -q '"interrupted": true' out.json || fail "no JSON of the time so far"
 "$bin/wh" advise out.pcap --no-trials --connections 7 > advice || fail "the capture is not whole"
 
+# Many flows: an interrupt is heeded while they are made, and when they have begun.
+for wait in 0.2 6; do
+  timeout -s KILL 200 "$bin/wh" pace --flow dgp,count=20000 --duration 10h --json many.json > table 2> error & pid=$!
+  sleep "$wait"
+  kill -INT "$(pgrep -P "$pid")"
+  status=0; wait "$pid" || status=$?
+  [ "$status" = 0 ] || fail "20000 flows, interrupted after $wait s, exit with $status: $(head -n 5 error)"
+  grep -q "interrupted" table || fail "no table of the time so far of 20000 flows: $(tail -n 3 table)"
+  grep -q '"interrupted": true' many.json || fail "no JSON of the time so far of 20000 flows"
+done
+rm -f many.json*
+
 for option in --pcap --json --csv --report; do
   status=0
   "$bin/wh" pace --link rate=2Mbps,delay=5ms --flow newreno --duration 1s "$option" /dev/full > table 2> error || status=$?
@@ -25,4 +37,26 @@ done
 status=0
 "$bin/wh" pace --flow newreno --duration 1s --pcap nowhere-sender=x.pcap > /dev/null 2> error || status=$?
 [ "$status" = 2 ] && grep -q "accepted: bottleneck-sender, bottleneck-receiver" error || fail "a capture nowhere: $(cat error)"
+
+# A disk that fills: the capture on it ends with a whole packet, and what goes elsewhere is written.
+cat > full.sh <<'SH'
+mkdir disk && mount -t tmpfs -o size=1m none disk || exit 77
+status=0
+"$1" pace --link rate=20Mbps,delay=5ms --flow newreno --duration 2s --pcap disk/a.pcap --json disk/a.json --csv a.csv \
+  --report a.html > table 2> error || status=$?
+[ "$status" = 2 ] || { echo "exit status $status"; exit 1; }
+grep -q "^wh pace: write capture file disk/a.pcap: No space left on device; what it has is whole: [0-9]* packets$" error ||
+  { echo "it says: $(cat error)"; exit 1; }
+grep -q "^disk/a.json: " error || { echo "nothing is said of disk/a.json: $(cat error)"; exit 1; }
+[ -s a.csv ] && [ -s a.html ] && grep -q "Jain's index" table || { echo "what goes elsewhere is missing"; exit 1; }
+[ "$(ls disk)" = a.pcap ] || { echo "left there: $(ls disk)"; exit 1; }
+"$1" advise disk/a.pcap --no-trials --connections 7 > advice || { echo "the capture is not whole"; exit 1; }
+SH
+status=0
+said=$(unshare -m bash full.sh "$bin/wh" 2>&1) || status=$?
+if [ "$status" = 77 ] || [[ "$said" == *unshare:* ]]; then
+  echo "no small disk here: $said"
+elif [ "$status" != 0 ]; then
+  fail "a full disk: $said"
+fi
 echo "interrupts and full disks leave what was found"
