@@ -175,6 +175,9 @@ TEST(Experiment, bad_sysctl_trace_or_capture_is_an_error_before_the_run) {
   EXPECT_FALSE(Experiment::make(spec, {.captures = {{"", "/no/such/folder/x.pcap"}}}).has_value());
   spec = lab("trace=/no/such/file", {"newreno"});
   EXPECT_NE(Experiment::make(spec, {}).error().text.find("/no/such/file"), std::string::npos);
+  spec = lab("trace=/dev/zero", {"newreno"});
+  EXPECT_NE(Experiment::make(spec, {}).error().text.find("/dev/zero: it goes on and on"),
+            std::string::npos);
 }
 
 TEST(Experiment, bottlenecks_in_a_row_are_crossed_by_both_families_and_by_cross_traffic) {

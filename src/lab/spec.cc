@@ -94,7 +94,9 @@ Result<void> set_flow_key(FlowSpec& flow, std::string_view key, std::string_view
     (key == "name" ? flow.name : key == "from" ? flow.from : flow.to) = value;
   } else if (key == "rtt") {
     flow.rtt = TRY(parse_duration(value));
-    if (*flow.rtt <= 0s) return fail("'{}' is no round trip; accepted: above 0s", value);
+    if (*flow.rtt <= 0s || *flow.rtt > std::chrono::hours(1)) {
+      return fail("'{}' is no round trip; accepted: above 0s, at most 1h", value);
+    }
   } else if (key == "background") {
     if (!value.empty()) return fail("'{}' given to a word that takes no value", value);
     flow.background = true;

@@ -43,6 +43,7 @@ TEST(Flow, errors_name_the_key_and_what_is_accepted) {
       {"reverse=yes", "takes no value"},
       {"background=1", "takes no value"},
       {"rtt=0s", "is no round trip"},
+      {"rtt=9999h", "rtt: '9999h' is no round trip; accepted: above 0s, at most 1h"},
       {"web,video", "has a workload already: web=100ms:50kB"},
       {"onoff=2s:0s", "out of range"},
       {"video=8Mbps:4s:3s", "no room for a chunk of 4s"},
@@ -91,7 +92,7 @@ TEST(Lab, file_is_read_and_printed_alike) {
 TEST(Lab, nested_sysctl_tables_are_names) {
   const auto spec = parse_lab(
       "[sysctl]\nnet.inet.tcp.hpts.min_sleep = 500\n"
-      "[[host]]\nname='a'\n[[host]]\nname='b'\n[[link]]\nfrom='a'\nto='b'\n"
+      "[[host]]\nname='a'\n[[host]]\nname='b'\n[[link]]\nfrom='a'\nto='b'\ndelay='1ms'\n"
       "[[flow]]\nfrom='a'\nto='b'\n",
       "x.toml");
   ASSERT_TRUE(spec.has_value()) << spec.error().text;
@@ -126,6 +127,8 @@ TEST(Lab, errors_name_the_file_and_the_line) {
        "x.toml: link 'link0' has neither a rate nor a delay"},
       {"[[link]]\nfrom='a'\nto='b'\nrate='99999Tbps'\n[[flow]]\nfrom='a'\nto='b'",
        "x.toml:1: link: link: rate=99999Tbps: out of range; accepted: above 0bps, at most 1Tbps"},
+      {"seed = 1\nsysctl = 3",
+       "x.toml:2: sysctl: not a table; accepted: [sysctl], and NAME = VALUE"},
       {"host = 3", "x.toml:1: host: write [[host]]"},
       {"[[flow]]\nrate = ['1Mbps']", "a text or a number"},
   };

@@ -97,13 +97,18 @@ constexpr const char* kFlowsOfPoints = " FROM points JOIN flows USING (point) ";
 }  // namespace
 
 Result<SweepStore> SweepStore::open(const std::string& path, const Sweep& sweep) {
-  SweepStore store(TRY(kyua::Database::open(path, kyua::Database::Mode::Create)), sweep);
-  kyua::Statement tables =
-      TRY(store.db_.prepare("SELECT count(*) FROM sqlite_master WHERE name = 'sweep'"));
-  TRY(tables.step());
-  const bool is_new = tables.integer(0) == 0;
-  tables.reset();
-  if (is_new) {
+  const auto refused = [&](const Error& why) {
+    return fail(
+        "{}: it cannot hold the results: {}; accepted: a file that wh sweep made, or a new one's "
+        "name (--db)",
+        path, why.text);
+  };
+  auto db = kyua::Database::open(path, kyua::Database::Mode::Create);
+  if (!db) return refused(db.error());
+  SweepStore store(std::move(*db), sweep);
+  const auto is_new = store.is_new();
+  if (!is_new) return refused(is_new.error());
+  if (*is_new) {
     TRY_VOID(store.create());
   } else {
     TRY_VOID(store.check_same());
@@ -111,6 +116,13 @@ Result<SweepStore> SweepStore::open(const std::string& path, const Sweep& sweep)
   kyua::Statement points = TRY(store.db_.prepare("SELECT point FROM points"));
   while (TRY(points.step())) store.finished_.insert(static_cast<size_t>(points.integer(0)));
   return store;
+}
+
+Result<bool> SweepStore::is_new() {
+  kyua::Statement tables =
+      TRY(db_.prepare("SELECT count(*) FROM sqlite_master WHERE name = 'sweep'"));
+  TRY(tables.step());
+  return tables.integer(0) == 0;
 }
 
 Result<void> SweepStore::create() {

@@ -38,6 +38,7 @@ class SweepStore {
 
  private:
   SweepStore(kyua::Database db, const Sweep& sweep) : db_(std::move(db)), sweep_(&sweep) {}
+  Result<bool> is_new();
   Result<void> create();
   Result<void> check_same();
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
+#include "host/system.h"
 #include "lab/sweep_store.h"
 
 namespace wh::lab {
@@ -127,6 +128,19 @@ TEST(SweepStore, keeps_points_whole_and_goes_on_where_it_was) {
   EXPECT_NE(refused.error().text.find("another sweep"), std::string::npos);
   std::filesystem::remove(path);
   std::filesystem::remove(other);
+}
+
+TEST(SweepStore, what_is_no_database_is_named) {
+  const Sweep sweep = Sweep::parse(kText, "x.toml").value();
+  const std::string path = temporary("text.db");
+  ASSERT_TRUE(host::write_file(path, std::string(5000, 'x')).has_value());
+  for (const std::string& bad : {path, std::string("/no/such/folder/x.db")}) {
+    const auto store = SweepStore::open(bad, sweep);
+    ASSERT_FALSE(store.has_value()) << bad;
+    EXPECT_TRUE(store.error().text.starts_with(bad + ": it cannot hold the results: "))
+        << store.error().text;
+  }
+  std::filesystem::remove(path);
 }
 
 TEST(SweepStore, a_point_that_is_stopped_leaves_nothing) {

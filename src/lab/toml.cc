@@ -179,6 +179,9 @@ Result<void> read_key(const Place& place, std::string_view key, const toml::node
     if (!d) return place.bad(node, key, std::move(d.error()));
     (key == "duration" ? spec.duration : key == "warmup" ? spec.warmup : spec.start_jitter) = *d;
   } else if (key == "sysctl") {
+    if (!node.is_table()) {
+      return place.bad(node, key, "not a table; accepted: [sysctl], and NAME = VALUE below it");
+    }
     TRY_VOID(read_sysctls(place, node, "", spec.sysctls));
   } else if (key == "host") {
     spec.hosts = TRY(read_all<HostSpec>(place, node, key,
