@@ -36,6 +36,9 @@ for option in --pcap --json --csv --report; do
   grep -q "Jain's index" table || fail "$option on a full disk takes the table with it"
 done
 status=0
+"$bin/wh" pace --flow newreno --duration 1s > /dev/full 2> error || status=$?
+[ "$status" = 2 ] && grep -q "standard output" error || fail "a table on a full disk: $status, $(cat error)"
+status=0
 "$bin/wh" pace --flow newreno --duration 1s --pcap nowhere-sender=x.pcap > /dev/null 2> error || status=$?
 [ "$status" = 2 ] && grep -q "accepted: bottleneck-sender, bottleneck-receiver" error || fail "a capture nowhere: $(cat error)"
 

@@ -100,7 +100,13 @@ int dispatch(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return dispatch(argc, argv);
+    const int status = dispatch(argc, argv);
+    // What was printed is part of the result: with a full disk behind it, it did not come about.
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      fmt::print(stderr, "wh: standard output could not be written whole\n");
+      return 2;
+    }
+    return status;
   } catch (const std::exception& e) {
     // Only a library throws here (memory, formatting); our own failures are values.
     fmt::print(stderr, "wh: {}\n", e.what());
