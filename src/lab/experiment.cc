@@ -30,6 +30,7 @@ Experiment::Experiment(LabSpec spec, std::unique_ptr<Loop> loop)
       paths_(spec_),
       loop_(std::move(loop)),
       random_(spec_.seed),
+      bytes_(random_.fork("bytes")),
       warmup_end_(*loop_, [this] { end_warmup(); }),
       started_(loop_->now()),
       measured_from_(loop_->now()) {}
@@ -182,7 +183,9 @@ Result<std::unique_ptr<Flow>> Experiment::make_flow(const FlowSpec& flow, uint32
     }
     return made;
   }
-  const LabFlow::Place place{.from = *hosts_.at(flow.from),
+  const LabFlow::Place place{.bytes = bytes_,
+                             .number = number,
+                             .from = *hosts_.at(flow.from),
                              .to = *hosts_.at(flow.to),
                              .from_address = from,
                              .to_address = to,
@@ -201,7 +204,7 @@ Result<std::unique_ptr<Flow>> Experiment::make_flow(const FlowSpec& flow, uint32
     const uint32_t row = c.local().port - uint32_t{kFirstServerPort};
     return *flows_.at(row * kClientPorts + c.remote().port - kFirstClientPort);
   }));
-  return std::make_unique<LabFlow>(flow, std::move(name), place, *loop_, random_);
+  return std::make_unique<LabFlow>(flow, std::move(name), place, *loop_);
 }
 
 Result<void> Experiment::listen(Host& host, const tcp::Endpoint& local,

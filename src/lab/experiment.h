@@ -109,6 +109,7 @@ class Experiment {
   Paths paths_;
   std::unique_ptr<Loop> loop_;
   Random random_;
+  Pattern bytes_;  // Of every flow between hosts of ours.
   net::PacketPool pool_;
   std::vector<BuiltLink> links_;        // Outlive the hosts that are attached to them.
   std::unique_ptr<TraceFolder> trace_;  // Outlives the connections that write to it.

@@ -4,12 +4,22 @@
 
 namespace wh::lab {
 
-LabFlow::LabFlow(FlowSpec flow, std::string label, Place place, Loop& loop, const Random& random)
+namespace {
+
+// The n-th stream of an experiment: neighbours begin far from each other, and the first 65521 all
+// elsewhere, as the period is a prime.
+Pattern stream(const Pattern& bytes, uint64_t n) {
+  return {bytes, static_cast<uint32_t>(n * 40503 % Pattern::kPeriod)};
+}
+
+}  // namespace
+
+LabFlow::LabFlow(FlowSpec flow, std::string label, Place place, Loop& loop)
     : Flow(std::move(flow), std::move(label)),
       place_(place),
       loop_(loop),
-      pattern_(random.fork(name())),
-      requests_(random.fork(name() + " requests")),
+      pattern_(stream(place.bytes, uint64_t{place.number} * 2)),
+      requests_(stream(place.bytes, uint64_t{place.number} * 2 + 1)),
       sender_({.sends = &pattern_,
                .total = spec().bytes ? std::optional(static_cast<uint64_t>(spec().bytes->count()))
                                      : std::nullopt,

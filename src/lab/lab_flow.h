@@ -11,12 +11,14 @@ namespace wh::lab {
 class LabFlow final : public Flow {
  public:
   struct Place {
+    const Pattern& bytes;  // What all flows' streams are made of; `number` tells where each begins.
+    uint32_t number;
     Host& from;
     Host& to;
     net::IpAddress from_address, to_address;
     uint16_t from_port, to_port;  // Distinct for each flow between two hosts.
   };
-  LabFlow(FlowSpec flow, std::string label, Place place, Loop& loop, const Random& random);
+  LabFlow(FlowSpec flow, std::string label, Place place, Loop& loop);
 
   // What came before it was accepted counts.
   void accept(tcp::Connection& connection) override {

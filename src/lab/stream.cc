@@ -19,7 +19,7 @@ net::Slice Pattern::at(uint64_t position, uint64_t most) const {
     stream_->fill(position, {slice.chunk->bytes(), size});
     return slice;
   }
-  const auto offset = static_cast<uint32_t>(position % kPeriod);
+  const auto offset = static_cast<uint32_t>((position % kPeriod + shift_) % kPeriod);
   return {chunk_, offset, static_cast<uint32_t>(std::min<uint64_t>(most, kPeriod - offset))};
 }
 

@@ -23,6 +23,9 @@ namespace wh::lab {
 class Pattern {
  public:
   explicit Pattern(Random random);
+  // The same bytes, begun elsewhere: many flows share one chunk. REQUIRES: shift < kPeriod.
+  Pattern(const Pattern& of, uint32_t shift) : chunk_(of.chunk_), shift_(shift) {}
+  static constexpr uint32_t kPeriod = 65521;
   // The stream that host::KernelPeer sends and checks; made as it is asked for.
   explicit Pattern(StreamPattern stream) : stream_(stream) {}
   // The bytes at `position` of the stream: at most `most`, at least one. REQUIRES: most > 0.
@@ -30,8 +33,8 @@ class Pattern {
   bool matches(uint64_t position, std::span<const uint8_t> bytes) const;
 
  private:
-  static constexpr uint32_t kPeriod = 65521;
   net::ChunkRef chunk_;
+  uint32_t shift_ = 0;
   std::optional<StreamPattern> stream_;
 };
 

@@ -12,6 +12,7 @@ World::World(Topology topology, Loop& loop, host::RealLoop* real)
       loop_(loop),
       real_(real),
       random_(topology_.seed),
+      bytes_(random_.fork("bytes")),
       started_(loop.now()) {}
 
 World::~World() {
@@ -215,13 +216,15 @@ Result<void> World::build_flow(const FlowSpec& flow, std::string name) {
     return fail("flow {}: host {} has no IPv{} address", name, host, flow.ip);
   };
   const auto number = static_cast<uint16_t>(flows_.size());
-  const LabFlow::Place place{.from = *vnets_.at(flow.from),
+  const LabFlow::Place place{.bytes = bytes_,
+                             .number = number,
+                             .from = *vnets_.at(flow.from),
                              .to = *vnets_.at(flow.to),
                              .from_address = TRY(address_of(flow.from)),
                              .to_address = TRY(address_of(flow.to)),
                              .from_port = static_cast<uint16_t>(10000 + number),
                              .to_port = static_cast<uint16_t>(5001 + number)};
-  flows_.push_back(std::make_unique<LabFlow>(flow, std::move(name), place, loop_, random_));
+  flows_.push_back(std::make_unique<LabFlow>(flow, std::move(name), place, loop_));
   Flow& made = *flows_.back();
   auto listener = std::make_shared<tcp::Listener*>(nullptr);
   *listener = TRY(place.to.tcp().listen(

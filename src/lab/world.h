@@ -89,6 +89,7 @@ class World {
   Loop& loop_;
   host::RealLoop* real_;
   Random random_;
+  Pattern bytes_;
   Instant started_;
   net::PacketPool pool_;
   uint32_t next_mac_ = 1;
