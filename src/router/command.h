@@ -113,6 +113,7 @@ Feature policer_feature();        // policers
 Feature nat_feature();            // NAT44
 Feature advertisement_feature();  // router advertisements
 Feature dhcp_feature();           // DHCP server, relay, client
+Feature app_feature();            // echo servers and clients, sessions
 Feature analysis_feature();       // runtime, errors, trace, graph
 Feature session_feature();        // ping, quit, sysctl
 Feature configuration_feature();  // configuration save, load, diff, check; exec

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "router/local_apps.h"
 #include "router/values.h"
 #include "vnet/show.h"
 
@@ -32,7 +33,7 @@ std::vector<Feature> all_features() {
   for (auto* make :
        {port_feature, virtual_feature, table_feature, interface_feature, bridge_feature, ip_feature,
         route_feature, acl_feature, policer_feature, nat_feature, advertisement_feature,
-        dhcp_feature, analysis_feature, session_feature, configuration_feature}) {
+        dhcp_feature, app_feature, analysis_feature, session_feature, configuration_feature}) {
     features.push_back(make());
   }
   return features;
@@ -63,6 +64,7 @@ void CommandLine::add_types() {
   add("mac", "a MAC address, as 02:fe:00:00:00:01", net::parse_mac);
   add("protocol", "tcp, udp, icmp, icmp6 or a number from 0 to 255", parse_protocol);
   add("ports", "a port or a range of them, as 80-443", parse_ports);
+  add("uri", "tcp://ADDRESS/PORT or udp://ADDRESS/PORT, as tcp://10.1.0.1/7", parse_uri);
   add("dscp", "a number from 0 to 63, or a name, as AF11", parse_dscp);
   for (const char* name : {"word", "file"}) {
     grammar_.add_type(name, {"a word", [](std::string_view word) -> Result<void> {

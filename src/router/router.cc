@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "host/device_interface.h"
+#include "router/local_apps.h"
 #include "router/plugin.h"
 
 namespace wh::router {
@@ -13,6 +14,7 @@ Router::Router(Config config, Loop& loop, Ports& ports)
       source_(ports),
       vnet_({.name = "router", .cycles = std::move(config.cycles), .handoff = config.handoff}, loop,
             pool_, Random(config.seed)),
+      apps_(std::make_unique<LocalApps>(vnet_)),
       pcap_(vnet_, std::move(config.wall)),
       thread_(config.thread) {
   // A router forwards, and speaks IPv6 on an interface once that is given an address. The sysctls

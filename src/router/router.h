@@ -22,6 +22,8 @@
 
 namespace wh::router {
 
+class LocalApps;
+
 class Router {
  public:
   struct Config {
@@ -95,6 +97,10 @@ class Router {
   // Tunables as they were when the router was made.
   const std::map<std::string, std::string>& first_tunables() const { return first_tunables_; }
 
+  // TCP and UDP programs at the router's own addresses.
+  LocalApps& apps() { return *apps_; }
+  const LocalApps& apps() const { return *apps_; }
+
   PcapTrace& pcap() { return pcap_; }
   const PcapTrace& pcap() const { return pcap_; }
 
@@ -141,6 +147,7 @@ class Router {
   net::PacketPool pool_;
   std::vector<std::shared_ptr<host::Library>> plugins_;  // Go after the nodes made of them.
   vnet::Vnet vnet_;
+  std::unique_ptr<LocalApps> apps_;
   PcapTrace pcap_;
   std::vector<std::unique_ptr<Port>> ports_list_;
   std::map<uint16_t, uint32_t> first_mtus_;  // By index.

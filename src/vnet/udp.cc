@@ -144,12 +144,14 @@ Result<void> UdpSocket::send(const IpAddress& to, uint16_t port, std::span<const
               {net::ChunkRef::copy_of(payload), 0, static_cast<uint32_t>(payload.size())});
 }
 
-Result<void> UdpSocket::send(const IpAddress& to, uint16_t port, net::Slice payload) {
+Result<void> UdpSocket::send(const IpAddress& to, uint16_t port, net::Slice payload,
+                             const IpAddress& from) {
   Stack& stack = table_.stack_;
   if (to.family != config_.family) return fail("udp: {} is of another family", to_string(to));
   const auto route = stack.route(to);
   if (!route) return fail_with(std::errc::network_unreachable, "udp to " + to_string(to));
-  const IpAddress source = config_.address.is_unspecified() ? route->source : config_.address;
+  const IpAddress& asked = config_.address.is_unspecified() ? from : config_.address;
+  const IpAddress source = asked.is_unspecified() ? route->source : asked;
   const uint32_t length = UdpHeader::kSize + payload.size;
   const bool v4 = to.is_v4();
   if (length + (v4 ? Ip4Header::kMinSize : 0) > 0xffff) {

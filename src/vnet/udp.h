@@ -50,9 +50,11 @@ class UdpSocket {
   UdpSocket(const UdpSocket&) = delete;
   UdpSocket& operator=(const UdpSocket&) = delete;
 
-  // Sends a datagram; the slice's bytes are referred to, not copied. Errors: wrong family, no
-  // route, longer than a datagram may be, no buffers.
-  Result<void> send(const net::IpAddress& to, uint16_t port, net::Slice payload);
+  // Sends a datagram; the slice's bytes are referred to, not copied. `from`: the source, of a
+  // socket that has no address; unspecified: the route's. Errors: wrong family, no route, longer
+  // than a datagram may be, no buffers.
+  Result<void> send(const net::IpAddress& to, uint16_t port, net::Slice payload,
+                    const net::IpAddress& from = {});
   Result<void> send(const net::IpAddress& to, uint16_t port, std::span<const uint8_t> payload);
 
   uint16_t port() const { return config_.port; }

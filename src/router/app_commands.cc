@@ -1,0 +1,185 @@
+// Programs of the router's own: echo servers, a client of such, and the sessions that there are.
+#include "core/stream_pattern.h"
+#include "router/command_line.h"
+#include "router/local_apps.h"
+
+namespace wh::router {
+namespace {
+
+using nlohmann::json;
+
+AppUri uri_of(const Arguments& a) {
+  return MUST(parse_uri(a["uri"]));  // Its type was checked.
+}
+
+Result<Answer> start_echo(Router& router, const Arguments& a) {
+  TRY_VOID(router.apps().start_echo(uri_of(a)));
+  return Answer::nothing();
+}
+
+Result<Answer> stop_echo(Router& router, const Arguments& a) {
+  TRY_VOID(router.apps().stop_echo(uri_of(a)));
+  return Answer::nothing();
+}
+
+// Sends a stream to an echo server and checks what comes back.
+class EchoClient final : public Activity, private tcp::ConnectionObserver {
+ public:
+  EchoClient(LocalApps& apps, AppUri uri, uint64_t bytes, Output out)
+      : apps_(apps), uri_(uri), bytes_(bytes), out_(std::move(out)) {}
+  ~EchoClient() override { give_up(); }
+
+  Result<void> start() {
+    began_ = apps_.loop().now();
+    connection_ = TRY(apps_.tcp().connect(uri_.at, {.observer = this}));
+    return {};
+  }
+  void interrupt() override { finish(fail("interrupted; {}", progress())); }
+
+ private:
+  static constexpr size_t kChunk = 65'536;
+
+  void on_ready(tcp::Connection& c, uint8_t readiness) override {
+    if ((readiness & tcp::kConnected) != 0) {
+      connected_ = apps_.loop().now();
+      out_.print(fmt::format("connected to {} in {:.3f} ms\n", to_string(uri_),
+                             to_seconds(connected_ - began_) * 1e3));
+    }
+    receive(c);
+    if (is_wrong_) return finish(fail("another byte came back than byte {}", received_));
+    if (received_ == bytes_) return finish(result());
+    if ((readiness & tcp::kEnded) != 0 || c.at_end()) {
+      const bool is_connected = connected_ != Instant{};
+      return finish(fail("{}: {}; {}", to_string(uri_),
+                         c.end() == tcp::End::None ? "closed by the other end" : to_string(c.end()),
+                         is_connected ? progress() : "not connected"));
+    }
+    send(c);
+  }
+  void send(tcp::Connection& c) {
+    uint8_t chunk[kChunk];
+    while (sent_ < bytes_) {
+      const auto part = std::span(chunk).first(std::min<uint64_t>(kChunk, bytes_ - sent_));
+      kPattern.fill(sent_, part);
+      const size_t taken = c.send(part).value_or(0);
+      sent_ += taken;
+      if (taken < part.size()) return;
+    }
+  }
+  void receive(tcp::Connection& c) {
+    uint8_t chunk[kChunk];
+    while (const size_t n = c.recv(chunk)) {
+      const auto difference = kPattern.first_difference(received_, std::span(chunk, n));
+      is_wrong_ = difference || received_ + n > bytes_;
+      received_ = difference.value_or(received_ + n);
+      if (is_wrong_) return;
+    }
+  }
+  std::string progress() const {
+    return fmt::format("{} of {} bytes sent, {} came back", sent_, bytes_, received_);
+  }
+  Answer result() const {
+    const double connect = to_seconds(connected_ - began_);
+    const double took = to_seconds(apps_.loop().now() - connected_);
+    const double bps = took > 0 ? 8 * static_cast<double>(bytes_) / took : 0;
+    return {[=, bytes = bytes_] {
+              return fmt::format("{} bytes there and back in {:.6f} s: {:.2f} Mbps each way\n",
+                                 bytes, took, bps / 1e6);
+            },
+            [=, bytes = bytes_] {
+              return json{
+                  {"bytes", bytes}, {"connect_ms", connect * 1e3}, {"seconds", took}, {"bps", bps}};
+            }};
+  }
+  void give_up() {
+    if (connection_ == nullptr) return;
+    tcp::Connection& c = *std::exchange(connection_, nullptr);
+    c.set_observer(nullptr);
+    if (received_ == bytes_ || c.state() == tcp::State::Closed) {
+      c.close();
+    } else {
+      c.abort();
+    }
+  }
+  void finish(Result<Answer> answer) {
+    give_up();
+    const auto done = std::move(out_.done);
+    done(std::move(answer));  // May destroy this.
+  }
+
+  static constexpr StreamPattern kPattern{7};
+  LocalApps& apps_;
+  AppUri uri_;
+  uint64_t bytes_, sent_ = 0, received_ = 0;
+  bool is_wrong_ = false;
+  Output out_;
+  tcp::Connection* connection_ = nullptr;
+  Instant began_{}, connected_{};
+};
+
+std::unique_ptr<Activity> start_client(CommandLine& line, const Arguments& a, Output out) {
+  constexpr uint64_t kBytes = 1 << 20;
+  const AppUri uri = uri_of(a);
+  auto done = out.done;
+  if (uri.protocol != AppUri::Protocol::Tcp) {
+    done(fail("{}: accepted: tcp://ADDRESS/PORT", to_string(uri)));
+    return nullptr;
+  }
+  auto client = std::make_unique<EchoClient>(line.router().apps(), uri, a.number("bytes", kBytes),
+                                             std::move(out));
+  if (const auto started = client->start(); !started) {
+    client.reset();
+    done(tl::unexpected(started.error()));
+  }
+  return client;
+}
+
+Result<Answer> show_sessions(Router& router, const Arguments&) {
+  std::string text = fmt::format("{:<4} {:<44} {:<44} {:<12} {:>10} {:>10}\n", "Prot", "Local",
+                                 "Remote", "State", "Unread", "Unacked");
+  json all = json::array();
+  const auto add = [&](const char* protocol, const std::string& local, const std::string& remote,
+                       std::string_view state, size_t unread, size_t unacknowledged) {
+    text += fmt::format("{:<4} {:<44} {:<44} {:<12} {:>10} {:>10}\n", protocol, local, remote,
+                        state, unread, unacknowledged);
+    all.push_back({{"protocol", protocol},
+                   {"local", local},
+                   {"remote", remote},
+                   {"state", state},
+                   {"unread_bytes", unread},
+                   {"unacknowledged_bytes", unacknowledged}});
+  };
+  for (const LocalApps::Server& s : router.apps().servers()) {
+    const bool is_tcp = s.listener != nullptr;
+    add(is_tcp ? "tcp" : "udp", tcp::to_string(s.uri.at), "*", is_tcp ? "LISTEN" : "OPEN", 0, 0);
+  }
+  router.apps().tcp().for_each([&](const tcp::Connection& c) {
+    add("tcp", tcp::to_string(c.local()), tcp::to_string(c.remote()), tcp::to_string(c.state()),
+        c.readable(), c.unacknowledged());
+  });
+  return Answer::of_both(std::move(text), std::move(all));
+}
+
+void list_servers(const Router& router, std::vector<ConfigurationLine>& lines) {
+  for (const LocalApps::Server& s : router.apps().servers()) {
+    const std::string uri = to_string(s.uri);
+    lines.push_back({"test echo server uri " + uri, "test echo server stop uri " + uri});
+  }
+}
+
+}  // namespace
+
+Feature app_feature() {
+  return {
+      {setting("test echo server uri <uri>",
+               "send back what comes to a port, at all addresses: tcp://0.0.0.0/7, udp://::/7",
+               start_echo),
+       setting("test echo server stop uri <uri>", "end that, and its connections", stop_echo),
+       {.syntax = "test echo client uri <uri> [bytes <bytes:1..1099511627776>]",
+        .help = "send bytes, 1 MiB of them, to an echo server by TCP, and check what comes back",
+        .start = start_client},
+       {"show session", "what listens at this router, and its connections", show_sessions}},
+      list_servers};
+}
+
+}  // namespace wh::router

@@ -1,0 +1,139 @@
+#include "router/local_apps.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace wh::router {
+
+Result<AppUri> parse_uri(std::string_view text) {
+  AppUri uri;
+  const auto refuse = [&] {
+    return fail(
+        "'{}': accepted: tcp://ADDRESS/PORT and udp://ADDRESS/PORT, with a port from 1 to "
+        "65535, as tcp://10.1.0.1/7 and tcp://2001:db8::1/7",
+        text);
+  };
+  std::string_view rest = text;
+  if (rest.starts_with("udp://")) {
+    uri.protocol = AppUri::Protocol::Udp;
+  } else if (!rest.starts_with("tcp://")) {
+    return refuse();
+  }
+  rest.remove_prefix(6);
+  const size_t slash = rest.rfind('/');
+  if (slash == std::string_view::npos) return refuse();
+  const auto address = net::parse_ip(rest.substr(0, slash));
+  const std::string_view port = rest.substr(slash + 1);
+  const char* end = port.data() + port.size();
+  const auto number = std::from_chars(port.data(), end, uri.at.port);
+  if (!address || number.ec != std::errc{} || number.ptr != end || uri.at.port == 0)
+    return refuse();
+  uri.at.address = *address;
+  return uri;
+}
+
+std::string to_string(const AppUri& uri) {
+  return fmt::format("{}://{}/{}", uri.protocol == AppUri::Protocol::Tcp ? "tcp" : "udp",
+                     net::to_string(uri.at.address), uri.at.port);
+}
+
+LocalApps::LocalApps(vnet::Vnet& vnet)
+    : vnet_(vnet), wheel_(vnet.loop(), books_), tcp_(vnet, wheel_) {
+  books_.add_sysctls(vnet.sysctl());
+  wheel_.add_sysctls(vnet.sysctl(), 0);
+}
+
+LocalApps::~LocalApps() {
+  for (Server& server : servers_) {
+    if (server.listener != nullptr) server.listener->close();
+  }
+  tcp_.for_each([](tcp::Connection& c) { c.set_observer(nullptr); });
+}
+
+Result<void> LocalApps::start_echo(const AppUri& uri) {
+  if (!uri.at.address.is_unspecified()) {
+    return fail(
+        "echo server at {}: accepted: 0.0.0.0 and ::, which are all addresses of the router",
+        to_string(uri));
+  }
+  Server server{uri, nullptr, nullptr};
+  if (uri.protocol == AppUri::Protocol::Tcp) {
+    server.listener = TRY(tcp_.listen({.local = uri.at, .on_ready = [this] { accept_all(); }}));
+  } else {
+    server.socket = TRY(vnet_.open_udp({.family = uri.at.address.family, .port = uri.at.port},
+                                       [this](const vnet::UdpDatagram& d) { answer(d); }));
+  }
+  servers_.push_back(std::move(server));
+  return {};
+}
+
+void LocalApps::accept_all() {
+  for (const Server& s : servers_) {
+    if (s.listener == nullptr) continue;
+    while (tcp::Connection* c = s.listener->accept()) echo_.take(*c);
+  }
+}
+
+// What came to a broadcast or multicast address stays unanswered, and so does another echo server:
+// the two would play ball for ever. An answer that cannot be sent is lost, as datagrams are.
+void LocalApps::answer(const vnet::UdpDatagram& d) {
+  if (!vnet_.is_local(d.destination) || d.source_port == d.destination_port) return;
+  for (const Server& s : servers_) {
+    const bool is_its = s.socket != nullptr && s.uri.at.port == d.destination_port &&
+                        s.uri.at.address.family == d.destination.family;
+    if (!is_its) continue;
+    const net::Slice payload{net::ChunkRef::copy_of(d.payload()), 0, d.size};
+    [[maybe_unused]] const auto sent =
+        s.socket->send(d.source, d.source_port, payload, d.destination);
+  }
+}
+
+Result<void> LocalApps::stop_echo(const AppUri& uri) {
+  const auto at =
+      std::find_if(servers_.begin(), servers_.end(), [&](const Server& s) { return s.uri == uri; });
+  if (at == servers_.end()) return fail("no echo server at {}", to_string(uri));
+  if (at->listener != nullptr) {
+    tcp::TcpStack::Batch batch(tcp_);
+    at->listener->close();
+    tcp_.for_each([&](tcp::Connection& c) {
+      const bool is_its = c.observer() == &echo_ && c.local().port == uri.at.port &&
+                          c.local().address.family == uri.at.address.family;
+      if (is_its) c.abort();
+    });
+  }
+  servers_.erase(at);
+  return {};
+}
+
+// --- echo over TCP ---
+
+void LocalApps::Echo::take(tcp::Connection& c) {
+  c.set_observer(this);
+  c.set_keepalive(true);
+  on_ready(c, tcp::kReadable);
+}
+
+// True when all that came was sent back.
+bool LocalApps::Echo::send_back(tcp::Connection& c) {
+  constexpr size_t kMost = 65'536;
+  for (;;) {
+    const auto kept = unsent_.find(&c);
+    net::Slice slice = kept != unsent_.end() ? kept->second : c.recv_slice(kMost);
+    if (slice.size == 0) return true;
+    const auto taken = static_cast<uint32_t>(c.send(slice).value_or(slice.size));
+    if (taken < slice.size) {
+      unsent_[&c] = slice.sub(taken, slice.size - taken);
+      return false;
+    }
+    if (kept != unsent_.end()) unsent_.erase(kept);
+  }
+}
+
+void LocalApps::Echo::on_ready(tcp::Connection& c, uint8_t readiness) {
+  const bool is_over = (readiness & tcp::kEnded) != 0;
+  if (!is_over && !(send_back(c) && c.at_end())) return;
+  unsent_.erase(&c);
+  c.close();
+}
+
+}  // namespace wh::router
