@@ -162,7 +162,11 @@ void Dgp::note_measurement(const Situation& s, const GoodputWindow::Measurement&
   asked_before_ = std::exchange(asked_, Rate());
   const bool is_self_limited = config_.self_limited != 0 && !asked.is_infinite() &&
                                m.rate >= asked.percent(config_.self_limited);
+  const bool is_seed = goodput_.measurements() == 0;
   if (!is_self_limited || m.rate > goodput_.estimate()) goodput_.add(m.rate, m.took, s.srtt);
+  // The seed is the initial window sent in a burst: no goodput yet. And a window counts no further
+  // than the estimate it entered: on a link that varies single ones are far above what lasts.
+  if (capacity_ && !is_seed) capacity_->on_goodput(std::min(m.rate, goodput_.estimate()));
   if (m.rtt > Duration::zero()) {
     goodput_rtt_ = m.rtt;
     timely_.on_measurement({.rtt = m.rtt,

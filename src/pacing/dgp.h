@@ -128,8 +128,13 @@ class Dgp {
   PaceParts parts(const Situation& s) const;
   Rate pace(const Situation& s) const { return parts(s).pace; }
   // Most that may be in flight, besides the congestion window: in probeRTT of the article's kind;
-  // and with a measured capacity (flight_limit()).
-  Bytes cwnd_limit(Bytes mss) const { return std::min(probe_.cwnd_limit(mss), flight_limit_); }
+  // and with a measured capacity (flight_limit()). A `train` that is to measure the capacity goes
+  // beyond the latter: cut to the room there is, it would find again what is known already.
+  Bytes cwnd_limit(Bytes mss, Bytes train) const {
+    const Bytes probing = probe_.cwnd_limit(mss);
+    if (flight_limit_ == Bytes::max()) return probing;
+    return std::min(probing, flight_limit_ + train);
+  }
   bool is_probing() const { return probe_.is_active(); }
   // The bandwidth has stopped growing: there is nothing for slow start to find any more.
   bool is_slow_start_over() const {

@@ -51,7 +51,7 @@ void PathCapacity::add(Rate rate) {
   std::array<Rate, kKept> sorted = rates_;
   const uint32_t n = std::min(count_, kKept);
   std::sort(sorted.begin(), sorted.begin() + n);
-  capacity_ = sorted[n / 2];
+  median_ = sorted[n / 2];
 }
 
 Rate PathCapacity::fcc(Rate wire) {

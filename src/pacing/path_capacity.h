@@ -6,7 +6,8 @@
 // rate of the bottleneck while it served this connection. Paced bursts that are long enough serve;
 // when they are not (at low rates a burst is two segments), one of ten segments is sent now and
 // then, and pacing makes up for it. The capacity is the median of the last measurements, so that
-// single compressed or delayed acknowledgments do not move it.
+// single compressed or delayed acknowledgments do not move it. But what the path has just carried
+// twice in a row, it has: the goodput of the last two windows is a floor, the lesser of them.
 //
 //   burst of n segments      | | | | | |                  |   |   |   |   |   |
 //   sent back to back   -----+-+-+-+-+-+---> bottleneck ---+---+---+---+---+---> acks, t1 - t0
@@ -17,6 +18,7 @@
 // estimator is not: FreeBSD only logs.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -50,7 +52,16 @@ class PathCapacity {
   // would count the repair.
   void on_loss(uint64_t una);
 
-  Rate capacity() const { return capacity_; }  // Of payload; zero before it is known.
+  // So much goodput is certain of the window that ended.
+  void on_goodput(Rate rate) {
+    goodput_before_ = goodput_;
+    goodput_ = rate;
+  }
+
+  // Of payload; zero before a burst was measured.
+  Rate capacity() const {
+    return median_.is_zero() ? Rate() : std::max(median_, std::min(goodput_, goodput_before_));
+  }
   // The share of `wire`, the capacity in frames. REQUIRES: wire > 0.
   Rate fcc(Rate wire);
   uint32_t measurements() const { return count_; }
@@ -72,7 +83,8 @@ class PathCapacity {
   Instant last_at_{};  // When a measurement last began.
   std::array<Rate, kKept> rates_{};
   uint32_t count_ = 0;
-  Rate capacity_, held_;
+  Rate median_, held_;
+  Rate goodput_, goodput_before_;  // Of the last window and of the one before it.
 };
 
 }  // namespace wh::pacing

@@ -54,6 +54,23 @@ TEST(PathCapacity, follows_a_step_after_five_measurements) {
   EXPECT_NEAR(static_cast<double>(path.pcm.capacity().bps()), 5e6, 100);
 }
 
+// A path has what it has just carried; once could be a repair that let the acknowledgment jump.
+TEST(PathCapacity, is_at_least_the_lesser_of_the_last_two_goodputs) {
+  Path path;
+  path.pcm.on_goodput(90_Mbps);
+  path.pcm.on_goodput(90_Mbps);
+  EXPECT_TRUE(path.pcm.capacity().is_zero());  // No burst was measured yet.
+  for (int i = 0; i < 9; ++i) path.burst(20_Mbps);
+  path.pcm.on_goodput(10_Mbps);
+  EXPECT_NEAR(static_cast<double>(path.pcm.capacity().bps()), 20e6, 100);
+  path.pcm.on_goodput(60_Mbps);
+  EXPECT_NEAR(static_cast<double>(path.pcm.capacity().bps()), 20e6, 100);
+  path.pcm.on_goodput(50_Mbps);
+  EXPECT_EQ(path.pcm.capacity(), 50_Mbps);
+  path.pcm.on_goodput(5_Mbps);
+  EXPECT_NEAR(static_cast<double>(path.pcm.capacity().bps()), 20e6, 100);
+}
+
 TEST(PathCapacity, wants_a_burst_only_when_none_came_by_itself) {
   Path path;
   EXPECT_TRUE(path.pcm.wants_train(kT0));

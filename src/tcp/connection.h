@@ -279,6 +279,7 @@ class Connection final : private pacing::HptsClient {
   LossMark loss_mark() const { return {map_.lost_total(), map_.lost_marks()}; }
   void tell_delivery(Instant when, const AckWork& work, const LossMark& before);
   int64_t send_cwnd() const;
+  int64_t wanted_train() const;
   bool waits_for_train() const;
 
   // fast_output.cc

@@ -29,7 +29,9 @@ void Connection::set_up_fast_send() {
 }
 
 bool Connection::send_fast(Burst& burst) {
-  if (!has_plain_headers() || fast_left_ > unsent() || send_cwr_ || waits_for_train()) {
+  // The rest of an older burst would cut a train short.
+  const bool is_rest = int64_t{fast_left_} < wanted_train();
+  if (!has_plain_headers() || fast_left_ > unsent() || send_cwr_ || is_rest || waits_for_train()) {
     clear_fast_send();
     return false;
   }

@@ -60,9 +60,8 @@ bool Connection::open_gate(Instant now) {
 int64_t Connection::burst_allowance() const {
   if (!pacer_.is_on()) return INT64_MAX;
   const Bytes mss = window_.mss;  // Whole segments: the limit of 64 KiB need not be.
-  int64_t segments = std::max<int64_t>(pacer_.burst(mss) / mss, 1);
-  if (dgp_ != nullptr) segments = std::max(segments, dgp_->wanted_burst(now()));
-  return (mss * segments).count();
+  const int64_t segments = std::max<int64_t>(pacer_.burst(mss) / mss, 1);
+  return std::max((mss * segments).count(), wanted_train());
 }
 
 void Connection::finish_output(Instant now, const Burst& burst) {
