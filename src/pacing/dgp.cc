@@ -176,15 +176,18 @@ void Dgp::note_measurement(const Situation& s, const GoodputWindow::Measurement&
                             .saw_slow_start = saw_slow_start_,
                             .saw_loss = saw_loss_});
   }
-  note_growth(s);
+  if (!is_seed) note_growth(s, m);
   saw_slow_start_ = saw_loss_ = false;
 }
 
-// Slow start is over when the bandwidth stops growing: by less than a fifth in five measurements.
-void Dgp::note_growth(const Situation& s) {
-  if (s.phase != Phase::SlowStart) return;
-  if (goodput_.estimate() >= grown_from_.percent(100 + config_.slow_start_growth)) {
-    grown_from_ = goodput_.estimate();
+// Slow start is over when the goodput stops growing: by less than a fifth in five measurements.
+// Judged is what was measured and not the estimate, which averages the seed in: on a fast and long
+// path that is ten times what the first round trips of slow start can bring. A window that the
+// program left unfilled says nothing.
+void Dgp::note_growth(const Situation& s, const GoodputWindow::Measurement& m) {
+  if (s.phase != Phase::SlowStart || m.quality != GoodputWindow::Quality::High) return;
+  if (m.rate >= grown_from_.percent(100 + config_.slow_start_growth)) {
+    grown_from_ = m.rate;
     flat_measurements_ = 0;
     return;
   }

@@ -89,7 +89,7 @@ class Dgp {
     // carried it all, not that it has no more: it only raises the estimate. 0: every measurement
     // counts alike.
     uint32_t self_limited = 90;
-    // pacing.rnd_gp_gain and dgp_out_of_ss_at: slow start ends when the estimate has grown by less
+    // pacing.rnd_gp_gain and dgp_out_of_ss_at: slow start ends when the goodput has grown by less
     // than so many percent in so many measurements; 0 measurements: losses only.
     uint32_t slow_start_growth = 20, slow_start_rounds = 5;
   };
@@ -164,7 +164,7 @@ class Dgp {
   void note_measurement(const Situation& s, const GoodputWindow::Measurement& m);
   void note_bottom(const Situation& s, const Acked& a);
   Bytes flight_limit(const Situation& s) const;
-  void note_growth(const Situation& s);
+  void note_growth(const Situation& s, const GoodputWindow::Measurement& m);
   void run_probe(const Situation& s, const Acked& a);
 
   Config config_;

@@ -250,6 +250,68 @@ TEST(Dgp, trusts_the_estimate_after_as_many_measurements_as_required) {
   EXPECT_EQ(p.bw, bw(std::max(p.goodput, p.long_term), p.multiplier));
 }
 
+// Windows of a round trip of 100 ms, each of them at another rate of payload.
+struct SlowStart {
+  Sender sender;
+  SlowStart() {
+    sender.s.srtt = sender.s.latest_rtt = 100ms;
+    sender.s.rwnd = Bytes(1 << 28);
+  }
+  void round(int64_t segments, Duration spread, bool is_app_limited = false) {
+    Dgp::Situation& s = sender.s;
+    sender.send(segments);
+    if (is_app_limited) sender.dgp.on_app_limited(s);
+    const int64_t left = s.flight / kMss;
+    s.now += 100ms - spread;
+    for (int64_t i = 0; i < left; ++i) {
+      s.now += spread / left;
+      if (i + 1 == left) sender.send(1);  // Something is always outstanding.
+      sender.ack(1, 100ms);
+    }
+  }
+};
+
+// The seed is the initial window as the bottleneck spread it, here at 1 Gbps: slow start itself is
+// long below it, and grows all the same.
+TEST(Dgp, does_not_compare_slow_starts_growth_with_the_seed) {
+  SlowStart flow;
+  flow.round(10, 116us);
+  ASSERT_EQ(flow.sender.dgp.goodput().measurements(), 1u);
+  ASSERT_GT(flow.sender.dgp.goodput().estimate(), 500_Mbps);
+  for (int64_t segments = 20; segments <= 2560; segments *= 2) {
+    flow.round(segments, 90ms);
+    EXPECT_FALSE(flow.sender.dgp.is_slow_start_over()) << segments;
+  }
+  EXPECT_LT(flow.sender.dgp.goodput().estimate(), 500_Mbps);
+  for (int i = 0; i < 12; ++i) flow.round(2560, 90ms);
+  EXPECT_TRUE(flow.sender.dgp.is_slow_start_over());
+}
+
+TEST(Dgp, takes_no_window_that_the_program_left_unfilled_for_a_path_that_is_full) {
+  for (const bool is_app_limited : {true, false}) {
+    SlowStart flow;
+    flow.round(10, 116us);
+    for (int i = 0; i < 20; ++i) flow.round(40, 90ms, is_app_limited);
+    EXPECT_EQ(flow.sender.dgp.is_slow_start_over(), !is_app_limited);
+  }
+}
+
+TEST(Dgp, lets_a_measuring_burst_exceed_what_may_be_in_flight) {
+  Dgp::Config config;
+  config.capacity = PathCapacity::Config{};
+  Sender sender(config);
+  EXPECT_EQ(sender.dgp.cwnd_limit(kMss, kMss * 10), Bytes::max());
+  sender.flow(2_Mbps, 20ms, 1s);
+  sender.send(10);  // The bottleneck spreads it to 4 Mbps.
+  while (sender.s.flight > Bytes(0)) {
+    sender.s.now += (4_Mbps).transfer_time(kMss);
+    sender.ack(1, 20ms);
+  }
+  const Bytes limit = sender.dgp.cwnd_limit(kMss, Bytes(0));
+  ASSERT_LT(limit, Bytes::max());
+  EXPECT_EQ(sender.dgp.cwnd_limit(kMss, kMss * 10), limit + kMss * 10);
+}
+
 TEST(Dgp, heeds_an_outer_cap) {
   Dgp::Config config;
   config.rate_cap = 4_Mbps;
