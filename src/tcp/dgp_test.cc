@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "tcp/congestion/bbr.h"
@@ -302,39 +303,75 @@ TEST(DgpPath, follows_a_step_of_the_capacity_within_ten_seconds) {
   }
 }
 
-// Two flows, the second 5 s after the first: above FCC they keep the ratio they met with, below it
-// they level out.
-TEST(DgpPath, shares_a_path_evenly_only_as_far_as_fcc_goes) {
-  const auto shares = [](uint32_t percent) {
-    OneFlow flow(20_Mbps, 200ms, "newreno", [percent](Connection& c) {
-      c.set_fcc_share(percent);
-      MUST_VOID(c.set_profile(1));
-    });
-    flow.mbps(5s);
-    Bulk source;
-    Sink sink;
-    Connection* second = MUST(flow.world.client.tcp.connect(
-        flow.world.server_endpoint(), {.observer = &source, .on_create = [percent](Connection& c) {
-                                         c.set_fcc_share(percent);
-                                         MUST_VOID(c.set_profile(1));
-                                       }}));
+// Not FCC alone: the limit of what may be in flight has to let go, and what is left of an older
+// burst must not cut the measuring one.
+TEST(DgpPath, fills_a_path_ten_seconds_after_it_became_twenty_times_as_fast) {
+  OneFlow flow(5_Mbps, 300ms, "newreno", [](Connection& c) {
+    c.set_fcc_share(25);
+    MUST_VOID(c.set_profile(1));
+  });
+  flow.mbps(10s);
+  flow.world.up.config.rate = 100_Mbps;
+  flow.world.run(10s);
+  EXPECT_GT(flow.mbps(5s), 0.9 * 100 * 1448 / 1514);
+}
+
+// Two DGP flows on one path, the second some time after the first, both with an FCC of so many
+// percent of the capacity.
+struct TwoFlows {
+  TwoFlows(uint32_t percent, Duration later)
+      : set([percent](Connection& c) {
+          c.set_fcc_share(percent);
+          MUST_VOID(c.set_profile(1));
+        }),
+        flow(20_Mbps, 200ms, "newreno", set) {
+    flow.world.run(later);
+    second = MUST(flow.world.client.tcp.connect(flow.world.server_endpoint(),
+                                                {.observer = &source, .on_create = set}));
     flow.world.run(100ms);
-    Connection* peer = flow.world.listener->accept();
+    peer = flow.world.listener->accept();
     peer->set_observer(&sink);
     sink.on_ready(*peer, kReadable);
-    flow.mbps(15s);
-    const uint64_t before = sink.received;
-    const double first = flow.mbps(30s);
-    const double other = static_cast<double>(sink.received - before) * 8 / 1e6 / 30;
+  }
+  ~TwoFlows() {
     second->abort();
     peer->abort();
-    return std::pair(first, other);
-  };
-  const auto [first, second] = shares(45);
-  EXPECT_GT(second, 0.4 * 20 * 1448 / 1514);  // FCC is 9 Mbps.
-  EXPECT_GT(first + second, 0.9 * 20 * 1448 / 1514);
-  const auto [elder, younger] = shares(10);
-  EXPECT_GT(std::max(elder, younger), 1.3 * std::min(elder, younger));
+  }
+  // What the first one gets over what the second one gets in the next `time`, as a logarithm: 0 is
+  // even.
+  double unevenness(Duration time) {
+    const uint64_t before = sink.received;
+    const double first = flow.mbps(time);
+    return std::log(first /
+                    (static_cast<double>(sink.received - before) * 8 / 1e6 / to_seconds(time)));
+  }
+  std::function<void(Connection&)> set;
+  OneFlow flow;
+  Bulk source;
+  Sink sink;
+  Connection* second = nullptr;
+  Connection* peer = nullptr;
+};
+
+// Below FCC two flows level out however they met. Above it nothing levels them: what they met with,
+// which may be even by chance, is what they have minutes later.
+TEST(DgpPath, shares_a_path_evenly_only_as_far_as_fcc_goes) {
+  double most_uneven = 0;
+  for (const Duration later : {5s, 10s, 15s}) {
+    TwoFlows pushing(45, later);
+    pushing.flow.world.run(15s);
+    EXPECT_LT(std::abs(pushing.unevenness(30s)), std::log(1.25)) << to_seconds(later);
+
+    TwoFlows free(10, later);
+    free.flow.world.run(15s);
+    const double early = free.unevenness(30s);
+    free.flow.world.run(90s);
+    const double late = free.unevenness(30s);
+    EXPECT_GT(late / early, 0.5) << to_seconds(later) << ": " << early << " became " << late;
+    EXPECT_LT(std::abs(late - early), std::log(1.3)) << to_seconds(later);
+    most_uneven = std::max(most_uneven, std::abs(late));
+  }
+  EXPECT_GT(most_uneven, std::log(1.3));
 }
 
 // Who joins a path that has a queue takes the queue for the path, and so do the others ten seconds
