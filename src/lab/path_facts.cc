@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/histogram.h"
+#include "lab/spec.h"
 #include "net/capture.h"
 #include "net/seq.h"
 #include "net/wire/ethernet.h"
@@ -45,6 +46,7 @@ struct Way {
   std::vector<std::pair<Instant, uint32_t>> acks;  // When, and how much was newly acknowledged.
   Histogram rtt;
   Instant first{}, last{};
+  uint64_t emptied = 0;  // Acknowledgments that left nothing outstanding.
 };
 
 struct Key {
@@ -124,9 +126,20 @@ void note_ack(Way& way, net::SeqNum ack, Instant when) {
     newest = way.outstanding.front();
     way.outstanding.pop_front();
   }
+  if (ack == way.max) ++way.emptied;
   if (newest && newest->is_clean) {
     way.rtt.record(static_cast<uint64_t>((when - newest->when).count()));
   }
+}
+
+// A receiver acknowledges what it has as soon as it has it; at the sender more has left by then.
+bool is_of_receiver(const std::vector<const Way*>& ways) {
+  size_t acks = 0, emptied = 0;
+  for (const Way* way : ways) {
+    acks += way->acks.size();
+    emptied += way->emptied;
+  }
+  return 2 * emptied > acks;
 }
 
 // What all of them together had acknowledged in three quarters of the half seconds, or less. Not
@@ -152,6 +165,40 @@ Rate usual_rate(const std::vector<const Way*>& ways) {
   return Rate::of(Bytes(static_cast<int64_t>(bytes * 1514 / 1448)), window);
 }
 
+// How long a full queue of that makes packets wait, where the link has `rate`.
+Duration wait_in(const net::BufferSize& buffer, Rate rate) {
+  if (const auto* time = std::get_if<Duration>(&buffer)) return *time;
+  if (const auto* size = std::get_if<Bytes>(&buffer)) return rate.transfer_time(*size);
+  return rate.transfer_time(net::kFullFrame * static_cast<int64_t>(std::get<uint64_t>(buffer)));
+}
+
+// The lab's direction of a link that a report calls `name`: "bottleneck.rev (cubic)".
+const net::DirectionConfig* direction_in(const LabSpec& lab, std::string_view name) {
+  for (const LinkSpec& link : lab.links) {
+    if (!name.starts_with(link.name)) continue;
+    std::string_view rest = name.substr(link.name.size());
+    const bool is_reverse = rest.starts_with(".rev");
+    if (is_reverse) rest.remove_prefix(4);
+    if (rest.empty() || rest.starts_with(" (")) {
+      return is_reverse ? &link.config.reverse : &link.config.forward;
+    }
+  }
+  return nullptr;
+}
+
+// The most connections at a time, of runs in which each flow had the path for itself.
+uint32_t most_alone(const LabSpec& lab) {
+  uint32_t background = 0, most = 0;
+  for (const FlowSpec& flow : lab.flows) {
+    if (flow.background) {
+      background += flow.count;
+    } else {
+      most = std::max(most, flow.count);
+    }
+  }
+  return background + most;
+}
+
 }  // namespace
 
 Result<PathFacts> facts_of_run(std::string_view text, std::string_view name) {
@@ -161,6 +208,10 @@ Result<PathFacts> facts_of_run(std::string_view text, std::string_view name) {
     return fail("{}: not a report of wh pace; accepted: what `wh pace --json` wrote", name);
   }
   PathFacts facts;
+  std::optional<LabSpec> lab;
+  if (json.contains("lab") && json["lab"].is_string()) {
+    if (auto parsed = parse_lab(json["lab"].get<std::string>(), name)) lab = std::move(*parsed);
+  }
   double used = -1;
   for (const Document& link : json["links"]) {
     const auto rate = number(link, "/rate_bps"), utilization = number(link, "/utilization");
@@ -168,6 +219,8 @@ Result<PathFacts> facts_of_run(std::string_view text, std::string_view name) {
     used = *utilization;
     facts.up = Rate::bits_per_second(static_cast<uint64_t>(*rate));
     facts.buffer = of_ms(number(link, "/queue_ms/max").value_or(0));
+    const auto* direction = lab ? direction_in(*lab, link.value("name", "")) : nullptr;
+    if (direction != nullptr) facts.buffer = wait_in(direction->buffer, facts.up);
   }
   if (used < 0) return fail("{}: none of its links has a rate", name);
   double rtt = -1;
@@ -179,11 +232,13 @@ Result<PathFacts> facts_of_run(std::string_view text, std::string_view name) {
   }
   if (rtt <= 0) return fail("{}: none of its flows measured a round trip", name);
   facts.rtt = of_ms(rtt);
-  facts.connections = flows;
+  const auto alone = json.find("alone");
+  const bool is_alone = alone != json.end() && alone->is_boolean() && alone->get<bool>();
+  facts.connections = is_alone ? (lab ? most_alone(*lab) : 1) : flows;
   return facts;
 }
 
-Result<PathFacts> facts_of_capture(const std::string& path) {
+Result<PathFacts> facts_of_capture(const std::string& path, bool is_rtt_known) {
   std::map<Key, Way> ways;
   for (const net::CapturedPacket& packet : TRY(net::read_capture(path))) {
     const auto s = segment_in(packet);
@@ -212,9 +267,17 @@ Result<PathFacts> facts_of_capture(const std::string& path) {
   }
   PathFacts facts;
   facts.up = usual_rate(same);
+  facts.connections = static_cast<uint32_t>(same.size());
+  if (is_rtt_known) return facts;
+  if (is_of_receiver(same)) {
+    return fail(
+        "{}: it was taken at the receiver, where acknowledgments leave as soon as data comes: it "
+        "shows no round trip and no buffer; accepted: --rtt and --buffer beside it, or a capture "
+        "taken at the sender",
+        path);
+  }
   facts.rtt = Duration(static_cast<int64_t>(rtt.min()));
   facts.buffer = Duration(static_cast<int64_t>(rtt.quantile(0.99) - rtt.min()));
-  facts.connections = static_cast<uint32_t>(same.size());
   return facts;
 }
 

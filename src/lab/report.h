@@ -82,6 +82,7 @@ struct Report {
   Duration warmup{};
   bool interrupted = false;
   bool real_time = false;
+  bool alone = false;            // Each flow that is no background had the path for itself.
   std::string lab;               // The lab file that repeats it.
   Series series;                 // Empty when nobody asked for it.
   std::optional<Spread> spread;  // When it was run several times.

@@ -134,6 +134,7 @@ nlohmann::ordered_json to_document(const Report& report) {
   json["duration_s"] = to_seconds(report.duration);
   json["warmup_s"] = to_seconds(report.warmup);
   json["interrupted"] = report.interrupted;
+  if (report.alone) json["alone"] = true;
   json["flows"] = Json::array();
   for (const FlowReport& flow : report.flows) json["flows"].push_back(flow_json(flow));
   json["links"] = Json::array();

@@ -81,7 +81,10 @@ Report merge(std::vector<Report> parts, const LabSpec& spec) {
     all.interrupted |= part.interrupted;
     all.duration = std::max(all.duration, part.duration);
   }
-  if (parts.size() > 1) all.lab = print_lab(spec);
+  if (parts.size() > 1) {
+    all.lab = print_lab(spec);
+    all.alone = true;
+  }
   return all;
 }
 

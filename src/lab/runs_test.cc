@@ -50,6 +50,8 @@ TEST(Runs, alone_gives_each_flow_the_path_and_keeps_the_background) {
   EXPECT_GT(report.flows[2].goodput, 4_Mbps);
   EXPECT_EQ(report.links[0].name, "bottleneck (a)");
   EXPECT_EQ(report.links[2].name, "bottleneck (b)");
+  EXPECT_TRUE(report.alone);
+  EXPECT_NE(to_json(report).find("\"alone\": true"), std::string::npos);
 }
 
 TEST(Runs, on_several_threads_give_the_same_bytes_as_on_one) {
