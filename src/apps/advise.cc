@@ -44,7 +44,8 @@ void declare(CLI::App& app, AdviseOptions& o) {
   app.add_option("--buffer", o.buffer, "How long its full buffer makes packets wait [300ms]");
   app.add_option("--connections", o.connections, "Connections expected at a time [7]")
       ->check(CLI::Range(1u, 1000u));
-  app.add_option("--duration", o.duration, "Of each trial [20s; less on fast paths]");
+  app.add_option("--duration", o.duration,
+                 "Of each trial [60s; 45s above 100Mbps, 30s above 300Mbps]");
   app.add_option("--repeat", o.repeat, "Trials of each kind, for the error bars")
       ->check(CLI::Range(1u, 100u))
       ->capture_default_str();
@@ -73,8 +74,9 @@ Result<lab::PathFacts> facts_of(const AdviseOptions& o) {
   lab::PathFacts facts;
   if (!o.from.empty()) {
     const std::string text = TRY(host::read_file(o.from));
+    const bool knows_queue = !o.rtt.empty() && !o.buffer.empty();
     facts = TRY(text.starts_with("{") ? lab::facts_of_run(text, o.from)
-                                      : lab::facts_of_capture(o.from));
+                                      : lab::facts_of_capture(o.from, knows_queue));
   } else if (o.up.empty()) {
     return fail("which path? accepted: --up RATE, or a capture, or the JSON of a run");
   }
@@ -88,12 +90,6 @@ Result<lab::PathFacts> facts_of(const AdviseOptions& o) {
   return facts;
 }
 
-// Twenty seconds see two of DGP's probes of the round trip; fast paths cost more and settle sooner.
-Duration usual_duration(Rate up) {
-  if (up <= 100_Mbps) return 20s;
-  return up <= 300_Mbps ? 12s : 6s;
-}
-
 Result<void> run(const AdviseOptions& o) {
   const lab::PathFacts path = TRY(facts_of(o));
   const lab::Advice advice = lab::advise(path);
@@ -102,7 +98,8 @@ Result<void> run(const AdviseOptions& o) {
   const bool says = !o.quiet && o.json != "-";
   if (says) {
     fmt::print("A path of {} with a round trip of {} and a buffer of {}, {} connections.\n\n{}",
-               path.up, to_string(std::chrono::round<std::chrono::microseconds>(path.rtt)),
+               lab::three_digits(path.up),
+               to_string(std::chrono::round<std::chrono::microseconds>(path.rtt)),
                to_string(std::chrono::round<std::chrono::microseconds>(path.buffer)),
                path.connections, lab::explain(path, advice));
     std::fflush(stdout);
@@ -110,7 +107,7 @@ Result<void> run(const AdviseOptions& o) {
   lab::Trials trials;
   if (!o.no_trials) {
     lab::TrialPlan plan{.path = path, .repeat = o.repeat, .jobs = o.jobs};
-    plan.duration = usual_duration(path.up);
+    plan.duration = lab::usual_duration(path.up);
     TRY_VOID(read(plan.duration, "--duration", o.duration, parse_duration, Duration(1s),
                   Duration(std::chrono::hours(1))));
     std::atomic<bool> stop{false};

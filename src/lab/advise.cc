@@ -23,8 +23,21 @@ Rate two_digits(Rate rate) {
   return Rate::bits_per_second(rate.bps() / unit * unit);
 }
 
+// 1 becomes "1st".
+std::string ordinal(uint32_t n) {
+  const bool is_teen = n % 100 >= 11 && n % 100 <= 13;
+  const char* ending = is_teen || n % 10 == 0 || n % 10 > 3 ? "th"
+                       : n % 10 == 1                        ? "st"
+                       : n % 10 == 2                        ? "nd"
+                                                            : "rd";
+  return fmt::format("{}{}", n, ending);
+}
+
+// The number of connections whose pushes together reach the path, to three digits.
 uint32_t reached_by(Rate up, Rate fcc) {
-  return static_cast<uint32_t>((up.bps() + fcc.bps() - 1) / fcc.bps());
+  auto n = static_cast<uint32_t>(up.bps() / fcc.bps());
+  while (three_digits(Rate::bits_per_second(fcc.bps() * n)) < three_digits(up)) ++n;
+  return n;
 }
 
 LabSpec lab_of(const PathFacts& path, const std::vector<std::string>& flows, Duration duration) {
@@ -39,7 +52,7 @@ LabSpec lab_of(const PathFacts& path, const std::vector<std::string>& flows, Dur
   for (const std::string& text : flows) parsed.push_back(MUST(parse_flow(text)));  // Our own words.
   LabSpec spec = MUST(pace_lab({std::move(link)}, std::move(parsed)));  // No flow has an rtt.
   spec.duration = duration;
-  spec.warmup = duration / 4;  // The beginning is slow start's, whatever the FCC.
+  spec.warmup = warmup_of(duration);
   spec.start_jitter = std::min<Duration>(1s, duration / 10);
   return spec;
 }
@@ -167,6 +180,20 @@ std::string verdict(const std::vector<Trial>& candidates) {
   return "";
 }
 
+// The knee as the trials show it: the one more connection at which the round trip grows most.
+std::string knee(const std::vector<Trial>& crowd) {
+  size_t at = 0;
+  double most = 0;
+  for (size_t i = 1; i < crowd.size(); ++i) {
+    const double growth = crowd[i].rtt_p50_ms.mean / crowd[i - 1].rtt_p50_ms.mean;
+    if (growth > most) most = growth, at = i;
+  }
+  if (at == 0) return "";
+  return fmt::format("The {} connection takes the median round trip from {:.0f} ms to {:.0f} ms.\n",
+                     ordinal(crowd[at].connections), crowd[at - 1].rtt_p50_ms.mean,
+                     crowd[at].rtt_p50_ms.mean);
+}
+
 nlohmann::ordered_json json_of(const Estimate& e) {
   auto number = [](double v) -> nlohmann::ordered_json {
     if (std::isnan(v)) return nullptr;
@@ -194,6 +221,22 @@ nlohmann::ordered_json json_of(const std::vector<Trial>& trials) {
 }
 
 }  // namespace
+
+Rate three_digits(Rate rate) {
+  if (rate.is_infinite()) return rate;
+  uint64_t unit = 1;
+  while (rate.bps() / unit >= 1000) unit *= 10;
+  return Rate::bits_per_second((rate.bps() + unit / 2) / unit * unit);
+}
+
+Duration usual_duration(Rate up) {
+  if (up <= 100_Mbps) return 60s;
+  return up <= 300_Mbps ? 45s : 30s;
+}
+
+Duration warmup_of(Duration duration) {
+  return std::min<Duration>(30s, duration / 3 * 2);
+}
 
 Advice advise(const PathFacts& path) {
   CHECK(!path.up.is_infinite() && path.up >= 80_kbps);
@@ -239,7 +282,7 @@ std::string explain(const PathFacts& path, const Advice& advice) {
       100 * static_cast<double>(advice.fcc.bps()) / static_cast<double>(path.up.bps());
   const uint32_t n = advice.pushing_from;
   const auto total = [&](uint32_t k) {
-    return to_string(Rate::bits_per_second(advice.fcc.bps() * k));
+    return to_string(three_digits(Rate::bits_per_second(advice.fcc.bps() * k)));
   };
   std::string text;
   if (advice.is_default) {
@@ -251,7 +294,7 @@ std::string explain(const PathFacts& path, const Advice& advice) {
   text += fmt::format(
       "Each connection pushes with its loss-based half up to {}, {:.1f} % of the {} that the path\n"
       "carries; what it takes beyond that, it takes only while the round trip does not grow.\n",
-      advice.fcc, percent, path.up);
+      advice.fcc, percent, three_digits(path.up));
   if (!advice.is_default) {
     text += fmt::format(
         "The default of {} would be {:.0f} % of the path: two connections would {}.\n", kDefaultFcc,
@@ -260,12 +303,11 @@ std::string explain(const PathFacts& path, const Advice& advice) {
   }
   text += fmt::format(
       "With {} connections the pushes are {} together, and the path has room for them.\n"
-      "From the {} on they reach it ({} x {} = {}): then the connections push against each other,\n"
-      "the buffer fills, and the round trip grows as with any loss-based control. With {} each "
-      "can\n"
-      "have {} of the {} that it pushes for.\n",
-      n - 1, total(n - 1), n == 2 ? "2nd" : fmt::format("{}th", n), n, advice.fcc, total(n), n + 1,
-      two_digits(Rate::bits_per_second(path.up.bps() / (n + 1))), advice.fcc);
+      "From the {} connection on they push against each other ({} x {} = {}): the buffer\n"
+      "fills, and the round trip grows as with any loss-based control. With {} each can have\n"
+      "{} of the {} that it pushes for.\n",
+      n - 1, total(n - 1), ordinal(n), n, advice.fcc, total(n), n + 1,
+      three_digits(Rate::bits_per_second(path.up.bps() / (n + 1))), advice.fcc);
   return text;
 }
 
@@ -291,7 +333,7 @@ std::string to_table(const Trials& trials) {
                  text_of(t.rtt_p50_ms, 1), text_of(t.rtt_p95_ms, 1),
                  text_of(t.retransmitted_percent, 2)});
     }
-    text += "\n" + table.text();
+    text += "\n" + table.text() + knee(trials.crowd);
   }
   return text;
 }

@@ -30,6 +30,9 @@ struct Advice {
 // Two digits of the rule's rate, rounded down. REQUIRES: up is finite and above 80 kbps.
 Advice advise(const PathFacts& path);
 
+// As rates are written for people: 19'876'543 bps is 19.9 Mbps.
+Rate three_digits(Rate rate);
+
 // A situation that was tried: so many connections of one kind on the path.
 struct Trial {
   std::string label;
@@ -43,10 +46,18 @@ struct Trial {
 
 struct TrialPlan {
   PathFacts path;
-  Duration duration = 20s;
+  Duration duration = 60s;
   uint32_t repeat = 3;
   unsigned jobs = 1;
 };
+// A minute, six of DGP's probes of the round trip; fast paths cost more to run: 45 s above 100
+// Mbps, 30 s above 300.
+Duration usual_duration(Rate up);
+// What is left out of a trial's figures: 30 s, but no more than two thirds of it. Several
+// connections that begin together need that long to find a round trip without their own queue in
+// it.
+Duration warmup_of(Duration duration);
+
 struct Trials {
   std::vector<Trial> candidates;  // Other FCCs, and CUBIC unpaced, with the connections expected.
   std::vector<Trial> crowd;  // The advised FCC with one connection less than pushing_from, ....
