@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "tcp/congestion/bbr.h"
@@ -300,6 +301,25 @@ TEST(DgpPath, follows_a_step_of_the_capacity_within_ten_seconds) {
     flow.world.run(10s);
     EXPECT_NEAR(static_cast<double>(flow.sender->pace_parts().fcc.bps()),
                 static_cast<double>(after.bps()) / 4, 0.15 * static_cast<double>(after.bps()) / 4);
+  }
+}
+
+// One of ten segments every half a second, whatever else keeps the flight short.
+TEST(DgpPath, sends_whole_measuring_bursts) {
+  for (const Rate rate : {4_Mbps, 10_Mbps}) {
+    std::map<Instant, int> segments;
+    OneFlow flow(rate, 200ms, "newreno", [](Connection& c) {
+      c.set_fcc_share(25);
+      MUST_VOID(c.set_profile(1));
+    });
+    flow.mbps(5s);
+    flow.world.up.tap = [&](Instant when, const net::Packet&, const net::TcpView&) {
+      ++segments[when];
+    };
+    flow.mbps(20s);
+    const auto whole = std::count_if(segments.begin(), segments.end(),
+                                     [](const auto& burst) { return burst.second >= 10; });
+    EXPECT_GE(whole, 30) << rate.bps();
   }
 }
 
