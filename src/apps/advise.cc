@@ -97,11 +97,11 @@ Result<void> run(const AdviseOptions& o) {
   if (!o.json.empty()) json.emplace(TRY(host::OutputFile::create(o.json)));
   const bool says = !o.quiet && o.json != "-";
   if (says) {
-    fmt::print("A path of {} with a round trip of {} and a buffer of {}, {} connections.\n\n{}",
+    fmt::print("A path of {} with a round trip of {} and a buffer of {}, {} connection{}.\n\n{}",
                lab::three_digits(path.up),
                to_string(std::chrono::round<std::chrono::microseconds>(path.rtt)),
                to_string(std::chrono::round<std::chrono::microseconds>(path.buffer)),
-               path.connections, lab::explain(path, advice));
+               path.connections, path.connections == 1 ? "" : "s", lab::explain(path, advice));
     std::fflush(stdout);
   }
   lab::Trials trials;
