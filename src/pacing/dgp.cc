@@ -32,7 +32,7 @@ std::string_view to_string(PaceParts::State state) {
 }
 
 // Percent of what the path holds. Of 150, 200, 250 and 300, only 200 and 250 keep 90 % of CUBIC's
-// goodput on the cellular links of docs/dgp.md; 250 has more to spare where the rate varies most.
+// goodput on the links in docs/dgp.md's table; 250 has more to spare where the rate varies most.
 constexpr int64_t kFlightGain = 250;
 
 PaceChoice choose_pace(Rate bw, Rate fill_cwnd, Rate fcc) {

@@ -323,8 +323,7 @@ TEST(DgpPath, sends_whole_measuring_bursts) {
   }
 }
 
-// Not FCC alone: the limit of what may be in flight has to let go, and what is left of an older
-// burst must not cut the measuring one.
+// Not FCC alone: the limit of what may be in flight has to let go.
 TEST(DgpPath, fills_a_path_ten_seconds_after_it_became_twenty_times_as_fast) {
   OneFlow flow(5_Mbps, 300ms, "newreno", [](Connection& c) {
     c.set_fcc_share(25);
