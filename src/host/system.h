@@ -56,6 +56,7 @@ Result<void> set_nonblocking(int fd);
 Error become(const std::string& program, std::span<char* const> words);
 
 Result<size_t> read_some(int fd, std::span<uint8_t> into);  // 0 at the end.
+// Error: also when it does not end within 256 MiB, as /dev/zero does not. So read_file().
 Result<std::string> read_to_end(int fd);
 Result<void> write_all(int fd, std::string_view text);
 
