@@ -181,7 +181,9 @@ void Dgp::note_measurement(const Situation& s, const GoodputWindow::Measurement&
   saw_slow_start_ = saw_loss_ = false;
 }
 
-// Slow start is over when the goodput stops growing: by less than a fifth in five measurements.
+// Slow start is over when the goodput stops growing: by less than a fifth in five measurements, or
+// in one when a queue says why. Neither is enough alone: a queue comes and goes where the rate
+// varies, and jitter or a neighbour's burst holds up a measurement or two of a path that has more.
 // Judged is what was measured and not the estimate, which averages the seed in: on a fast and long
 // path that is ten times what the first round trips of slow start can bring. A window that the
 // program left unfilled says nothing.
@@ -192,7 +194,8 @@ void Dgp::note_growth(const Situation& s, const GoodputWindow::Measurement& m) {
     flat_measurements_ = 0;
     return;
   }
-  ++flat_measurements_;
+  const bool is_queued = m.rtt > min_rtt_.min() * config_.slow_start_rtt / 100;
+  flat_measurements_ += is_queued ? config_.slow_start_rounds : 1;
 }
 
 // The network ran empty although there was data and the pacer held it back: the estimate is too

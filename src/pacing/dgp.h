@@ -92,6 +92,8 @@ class Dgp {
     // pacing.rnd_gp_gain and dgp_out_of_ss_at: slow start ends when the goodput has grown by less
     // than so many percent in so many measurements; 0 measurements: losses only.
     uint32_t slow_start_growth = 20, slow_start_rounds = 5;
+    // One is enough when its round trip is above so many percent of the minimum: the path is full.
+    uint32_t slow_start_rtt = 150;
   };
   // What the connection is doing now. Positions count bytes from the beginning of the stream.
   struct Situation {

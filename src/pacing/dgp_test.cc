@@ -257,7 +257,7 @@ struct SlowStart {
     sender.s.srtt = sender.s.latest_rtt = 100ms;
     sender.s.rwnd = Bytes(1 << 28);
   }
-  void round(int64_t segments, Duration spread, bool is_app_limited = false) {
+  void round(int64_t segments, Duration spread, bool is_app_limited = false, Duration rtt = 100ms) {
     Dgp::Situation& s = sender.s;
     sender.send(segments);
     if (is_app_limited) sender.dgp.on_app_limited(s);
@@ -266,7 +266,7 @@ struct SlowStart {
     for (int64_t i = 0; i < left; ++i) {
       s.now += spread / left;
       if (i + 1 == left) sender.send(1);  // Something is always outstanding.
-      sender.ack(1, 100ms);
+      sender.ack(1, rtt);
     }
   }
 };
@@ -294,6 +294,19 @@ TEST(Dgp, takes_no_window_that_the_program_left_unfilled_for_a_path_that_is_full
     for (int i = 0; i < 20; ++i) flow.round(40, 90ms, is_app_limited);
     EXPECT_EQ(flow.sender.dgp.is_slow_start_over(), !is_app_limited);
   }
+}
+
+TEST(Dgp, ends_slow_start_at_the_first_measurement_that_has_a_queue_and_no_growth) {
+  SlowStart flow;
+  flow.round(10, 116us);
+  flow.round(40, 90ms);
+  flow.round(80, 90ms, false, 160ms);  // A queue, but growth.
+  EXPECT_FALSE(flow.sender.dgp.is_slow_start_over());
+  flow.round(80, 90ms, false, 140ms);  // No growth, hardly a queue.
+  EXPECT_FALSE(flow.sender.dgp.is_slow_start_over());
+  // Fewer measurements than are enough without a queue.
+  for (int i = 0; i < 3; ++i) flow.round(80, 90ms, false, 160ms);
+  EXPECT_TRUE(flow.sender.dgp.is_slow_start_over());
 }
 
 TEST(Dgp, lets_a_measuring_burst_exceed_what_may_be_in_flight) {
