@@ -44,5 +44,22 @@ TEST(ConnectionTable, finds_nobody_by_a_tuple_that_was_removed) {
   EXPECT_EQ(again->local(), from);  // Nobody has it.
 }
 
+// A program may write into a connection that has ended, and be told so; that one is not found
+// again.
+TEST(ConnectionTable, finds_nobody_who_has_ended_and_is_written_to) {
+  TestWorld world;
+  world.establish();
+  const Endpoint from = world.a->local();
+  world.b->abort();
+  world.run(5ms);
+  ASSERT_EQ(world.a->state(), State::Closed);
+  EXPECT_FALSE(world.a->send(pattern(0, 10)));
+  Connection* again = MUST(world.client.tcp.connect(world.server_endpoint(), {.local = from}));
+  world.a->close();
+  world.run(1s);
+  EXPECT_EQ(again->state(), State::Established);
+  world.check();
+}
+
 }  // namespace
 }  // namespace wh::tcp

@@ -219,8 +219,8 @@ Connection* TcpStack::find(const Endpoint& local, const Endpoint& remote) {
 // What is about to work on a connection has its memory fetched.
 void TcpStack::turn_to(Connection& c) {
   if (last_found_ == &c) return;
-  last_found_ = &c;
   ConnectionTable::prefetch(c);
+  if (c.is_listed_) last_found_ = &c;  // Nobody may find what has ended.
 }
 
 Listener* TcpStack::find_listener(const Endpoint& local) const {
