@@ -56,9 +56,8 @@ Result<void> check_links(const LabSpec& spec) {
     if (net::takes_no_time(link.config.forward) && net::takes_no_time(link.config.reverse)) {
       return fail(
           "link '{}' has neither a rate nor a delay: packets would cross it in no time, and the "
-          "run "
-          "would not get on; accepted: one of them, such as rate=40Mbps or delay=10ms, a trace= or "
-          "a slot=",
+          "run would not get on; accepted: one of them, such as rate=40Mbps or delay=10ms, a "
+          "trace= or a slot=",
           link.name);
     }
   }

@@ -1,10 +1,10 @@
 // The two programs of a flow: one writes a pattern into a connection, the other checks it at its
 // end.
 //
-// The byte at position p of a stream is byte p mod 65521 of the flow's pattern, a run of random
-// bytes. The length is a prime, so bytes that arrive at a wrong place do not look right, and every
-// flow has a pattern of its own, so neither do another flow's. The source writes by reference: no
-// byte is copied on the way.
+// The byte at position p of a stream is byte (p + s) mod 65521 of a run of random bytes that all
+// flows share; each has an s of its own, where it begins. The length is a prime, so bytes that
+// arrive at a wrong place do not look right, and neither do another flow's. The source writes by
+// reference: no byte is copied on the way.
 #pragma once
 
 #include <functional>

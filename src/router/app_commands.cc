@@ -120,18 +120,15 @@ class EchoClient final : public Activity, private tcp::ConnectionObserver {
 std::unique_ptr<Activity> start_client(CommandLine& line, const Arguments& a, Output out) {
   constexpr uint64_t kBytes = 1 << 20;
   const AppUri uri = uri_of(a);
-  auto done = out.done;
+  const auto done = out.done;
   if (uri.protocol != AppUri::Protocol::Tcp) {
     done(fail("{}: accepted: tcp://ADDRESS/PORT", to_string(uri)));
     return nullptr;
   }
   auto client = std::make_unique<EchoClient>(line.router().apps(), uri, a.number("bytes", kBytes),
                                              std::move(out));
-  if (const auto started = client->start(); !started) {
-    client.reset();
-    done(tl::unexpected(started.error()));
-  }
-  return client;
+  auto started = client->start();
+  return begun(std::move(client), std::move(started), done);
 }
 
 Result<Answer> show_sessions(Router& router, const Arguments&) {

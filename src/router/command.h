@@ -55,6 +55,16 @@ struct Output {
   std::function<void(Result<Answer> answer)> done;
 };
 
+// The work, when it could be started; else it is done with the error, and there is none.
+template <class Work>
+std::unique_ptr<Activity> begun(std::unique_ptr<Work> work, Result<void> started,
+                                const std::function<void(Result<Answer>)>& done) {
+  if (started) return work;
+  work.reset();
+  done(tl::unexpected(std::move(started.error())));
+  return nullptr;
+}
+
 class CommandLine;
 
 // One of `set`, `run` and `start` is given.

@@ -82,7 +82,8 @@ void LocalApps::answer(const vnet::UdpDatagram& d) {
     const bool is_its = s.socket != nullptr && s.uri.at.port == d.destination_port &&
                         s.uri.at.address.family == d.destination.family;
     if (!is_its) continue;
-    const net::Slice payload{net::ChunkRef::copy_of(d.payload()), 0, d.size};
+    const net::Slice payload{net::ChunkRef::make(d.size), 0, d.size};
+    d.packet.copy_out(d.offset, {payload.chunk->bytes(), d.size});
     [[maybe_unused]] const auto sent =
         s.socket->send(d.source, d.source_port, payload, d.destination);
   }

@@ -152,13 +152,10 @@ class RouteLoading final : public Activity {
 std::unique_ptr<Activity> load_routes(CommandLine& line, const Arguments& a, Output out) {
   const auto done = out.done;
   auto loading = std::make_unique<RouteLoading>(line.router(), a["file"], std::move(out));
-  const auto started = [&]() -> Result<void> {
+  auto started = [&]() -> Result<void> {
     return loading->start(TRY(host::read_file(a["file"])), table_of(a));
   }();
-  if (started) return loading;
-  loading.reset();
-  done(tl::unexpected(started.error()));
-  return nullptr;
+  return begun(std::move(loading), std::move(started), done);
 }
 
 Result<Answer> show_routes(Router& router, const Arguments& a, Family family) {

@@ -94,13 +94,10 @@ std::unique_ptr<Activity> start_ping(CommandLine& line, const Arguments& a, Outp
     }
     config.source = *own;
   }
-  auto done = out.done;
+  const auto done = out.done;
   auto ping = std::make_unique<PingActivity>(line.router(), config, std::move(out));
-  if (const auto started = ping->start(); !started) {
-    ping.reset();
-    done(tl::unexpected(started.error()));
-  }
-  return ping;
+  auto started = ping->start();
+  return begun(std::move(ping), std::move(started), done);
 }
 
 Result<Answer> quit(Router&, const Arguments&) {
