@@ -97,7 +97,8 @@ void start(bool sends) {
     ::poll(&ready, 1, -1);
     LOCK_TCPIP_CORE();
     for (ssize_t n; (n = ::read(tap, frame.data(), frame.size())) > 0;) {
-      pbuf* p = pbuf_alloc(PBUF_RAW, static_cast<u16_t>(n), PBUF_POOL);
+      // Not PBUF_POOL: Debian's library (2.1.3) writes past its pool's buffers.
+      pbuf* p = pbuf_alloc(PBUF_RAW, static_cast<u16_t>(n), PBUF_RAM);
       if (p == nullptr) continue;
       pbuf_take(p, frame.data(), static_cast<u16_t>(n));
       if (ethernet_input(p, &interface) != ERR_OK) pbuf_free(p);
