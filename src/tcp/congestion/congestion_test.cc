@@ -174,6 +174,12 @@ TEST(Vegas, keeps_between_one_and_three_segments_waiting_E92) {
   EXPECT_EQ(Vegas::queued(kMss * 20, 100ms, 120ms), Bytes(3333));
 }
 
+TEST(Vegas, a_window_made_smaller_is_not_slow_start_again) {
+  VegasRounds v{.cc = {}, .s = state_of(20, kMss * 20)};
+  for (int i = 0; i < 6; ++i) v.round(120ms);
+  EXPECT_EQ(v.s.cwnd, kMss * 18);  // Of which three wait.
+}
+
 TEST(Vegas, doubles_every_other_round_only) {
   VegasRounds v{.cc = {}, .s = state_of(10)};
   std::vector<int64_t> grown;
@@ -189,9 +195,15 @@ TEST(Vegas, ends_slow_start_when_one_buffer_waits) {
   for (const Duration rtt : {Duration(110ms), Duration(112ms)}) {
     VegasRounds v{.cc = {}, .s = state_of(10)};
     v.round(rtt);
+    v.round(rtt);
     v.s.cwnd = kMss * 10;  // Of ten, 0.9 or 1.07 wait.
     v.round(rtt);
+    EXPECT_TRUE(v.s.in_slow_start());  // These round trips tell of the bursts of growing.
+    v.s.cwnd = kMss * 20;
+    v.round(rtt);
     EXPECT_EQ(v.s.in_slow_start(), rtt == 110ms);
+    if (rtt == 110ms) continue;
+    EXPECT_EQ(v.s.cwnd, kMss * 11 - Vegas::queued(kMss * 10, 100ms, rtt));
   }
 }
 

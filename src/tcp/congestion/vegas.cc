@@ -22,29 +22,38 @@ void Vegas::end_round(CongestionState& state, const AckEvent& event) {
   const Duration rtt = std::exchange(round_rtt_, Duration::zero());
   if (rtt == Duration::zero()) return;
   if (rounds_to_skip_ > 0) return void(--rounds_to_skip_);
+  if (state.in_slow_start()) return end_slow_start_round(state, event.min_rtt, rtt);
   const Bytes waiting = queued(state.cwnd, event.min_rtt, rtt);
-  if (state.in_slow_start()) {
-    if (waiting > state.mss * config_.gamma) {
-      // Go on from what the path holds without a queue.
-      state.cwnd = std::max(state.cwnd - waiting + state.mss, state.mss * 2);
-      state.ssthresh = state.cwnd;
-      rounds_to_skip_ = 1;
-    } else {
-      may_grow_ = !may_grow_;
-    }
-    return;
-  }
   if (waiting > state.mss * config_.beta) {
     state.cwnd = std::max(state.cwnd - state.mss, state.mss * 2);
+    state.ssthresh = std::min(state.ssthresh, state.cwnd);  // Else it would be slow start again.
   } else if (waiting < state.mss * config_.alpha && event.is_cwnd_limited) {
     state.cwnd = std::min(state.cwnd + state.mss, state.max_cwnd);
   }
+}
+
+// What is acknowledged in a round that grows was sent in the one before, at the pace of the path:
+// its round trips tell of the window that the growth began with. Those of the other rounds tell of
+// the bursts that growing makes, whatever the path holds.
+void Vegas::end_slow_start_round(CongestionState& state, Duration base, Duration rtt) {
+  may_grow_ = !may_grow_;
+  if (may_grow_) {
+    held_ = state.cwnd;
+    return;
+  }
+  const Bytes waiting = queued(held_, base, rtt);
+  if (waiting <= state.mss * config_.gamma) return;
+  // Go on from what the path holds without a queue.
+  state.cwnd = std::max(held_ - waiting + state.mss, state.mss * 2);
+  state.ssthresh = state.cwnd;
+  rounds_to_skip_ = 1;
 }
 
 void Vegas::forget_round() {
   round_rtt_ = Duration::zero();
   rounds_to_skip_ = 1;
   may_grow_ = true;
+  held_ = Bytes(0);
 }
 
 void Vegas::on_loss(CongestionState& state, const LossEvent& event) {

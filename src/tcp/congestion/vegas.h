@@ -33,12 +33,14 @@ class Vegas final : public CongestionControl {
 
  private:
   void end_round(CongestionState& state, const AckEvent& event);
+  void end_slow_start_round(CongestionState& state, Duration base, Duration rtt);
   void forget_round();
 
   Config config_;
   NewReno losses_;
   Duration round_rtt_{0};        // Least of this round; 0: no sample.
-  bool may_grow_ = true;         // In slow start: this is a round that grows.
+  bool may_grow_ = true;         // In slow start: this is a round that grows,
+  Bytes held_{0};                // and began with this window; 0: not known.
   uint32_t rounds_to_skip_ = 0;  // After a reduction the round under way says nothing.
 };
 
