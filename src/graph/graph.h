@@ -186,6 +186,7 @@ class Graph {
   net::Frame* open_frame(NodeIndex node);
   void append(NodeIndex node, std::span<net::Packet* const> packets);
   Pending dispatch(Pending pending);
+  Pending spread_one(Batch& batch, net::Frame& frame);
   Pending spread(Batch& batch, net::Frame& frame);
   void compact(Batch& batch);
   void note_drop(NodeRuntime& node, uint16_t error, net::Packet& packet);
