@@ -292,6 +292,11 @@ PeerReport parse_report(const Json& json, const std::string& line) {
 
 }  // namespace
 
+Result<void> KernelPeer::check(const Netns& space, const PeerConfig& config) {
+  TRY(space.open([&] { return make_socket(config); }));
+  return {};
+}
+
 Result<std::unique_ptr<KernelPeer>> KernelPeer::start(const Netns& space, PeerConfig config) {
   CHECK(config.role == PeerRole::Listen || config.address);
   CHECK(config.send.count() >= 0);

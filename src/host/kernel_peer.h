@@ -62,6 +62,8 @@ class KernelPeer {
   // A listener is listening when this returns. Errors: an address that is not there, a port in use,
   // a congestion control that the kernel does not have.
   static Result<std::unique_ptr<KernelPeer>> start(const Netns& space, PeerConfig config);
+  // Whether the kernel there can do what is asked of its socket. Errors: as start()'s.
+  static Result<void> check(const Netns& space, const PeerConfig& config);
   ~KernelPeer();
 
   // Calls the action once, when it has reported or failed.

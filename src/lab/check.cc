@@ -94,6 +94,12 @@ Result<void> check_flow(const LabSpec& spec, const Paths& paths, const FlowSpec&
     return fail("flow '{}': a flow of the kernel's is a bulk transfer; accepted: without {}",
                 print_flow(flow), print_workload(flow.workload));
   }
+  if ((flow.is_dgp || flow.is_fill) && is_kernel(spec, flow.from)) {
+    return fail(
+        "flow '{}': the kernel sends this one, and it has neither DGP nor FillCwBw; accepted: "
+        "without the profile, or from a host of ours",
+        print_flow(flow));
+  }
   return {};
 }
 

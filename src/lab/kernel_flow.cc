@@ -40,7 +40,12 @@ Result<std::unique_ptr<KernelFlow>> KernelFlow::make(FlowSpec flow, std::string 
                                                      host::RealLoop& loop) {
   std::unique_ptr<KernelFlow> made(
       new KernelFlow(std::move(flow), std::move(label), way, place, duration, loop));
-  if (way == Way::ToKernel) TRY_VOID(made->start_peer());
+  if (way == Way::ToKernel) {
+    TRY_VOID(made->start_peer());
+  } else {  // It starts when its time comes, and what it cannot do is said now.
+    TRY_VOID(host::KernelPeer::check(place.kernel.space(),
+                                     {.congestion = kernel_name(made->spec().cc)}));
+  }
   return made;
 }
 

@@ -31,6 +31,25 @@ class Real : public ::testing::Test {
   }
 };
 
+TEST_F(Real, asks_nothing_of_the_kernel_that_it_cannot_do) {
+  const auto lab = [](FlowSpec flow) {
+    LabSpec spec =
+        pace_lab({net::parse_link_config("delay=1ms").value()}, {std::move(flow)}).value();
+    spec.hosts.back().kind = HostKind::Kernel;
+    return spec;
+  };
+  for (const char* flow : {"dgp,reverse", "profile=fill,reverse"}) {
+    const auto checked = check_lab(lab(parse_flow(flow).value()));
+    ASSERT_FALSE(checked.has_value());
+    EXPECT_NE(checked.error().text.find("neither DGP nor FillCwBw"), std::string::npos);
+  }
+  FlowSpec odd = parse_flow("cubic,reverse").value();
+  odd.cc = "odd";  // As one that it was built without.
+  const auto experiment = Experiment::make(lab(odd), {});
+  ASSERT_FALSE(experiment.has_value());
+  EXPECT_NE(experiment.error().text.find("congestion control 'odd'"), std::string::npos);
+}
+
 TEST_F(Real, every_byte_reaches_the_kernel_through_loss_reordering_and_duplication) {
   const Report report =
       run("rate=50Mbps,delay=2ms,buffer=50ms,loss=2%,reorder=2%,dup=1%,rev.loss=2%",
