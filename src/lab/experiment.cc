@@ -214,16 +214,22 @@ Result<void> Experiment::listen(Host& host, const tcp::Endpoint& local,
                                 std::function<Flow&(const tcp::Connection&)> flow_of) {
   tcp::Listener*& listener = listeners_[{&host, local}];
   if (listener != nullptr) return {};
-  listener = TRY(host.tcp().listen(
-      {.local = local,
-       .backlog = kMaxConnections,
-       .on_create = [&host, flow_of](tcp::Connection& c) { flow_of(c).trace(c, host.name()); },
-       .on_ready =
-           [&listener, flow_of] {
-             while (tcp::Connection* connection = listener->accept()) {
-               flow_of(*connection).accept(*connection);
-             }
-           }}));
+  listener =
+      TRY(host.tcp().listen({.local = local,
+                             .backlog = kMaxConnections,
+                             .on_create =
+                                 [&host, flow_of](tcp::Connection& c) {
+                                   Flow& flow = flow_of(c);
+                                   const bool is_one_of_many =
+                                       std::holds_alternative<Web>(flow.spec().workload);
+                                   flow.trace(c, host.name(), is_one_of_many ? c.remote().port : 0);
+                                 },
+                             .on_ready =
+                                 [&listener, flow_of] {
+                                   while (tcp::Connection* connection = listener->accept()) {
+                                     flow_of(*connection).accept(*connection);
+                                   }
+                                 }}));
   return {};
 }
 
@@ -263,8 +269,6 @@ Result<void> Experiment::open_trace(const Options& options) {
   }
   trace_ = TRY(TraceFolder::make(options.trace, started_));
   for (size_t i = 0; i < flows_.size(); ++i) {
-    // A flow of short connections has too many of them.
-    if (std::holds_alternative<Web>(flows_[i]->spec().workload)) continue;
     flows_[i]->trace_in(*trace_, options.trace_from + i);
   }
   return {};
@@ -314,6 +318,20 @@ LinkReport Experiment::report_of(const std::string& name, const net::LinkDirecti
   return report;
 }
 
+namespace {
+
+HostReport counts_of(Host& host) {
+  constexpr std::string_view kStats = "net.inet.tcp.stats.";
+  HostReport report{.name = host.name(), .tcp = {}};
+  for (const SysctlTree::Leaf& leaf : MUST(host.sysctl().list("net.inet.tcp.stats"))) {
+    const uint64_t count = std::stoull(leaf.value);
+    if (count > 0) report.tcp.emplace(leaf.name.substr(kStats.size()), count);
+  }
+  return report;
+}
+
+}  // namespace
+
 Report Experiment::report() const {
   Report report{.seed = spec_.seed,
                 .duration = loop_->now() - started_,
@@ -327,6 +345,7 @@ Report Experiment::report() const {
     report.links.push_back(
         report_of(built.name + ".rev", built.link->reverse(), built.reverse_before));
   }
+  for (const auto& [name, host] : hosts_) report.hosts.push_back(counts_of(*host));
   if (sampler_ != nullptr) report.series = sampler_->series();
   return report;
 }

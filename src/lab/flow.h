@@ -46,8 +46,9 @@ class Flow {
     number_ = number;
   }
   // For a connection of the flow as it is made, on the host so called.
-  void trace(tcp::Connection& connection, std::string_view host) {
-    if (folder_ != nullptr) folder_->trace(connection, number_, name_, host);
+  // `number` tells it from the flow's others; 0 when it is the only one.
+  void trace(tcp::Connection& connection, std::string_view host, uint64_t number = 0) {
+    if (folder_ != nullptr) folder_->trace(connection, number_, name_, host, number);
   }
 
  protected:

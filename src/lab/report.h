@@ -56,6 +56,13 @@ struct LinkReport {
   std::map<std::string, uint64_t> drops;  // By reason; only those above zero.
 };
 
+// What the TCP of a host of ours counted over the whole run, by the names below
+// net.inet.tcp.stats; only what is above zero.
+struct HostReport {
+  std::string name;
+  std::map<std::string, uint64_t> tcp;
+};
+
 // A mean over repetitions, and half the width of its 95 % confidence interval (Student's t).
 struct Estimate {
   double mean = 0, ci95 = 0;
@@ -77,6 +84,7 @@ struct Spread {
 struct Report {
   std::vector<FlowReport> flows;
   std::vector<LinkReport> links;  // Both directions of each link.
+  std::vector<HostReport> hosts = {};
   uint64_t seed = 0;
   Duration duration{};  // How long it ran, shorter than asked when interrupted.
   Duration warmup{};

@@ -139,6 +139,9 @@ nlohmann::ordered_json to_document(const Report& report) {
   for (const FlowReport& flow : report.flows) json["flows"].push_back(flow_json(flow));
   json["links"] = Json::array();
   for (const LinkReport& link : report.links) json["links"].push_back(link_json(link));
+  json["hosts"] = Json::array();
+  for (const HostReport& h : report.hosts)
+    json["hosts"].push_back({{"name", h.name}, {"tcp", h.tcp}});
   json["jain"] = round_to(report.jain(), 6);
   if (report.spread) json["repeat"] = spread_json(*report.spread);
   json["lab"] = report.lab;

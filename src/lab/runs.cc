@@ -11,7 +11,7 @@ namespace {
 struct OneRun {
   LabSpec spec;
   Experiment::Options options;
-  std::string suffix;  // Behind the names of links: whose run it is.
+  std::string suffix;  // Behind the names of links and hosts: whose run it is.
   std::optional<Result<Report>> report;
   Result<void> captures = {};
   std::atomic<double> share{0};
@@ -30,6 +30,7 @@ Result<Report> run_one(OneRun& run, const std::function<void()>& tell) {
   run.captures = experiment->finish();
   if (run.suffix.empty()) return report;
   for (LinkReport& link : report.links) link.name += run.suffix;
+  for (HostReport& host : report.hosts) host.name += run.suffix;
   for (Track& link : report.series.links) link.name += run.suffix;
   return report;
 }
@@ -77,6 +78,7 @@ Report merge(std::vector<Report> parts, const LabSpec& spec) {
     Report& part = parts[i];
     std::move(part.flows.begin(), part.flows.end(), std::back_inserter(all.flows));
     std::move(part.links.begin(), part.links.end(), std::back_inserter(all.links));
+    std::move(part.hosts.begin(), part.hosts.end(), std::back_inserter(all.hosts));
     all.series.append(std::move(part.series));
     all.interrupted |= part.interrupted;
     all.duration = std::max(all.duration, part.duration);

@@ -24,22 +24,25 @@ Result<std::unique_ptr<TraceFolder>> TraceFolder::make(std::string path, Instant
 }
 
 void TraceFolder::trace(tcp::Connection& connection, size_t flow_number, std::string_view flow,
-                        std::string_view host) {
-  auto file = host::LineFile::create(
-      fmt::format("{}/{}-{}-{}.jsonl", path_, flow_number, plain(flow), plain(host)));
-  if (!file) {
-    if (opened_) opened_ = tl::unexpected(std::move(file.error()));
-    return;
+                        std::string_view host, uint64_t number) {
+  const std::string path =
+      fmt::format("{}/{}-{}-{}.jsonl", path_, flow_number, plain(flow), plain(host));
+  auto at = files_.find(path);
+  if (at == files_.end()) {
+    auto file = host::LineFile::create(path);
+    if (!file) {
+      if (opened_) opened_ = tl::unexpected(std::move(file.error()));
+      return;
+    }
+    at = files_.emplace(path, std::move(*file)).first;
   }
-  host::LineFile& lines = **file;
-  files_.push_back(std::move(*file));
   connection.set_black_box(std::make_unique<tcp::BlackBox>(
-      [&lines](std::string_view line) { lines.append(line); }, origin_));
+      [&lines = *at->second](std::string_view line) { lines.append(line); }, origin_, number));
 }
 
 Result<void> TraceFolder::close() {
   TRY_VOID(std::move(opened_));
-  for (auto& file : files_) TRY_VOID(file->close());
+  for (auto& [path, file] : files_) TRY_VOID(file->close());
   return {};
 }
 

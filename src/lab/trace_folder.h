@@ -3,13 +3,14 @@
 //   DIR/1-newreno-sender.jsonl     flow 1, called newreno, its end on the host `sender`
 //   DIR/1-newreno-receiver.jsonl
 //
-// Flows are numbered from 1 in the order of the report. Only ends that are ours have one: the
-// kernel keeps no black box. Legend: docs/blackbox.md.
+// Flows are numbered from 1 in the order of the report. A flow of many connections has them all in
+// its file, told apart by their number. Only ends that are ours have one: the kernel keeps no black
+// box. Legend: docs/blackbox.md.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "host/output_file.h"
 #include "tcp/connection.h"
@@ -24,10 +25,10 @@ class TraceFolder {
   // Makes the folder unless it is there. Times in the files count from `origin`.
   static Result<std::unique_ptr<TraceFolder>> make(std::string path, Instant origin);
 
-  // The connection's decisions go to the file of this end of this flow from now on. The folder must
-  // outlive it. Errors are kept for close().
+  // The connection's decisions go to the file of this end of this flow from now on, with `number`
+  // in each line unless it is 0. The folder must outlive it. Errors are kept for close().
   void trace(tcp::Connection& connection, size_t flow_number, std::string_view flow,
-             std::string_view host);
+             std::string_view host, uint64_t number);
   // Errors: the first that any file met.
   Result<void> close();
 
@@ -35,7 +36,7 @@ class TraceFolder {
   TraceFolder(std::string path, Instant origin) : path_(std::move(path)), origin_(origin) {}
   std::string path_;
   Instant origin_;
-  std::vector<std::unique_ptr<host::LineFile>> files_;
+  std::map<std::string, std::unique_ptr<host::LineFile>> files_;  // By their paths.
   Result<void> opened_;
 };
 

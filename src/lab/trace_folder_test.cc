@@ -75,7 +75,8 @@ TEST_F(TraceFolderTest, changes_nothing_of_the_run) {
 // Whatever the boxes write is an object of JSON, and every event, key and reason in it is in the
 // legend.
 TEST_F(TraceFolderTest, legend_names_all_that_is_written) {
-  run(lab({"newreno,bytes=2MB", "cubic,rate=4Mbps,bytes=1MB", "newreno,reverse,bytes=200kB"},
+  run(lab({"newreno,bytes=2MB", "cubic,rate=4Mbps,bytes=1MB", "newreno,reverse,bytes=200kB",
+           "dgp,fcc=auto", "bbr", "cubic,web=100ms:20kB", "newreno,onoff=300ms:500ms"},
           ",loss=3%,rev.loss=3%,reorder=2%,dup=1%"),
       "t");
   const std::string legend = host::read_file(WH_DOCS "/blackbox.md").value();
@@ -95,6 +96,22 @@ TEST_F(TraceFolderTest, legend_names_all_that_is_written) {
   for (const std::string& word : words) {
     EXPECT_NE(legend.find("`" + word + "`"), std::string::npos) << word;
   }
+}
+
+TEST_F(TraceFolderTest, connections_of_a_web_flow_share_its_files) {
+  run(lab({"cubic,web=200ms:10kB"}), "t");
+  std::set<uint64_t> opened[2];
+  for (const bool is_sender : {false, true}) {
+    std::istringstream lines(
+        read(is_sender ? "t/1-cubic_web-sender.jsonl" : "t/1-cubic_web-receiver.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      const auto object = nlohmann::json::parse(line);
+      if (object["ev"] == "open") opened[is_sender].insert(object["conn"].get<uint64_t>());
+      EXPECT_TRUE(opened[is_sender].contains(object["conn"].get<uint64_t>())) << line;
+    }
+  }
+  EXPECT_GT(opened[0].size(), 5u);
+  EXPECT_EQ(opened[0], opened[1]);
 }
 
 TEST_F(TraceFolderTest, refuses_more_files_than_a_process_may_open_and_a_folder_it_cannot_make) {

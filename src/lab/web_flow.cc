@@ -47,12 +47,14 @@ void WebFlow::begin_next() {
 void WebFlow::begin(uint64_t size) {
   auto transfer = std::make_unique<Transfer>(pattern_, size);
   tcp::TcpStack::Batch batch(place_.from.tcp());
-  const auto connected =
-      place_.from.tcp().connect({place_.to_address, place_.to_port},
-                                {.local = {place_.from_address, 0},
-                                 .observer = &transfer->sender,
-                                 .congestion = spec().cc,
-                                 .on_create = [this](tcp::Connection& c) { set_pace(spec(), c); }});
+  const auto connected = place_.from.tcp().connect({place_.to_address, place_.to_port},
+                                                   {.local = {place_.from_address, 0},
+                                                    .observer = &transfer->sender,
+                                                    .congestion = spec().cc,
+                                                    .on_create = [this](tcp::Connection& c) {
+                                                      trace(c, place_.from.name(), c.local().port);
+                                                      set_pace(spec(), c);
+                                                    }});
   if (!connected) {
     start_failure_ = connected.error().text;
     ++counts_.failed;

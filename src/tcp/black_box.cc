@@ -16,6 +16,7 @@ void BlackBox::begin(const Connection& c, std::string_view event) {
   line_.clear();
   fmt::format_to(std::back_inserter(line_), "{{\"t\":{},\"ev\":\"{}\"", since_origin(c.now()),
                  event);
+  if (number_ != 0) put("conn", number_);
   held_for_ = {};
 }
 
@@ -103,15 +104,17 @@ void BlackBox::sent_new(const Connection& c, SeqNum seq, uint32_t length, uint32
   end(c);
 }
 
-void BlackBox::sent_again(const Connection& c, const SendEntry& e, uint32_t length,
-                          uint16_t entry_flags, bool is_probe) {
+void BlackBox::sent_again(const Connection& c, const SendEntry& e, const Again& what) {
   begin(c, "out");
-  put_text("why", is_probe                                    ? "tlp"
-                  : (entry_flags & SendEntry::kTimedOut) != 0 ? "rto"
-                  : c.has_sack_                               ? "rack"
-                                                              : "dupacks");
+  put_text("why", what.is_probe                                    ? "tlp"
+                  : (what.entry_flags & SendEntry::kTimedOut) != 0 ? "rto"
+                  : c.has_sack_                                    ? "rack"
+                                                                   : "dupacks");
+  put_text("path", what.is_fast ? "fast" : "full");
+  put_flags(what.flags);
   put("seq", relative(e.start, c.iss_));
-  put("len", length);
+  put("len", what.length);
+  if (what.segments > 1) put("segs", what.segments);
   put("times", e.transmissions);
   end(c);
 }
@@ -144,22 +147,26 @@ void BlackBox::held_by_pacing(const Connection& c) {
   put_hold(c, "pacing");
 }
 
-void BlackBox::held(const Connection& c, bool is_burst_over) {
-  put_hold(c, reason_to_hold(c, is_burst_over));
+void BlackBox::held(const Connection& c, bool is_burst_over, bool is_note_over) {
+  put_hold(c, reason_to_hold(c, is_burst_over, is_note_over));
 }
 
 // The first of the full path's questions whose answer is no.
-std::string_view BlackBox::reason_to_hold(const Connection& c, bool is_burst_over) const {
+std::string_view BlackBox::reason_to_hold(const Connection& c, bool is_burst_over,
+                                          bool is_note_over) {
   const bool fin_is_due = c.shut_down_ && !c.fin_sent_;
   const bool has_lost = c.map_.lost() > 0;
   if (c.is_handshaking()) return "handshake";
   if (!has_lost && c.unsent() == 0 && !fin_is_due) return "nothing";
   if (is_burst_over) return "burst";
   if (int64_t{c.pipe()} >= c.window_.cwnd.count()) return "cwnd";
+  const int64_t room = c.send_cwnd() - int64_t{c.pipe()};
+  if (room <= 0) return "limit";
   if (has_lost) return "no_memory";
   const uint32_t sendable = c.sendable_now();
   if (sendable == 0) return "rwnd";
-  const int64_t room = c.window_.cwnd.count() - int64_t{c.pipe()};
+  if (is_note_over) return "note";
+  if (c.waits_for_train()) return "train";
   if (sendable == c.unsent()) return room < sendable ? "cwnd" : c.cork_ ? "cork" : "nagle";
   return room < sendable ? "cwnd" : "rwnd";
 }
@@ -203,11 +210,19 @@ void BlackBox::paced(const Connection& c, int64_t wire_bytes) {
   end(c);
 }
 
+void BlackBox::cut(const Connection& c, Bytes from, std::string_view why) {
+  begin(c, "cut");
+  put("from", from.count());
+  put_text("why", why);
+  end(c);
+}
+
 void BlackBox::rate_set(const Connection& c) {
   begin(c, "rate");
   if (c.pacer_.is_on()) {
     put("rate", c.pacer_.rate().bps());
     put("burst", c.pacer_.burst(c.window_.mss).count());
+    put_text("by", pacing::to_string(c.pace_by_));
   } else {
     put("rate", "null");
   }

@@ -30,7 +30,9 @@ class BlackBox {
  public:
   // Takes a line with its newline. It is good only during the call.
   using Sink = std::function<void(std::string_view line)>;
-  BlackBox(Sink sink, Instant origin) : sink_(std::move(sink)), origin_(origin) {}
+  // `number` tells connections apart that share a sink, and is written to each line; 0: none.
+  BlackBox(Sink sink, Instant origin, uint64_t number = 0)
+      : sink_(std::move(sink)), origin_(origin), number_(number) {}
 
   enum class LossBy : uint8_t { Rack, Dupacks, Timeout, PathMtu };
   struct Acked {
@@ -44,18 +46,25 @@ class BlackBox {
   void received(const Connection& c, const Segment& s);
   void sent_new(const Connection& c, SeqNum seq, uint32_t length, uint32_t segments,
                 TcpFlags flags);
-  // `entry_flags` as they were before it was sent again.
-  void sent_again(const Connection& c, const SendEntry& e, uint32_t length, uint16_t entry_flags,
-                  bool is_probe);
+  struct Again {
+    uint32_t length, segments;
+    TcpFlags flags;
+    uint16_t entry_flags;  // As they were before it was sent again.
+    bool is_probe, is_fast;
+  };
+  void sent_again(const Connection& c, const SendEntry& e, const Again& what);
   void sent_control(const Connection& c, SeqNum seq, TcpFlags flags);
   void held_by_pacing(const Connection& c);
-  // Output is over; what keeps more from leaving?
-  void held(const Connection& c, bool is_burst_over);
+  // Output is over; what keeps more from leaving? `is_note_over`: only the fast path was asked, and
+  // sent all that it had a note of.
+  void held(const Connection& c, bool is_burst_over, bool is_note_over);
   void acknowledged(const Connection& c, const Acked& what);
   void lost(const Connection& c, uint32_t bytes, LossBy by);
   void recovery(const Connection& c, std::string_view phase);
   void paced(const Connection& c, int64_t wire_bytes);
   void rate_set(const Connection& c);
+  // The congestion window became smaller, outside of an episode of recovery.
+  void cut(const Connection& c, Bytes from, std::string_view why);
   void timers(const Connection& c);  // Writes only what has changed since.
   void fired(const Connection& c, std::string_view timer);
 
@@ -69,11 +78,13 @@ class BlackBox {
   void put_text(std::string_view key, std::string_view value);
   void put_flags(TcpFlags flags);
   void put_hold(const Connection& c, std::string_view why);
-  std::string_view reason_to_hold(const Connection& c, bool is_burst_over) const;
+  static std::string_view reason_to_hold(const Connection& c, bool is_burst_over,
+                                         bool is_note_over);
   int64_t since_origin(Instant t) const { return (t - origin_).count(); }
 
   Sink sink_;
   Instant origin_;
+  uint64_t number_;
   fmt::memory_buffer line_;
   std::string_view held_for_;  // The last line's, if that was a hold.
   struct Timers {

@@ -72,7 +72,9 @@ bool Connection::retransmit_fast(SendEntry& e, uint32_t most, Burst& burst) {
   send_stamped(std::move(packets), e.start, length, at, last, true, burst);
   const uint16_t history = e.flags;
   map_.mark_retransmitted(e, now(), delivered_total_, false);
-  if (box_ != nullptr) box_->sent_again(*this, e, length, history, false);
+  if (box_ != nullptr) {
+    box_->sent_again(*this, e, {length, segments_in(length, mss_), last, history, false, true});
+  }
   ++stack_.counters().fto_rsm_send;
   return true;
 }

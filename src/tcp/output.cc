@@ -19,6 +19,7 @@ void Connection::output() {
   }
   if (has_rate_policy() || has_model()) choose_pace();
   Burst burst{burst_allowance()};
+  bool is_note_over = false;
   if (is_handshaking()) {
     send_handshake();
   } else {
@@ -27,7 +28,8 @@ void Connection::output() {
       probe_due_ = false;
     }
     if (!pacer_.is_on()) set_up_fast_send();
-    if (fast_left_ == 0 || !send_fast(burst) || !pacer_.is_on()) send_full(burst);
+    is_note_over = fast_left_ != 0 && send_fast(burst) && pacer_.is_on();
+    if (!is_note_over) send_full(burst);
     send_small_ = false;
     if (std::exchange(window_probe_due_, false)) {
       ++stack_.counters().window_probes;
@@ -41,7 +43,7 @@ void Connection::output() {
     if (std::exchange(challenge_due_, false)) send_control(snd_max_, net::kTcpAck);
     if (ack_now_ || needs_window_update()) send_ack();
   }
-  if (box_ != nullptr) box_->held(*this, burst.allowance <= 0);
+  if (box_ != nullptr) box_->held(*this, burst.allowance <= 0, is_note_over);
   finish_output(now, burst);
 }
 
@@ -147,7 +149,10 @@ bool Connection::retransmit(SendEntry& e, uint32_t most, bool is_probe, Burst& b
   if (!send_data(e.start, length, at, flags, true, burst)) return false;
   const uint16_t history = e.flags;
   map_.mark_retransmitted(e, now(), delivered_total_, is_probe);
-  if (box_ != nullptr) box_->sent_again(*this, e, length, history, is_probe);
+  if (box_ != nullptr) {
+    box_->sent_again(*this, e,
+                     {length, segments_in(length, mss_), flags, history, is_probe, false});
+  }
   return true;
 }
 

@@ -170,8 +170,10 @@ void Connection::settle_tlp(const Segment& s, const AckWork& work) {
   tlp_outstanding_ = false;
   ++stack_.counters().tlp_losses;
   if (recovery_ != Recovery::Open) return;
+  const Bytes cwnd = window_.cwnd;
   control_->on_loss(window_, {now(), Bytes(pipe()), Bytes(snd_wnd_)});
   control_->on_recovery_end(window_, now());
+  if (box_ != nullptr) box_->cut(*this, cwnd, "tlp");
   note_reduction();
 }
 
@@ -190,7 +192,9 @@ void Connection::react_to_ecn(const Segment& s) {
   if (has_reduced_ || recovery_ != Recovery::Open) return;
   note_reduction();
   ++stack_.counters().ecn_reductions;
+  const Bytes cwnd = window_.cwnd;
   control_->on_ecn(window_, {now(), Bytes(pipe()), Bytes(snd_wnd_)});
+  if (box_ != nullptr) box_->cut(*this, cwnd, "ecn");
   clear_fast_send();
 }
 
