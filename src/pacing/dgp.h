@@ -78,6 +78,7 @@ class Dgp {
     std::optional<PathCapacity::Config> capacity;
     // No estimate at all: the pace is FillCwBw, also in recovery (TCP_RACK_PACE_TO_FILL).
     bool fill_only = false;
+    bool uses_fill = true;  // Off: FillCwBw is silent (TCP_RACK_PACE_TO_FILL 0, beside DGP).
     bool fill_in_recovery = false;  // TCP_RACK_DGP_IN_REC: FillCwBw counts in recovery too.
     // Profile 6: the window counts by the multiplier (at most 250 %), half in recovery; one below
     // the initial window says nothing, and LTbw stands for it.

@@ -264,7 +264,11 @@ Result<size_t> Connection::write(const What& what, size_t size) {
   if (was_idle && taken > 0) unsent_at_ = send_.front();
   if (taken > 0 && !is_handshaking()) {
     // RFC 5681 section 4.1: after an idle time the window says nothing of the path.
-    if (map_.empty() && now() - last_sent_at_ > rto()) control_->on_idle(window_);
+    if (map_.empty() && now() - last_sent_at_ > rto()) {
+      const Bytes cwnd = window_.cwnd;
+      control_->on_idle(window_);
+      if (box_ != nullptr && window_.cwnd < cwnd) box_->cut(*this, cwnd, "idle");
+    }
     stack_.mark(*this);
   }
   return taken;

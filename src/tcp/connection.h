@@ -99,8 +99,8 @@ class Connection final : private pacing::HptsClient {
   void set_fcc(Rate fcc);
   // FCC as a share of the path's measured capacity. REQUIRES: 1 to 100 percent.
   void set_fcc_share(uint32_t percent);
-  // TCP_RACK_PACE_TO_FILL: pace at cwnd / RTT, whatever the congestion control. Errors: as
-  // set_profile().
+  // TCP_RACK_PACE_TO_FILL: pace at cwnd / RTT, whatever the congestion control; beside DGP, whether
+  // its FillCwBw counts. Errors: as set_profile().
   Result<void> set_pace_to_fill(bool on);
   // Any of FreeBSD's pacing options, by its number and with its C value (tcp/socket_option.h).
   Result<void> set_option(int option, std::span<const uint8_t> value);
@@ -269,6 +269,7 @@ class Connection final : private pacing::HptsClient {
   bool has_model() const { return control_ != nullptr && control_->owns_window(); }
   pacing::Dgp::Situation dgp_situation() const;
   void choose_pace();
+  void adopt_pace(Rate rate, pacing::PaceBy by);
   void tell_sent(const Burst& burst);
   void tell_acked(const Segment& s, const AckWork& work);
   void tell_loss();

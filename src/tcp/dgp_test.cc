@@ -1,4 +1,4 @@
-// Connections under Dynamic Goodput Pacing and under BBR: the article's listings, and what a
+// Connections under Dynamic Goodput Pacing: the article's listings, and what a
 // paced connection does on a path.
 #include <gtest/gtest.h>
 
@@ -7,8 +7,7 @@
 #include <map>
 #include <set>
 
-#include "tcp/congestion/bbr.h"
-#include "tcp/congestion/vegas.h"
+#include "tcp/one_flow.h"
 #include "tcp/socket_option.h"
 #include "tcp/test_world.h"
 
@@ -19,67 +18,6 @@ template <class T>
 Result<void> setsockopt(Connection& c, int option, const T& value) {
   return c.set_option(option, {reinterpret_cast<const uint8_t*>(&value), sizeof value});
 }
-
-// Sends without end.
-class Bulk final : public ConnectionObserver {
- public:
-  void on_ready(Connection& c, uint8_t readiness) override {
-    if ((readiness & (kConnected | kWritable)) == 0) return;
-    for (;;) {
-      const auto taken = c.send(net::Slice{chunk_, 0, kSize});
-      if (!taken || *taken == 0) return;
-    }
-  }
-  void on_rtt(Connection&, Duration rtt) override { highest = std::max(highest, rtt); }
-  Duration highest{0};
-
- private:
-  static constexpr uint32_t kSize = 65536;
-  net::ChunkRef chunk_ = net::ChunkRef::make(kSize);
-};
-
-class Sink final : public ConnectionObserver {
- public:
-  void on_ready(Connection& c, uint8_t) override { received += c.discard(SIZE_MAX); }
-  uint64_t received = 0;
-};
-
-// One flow over a bottleneck of `rate`, 20 ms round trip, `queue` of buffer.
-struct OneFlow {
-  OneFlow(Rate rate, Duration queue, const std::string& cc,
-          const std::function<void(Connection&)>& set) {
-    for (TestHost* host : {&world.client, &world.server}) {
-      for (const char* leaf : {"sendspace", "recvspace", "sendbuf_max", "recvbuf_max"}) {
-        MUST_VOID(host->ip.sysctl().set(std::string("net.inet.tcp.") + leaf, "8000000"));
-      }
-    }
-    world.up.config = {.rate = rate, .delay = 10ms, .queue = rate.bytes_in(queue)};
-    world.down.config.delay = 10ms;
-    world.listener = &world.listen();
-    sender = MUST(world.client.tcp.connect(
-        world.server_endpoint(), {.observer = &source, .congestion = cc, .on_create = set}));
-    world.run(50ms);
-    world.b = world.listener->accept();
-    world.b->set_observer(&sink);
-    sink.on_ready(*world.b, kReadable);
-  }
-  ~OneFlow() {
-    sender->abort();
-    world.b->abort();
-  }
-  // Payload a second over the next `time`.
-  double mbps(Duration time) {
-    const uint64_t before = sink.received;
-    source.highest = Duration(0);
-    world.run(time);
-    world.check();
-    return static_cast<double>(sink.received - before) * 8 / 1e6 / to_seconds(time);
-  }
-  TestWorld world;
-  Bulk source;
-  Sink sink;
-  Connection* sender = nullptr;
-};
 
 TEST(DgpListing, turns_dgp_on_by_socket_option) {
   TestWorld world;
@@ -172,6 +110,24 @@ TEST(SocketOption, reaches_every_part_of_the_policy) {
   ASSERT_TRUE(setsockopt(c, TCP_RACK_PROFILE, 0));
   EXPECT_EQ(c.pace_parts().state, pacing::PaceParts::State::Unpaced);
   ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_TO_FILL, 1));
+}
+
+TEST(SocketOption, pace_to_fill_and_dgp_follow_each_other) {
+  TestWorld world;
+  world.establish();
+  Connection& c = *world.a;
+  ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_TO_FILL, 1));
+  EXPECT_FALSE(c.congestion().has_rate_policy);
+  ASSERT_TRUE(setsockopt(c, TCP_RACK_PROFILE, 1));
+  EXPECT_TRUE(c.congestion().has_rate_policy);
+  MUST(c.send(std::vector<uint8_t>(100'000)));
+  world.run(1s);
+  EXPECT_FALSE(c.pace_parts().fill_cwnd.is_zero());
+  ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_TO_FILL, 0));
+  EXPECT_TRUE(c.congestion().has_rate_policy);
+  EXPECT_TRUE(c.pace_parts().fill_cwnd.is_zero());
+  ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_TO_FILL, 1));
+  EXPECT_FALSE(c.pace_parts().fill_cwnd.is_zero());
 }
 
 TEST(SocketOption, says_how_lateness_is_repaid) {
@@ -431,59 +387,6 @@ TEST(FillPath, paces_any_window_over_a_round_trip) {
   flow.mbps(2s);
   EXPECT_GT(flow.mbps(5s), 0.93 * 20 * 1448 / 1514);
   EXPECT_EQ(flow.sender->pace_parts().by, pacing::PaceBy::FillCwnd);
-}
-
-TEST(VegasPath, keeps_a_few_segments_in_the_queue) {
-  OneFlow flow(20_Mbps, 300ms, "vegas", [](Connection&) {});
-  flow.mbps(2s);
-  EXPECT_GT(flow.mbps(5s), 0.98 * 20 * 1448 / 1514);
-  EXPECT_LE(to_ms(flow.source.highest), 25);  // Three segments are 1.8 ms here.
-}
-
-// The draft's example test cases, on a path of 20 Mbps and 20 ms.
-const Bbr* model_of(const Connection& c) {
-  return dynamic_cast<const Bbr*>(c.congestion_control());
-}
-
-TEST(BbrPath, leaves_startup_when_the_bandwidth_is_flat_and_measures_it) {
-  OneFlow flow(20_Mbps, 300ms, "bbr", [](Connection&) {});
-  const Bbr* bbr = model_of(*flow.sender);
-  ASSERT_NE(bbr, nullptr);
-  EXPECT_EQ(bbr->state(), Bbr::State::Startup);
-  flow.mbps(1s);
-  EXPECT_TRUE(bbr->is_pipe_full());
-  EXPECT_NE(bbr->state(), Bbr::State::Startup);
-  const double payload = 20e6 * 1448 / 1514;
-  EXPECT_NEAR(static_cast<double>(bbr->max_bw().bps()), payload, 0.02 * payload);
-  EXPECT_LE(bbr->min_rtt(), Duration(21ms));
-  EXPECT_GT(flow.mbps(10s), 0.95 * payload / 1e6);
-  EXPECT_LE(to_ms(flow.source.highest), 60);
-}
-
-TEST(BbrPath, goes_round_its_states_and_probes_the_round_trip_every_five_seconds) {
-  OneFlow flow(20_Mbps, 300ms, "bbr", [](Connection&) {});
-  const Bbr* bbr = model_of(*flow.sender);
-  flow.mbps(1s);
-  std::set<Bbr::State> seen;
-  for (int i = 0; i < 1200; ++i) {
-    flow.world.run(10ms);
-    seen.insert(bbr->state());
-  }
-  for (const Bbr::State s : {Bbr::State::Down, Bbr::State::Cruise, Bbr::State::Refill,
-                             Bbr::State::Up, Bbr::State::ProbeRtt}) {
-    EXPECT_TRUE(seen.contains(s)) << to_string(s);
-  }
-  EXPECT_FALSE(seen.contains(Bbr::State::Startup));
-}
-
-TEST(BbrPath, remembers_where_losses_began_in_a_shallow_buffer) {
-  OneFlow flow(20_Mbps, 5ms, "bbr", [](Connection&) {});
-  const Bbr* bbr = model_of(*flow.sender);
-  flow.mbps(10s);
-  EXPECT_NE(bbr->inflight_longterm(), Bytes::max());
-  EXPECT_GT(flow.mbps(10s), 0.8 * 20 * 1448 / 1514);
-  const Info info = flow.sender->info();
-  EXPECT_LT(info.retransmitted.count(), info.sent.count() / 20);
 }
 
 }  // namespace

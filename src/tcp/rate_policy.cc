@@ -26,6 +26,10 @@ Result<void> Connection::set_profile(int64_t profile) {
 }
 
 Result<void> Connection::set_pace_to_fill(bool on) {
+  if (window_.has_rate_policy) {  // Of DGP's formula it is one part.
+    dgp_->config().uses_fill = on;
+    return {};
+  }
   return set_policy(on ? Policy::Fill : Policy::None);
 }
 
@@ -37,7 +41,7 @@ Result<void> Connection::set_policy(Policy policy) {
     if (dgp_ != nullptr) set_pace_rate(Rate::infinite());
     return {};
   }
-  if (dgp_ != nullptr) return {};
+  if (dgp_ != nullptr && window_.has_rate_policy == (policy == Policy::Dgp)) return {};
   const Tunables& t = stack_.tunables();
   pacing::Dgp::Config config;
   config.fcc = fcc_;
@@ -95,17 +99,22 @@ void Connection::choose_pace() {
   if (is_handshaking()) return;
   if (has_rate_policy()) {
     const pacing::PaceParts parts = dgp_->parts(dgp_situation());
-    pacer_.set_rate(parts.pace);
-    pace_by_ = parts.by;
-    return;
+    return adopt_pace(parts.pace, parts.by);
   }
   if (pace_by_ == pacing::PaceBy::Fixed) return;
   const auto rate = control_->pacing_rate(window_);
   if (!rate) return;
-  pacer_.set_rate(pacing::line_rate(std::max(*rate, pacing::kLeastPaceRate),
-                                    Bytes(mss_ + option_bytes()), window_.mss,
-                                    Bytes(headers_.ip_size())));
-  pace_by_ = pacing::PaceBy::Control;
+  adopt_pace(
+      pacing::line_rate(std::max(*rate, pacing::kLeastPaceRate), Bytes(mss_ + option_bytes()),
+                        window_.mss, Bytes(headers_.ip_size())),
+      pacing::PaceBy::Control);
+}
+
+void Connection::adopt_pace(Rate rate, pacing::PaceBy by) {
+  const bool is_new = rate != pacer_.rate() || by != pace_by_;
+  pacer_.set_rate(rate);
+  pace_by_ = by;
+  if (is_new && box_ != nullptr) box_->rate_set(*this);
 }
 
 void Connection::tell_sent(const Burst& burst) {
