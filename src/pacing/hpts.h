@@ -187,6 +187,7 @@ class Hpts {
   // hpts_sleep.cc: waking and sleeping.
   void wake(Instant now);
   void shorten_sleep(Instant until, Instant now);
+  void bound_sleep(Instant now);
   void on_callout();
   void go_back_to_sleep(Instant now);
   void soft_run();

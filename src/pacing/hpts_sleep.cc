@@ -7,6 +7,10 @@
 //   cnt_thresh or more to the next occupied slot,               no: softclock() serves it
 //                      within mysleep..dyn_maxsleep
 //
+// In the last row the callout comes within dyn_maxsleep of the insert or soft run that began to
+// rely on softclock(), wherever it was before: nobody is called later than that, however quiet the
+// stack.
+//
 // mysleep doubles when a run at the end of a sleep found its first client less than more_sleep
 // slots late, and halves when it was more than less_sleep slots late, within
 // dyn_minsleep..dyn_maxsleep.
@@ -22,7 +26,7 @@ void Hpts::wake(Instant now) {
   const HptsTunables& t = books_.tunables;
   if (t.no_wake_over_thresh != 0 && is_over_thresh() && !is_precise()) {
     direct_wake_ = false;
-    return;
+    return bound_sleep(now);
   }
   direct_wake_ = true;
   if (wake_scheduled_) return;
@@ -82,7 +86,18 @@ void Hpts::soft_run() {
   tune(span);
   on_min_sleep_ = true;
   const Instant now = loop_.clock();
-  if (came_late && !wake_scheduled_) callout_.arm(now + over_thresh_sleep(now));
+  if (came_late && !wake_scheduled_) {
+    callout_.arm(now + over_thresh_sleep(now));
+  } else {
+    bound_sleep(now);
+  }
+}
+
+// Who trusts that softclock() will come is called by the callout if it does not. It may be far
+// away: set for an empty wheel, or for the next of few, before these became many.
+void Hpts::bound_sleep(Instant now) {
+  const Instant latest = now + Microseconds(books_.tunables.dyn_maxsleep);
+  if (callout_.deadline() > latest) callout_.arm(latest);
 }
 
 void Hpts::tune(HptsSlots span) {

@@ -152,13 +152,42 @@ TEST_F(HptsSleep, E20b_insert_of_zero_at_cnt_thresh_is_left_to_a_soft_run) {
   Crowd crowd(loop, hpts, 99);
   loop.run_for(1ms);
   ASSERT_FALSE(hpts.is_on_min_sleep());
-  const Instant wake = hpts.wakes_at();
   hpts.insert(probe, HptsSlots(0));
-  EXPECT_EQ(hpts.wakes_at(), wake);
+  EXPECT_EQ(sleep(), 5ms) << "no wake: the callout stands by should no soft run come";
   EXPECT_EQ(probe.calls, 0);
   hpts.softclock();
   EXPECT_EQ(probe.calls, 1);
   EXPECT_EQ(counters().direct_call, 1u);
+}
+
+TEST_F(HptsSleep, insert_of_zero_at_cnt_thresh_waits_for_the_callout_when_no_soft_run_comes) {
+  Crowd crowd(loop, hpts, 99);
+  loop.run_for(1ms);
+  hpts.insert(probe, HptsSlots(0));
+  loop.run_for(100ms);
+  EXPECT_EQ(probe.calls, 1);
+  EXPECT_EQ(probe.called_at, LateLoop::kEpoch + 6ms);
+}
+
+// A soft run that leaves cnt_thresh or more waiting makes inserts rely on the next one, on a wheel whose
+// callout slept for half a second before the crowd came.
+TEST_F(HptsSleep, soft_run_bounds_the_sleep_from_before_the_crowd) {
+  for (const size_t entries : {99u, 100u, 101u, 150u}) {
+    SCOPED_TRACE(entries);
+    HptsBooks own_books;
+    Hpts wheel(loop, own_books);
+    Crowd crowd(loop, wheel, entries - 1);
+    Recorder first(loop), next(loop);
+    wheel.insert(first, 0us);
+    loop.run_for(10us);
+    wheel.softclock();
+    EXPECT_EQ(first.calls, 1);
+    EXPECT_EQ(wheel.queued(), entries - 1);
+    wheel.insert(next, 8ms);
+    loop.run_for(100ms);
+    EXPECT_EQ(next.calls, 1) << "not within 92 ms of its time";
+    EXPECT_LE(next.delayed_by, entries <= 100 ? 0ms : 5ms);
+  }
 }
 
 TEST_F(HptsSleep, E20b_insert_of_zero_at_cnt_thresh_wakes_when_that_is_allowed) {
