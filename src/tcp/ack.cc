@@ -16,6 +16,7 @@ bool Connection::process_ack(const Segment& s) {
   work.flight_before = pipe();
   const LossMark losses = loss_mark();
   const SeqNum una_before = snd_una_;
+  rack_.begin_ack();
   if (has_sack_ && s.options.sack_count > 0) process_sacks(s, work);
   if (s.ack > snd_una_) {
     advance_una(s, work);

@@ -6,7 +6,7 @@ namespace wh::tcp {
 
 void Rack::on_delivered(const SendEntry& e, SeqNum end, Instant now, Duration min_rtt) {
   // Step 3: it was sent once, and something behind it was delivered before it.
-  if (has_fack_ && end <= fack_ && !e.is_retransmitted() && !e.has(SendEntry::kWasSacked)) {
+  if (had_fack_ && end <= fack_before_ && !e.is_retransmitted() && !e.has(SendEntry::kWasSacked)) {
     reordering_seen_ = true;
     reordered_at_ = now;
   }

@@ -43,6 +43,9 @@ class Rack {
     Instant look_again = kNever;
   };
 
+  // An acknowledgment came; on_delivered() says of what, in any order. One acknowledgment shows no
+  // reordering, whatever it covers: RFC 8985 takes it in ascending order of sequence numbers.
+  void begin_ack() { fack_before_ = fack_, had_fack_ = has_fack_; }
   // A transmission of `e` ending at `end` was acknowledged or SACKed.
   void on_delivered(const SendEntry& e, SeqNum end, Instant now, Duration min_rtt);
   // A duplicate SACK came. `round_end` is snd_max: one step a round trip.
@@ -77,12 +80,14 @@ class Rack {
   // Step 5: sent before the latest segment known to be delivered, by whatever acknowledgment.
   bool is_before_latest(const SendEntry& e) const;
 
-  Duration rtt_{0};    // Of the most recently sent delivered segment.
-  Instant xmit_ts_{};  // When it was sent,
-  SeqNum end_seq_;     // and where it ends.
-  SeqNum fack_;        // The highest point that was delivered.
+  Duration rtt_{0};     // Of the most recently sent delivered segment.
+  Instant xmit_ts_{};   // When it was sent,
+  SeqNum end_seq_;      // and where it ends.
+  SeqNum fack_;         // The highest point that was delivered,
+  SeqNum fack_before_;  // and that by the acknowledgments before this one.
   bool has_sample_ = false;
   bool has_fack_ = false;
+  bool had_fack_ = false;
   bool reordering_seen_ = false;
   Instant reordered_at_{};
   uint32_t dsack_rounds_ = 0;  // "num_dsack"; reo_wnd_mult is one more.

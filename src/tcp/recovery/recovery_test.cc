@@ -102,9 +102,28 @@ TEST(Rack, sees_reordering_when_an_original_arrives_behind_a_later_one) {
   first.transmissions = second.transmissions = 1;
   first.sent[0] = kRecoveryStart, second.sent[0] = kRecoveryStart + 1ms;
   Rack rack;
+  rack.begin_ack();
   rack.on_delivered(second, second.end, kRecoveryStart + 50ms, 50ms);
+  rack.begin_ack();
   EXPECT_FALSE(rack.has_reordering_been_seen());
   rack.on_delivered(first, first.end, kRecoveryStart + 51ms, 50ms);
+  EXPECT_TRUE(rack.has_reordering_been_seen());
+}
+
+TEST(Rack, sees_no_reordering_within_one_acknowledgment) {
+  SendEntry entries[3];
+  for (uint32_t i = 0; i < 3; ++i) {
+    entries[i].start = SeqNum(i * 1000), entries[i].end = SeqNum(i * 1000 + 1000);
+    entries[i].transmissions = 1, entries[i].sent[0] = kRecoveryStart;
+  }
+  Rack rack;
+  rack.begin_ack();
+  for (const int i : {2, 0}) {
+    rack.on_delivered(entries[i], entries[i].end, kRecoveryStart + 50ms, 50ms);
+  }
+  EXPECT_FALSE(rack.has_reordering_been_seen());
+  rack.begin_ack();
+  rack.on_delivered(entries[1], entries[1].end, kRecoveryStart + 51ms, 50ms);
   EXPECT_TRUE(rack.has_reordering_been_seen());
 }
 
