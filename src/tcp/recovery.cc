@@ -104,6 +104,8 @@ void Connection::enter_recovery(uint32_t flight_before) {
 
 void Connection::run_recovery(const AckWork& work, bool found_loss) {
   if (has_model()) return;  // It keeps to its own window, also now.
+  // RFC 9937 section 6.2: who delivers nothing takes nothing away either.
+  if (work.delivered == 0 && !found_loss) return;
   Prr::Delivery d;
   d.delivered = Bytes(work.delivered);
   d.pipe = Bytes(pipe());
