@@ -410,6 +410,7 @@ void Connection::set_pace_rate(Rate rate) {
   dgp_ = nullptr;
   pace_by_ = rate.is_infinite() ? pacing::PaceBy::Nothing : pacing::PaceBy::Fixed;
   pacer_.set_policy({.is_precise = stack_.wheel().is_precise()});
+  fixed_pace_.fill(rate);
   pacer_.set_rate(rate);
   window_.has_rate_policy = false;
   window_.is_paced = pacer_.is_on();

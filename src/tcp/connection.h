@@ -87,10 +87,11 @@ class Connection final : private pacing::HptsClient {
   void set_no_options(bool on) { no_options_ = on; }    // TCP_NOOPT: offer none, and take none.
   void set_traffic_class(uint8_t tos) { tos_ = tos & 0xfc; }          // IP_TOS, less ECN's bits.
   void set_hop_limit(uint8_t hops) { headers_.set_hop_limit(hops); }  // IP_TTL
-  // TCP_RACK_PACE_RATE_*: Ethernet frame bytes a second; Rate::infinite() paces no more. REQUIRES:
-  // above zero.
-  // Ends a rate policy.
+  // A fixed pace in all states: Ethernet frame bytes a second; Rate::infinite() paces no more.
+  // Ends a rate policy. REQUIRES: above zero.
   void set_pace_rate(Rate rate);
+  // TCP_RACK_PACE_RATE_SS, _CA, _REC: in one state, and in those that have none. REQUIRES: finite.
+  void set_pace_rate(pacing::Phase phase, Rate rate);
   // TCP_RACK_PROFILE: 0 chooses no rate, 1 is Dynamic Goodput Pacing, 6 the same with a discounted
   // FillCwBw. Errors: another number; device_or_resource_busy when a fixed rate is set.
   Result<void> set_profile(int64_t profile);
@@ -124,6 +125,7 @@ class Connection final : private pacing::HptsClient {
   const Pacer& pacer() const { return pacer_; }
   const CongestionState& congestion() const { return window_; }
   const CongestionControl* congestion_control() const { return control_.get(); }
+  Rate fixed_pace(pacing::Phase phase) const { return fixed_pace_[static_cast<size_t>(phase)]; }
   // The pace now, taken apart (what decided it, and from what). For reports.
   pacing::PaceParts pace_parts() const;
   void set_flow(uint32_t mark) { flow_ = mark; }  // Noted on its packets (Packet::flow).
@@ -261,13 +263,14 @@ class Connection final : private pacing::HptsClient {
   void finish_output(Instant now, const Burst& burst);
   int64_t burst_allowance() const;
 
-  // rate_policy.cc: the pace, when it is not a fixed one.
+  // rate_policy.cc: the pace.
   enum class Policy : uint8_t { None, Dgp, Fill };
   Result<void> set_policy(Policy policy);
   Result<void> apply_option(int option, uint64_t value);  // socket_option.cc
   bool has_rate_policy() const { return dgp_ != nullptr; }
   bool has_model() const { return control_ != nullptr && control_->owns_window(); }
   pacing::Dgp::Situation dgp_situation() const;
+  pacing::Phase fixed_pace_phase() const;
   void choose_pace();
   void adopt_pace(Rate rate, pacing::PaceBy by);
   void tell_sent(const Burst& burst);
@@ -386,6 +389,7 @@ class Connection final : private pacing::HptsClient {
   std::unique_ptr<CongestionControl> control_;
   std::unique_ptr<pacing::Dgp> dgp_;  // The rate policy; null: none.
   pacing::PaceBy pace_by_ = pacing::PaceBy::Nothing;
+  std::array<Rate, 3> fixed_pace_ = {Rate::infinite(), Rate::infinite(), Rate::infinite()};
   HeaderTemplate headers_;
 
   // --- sending, per round trip or rarer ---

@@ -17,7 +17,7 @@ void Connection::output() {
     if (box_ != nullptr) box_->held_by_pacing(*this);
     return arm_timers(now);
   }
-  if (has_rate_policy() || has_model()) choose_pace();
+  if (has_rate_policy() || has_model() || pace_by_ == pacing::PaceBy::Fixed) choose_pace();
   Burst burst{burst_allowance()};
   bool is_note_over = false;
   if (is_handshaking()) {

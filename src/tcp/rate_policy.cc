@@ -1,5 +1,5 @@
-// The pace when it is not a fixed one: a connection under Dynamic Goodput Pacing, or under a
-// congestion control that has a model of the path and asks for a pace itself.
+// The pace, of each state's fixed rates or chosen: a connection under Dynamic Goodput Pacing, or
+// under a congestion control that has a model of the path and asks for a pace itself.
 //
 // The policy (pacing/dgp.h) and the model know nothing of TCP. Here they are told what was sent,
 // acknowledged and lost, and asked for the pace whenever a burst may leave.
@@ -95,13 +95,31 @@ pacing::Dgp::Situation Connection::dgp_situation() const {
   return s;
 }
 
+// The first rate given is that of all states, as in FreeBSD.
+void Connection::set_pace_rate(pacing::Phase phase, Rate rate) {
+  CHECK(!rate.is_infinite() && !rate.is_zero());
+  if (pace_by_ != pacing::PaceBy::Fixed) return set_pace_rate(rate);
+  TcpStack::Batch batch(stack_);
+  fixed_pace_[static_cast<size_t>(phase)] = rate;
+  choose_pace();
+  clear_fast_send();
+  if (box_ != nullptr) box_->rate_set(*this);
+  if (!is_handshaking()) stack_.mark(*this);
+}
+
+// After a timeout the window grows as in slow start, and FreeBSD paces it so.
+pacing::Phase Connection::fixed_pace_phase() const {
+  if (recovery_ == Recovery::Recovery) return pacing::Phase::Recovery;
+  return window_.in_slow_start() ? pacing::Phase::SlowStart : pacing::Phase::Avoidance;
+}
+
 void Connection::choose_pace() {
+  if (pace_by_ == pacing::PaceBy::Fixed) return pacer_.set_rate(fixed_pace(fixed_pace_phase()));
   if (is_handshaking()) return;
   if (has_rate_policy()) {
     const pacing::PaceParts parts = dgp_->parts(dgp_situation());
     return adopt_pace(parts.pace, parts.by);
   }
-  if (pace_by_ == pacing::PaceBy::Fixed) return;
   const auto rate = control_->pacing_rate(window_);
   if (!rate) return;
   adopt_pace(

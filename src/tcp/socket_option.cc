@@ -103,8 +103,14 @@ Result<void> Connection::apply_option(int option, uint64_t value) {
     case TCP_RACK_GP_INCREASE_SS: dgp_->timely().set_gain(pacing::Phase::SlowStart, n); break;
     case TCP_RACK_GP_INCREASE_REC: dgp_->timely().set_gain(pacing::Phase::Recovery, n); break;
     case TCP_RACK_PACE_RATE_CA:
+      set_pace_rate(pacing::Phase::Avoidance, Rate::bytes_per_second(value));
+      break;
     case TCP_RACK_PACE_RATE_SS:
-    case TCP_RACK_PACE_RATE_REC: set_pace_rate(Rate::bytes_per_second(value)); break;
+      set_pace_rate(pacing::Phase::SlowStart, Rate::bytes_per_second(value));
+      break;
+    case TCP_RACK_PACE_RATE_REC:
+      set_pace_rate(pacing::Phase::Recovery, Rate::bytes_per_second(value));
+      break;
     case TCP_TIMELY_DYN_ADJ: dgp_->timely().config().enabled = n != 0; break;
     case TCP_NO_TIMELY: dgp_->timely().config().enabled = n == 0; break;
     case TCP_REC_IS_DYN: dgp_->timely().config().no_recovery_change = n == 0; break;
