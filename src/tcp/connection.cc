@@ -237,9 +237,12 @@ void Connection::on_ip_error(const net::IpError& error, SeqNum quoted) {
 // RFC 1191 and RFC 8201: segments get smaller, and what is outstanding and too long is sent again
 // at once.
 void Connection::lower_mtu(uint32_t mtu) {
-  const uint32_t least = local_.address.is_v4() ? 296 : 1280;
-  if (mtu == 0) mtu = mtu_ > 1492 ? 1492 : mtu_ > 1006 ? 1006 : 576;  // RFC 1191 section 7.1
-  if (stack_.tunables().path_mtu_discovery == 0 || mtu >= mtu_)
+  const bool is_v4 = local_.address.is_v4();
+  const uint32_t least = is_v4 ? 296 : 1280;
+  if (mtu == 0 && is_v4)
+    mtu = mtu_ > 1492 ? 1492 : mtu_ > 1006 ? 1006 : 576;  // RFC 1191 section 7.1
+  const bool is_false = !is_v4 && mtu < least;            // RFC 8201 section 4: to be discarded.
+  if (stack_.tunables().path_mtu_discovery == 0 || mtu >= mtu_ || is_false)
     return void(++stack_.counters().icmp_ignored);
   mtu_ = std::max(mtu, std::min(least, mtu_));
   ++stack_.counters().pmtu_changes;
