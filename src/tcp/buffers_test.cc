@@ -74,11 +74,14 @@ TEST(SendBuffer, positions_stay_good_through_writes_and_acknowledgments) {
 class ReceiveBufferTest : public ::testing::Test {
  protected:
   ReceiveBuffer::Insertion insert(uint64_t at, uint32_t n, size_t islands = 100) {
+    return insert_bytes(at, pattern(at, n), islands);
+  }
+  ReceiveBuffer::Insertion insert_bytes(uint64_t at, const std::vector<uint8_t>& bytes,
+                                        size_t islands = 100) {
     auto packet = pool.allocate();
-    const auto bytes = pattern(at, n);
     packet->assign(bytes);
-    const auto got =
-        b.insert(next(), iss + SeqLen(static_cast<uint32_t>(at)), *packet, 0, n, islands);
+    const auto got = b.insert(next(), iss + SeqLen(static_cast<uint32_t>(at)), *packet, 0,
+                              static_cast<uint32_t>(bytes.size()), islands);
     advanced += got.advance;
     b.check_invariants(next());
     return got;
@@ -150,6 +153,26 @@ TEST_F(ReceiveBufferTest, agrees_with_a_plain_model_through_random_segments) {
     ASSERT_EQ(advanced, expected);
     expect_ready(advanced - read);
   }
+}
+
+// The contents of a liar's copies differ: what was SACKed is what the application gets.
+TEST_F(ReceiveBufferTest, keeps_the_first_copy_of_every_byte) {
+  Random r(11);
+  std::vector<int> first(100'000, -1);
+  for (int step = 0; step < 2000; ++step) {
+    const uint64_t at = advanced + (r.one_in(3) ? 0 : r.below(5000));
+    const size_t n = r.between(1, 1500);
+    if (at + n > first.size()) break;
+    const auto letter = static_cast<uint8_t>(step);
+    insert_bytes(at, std::vector<uint8_t>(n, letter), 1'000'000);
+    for (uint64_t i = at; i < at + n; ++i) {
+      if (first[i] < 0) first[i] = letter;
+    }
+    std::vector<uint8_t> out(b.readable());
+    ASSERT_EQ(b.read(out), out.size());
+    for (const uint8_t byte : out) ASSERT_EQ(byte, first[read++]);
+  }
+  EXPECT_GT(read, 90'000u);
 }
 
 TEST(Ring, inserts_and_erases_anywhere) {

@@ -117,22 +117,24 @@ size_t ReceiveBuffer::discard(size_t most) {
 
 ReceiveBuffer::Insertion ReceiveBuffer::insert_ready(SeqNum rcv_nxt, const net::Packet& packet,
                                                      uint32_t from, uint32_t n) {
-  ready_.append(packet, from, n);
-  SeqNum next = rcv_nxt + SeqLen(n);
+  const SeqNum end = rcv_nxt + SeqLen(n);
+  SeqNum next = rcv_nxt;
+  const auto take_until = [&](SeqNum stop) {
+    ready_.append(packet, from + (next - rcv_nxt).count(), (stop - next).count());
+    next = stop;
+  };
   uint32_t duplicate = 0;
   size_t joined = 0;
-  for (Island& island : islands_) {
-    if (next < island.begin) break;
+  for (Island& island : islands_) {  // Theirs came first.
+    if (end < island.begin) break;
     ++joined;
     island_bytes_ -= island.bytes.size();
-    const uint32_t overlap = (next - island.begin).count();
-    const uint32_t length = (island.end - island.begin).count();
-    duplicate += std::min(overlap, length);
-    if (overlap >= length) continue;
-    island.bytes.drop_front(overlap);
+    duplicate += (net::earlier(end, island.end) - island.begin).count();
+    take_until(island.begin);
     ready_.append(std::move(island.bytes));
     next = island.end;
   }
+  if (next < end) take_until(end);
   if (joined > 0) {
     islands_.erase(islands_.begin(), islands_.begin() + static_cast<std::ptrdiff_t>(joined));
     size_t kept = 0;

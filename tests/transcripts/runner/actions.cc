@@ -23,6 +23,18 @@ std::string one_word(std::string_view text) {
   std::replace(word.begin(), word.end(), ' ', '_');
   return word;
 }
+// "100a50b": a hundred times a, then fifty times b.
+std::string runs_of(std::span<const uint8_t> bytes) {
+  std::string runs;
+  for (size_t i = 0; i < bytes.size();) {
+    const auto end = std::find_if(bytes.begin() + static_cast<std::ptrdiff_t>(i), bytes.end(),
+                                  [&](uint8_t b) { return b != bytes[i]; });
+    const auto next = static_cast<size_t>(end - bytes.begin());
+    runs += fmt::format("{}{}", next - i, static_cast<char>(bytes[i]));
+    i = next;
+  }
+  return runs;
+}
 std::string ms_text(Duration d) {
   return fmt::format("{:.3f}", static_cast<double>(d / 1us) / 1000);
 }
@@ -63,11 +75,14 @@ Result<void> Stage::act_on_connection(const std::vector<std::string>& w) {
     const size_t taken = TRY(c.send(bytes));
     return taken == n ? Result<void>{} : fail("only {} of {} bytes were taken", taken, n);
   }
-  if (verb == "read" && w.size() == 2) {
+  if (verb == "read" && (w.size() == 2 || w.size() == 3)) {
     const auto wanted = static_cast<size_t>(TRY(count_of(w[1])));
     std::vector<uint8_t> bytes(wanted + 1);
     const size_t got = c.recv(std::span(bytes).first(std::max<size_t>(wanted, 1)));
-    return got == wanted ? Result<void>{} : fail("{} bytes could be read", got);
+    if (got != wanted) return fail("{} bytes could be read", got);
+    bytes.resize(got);
+    const std::string runs = runs_of(bytes);
+    return w.size() == 2 || runs == w[2] ? Result<void>{} : fail("what was read is {}", runs);
   }
   if (verb == "shutdown") return c.shutdown_send(), Result<void>{};
   if (verb == "close") return std::exchange(connection_, nullptr)->close(), Result<void>{};

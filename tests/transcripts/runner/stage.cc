@@ -188,7 +188,8 @@ void Stage::inject(const SegmentLine& s) {
   auto packet = pool_.allocate();
   o.emit({tcp::HeaderTemplate(peer(), us()).write(*packet, f), f.options});
   if (s.length > 0) {
-    const std::vector<uint8_t> bytes(s.length, 'x');
+    const std::vector<uint8_t> bytes(s.length, static_cast<uint8_t>(letter_));
+    letter_ = letter_ == 'z' ? 'a' : static_cast<char>(letter_ + 1);
     packet->append(net::Slice{net::ChunkRef::copy_of(bytes), 0, s.length});
   }
   packet->ecn = s.ecn.value_or(0);

@@ -59,6 +59,7 @@ class Stage {
   uint32_t iss_ = 0, last_value_ = 0;
   bool knows_iss_ = false;
   uint64_t written_ = 0;
+  char letter_ = 'a';  // What the peer's next segment with data is filled with.
 };
 
 }  // namespace wh::transcript
