@@ -169,8 +169,8 @@ TEST_F(HptsSleep, insert_of_zero_at_cnt_thresh_waits_for_the_callout_when_no_sof
   EXPECT_EQ(probe.called_at, LateLoop::kEpoch + 6ms);
 }
 
-// A soft run that leaves cnt_thresh or more waiting makes inserts rely on the next one, on a wheel whose
-// callout slept for half a second before the crowd came.
+// A soft run that leaves cnt_thresh or more waiting makes inserts rely on the next one, on a wheel
+// whose callout slept for half a second before the crowd came.
 TEST_F(HptsSleep, soft_run_bounds_the_sleep_from_before_the_crowd) {
   for (const size_t entries : {99u, 100u, 101u, 150u}) {
     SCOPED_TRACE(entries);
