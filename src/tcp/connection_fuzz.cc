@@ -309,9 +309,13 @@ class Fuzz final : public ConnectionObserver {
       case 0: c_->shutdown_send(); return;
       case 1: std::exchange(c_, nullptr)->close(); return;
       case 2: std::exchange(c_, nullptr)->abort(); return;
-      case 3:
-        c_->set_pace_rate(Rate::bits_per_second(1000 + uint64_t{tape_.word()} * 1000));
+      case 3: {
+        const Rate rate = Rate::bits_per_second(1000 + uint64_t{tape_.word()} * 1000);
+        const auto phase = (which >> 4) % 4;
+        phase == 3 ? c_->set_pace_rate(rate)
+                   : c_->set_pace_rate(static_cast<pacing::Phase>(phase), rate);
         return;
+      }
       case 4: c_->set_pace_rate(Rate::infinite()); return;
       case 5: c_->set_receive_buffer(Bytes(buffer_size())); return;
       case 6: c_->set_nodelay((which & 16) != 0); return;
