@@ -103,7 +103,6 @@ void Connection::set_pace_rate(pacing::Phase phase, Rate rate) {
   fixed_pace_[static_cast<size_t>(phase)] = rate;
   choose_pace();
   clear_fast_send();
-  if (box_ != nullptr) box_->rate_set(*this);
   if (!is_handshaking()) stack_.mark(*this);
 }
 
@@ -114,7 +113,8 @@ pacing::Phase Connection::fixed_pace_phase() const {
 }
 
 void Connection::choose_pace() {
-  if (pace_by_ == pacing::PaceBy::Fixed) return pacer_.set_rate(fixed_pace(fixed_pace_phase()));
+  if (pace_by_ == pacing::PaceBy::Fixed)
+    return adopt_pace(fixed_pace(fixed_pace_phase()), pace_by_);
   if (is_handshaking()) return;
   if (has_rate_policy()) {
     const pacing::PaceParts parts = dgp_->parts(dgp_situation());
