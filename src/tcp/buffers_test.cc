@@ -175,6 +175,21 @@ TEST_F(ReceiveBufferTest, keeps_the_first_copy_of_every_byte) {
   EXPECT_GT(read, 90'000u);
 }
 
+// Whatever the clock of its timestamps begins with: half of all connections begin beyond 2^31.
+TEST(ReceiveBuffer, grows_with_the_rate_on_every_connection) {
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    TestWorld world(seed);
+    world.establish();
+    const Bytes before = world.b->receive_buffer();
+    TestApp source, sink;
+    source.attach(*world.a, 4'000'000, false);
+    sink.attach(*world.b, 0, false);
+    world.run(2s);
+    EXPECT_EQ(sink.received, 4'000'000u);
+    EXPECT_GT(world.b->receive_buffer(), before * 2) << "seed " << seed;
+  }
+}
+
 TEST(Ring, inserts_and_erases_anywhere) {
   constexpr uint64_t kSeed = 2;
   SCOPED_TRACE("replay: ./x test tcp -k Ring, seed " + std::to_string(kSeed));

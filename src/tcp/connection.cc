@@ -23,6 +23,7 @@ Connection::Connection(TcpStack& stack, const Endpoint& local, const Endpoint& r
   receive_auto_ = t.recvbuf_auto != 0;
   keepalive_ = t.always_keepalive != 0;
   timestamp_offset_ = stack.timestamp_offset(local, remote);
+  tune_timestamp_ = timestamp_now();
   peer_mss_ = static_cast<uint32_t>(local.address.is_v4() ? t.mssdflt : t.v6mssdflt);
   auto& limits = pacer_.limits();
   limits.divisor = static_cast<uint32_t>(t.pacing_divisor);
