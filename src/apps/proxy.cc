@@ -78,6 +78,13 @@ Result<lab::Proxy::Config> config_of(const ProxyOptions& o) {
   if (o.serve.empty() && o.reach.empty()) {
     return fail("nothing to carry; accepted: --serve PORT, --reach PORT=ADDRESS:PORT, or several");
   }
+  for (const std::string& text : o.reach) {
+    if (text.find('=') != std::string::npos) continue;
+    return fail(
+        "--reach: '{}' says no target; accepted: PORT=ADDRESS:PORT, such as "
+        "5202=10.77.0.1:5201",
+        text);
+  }
   lab::Proxy::Config config{.device = o.device, .congestion = o.congestion, .seed = o.seed};
   config.ours = TRY(prefixes(o.ours));
   config.kernels = TRY(prefixes(o.kernels));
