@@ -242,6 +242,7 @@ void Dgp::on_persist(const Situation& s) {
 Rate Dgp::bandwidth(const Situation& s) const {
   const Rate lt = long_term_.rate(s.now);
   if (goodput_.measurements() < std::max(config_.required_measurements, 1u)) {
+    if (!config_.init_rate.is_zero()) return lt.is_zero() ? config_.init_rate : lt;
     const Rate spread = s.srtt > Duration::zero() ? Rate::of(s.initial_window, s.srtt) : Rate();
     return std::max(lt, spread);
   }
@@ -261,6 +262,7 @@ uint32_t Dgp::multiplier(const Situation& s) const {
 }
 
 Rate Dgp::fill(const Situation& s, uint32_t multiplier) const {
+  if (!config_.fill) return {};
   const bool is_recovering = s.phase == Phase::Recovery;
   if (is_recovering && !config_.fill_only && !config_.fill_in_recovery) return {};
   if (!config_.uses_fill) return {};
@@ -271,7 +273,8 @@ Rate Dgp::fill(const Situation& s, uint32_t multiplier) const {
       return line_rate(long_term_.rate(s.now), s.t_maxseg, s.mss, s.ip_header);
     }
     constexpr uint32_t kMostGain = 250;
-    window = is_recovering ? window / 2 : window * std::min(multiplier, kMostGain) / 100;
+    window =
+        window * (is_recovering ? config_.recovery_share : std::min(multiplier, kMostGain)) / 100;
   }
   return fill_cwnd_rate(std::min(window, s.rwnd), s.latest_rtt);
 }
@@ -291,7 +294,7 @@ PaceParts Dgp::parts(const Situation& s) const {
   p.measurements = goodput_.measurements();
   p.probes = probes_;
   p.multiplier = multiplier(s);
-  if (!was_acked_) {
+  if (!was_acked_ && config_.init_rate.is_zero()) {
     p.state = PaceParts::State::Startup;
     return p;
   }

@@ -80,11 +80,16 @@ class Dgp {
     bool fill_only = false;
     bool uses_fill = true;  // Off: FillCwBw is silent (TCP_RACK_PACE_TO_FILL 0, beside DGP).
     bool fill_in_recovery = false;  // TCP_RACK_DGP_IN_REC: FillCwBw counts in recovery too.
-    // Profile 6: the window counts by the multiplier (at most 250 %), half in recovery; one below
-    // the initial window says nothing, and LTbw stands for it.
+    bool fill = true;               // Without it FillCwBw is silent: the estimate alone paces.
+    // Profile 6: the window counts by the multiplier (at most 250 %), in recovery by
+    // recovery_share; one below the initial window says nothing, and LTbw stands for it.
     bool discounts_fill = false;
+    uint32_t recovery_share = 50;        // Percent; TCP_RACK_HI_BETA.
     uint32_t required_measurements = 1;  // Before the estimate counts: TCP_RACK_MEASURE_CNT.
-    Rate rate_cap;                       // TCP_PACING_RATE_CAP; zero: none.
+    // The bandwidth before anything is known of it (TCP_BBR_RACK_INIT_RATE), payload; zero: the
+    // initial window leaves in a burst.
+    Rate init_rate;
+    Rate rate_cap;  // TCP_PACING_RATE_CAP; zero: none.
     Duration rtt_window = 10s;
     // A measurement that comes within so many percent of what was asked for says that the path
     // carried it all, not that it has no more: it only raises the estimate. 0: every measurement
@@ -153,6 +158,7 @@ class Dgp {
     return capacity_ && capacity_->wants_train(now) ? PathCapacity::kTrainSegments : 0;
   }
   Config& config() { return config_; }
+  bool is_fill_only() const { return config_.fill_only; }
   Timely& timely() { return timely_; }
   const GoodputFilter& goodput() const { return goodput_; }
 

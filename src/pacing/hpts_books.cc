@@ -65,9 +65,10 @@ class Registrar {
          .min = kLeastSleepUs,
          .max = kMostSleepUs});
     add("max_sleep", "maxsleep", &t.max_sleep,
-        {.description = "longest sleep of the callout, when no connection waits",
+        {.description = "longest sleep of the callout, when no connection waits; dyn_minsleep / 10 "
+                        "or more",
          .unit = "slots",
-         .min = 1,
+         .min = kLeastSleepUs / 10,
          .max = kMostSleep,
          .on_change = [&t](int64_t v) -> Result<void> {
            const int64_t least = t.dyn_minsleep / 10;

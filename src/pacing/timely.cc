@@ -43,10 +43,11 @@ Timely::Verdict Timely::judge(const Measured& m) const {
 void Timely::apply(Verdict verdict, const Measured& m) {
   const bool is_up = m.estimate > compared_.percent(100 + config_.upper);
   const bool is_down = m.estimate < compared_.percent(100 - config_.lower);
-  if (verdict == Verdict::High) {
+  if (verdict == Verdict::High && config_.no_push_at_max > 0) {
     // The queue is long: whatever slow start had asked for is over.
+    const bool takes_back = config_.no_push_at_max > 1;
     for (const Phase p : {Phase::SlowStart, Phase::Avoidance}) {
-      set_gain(p, std::min(gain(p), 100u));
+      if (takes_back) set_gain(p, std::min(gain(p), 100u));
     }
     return lower(verdict, m);
   }
@@ -58,7 +59,7 @@ void Timely::apply(Verdict verdict, const Measured& m) {
     return;
   }
   if (!is_down) pushes_ = 0;
-  if (is_up && !m.saw_loss) {
+  if (is_up && !m.saw_loss && verdict != Verdict::High) {
     compared_ = m.estimate;
     const uint32_t bound = m.saw_slow_start ? config_.bound_slow_start : config_.bound_avoidance;
     if (bound == 0 || changed(m) < bound) return raise(m, false);

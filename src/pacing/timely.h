@@ -45,6 +45,9 @@ class Timely {
     uint32_t bound_slow_start = 0, bound_avoidance = 0;  // TCP_DGP_UPPER_BOUNDS; 0: none.
     bool no_recovery_change = true;                      // TCP_REC_IS_DYN turns this off.
     bool enabled = true;                                 // TCP_NO_TIMELY turns this off.
+    // With a long queue 0 still pushes after a falling bandwidth, 1 only lowers, 2 first takes back
+    // what is above 100 % (TCP_RACK_NO_PUSH_AT_MAX; DGP's is 2).
+    uint32_t no_push_at_max = 2;
   };
   enum class Verdict : uint8_t { Low, Rising, High };
 

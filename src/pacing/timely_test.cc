@@ -130,6 +130,22 @@ TEST(Timely, ends_slow_starts_push_when_the_queue_is_long_E62) {
   EXPECT_EQ(t.gain(Phase::SlowStart), 80u);
 }
 
+TEST(Timely, does_as_no_push_at_max_says_when_the_queue_is_long) {
+  for (const uint32_t no_push : {0u, 1u, 2u}) {
+    Timely::Config config;
+    config.no_push_at_max = no_push;
+    Timely t(config);
+    Timely::Measured m = measured(160ms);
+    m.saw_slow_start = true;
+    t.on_measurement(m);
+    EXPECT_EQ(t.gain(Phase::SlowStart), no_push == 2 ? 80u : 200u) << no_push;
+    t.set_gain(Phase::SlowStart, 90);
+    m.estimate = kRate.percent(90);
+    t.on_measurement(m);  // Less arrives: may be for pacing too slowly.
+    EXPECT_EQ(t.gain(Phase::SlowStart), no_push == 0 ? 100u : 72u) << no_push;
+  }
+}
+
 TEST(Timely, pushes_after_a_growing_bandwidth) {
   Timely t = with(100, before_decay(4ms), 60ms);
   t.on_measurement(measured(60ms, kRate.percent(103)));  // Rising, but more arrives.
