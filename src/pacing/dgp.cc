@@ -265,7 +265,6 @@ Rate Dgp::fill(const Situation& s, uint32_t multiplier) const {
   if (!config_.fill) return {};
   const bool is_recovering = s.phase == Phase::Recovery;
   if (is_recovering && !config_.fill_only && !config_.fill_in_recovery) return {};
-  if (!config_.uses_fill) return {};
   if (probe_.is_active() || s.latest_rtt <= Duration::zero()) return {};
   Bytes window = s.cwnd;
   if (config_.discounts_fill) {

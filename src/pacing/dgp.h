@@ -78,7 +78,6 @@ class Dgp {
     std::optional<PathCapacity::Config> capacity;
     // No estimate at all: the pace is FillCwBw, also in recovery (TCP_RACK_PACE_TO_FILL).
     bool fill_only = false;
-    bool uses_fill = true;  // Off: FillCwBw is silent (TCP_RACK_PACE_TO_FILL 0, beside DGP).
     bool fill_in_recovery = false;  // TCP_RACK_DGP_IN_REC: FillCwBw counts in recovery too.
     bool fill = true;               // Without it FillCwBw is silent: the estimate alone paces.
     // Profile 6: the window counts by the multiplier (at most 250 %), in recovery by

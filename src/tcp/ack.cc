@@ -14,7 +14,7 @@ constexpr Duration kNone = Duration::zero();
 bool Connection::process_ack(const Segment& s) {
   AckWork work;
   work.flight_before = pipe();
-  const LossMark losses = loss_mark();
+  const SendMap::LossMark losses = map_.loss_mark();
   const SeqNum una_before = snd_una_;
   rack_.begin_ack();
   if (has_sack_ && s.options.sack_count > 0) process_sacks(s, work);
@@ -37,6 +37,11 @@ bool Connection::process_ack(const Segment& s) {
   detect_spurious_timeout(s, work);
   detect_losses(work);
   react_to_ecn(s);
+  if (has_ecn_ && s.has(net::kTcpEce)) total_.delivered_marked += Bytes(work.delivered);
+  if (work.newest_sent_at > Instant{} && delivered_total_ > 1) {  // Not of the SYN.
+    rate_bytes_ = Bytes(static_cast<int64_t>(delivered_total_ - work.delivered_before));
+    rate_time_ = s.arrival - work.newest_sent_at;
+  }
   if (has_model()) tell_delivery(s.arrival, work, losses);
   if (work.newly_acked > 0) {
     if (has_rate_policy()) tell_acked(s, work);
@@ -107,7 +112,10 @@ void Connection::note_delivered(const SendEntry& e, SeqNum end, uint32_t bytes, 
                                 AckWork& work) {
   work.delivered += bytes;
   delivered_total_ += bytes;
-  work.newest_sent_at = std::max(work.newest_sent_at, e.last_sent());
+  if (e.last_sent() > work.newest_sent_at) {
+    work.newest_sent_at = e.last_sent();
+    work.delivered_before = e.delivered_at_send;
+  }
   Duration rtt = std::max<Duration>(s.arrival - e.last_sent(), 1us);
   bool is_certain = !e.is_retransmitted(), is_of_earlier = false;
   if (!is_certain && has_timestamps_ && s.options.timestamps) {
@@ -202,6 +210,7 @@ bool Connection::process_dsack(const Segment& s) {
   if (!is_below && !is_inside) return false;
   if ((snd_max_ - first.begin).count() > std::max(max_snd_wnd_, 65535u) * 2) return false;
   ++stack_.counters().dsacks_in;
+  ++total_.dsacks;
   // A duplicate of our own probe says nothing of reordering,
   if (tlp_outstanding_ && tlp_is_retransmission_ && first.end == tlp_end_) return true;
   rack_.on_dsack(snd_una_, snd_max_);

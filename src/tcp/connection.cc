@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "tcp/rate_policy.h"
 #include "tcp/stack.h"
 
 namespace wh::tcp {
@@ -25,10 +26,8 @@ Connection::Connection(TcpStack& stack, const Endpoint& local, const Endpoint& r
   timestamp_offset_ = stack.timestamp_offset(local, remote);
   tune_timestamp_ = timestamp_now();
   peer_mss_ = static_cast<uint32_t>(local.address.is_v4() ? t.mssdflt : t.v6mssdflt);
-  auto& limits = pacer_.limits();
-  limits.divisor = static_cast<uint32_t>(t.pacing_divisor);
-  limits.user_max = static_cast<uint32_t>(t.pacing_max_segments);
-  limits.user_min = static_cast<uint32_t>(t.pacing_min_segments);
+  pacer_.limits() = usual_burst_limits(t);
+  window_.initial = {static_cast<uint32_t>(t.initcwnd_segments), t.rfc3390 != 0};
   fcc_ = Rate::bytes_per_second(static_cast<uint64_t>(t.fillcw_cap));
   fcc_share_ = static_cast<uint8_t>(t.fillcw_share);
   if (t.defprofile != 0) MUST_VOID(set_profile(t.defprofile));  // Its bounds are the profiles.
@@ -124,7 +123,8 @@ void Connection::update_mss() {
   const uint32_t largest = mtu_ - headers_.ip_size() - 20;
   const auto least = static_cast<uint32_t>(stack_.tunables().minmss);
   constexpr uint32_t kLeastPayload = 8;  // Whatever the application and a tiny MTU ask.
-  const uint32_t segment = std::min({std::max(peer_mss_, least), largest, own_max_segment_});
+  const uint32_t segment =
+      std::min({std::max(peer_mss_, least), largest, own_max_segment_, blackhole_segment_});
   mss_ = std::max(segment, option_bytes() + kLeastPayload) - option_bytes();
   window_.mss = Bytes(mss_);
 }
@@ -170,6 +170,10 @@ uint32_t Connection::sent_data() const {
 
 void Connection::enter_time_wait() {
   enter(State::TimeWait);
+  if (stack_.tunables().nolocaltimewait != 0 && stack_.ip_.is_local(remote_.address)) {
+    if (ack_now_) send_ack();
+    return finish(End::Normal);
+  }
   stop_timers();
   map_.clear();
   send_.clear();
@@ -187,6 +191,7 @@ void Connection::finish(End end) {
   enter(State::Closed);
   if (end_ == End::None) end_ = end;
   ++stack_.counters().closed;
+  limits_.note(now(), LimitClock::State::Idle);
   stop_timers();
   map_.clear();
   send_.clear();
@@ -423,47 +428,7 @@ void Connection::set_pace_rate(Rate rate) {
   if (!is_handshaking()) stack_.mark(*this);
 }
 
-// --- queries ---
-
-Info Connection::info() const {
-  Info i = total_;
-  i.state = state_;
-  i.recovery = recovery_;
-  i.congestion_control = control_ != nullptr ? control_->name() : "";
-  i.srtt = rtt_.srtt();
-  i.rtt_variance = rtt_.variance();
-  i.latest_rtt = rtt_.latest();
-  i.min_rtt = rtt_.min();
-  i.rto = rto();
-  i.rtt_samples = rtt_.samples();
-  i.mss = window_.mss;
-  i.cwnd = window_.cwnd;
-  i.ssthresh = window_.ssthresh;
-  i.send_window = Bytes(snd_wnd_);
-  i.receive_window = Bytes((rcv_adv_ - rcv_nxt_).count());
-  i.pipe = Bytes(pipe());
-  i.outstanding = Bytes(map_.outstanding());
-  i.sacked = Bytes(map_.sacked());
-  i.lost = Bytes(map_.lost());
-  i.unsent = Bytes(static_cast<int64_t>(unsent()));
-  i.pace = pacer_.rate();
-  i.burst = pacer_.is_on() ? pacer_.burst(window_.mss) : Bytes(0);
-  i.agg_delayed = pacer_.account().agg_delayed();
-  i.agg_early = pacer_.account().agg_early();
-  i.sendmap_entries = static_cast<uint32_t>(map_.size());
-  i.backoffs = timeouts_in_row_;
-  i.path_mtu = mtu_;
-  i.last_sent = last_sent_at_;
-  i.last_heard = last_heard_;
-  i.retransmitted_outstanding = Bytes(map_.retransmitted());
-  i.scaling = has_scaling_;
-  i.timestamps = has_timestamps_;
-  i.sack = has_sack_;
-  i.ecn = has_ecn_;
-  i.send_scale = snd_scale_;
-  i.receive_scale = rcv_scale_;
-  return i;
-}
+// --- for tests ---
 
 void Connection::check_invariants() const {
   map_.check_invariants(snd_una_, snd_max_);

@@ -28,6 +28,8 @@
 #include "pacing/hpts.h"
 #include "tcp/congestion/congestion.h"
 #include "tcp/idle_timers.h"
+#include "tcp/limit_clock.h"
+#include "tcp/own_options.h"
 #include "tcp/pacer.h"
 #include "tcp/receive_buffer.h"
 #include "tcp/recovery/prr.h"
@@ -100,11 +102,15 @@ class Connection final : private pacing::HptsClient {
   void set_fcc(Rate fcc);
   // FCC as a share of the path's measured capacity. REQUIRES: 1 to 100 percent.
   void set_fcc_share(uint32_t percent);
-  // TCP_RACK_PACE_TO_FILL: pace at cwnd / RTT, whatever the congestion control; beside DGP, whether
-  // its FillCwBw counts. Errors: as set_profile().
+  // TCP_RACK_PACE_TO_FILL: pace at cwnd / RTT, whatever the congestion control; under a profile
+  // whether FillCwBw counts. Errors: as set_profile().
   Result<void> set_pace_to_fill(bool on);
-  // Any of FreeBSD's pacing options, by its number and with its C value (tcp/socket_option.h).
+  // TCP_RACK_PACE_ALWAYS: without a rate or a profile the pace is twice the estimated goodput.
+  void set_pace_always(bool on);
+  // FreeBSD's RACK options, by number, with their C values (tcp/socket_option.h). Errors: as
+  // read_pacing_option(); device_or_resource_busy. get returns the bytes written.
   Result<void> set_option(int option, std::span<const uint8_t> value);
+  Result<size_t> get_option(int option, std::span<uint8_t> value) const;
   pacing::BurstLimits& burst_limits() { return pacer_.limits(); }
 
   // --- queries ---
@@ -152,7 +158,8 @@ class Connection final : private pacing::HptsClient {
   struct AckWork {  // What an acknowledgment turned out to do.
     uint32_t newly_acked = 0, delivered = 0;
     uint32_t flight_before = 0;
-    Duration rtt{0};       // Lowest sample; 0 for none.
+    uint64_t delivered_before = 0;  // In all, when the newest of what was delivered had left.
+    Duration rtt{0};                // Lowest sample; 0 for none.
     Duration rtt_once{0};  // The same of what was sent once, while it is not known to be worth it.
     bool has_dsack = false, sacked_new = false, is_round_start = false, is_dupack = false;
     bool acked_retransmitted = false;
@@ -245,6 +252,7 @@ class Connection final : private pacing::HptsClient {
   void react_to_ecn(const Segment& s);
   void note_reduction();
   Rack::Situation rack_situation() const;
+  bool is_prr_off() const;
   uint32_t pipe() const;
 
   // output.cc: what may leave, decided once a batch.
@@ -257,16 +265,18 @@ class Connection final : private pacing::HptsClient {
   void send_probe(Burst& burst);
   bool send_handshake();
   uint32_t sendable_now() const;
+  uint32_t new_data_flight() const;
   uint32_t largest_send(uint32_t segment) const;
   bool may_send_small(uint32_t length, uint32_t available) const;
   bool needs_window_update() const;
   void finish_output(Instant now, const Burst& burst);
+  void note_limit(Instant now);
   int64_t burst_allowance() const;
 
   // rate_policy.cc: the pace.
-  enum class Policy : uint8_t { None, Dgp, Fill };
+  enum class Policy : uint8_t { None, Dgp, Fill, Estimate };
+  Policy policy() const;
   Result<void> set_policy(Policy policy);
-  Result<void> apply_option(int option, uint64_t value);  // socket_option.cc
   bool has_rate_policy() const { return dgp_ != nullptr; }
   bool has_model() const { return control_ != nullptr && control_->owns_window(); }
   pacing::Dgp::Situation dgp_situation() const;
@@ -276,15 +286,16 @@ class Connection final : private pacing::HptsClient {
   void tell_sent(const Burst& burst);
   void tell_acked(const Segment& s, const AckWork& work);
   void tell_loss();
-  struct LossMark {  // Of the sendmap, to tell what is newly lost.
-    uint64_t bytes;
-    uint32_t marks;
-  };
-  LossMark loss_mark() const { return {map_.lost_total(), map_.lost_marks()}; }
-  void tell_delivery(Instant when, const AckWork& work, const LossMark& before);
+  void tell_delivery(Instant when, const AckWork& work, const SendMap::LossMark& before);
   int64_t send_cwnd() const;
   int64_t wanted_train() const;
   bool waits_for_train() const;
+
+  // socket_option.cc
+  Result<void> apply_option(int option, uint64_t value);
+  void apply_dgp_option(int option, uint64_t value);
+  void apply_own_option(int option, uint64_t value);
+  uint64_t option_now(int option) const;
 
   // fast_output.cc
   bool send_fast(Burst& burst);
@@ -333,14 +344,17 @@ class Connection final : private pacing::HptsClient {
   void arm_timers(Instant now);
   void choose_recovery_timer(Instant now);
   Duration rto() const;
+  Duration least_timeout() const;
   Duration persist_interval() const;
   Instant user_timeout_due() const;
   bool is_user_timeout() const;
+  void suspect_blackhole();
   void on_recovery_timer(TimerKind kind);
   void on_idle_timer();
   void restart_idle_timer();
   Duration keep_idle() const;
   Duration keep_interval() const;
+  Duration finwait2_time() const;
   void stop_timers();
   Instant next_timer() const;  // Of those that the wheel keeps.
   static std::string_view timer_name(TimerKind kind);
@@ -467,6 +481,7 @@ class Connection final : private pacing::HptsClient {
   Duration keep_idle_{0}, keep_interval_{0}, keep_init_{0};  // 0: the stack's.
   int64_t keep_count_ = 0;
   uint32_t own_max_segment_ = UINT32_MAX;
+  uint32_t blackhole_segment_ = UINT32_MAX;  // What passes where nobody says why the rest does not.
   bool delayed_ack_ = true, no_options_ = false;
   uint8_t tos_ = 0;
   End soft_error_ = End::None;  // Of an ICMP error that did not end it; said when it ends.
@@ -474,6 +489,10 @@ class Connection final : private pacing::HptsClient {
   uint64_t delivered_total_ = 0;
   Rate fcc_;
   uint8_t fcc_share_ = 0;  // Percent; 0: fcc_ is fixed.
+  OwnOptions own_;
+  LimitClock limits_;
+  Bytes rate_bytes_{0};    // What was delivered while the newest of it was under way,
+  Duration rate_time_{0};  // and how long that was: a delivery rate.
   Info total_;             // The counting members only.
 
   ListLink in_batch_, in_backlog_, in_all_;

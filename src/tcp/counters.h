@@ -46,6 +46,7 @@ struct Counters {
   uint64_t recoveries = 0, false_recoveries = 0;
   uint64_t dsacks_in = 0, dsacks_out = 0, sack_blocks_in = 0, bad_sacks = 0, reneges = 0;
   uint64_t ecn_ce_in = 0, ecn_echoes_in = 0, ecn_reductions = 0;
+  uint64_t blackholes_suspected = 0;  // Segments made smaller after timeouts.
   uint64_t pmtu_changes = 0, icmp_errors = 0, icmp_ignored = 0;
   uint64_t no_packet = 0;  // Could not send: the packet pool or the sendmap's pool is empty.
 

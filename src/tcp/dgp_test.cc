@@ -9,15 +9,9 @@
 
 #include "tcp/one_flow.h"
 #include "tcp/socket_option.h"
-#include "tcp/test_world.h"
 
 namespace wh::tcp {
 namespace {
-
-template <class T>
-Result<void> setsockopt(Connection& c, int option, const T& value) {
-  return c.set_option(option, {reinterpret_cast<const uint8_t*>(&value), sizeof value});
-}
 
 TEST(DgpListing, turns_dgp_on_by_socket_option) {
   TestWorld world;

@@ -19,11 +19,11 @@ namespace wh::tcp {
 // anew each time: what may be sent is then only a matter of windows.
 void Connection::set_up_fast_send() {
   fast_left_ = 0;
-  if (stack_.tunables().fast_send == 0) return;
+  if (stack_.tunables().send_block == 0 || stack_.tunables().fast_send == 0) return;
   const bool is_plain = state_ == State::Established && recovery_ == Recovery::Open &&
                         !shut_down_ && !receive_.has_islands() && map_.lost() == 0 && !probe_due_;
   if (!is_plain) return;
-  const int64_t room = send_cwnd() - int64_t{pipe()};
+  const int64_t room = send_cwnd() - int64_t{new_data_flight()};
   const int64_t left = std::min<int64_t>(room, sendable_now());
   if (left >= mss_) fast_left_ = static_cast<uint32_t>(left);
 }

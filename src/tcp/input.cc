@@ -19,6 +19,10 @@ bool is_older(uint32_t a, uint32_t b) {
 void Connection::input(const Segment& s) {
   ++total_.segments_received;
   last_heard_ = s.arrival;
+  if (s.payload > 0) {
+    ++total_.data_segments_received;
+    total_.last_data_received = s.arrival;
+  }
   if (box_ != nullptr) box_->received(*this, s);
   if (keepalive_probes_ > 0) restart_idle_timer();  // The probe was answered.
   if (state_ == State::SynSent) return input_syn_sent(s);
@@ -336,6 +340,7 @@ void Connection::take_payload(const Segment& s) {
   stack_.mark(*this);
   if (got.advance == 0) {
     ++counters.out_of_order;
+    ++total_.out_of_order;
     ack_now_ = true;  // RFC 5681 section 4.2
     return;
   }
@@ -364,11 +369,13 @@ void Connection::acknowledge_soon(bool at_once) {
 void Connection::grow_receive_buffer(const Segment& s, uint32_t bytes) {
   tune_bytes_ += bytes;
   const int64_t most = stack_.tunables().recvbuf_max;
-  if (receive_limit_.count() >= most || !s.options.timestamps) return;
-  if (is_older(s.options.timestamps->echo, tune_timestamp_)) return;
+  if (!s.options.timestamps || is_older(s.options.timestamps->echo, tune_timestamp_)) return;
+  total_.receive_rtt = std::chrono::milliseconds(timestamp_now() - s.options.timestamps->echo);
   int64_t wanted = 2 * int64_t{tune_bytes_} + 16 * int64_t{mss_};
   if (tune_bytes_ > tune_previous_) wanted += 2 * int64_t{tune_bytes_ - tune_previous_};
-  receive_limit_ = std::max(receive_limit_, Bytes(std::min(wanted, most)));
+  if (receive_limit_.count() < most) {
+    receive_limit_ = std::max(receive_limit_, Bytes(std::min(wanted, most)));
+  }
   tune_previous_ = tune_bytes_;
   tune_bytes_ = 0;
   tune_timestamp_ = timestamp_now() + 1;

@@ -1,5 +1,4 @@
-// For tests: one bulk flow over a bottleneck, between programs that send without end and throw away
-// what comes.
+// For tests: one flow without end over a bottleneck, and an option set as a program sets it.
 #pragma once
 
 #include <algorithm>
@@ -9,6 +8,11 @@
 #include "tcp/test_world.h"
 
 namespace wh::tcp {
+
+template <class T>
+Result<void> setsockopt(Connection& c, int option, const T& value) {
+  return c.set_option(option, {reinterpret_cast<const uint8_t*>(&value), sizeof value});
+}
 
 // Sends without end.
 class Bulk final : public ConnectionObserver {

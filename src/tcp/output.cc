@@ -15,6 +15,7 @@ void Connection::output() {
   const Instant now = this->now();
   if (!open_gate(now)) {
     if (box_ != nullptr) box_->held_by_pacing(*this);
+    note_limit(now);
     return arm_timers(now);
   }
   if (has_rate_policy() || has_model() || pace_by_ == pacing::PaceBy::Fixed) choose_pace();
@@ -89,7 +90,23 @@ void Connection::finish_output(Instant now, const Burst& burst) {
       cwnd_limited_ = false;
     }
   }
+  note_limit(now);
   arm_timers(now);
+}
+
+void Connection::note_limit(Instant now) {
+  if (!is_synchronised(state_)) return;
+  const size_t waiting = unsent();
+  const bool has_room = int64_t{pipe()} + mss_ <= window_.cwnd.count();
+  LimitClock::State state = LimitClock::State::Busy;
+  if (waiting == 0 && map_.empty()) {
+    state = LimitClock::State::Idle;
+  } else if (waiting == 0) {
+    if (writer_waits_) state = LimitClock::State::BufferLimited;
+  } else if (has_room && sendable_now() < std::min<size_t>(waiting, mss_)) {
+    state = LimitClock::State::WindowLimited;
+  }
+  limits_.note(now, state);
 }
 
 bool Connection::send_handshake() {
@@ -124,7 +141,8 @@ bool Connection::send_retransmission(Burst& burst) {
   const int64_t room = send_cwnd() - int64_t{pipe()};
   if (room <= 0) return false;
   SendEntry* e = map_.first_lost();
-  if (stack_.tunables().fast_resend != 0 && !e->has(SendEntry::kSyn | SendEntry::kFin) &&
+  const Tunables& t = stack_.tunables();
+  if (t.send_block != 0 && t.fast_resend != 0 && !e->has(SendEntry::kSyn | SendEntry::kFin) &&
       has_plain_headers()) {
     // Any room admits a segment, so as many as begin within it.
     const int64_t most = std::min((room + mss_ - 1) / mss_ * mss_, burst.allowance);
@@ -174,13 +192,20 @@ bool Connection::may_send_small(uint32_t length, uint32_t available) const {
   return nodelay_ || map_.empty();
 }
 
+// What new data counts as in the network. Limited Transmit (RFC 3042): what is reported as arrived
+// behind a hole makes room before a recovery begins.
+uint32_t Connection::new_data_flight() const {
+  const bool may_transmit = stack_.tunables().rfc3042 != 0 || recovery_ != Recovery::Open;
+  return may_transmit ? pipe() : map_.outstanding();
+}
+
 bool Connection::send_new(Burst& burst) {
   const bool fin_is_due = shut_down_ && !fin_sent_;
   const size_t waiting = unsent();
   if (waiting == 0 && !fin_is_due) return false;
   if (recovery_ == Recovery::Loss && map_.lost() > 0) return false;
   if (burst.wire == 0 && waits_for_train()) return false;
-  const int64_t room = send_cwnd() - int64_t{pipe()};
+  const int64_t room = send_cwnd() - int64_t{new_data_flight()};
   const uint32_t segment = full_payload();
   const auto most =
       static_cast<uint32_t>(std::min<int64_t>(burst.allowance, largest_send(segment)));

@@ -6,9 +6,31 @@
 #include <algorithm>
 
 #include "pacing/pace.h"
+#include "tcp/rate_policy.h"
+#include "tcp/socket_option.h"
 #include "tcp/stack.h"
 
 namespace wh::tcp {
+
+pacing::BurstLimits usual_burst_limits(const Tunables& t) {
+  return {.divisor = static_cast<uint32_t>(t.pacing_divisor),
+          .user_max = static_cast<uint32_t>(t.pacing_max_segments),
+          .user_min = static_cast<uint32_t>(t.pacing_min_segments)};
+}
+
+pacing::Dgp::Config usual_dgp_config(const Tunables& t) {
+  pacing::Dgp::Config config;
+  config.window.min_target = static_cast<uint32_t>(t.measure_min_target);
+  config.timely.decrease = static_cast<uint32_t>(t.timely_decrease);
+  config.timely.start_slow_start = static_cast<uint32_t>(t.gp_per_ss);
+  config.probe.mode = static_cast<pacing::ProbeRtt::Mode>(t.probertt_mode);
+  config.probe.time_between = std::chrono::microseconds(t.probertt_time_between_us);
+  config.self_limited = static_cast<uint32_t>(t.gp_self_limited);
+  config.required_measurements = static_cast<uint32_t>(t.req_measure_cnt);
+  config.rate_cap = Rate::bytes_per_second(static_cast<uint64_t>(t.rate_cap));
+  config.use_long_term = static_cast<pacing::Dgp::Config::UseLongTerm>(t.gp_use_ltbw);
+  return config;
+}
 
 Result<void> Connection::check_profile(int64_t profile) {
   if (profile == 0 || profile == 1 || profile == 6) return {};
@@ -26,35 +48,58 @@ Result<void> Connection::set_profile(int64_t profile) {
 }
 
 Result<void> Connection::set_pace_to_fill(bool on) {
-  if (window_.has_rate_policy) {  // Of DGP's formula it is one part.
-    dgp_->config().uses_fill = on;
+  const Policy now = policy();
+  if (now == Policy::Dgp || now == Policy::Estimate) {  // FillCwBw is one of two voices there.
+    dgp_->config().fill = on;
     return {};
   }
   return set_policy(on ? Policy::Fill : Policy::None);
+}
+
+void Connection::set_pace_always(bool on) {
+  if (!on) return set_pace_rate(Rate::infinite());
+  const bool is_paced = has_rate_policy() || has_model() || pace_by_ == pacing::PaceBy::Fixed;
+  if (!is_paced) MUST_VOID(set_policy(Policy::Estimate));  // There is no fixed rate beside it.
+}
+
+Connection::Policy Connection::policy() const {
+  if (dgp_ == nullptr) return Policy::None;
+  if (window_.has_rate_policy) return Policy::Dgp;
+  return dgp_->is_fill_only() ? Policy::Fill : Policy::Estimate;
 }
 
 Result<void> Connection::set_policy(Policy policy) {
   if (policy != Policy::None && pace_by_ == pacing::PaceBy::Fixed) {
     return fail_with(std::errc::device_or_resource_busy, "a rate policy beside a fixed pace rate");
   }
+  if (policy == this->policy()) return {};
   if (policy == Policy::None) {
-    if (dgp_ != nullptr) set_pace_rate(Rate::infinite());
+    set_pace_rate(Rate::infinite());
     return {};
   }
-  if (dgp_ != nullptr && window_.has_rate_policy == (policy == Policy::Dgp)) return {};
-  const Tunables& t = stack_.tunables();
-  pacing::Dgp::Config config;
+  pacing::Dgp::Config config = usual_dgp_config(stack_.tunables());
   config.fcc = fcc_;
-  if (fcc_share_ > 0) config.capacity = pacing::PathCapacity::Config{.share = fcc_share_};
-  config.probe.mode = static_cast<pacing::ProbeRtt::Mode>(t.probertt_mode);
-  config.self_limited = static_cast<uint32_t>(t.gp_self_limited);
-  config.required_measurements = static_cast<uint32_t>(t.req_measure_cnt);
-  config.use_long_term = static_cast<pacing::Dgp::Config::UseLongTerm>(t.gp_use_ltbw);
+  if (fcc_share_ > 0 && policy != Policy::Estimate)
+    config.capacity = pacing::PathCapacity::Config{.share = fcc_share_};
+  const auto initial_kbps = static_cast<uint64_t>(own_.get_or(TCP_BBR_RACK_INIT_RATE, 0));
+  config.init_rate = Rate::bits_per_second(initial_kbps * 1000);
+  if (window_.hi_beta > 0) config.recovery_share = window_.hi_beta;
   config.fill_only = policy == Policy::Fill;
-  if (config.fill_only) config.probe.mode = pacing::ProbeRtt::Mode::Off;
+  if (policy == Policy::Estimate) {
+    // FreeBSD's pacing without a profile: the estimate times fixed multipliers (gp_per_*).
+    constexpr uint32_t kGain = 200;
+    config.fill = config.timely.enabled = false;
+    config.timely.start_avoidance = config.timely.start_recovery = kGain;
+    config.slow_start_rounds = 0;
+  }
+  if (policy != Policy::Dgp) config.probe.mode = pacing::ProbeRtt::Mode::Off;
   dgp_ = std::make_unique<pacing::Dgp>(config);
-  pacer_.set_policy({.repay = pacing::PaceAccount::Repay::Slowly,
-                     .least_delay = stack_.wheel().get_hpts_min_sleep_time()});
+  pacing::PaceAccount::Policy repayment{.is_precise = stack_.wheel().is_precise()};
+  if (policy != Policy::Estimate) {
+    repayment = {.repay = pacing::PaceAccount::Repay::Slowly,
+                 .least_delay = stack_.wheel().get_hpts_min_sleep_time()};
+  }
+  pacer_.set_policy(repayment);
   window_.is_paced = true;
   window_.has_rate_policy = policy == Policy::Dgp;
   clear_fast_send();
@@ -88,7 +133,7 @@ pacing::Dgp::Situation Connection::dgp_situation() const {
   s.cwnd = window_.cwnd;
   s.rwnd = Bytes(snd_wnd_);
   s.flight = Bytes(pipe());
-  s.initial_window = initial_window(window_.mss);
+  s.initial_window = window_.initial_window();
   s.srtt = rtt_.srtt();
   s.latest_rtt = rtt_.latest();
   s.pace = pacer_.rate();
@@ -170,7 +215,7 @@ void Connection::tell_acked(const Segment& s, const AckWork& work) {
   }
 }
 
-void Connection::tell_delivery(Instant when, const AckWork& work, const LossMark& before) {
+void Connection::tell_delivery(Instant when, const AckWork& work, const SendMap::LossMark& before) {
   if (is_handshaking()) return;
   DeliveryEvent e;
   e.now = when;

@@ -3,6 +3,7 @@
 // undone.
 #include <algorithm>
 
+#include "tcp/socket_option.h"
 #include "tcp/stack.h"
 
 namespace wh::tcp {
@@ -15,6 +16,15 @@ Rack::Situation Connection::rack_situation() const {
   const Tunables& t = stack_.tunables();
   Rack::Situation s;
   s.rule = static_cast<Rack::Rule>(t.loss_rule);
+  constexpr int64_t kStandard = 1, kDsack = 2;  // FreeBSD's rack_dsack_ctl.
+  const int64_t control = own_.get_or(TCP_RACK_DSACK_OPT, t.rack_dsack_ctl);
+  if (s.rule == Rack::Rule::FreeBsd && (control & kStandard) == 0) s.rule = Rack::Rule::PacketDelay;
+  s.uses_dsack = (control & kDsack) != 0;
+  s.least_timeout = least_timeout();
+  s.packet_delay = own_.time_or(TCP_RACK_PKT_DELAY, 1ms, std::chrono::microseconds(t.pktdelay_us));
+  s.reorder_fade =
+      own_.time_or(TCP_RACK_REORD_FADE, 1ms, std::chrono::microseconds(t.reorder_fade_us));
+  s.reorder_shift = static_cast<unsigned>(own_.get_or(TCP_RACK_REORD_THRESH, t.reorder_thresh));
   if (!has_sack_ && s.rule == Rack::Rule::Rfc8985) s.rule = Rack::Rule::FreeBsd;  // Its section 3.1
   s.in_recovery = recovery_ != Recovery::Open;
   s.sacked = Bytes(map_.sacked());
@@ -49,7 +59,7 @@ void Connection::detect_losses(const AckWork& work) {
 // The reordering timer: the same without an acknowledgment.
 void Connection::look_for_losses(Instant now) {
   const uint32_t flight = pipe();
-  const LossMark losses = loss_mark();
+  const SendMap::LossMark losses = map_.loss_mark();
   const Rack::Detection found = rack_.detect(map_, rtt_, now, rack_situation());
   rack_due_ = found.look_again;
   if (found.newly_lost == 0) return;
@@ -102,8 +112,20 @@ void Connection::enter_recovery(uint32_t flight_before) {
   if (box_ != nullptr) box_->recovery(*this, "begin");
 }
 
+// FreeBSD's RACK leaves it out only where a pace spreads what the window lets go at once.
+bool Connection::is_prr_off() const {
+  const Tunables& t = stack_.tunables();
+  return t.do_prr == 0 || (pacer_.is_on() && own_.get_or(TCP_NO_PRR, t.no_prr) != 0);
+}
+
 void Connection::run_recovery(const AckWork& work, bool found_loss) {
   if (has_model()) return;  // It keeps to its own window, also now.
+  if (is_prr_off()) {
+    // The first repair leaves whatever is in the network (RFC 6675 section 5, step 4.3).
+    const Bytes least = undo_retransmitted_ == 0 ? Bytes(pipe()) + window_.mss : window_.mss;
+    window_.cwnd = std::max(window_.ssthresh, least);
+    return;
+  }
   // RFC 9937 section 6.2: who delivers nothing takes nothing away either.
   if (work.delivered == 0 && !found_loss) return;
   Prr::Delivery d;

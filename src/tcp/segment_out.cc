@@ -154,6 +154,7 @@ void Connection::note_sent(SeqNum seq, uint32_t length, uint32_t segments, uint3
   if (recovery_ == Recovery::Recovery) prr_.on_sent(Bytes(length));
   Counters& counters = stack_.counters();
   counters.data_segments_out += segments;
+  total_.data_segments_sent += segments;
   counters.data_bytes_out += length;
   total_.sent += Bytes(length);
   if (!is_retransmission) {

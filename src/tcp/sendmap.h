@@ -176,6 +176,11 @@ class SendMap {
   uint64_t lost_total() const { return lost_total_; }
   uint32_t lost_marks() const { return lost_marks_; }
   Instant lost_sent_at() const { return lost_sent_at_; }
+  struct LossMark {  // To tell what is newly lost.
+    uint64_t bytes;
+    uint32_t marks;
+  };
+  LossMark loss_mark() const { return {lost_total_, lost_marks_}; }
 
   // Fails a CHECK when an invariant does not hold for a connection with these edges.
   void check_invariants(SeqNum snd_una, SeqNum snd_max) const;

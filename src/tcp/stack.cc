@@ -26,25 +26,26 @@ TcpStack::TcpStack(net::IpService& ip, pacing::Hpts& wheel)
       cookies_(SipKey{ip.random().next(), ip.random().next()}),
       table_(key_) {
   add_sysctls(ip.sysctl(), tunables_, counters_);
+  add_facts();
   const auto newreno = [this] {
     NewReno::Config config;
     config.beta_percent = static_cast<uint32_t>(tunables_.newreno_beta);
     config.beta_ecn_percent = static_cast<uint32_t>(tunables_.newreno_beta_ecn);
     config.abc_l = static_cast<uint32_t>(tunables_.abc_l_var);
+    config.counts_bytes = tunables_.rfc3465 != 0;
+    config.heeds_marks_less = tunables_.cc_abe != 0;
+    config.hystart = tunables_.rack_hystart != 0;
+    return config;
+  };
+  const auto of_vegas = [newreno] {  // It has its own way out of slow start.
+    NewReno::Config config = newreno();
+    config.may_hystart = false;
     return config;
   };
   add_congestion("newreno", [newreno] { return std::make_unique<NewReno>(newreno()); });
-  add_congestion("vegas", [newreno] { return std::make_unique<Vegas>(newreno()); });
+  add_congestion("vegas", [of_vegas] { return std::make_unique<Vegas>(of_vegas()); });
   add_congestion("bbr", [this] { return std::make_unique<Bbr>(Random(ip_.random().next())); });
   add_congestion("cubic", [this] { return std::make_unique<Cubic>(tunables_.hystart != 0); });
-  ip_.sysctl().add_text("net.inet.tcp.cc.algorithm",
-                        {.description = "congestion control of new connections",
-                         .get = [this] { return tunables_.cc_algorithm; },
-                         .set = [this](std::string_view name) -> Result<void> {
-                           TRY(make_congestion(name));
-                           tunables_.cc_algorithm = name;
-                           return {};
-                         }});
   ip_.register_protocol(net::kProtocolTcp, this);
 }
 
@@ -59,7 +60,7 @@ TcpStack::~TcpStack() {
   while (Connection* c = all_.pop_front()) destroy(c);
   while (Connection* c = ended_.pop_front()) destroy(c);
   remove_sysctls(ip_.sysctl());
-  ip_.sysctl().remove("net.inet.tcp.cc.algorithm");
+  remove_facts();
 }
 
 Result<Connection*> TcpStack::connect(const Endpoint& remote, const ConnectOptions& options) {

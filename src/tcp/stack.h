@@ -108,6 +108,11 @@ class TcpStack final : public net::IpProtocol {
   void add(Connection& c);
   void remove(Connection& c);
 
+  // stack_facts.cc
+  std::string congestion_table();
+  void add_facts();
+  void remove_facts();
+
   // stack.cc
   std::unique_ptr<Connection> make(const Endpoint& local, const Endpoint& remote,
                                    const net::Route& route, const std::string& congestion);

@@ -75,12 +75,37 @@ constexpr Tunable kTunables[] = {
     {"abc_l_var", &Tunables::abc_l_var, "segments", 1, 100,
      "slow start's growth an acknowledgment (RFC 3465)"},
     {"path_mtu_discovery", &Tunables::path_mtu_discovery, "bool", 0, 1, "heed ICMP packet too big"},
+    {"do_prr", &Tunables::do_prr, "bool", 0, 1,
+     "proportional rate reduction; without it a recovery's window is ssthresh"},
+    {"rfc3042", &Tunables::rfc3042, "bool", 0, 1,
+     "Limited Transmit: new data for what is duplicated or SACKed before a recovery"},
+    {"rfc3465", &Tunables::rfc3465, "bool", 0, 1,
+     "NewReno counts bytes (appropriate byte counting), not acknowledgments"},
+    {"initcwnd_segments", &Tunables::initcwnd_segments, "segments", 0, 1000,
+     "initial window (RFC 6928); 0 for rfc3390's"},
+    {"rfc3390", &Tunables::rfc3390, "bool", 0, 1,
+     "initial window without initcwnd_segments: RFC 3390's, not RFC 5681's"},
+    {"retries", &Tunables::retries, "", 1, 12,
+     "retransmission timeouts in a row before a connection is dropped"},
+    {"persmin", &Tunables::timers_persmin_ms, "ms", 1, kDay, "rack.timers.persmin"},
+    {"persmax", &Tunables::timers_persmax_ms, "ms", 1, kDay, "rack.timers.persmax"},
+    {"nolocaltimewait", &Tunables::nolocaltimewait, "bool", 0, 1,
+     "no TIME-WAIT for connections to an address of our own"},
+    {"fast_finwait2_recycle", &Tunables::fast_finwait2_recycle, "bool", 0, 1,
+     "finwait2_timeout for FIN-WAIT-2 after the application has closed; else keepcnt * keepintvl"},
+    {"pmtud_blackhole_detection", &Tunables::pmtud_blackhole_detection, "", 0, 3,
+     "smaller segments after timeouts that no ICMP error explains: 0 off, 1 on, 2 IPv4, 3 IPv6"},
+    {"pmtud_blackhole_mss", &Tunables::pmtud_blackhole_mss, "bytes", 216, 65495,
+     "segment size that pmtud_blackhole_detection tries first with IPv4"},
+    {"v6pmtud_blackhole_mss", &Tunables::v6pmtud_blackhole_mss, "bytes", 216, 65475,
+     "segment size that pmtud_blackhole_detection tries first with IPv6"},
     {"maxtcpcb", &Tunables::max_connections, "", 1, 100'000'000, "connections this stack may have"},
     {"portrange.first", &Tunables::port_first, "", 1, 65535, "first port chosen for connect"},
     {"portrange.last", &Tunables::port_last, "", 1, 65535, "last port chosen for connect"},
     {"cc.newreno.beta", &Tunables::newreno_beta, "%", 1, 100, "cwnd kept at a loss"},
     {"cc.newreno.beta_ecn", &Tunables::newreno_beta_ecn, "%", 1, 100,
      "cwnd kept at a mark (RFC 8511)"},
+    {"cc.abe", &Tunables::cc_abe, "bool", 0, 1, "beta_ecn for a mark, not beta (RFC 8511)"},
     {"cc.hystartplusplus.enable", &Tunables::hystart, "bool", 0, 1,
      "HyStart++ in CUBIC (RFC 9406)"},
     {"rack.timers.minrto", &Tunables::timers_minrto_ms, "ms", 1, 60000,
@@ -93,11 +118,28 @@ constexpr Tunable kTunables[] = {
     {"rack.timers.persmin", &Tunables::timers_persmin_ms, "ms", 1, kDay, "least persist interval"},
     {"rack.timers.persmax", &Tunables::timers_persmax_ms, "ms", 1, kDay,
      "largest persist interval"},
+    {"rack.timers.delayed_ack", &Tunables::delacktime_ms, "ms", 1, 500, "delacktime"},
+    {"rack.timers.minto", &Tunables::timers_minto_ms, "ms", 1, 60000, "least time of any timer"},
+    {"rack.misc.rack_dsack_ctl", &Tunables::rack_dsack_ctl, "", 0, 3,
+     "bit 0: loss_rule 0 is rtt/4, else the packet delay; bit 1: DSACKs widen the threshold "
+     "(TCP_RACK_DSACK_OPT)"},
+    {"rack.misc.no_prr", &Tunables::no_prr, "bool", 0, 1,
+     "no proportional rate reduction for a paced connection (TCP_NO_PRR)"},
     {"rack.misc.loss_rule", &Tunables::loss_rule, "", 0, 2,
-     "RACK's threshold: 0 rtt/4, 1 packet delay, 2 RFC 8985"},
+     "RACK's threshold: 0 rtt/4 (or as rack_dsack_ctl has it), 1 packet delay, 2 RFC 8985"},
     {"rack.misc.prr", &Tunables::prr, "", 0, 1,
      "proportional rate reduction: 0 FreeBSD's, 1 RFC 9937"},
     {"rack.tlp.limit", &Tunables::tlp_limit, "", 0, 2, "tail loss probes in a row"},
+    {"rack.tlp.tlpminto", &Tunables::tlp_minto_us, "us", 1, 60'000'000,
+     "least time to a tail loss probe"},
+    {"rack.tlp.rtt_tlp_thresh", &Tunables::rtt_tlp_thresh, "", 0, 1000,
+     "tail loss probe after rtt + rtt / this; 0 as 1 (TCP_RACK_TLP_THRESH)"},
+    {"rack.tlp.pktdelay", &Tunables::pktdelay_us, "us", 0, 60'000'000,
+     "the packet delay of RACK's threshold (TCP_RACK_PKT_DELAY)"},
+    {"rack.tlp.reorder_thresh", &Tunables::reorder_thresh, "", 1, 30,
+     "with the packet delay: rtt >> this more while reordering is live (TCP_RACK_REORD_THRESH)"},
+    {"rack.tlp.reorder_fade", &Tunables::reorder_fade_us, "us", 0, 1000 * kDay,
+     "how long reordering is live; 0 for ever (TCP_RACK_REORD_FADE)"},
     {"rack.pacing.divisor", &Tunables::pacing_divisor, "", 50, 100000,
      "a burst is this part of a second"},
     {"rack.pacing.pace_max_seg", &Tunables::pacing_max_segments, "segments", 1, 63,
@@ -114,6 +156,14 @@ constexpr Tunable kTunables[] = {
      "DGP's fill congestion window cap (FCC); 0 for no cap"},
     {"rack.pacing.fillcw_share", &Tunables::fillcw_share, "%", 0, 100,
      "FCC as a share of the path's measured capacity; 0 for fillcw_cap as it is"},
+    {"rack.pacing.rate_cap", &Tunables::rate_cap, "bytes/s", 0, 1'000'000'000'000,
+     "DGP's pace is never faster (TCP_PACING_RATE_CAP); 0 for no cap"},
+    {"rack.pacing.gp_per_ss", &Tunables::gp_per_ss, "%", 1, 1000,
+     "multiplier with which slow start begins (TCP_RACK_GP_INCREASE_SS)"},
+    {"rack.timely.decrease", &Tunables::timely_decrease, "%", 1, 100,
+     "Timely's beta: how much of the gradient the multiplier follows down"},
+    {"rack.measure.min_target", &Tunables::measure_min_target, "segments", 8, 1000,
+     "a goodput measurement covers so much, or eight segments where two round trips are less"},
     {"rack.measure.use_ltbw", &Tunables::gp_use_ltbw, "", 0, 2,
      "DGP's bandwidth: 0 goodput, 1 the lesser of it and the long-term bandwidth, 2 the greater"},
     {"rack.measure.self_limited", &Tunables::gp_self_limited, "%", 0, 100,
@@ -121,6 +171,12 @@ constexpr Tunable kTunables[] = {
     {"rack.probertt.mode", &Tunables::probertt_mode, "", 0, 3,
      "how DGP probes the round trip: 0 paces slower, 1 holds cwnd at 4 segments, 2 not at all, 3 "
      "paces slower and, where that found no queue's end, holds cwnd"},
+    {"rack.probertt.time_between", &Tunables::probertt_time_between_us, "us", 100'000,
+     1'000'000'000, "time since the round trip was last lowered after which DGP probes it"},
+    {"rack.features.hystartplusplus", &Tunables::rack_hystart, "bool", 0, 1,
+     "HyStart++ in NewReno (TCP_RACK_ENABLE_HYSTART)"},
+    {"rack.features.fsb", &Tunables::send_block, "bool", 0, 1,
+     "the fast send block: without it neither fast path"},
     {"rack.features.rfo", &Tunables::fast_send, "bool", 0, 1, "the fast transmit path"},
     {"rack.features.rsmrfo", &Tunables::fast_resend, "bool", 0, 1, "the fast retransmit path"},
     {"rack.sack_attack.split_limit", &Tunables::split_limit, "", 0, kGiB,
@@ -193,6 +249,7 @@ constexpr Counter kCounters[] = {
     WH_COUNTER(ecn_echoes_in, "segments received with ECE"),
     WH_COUNTER(ecn_reductions, "window reductions for a mark"),
     WH_COUNTER(pmtu_changes, "path MTU lowered by ICMP"),
+    WH_COUNTER(blackholes_suspected, "segments made smaller after timeouts"),
     WH_COUNTER(icmp_errors, "ICMP errors received"),
     WH_COUNTER(icmp_ignored, "ICMP errors that match no connection"),
     WH_COUNTER(no_packet, "could not send: no packet or no sendmap entry"),
@@ -205,6 +262,9 @@ constexpr Counter kCounters[] = {
 };
 #undef WH_COUNTER
 
+constexpr const char* kForget[] = {"net.inet.tcp.hostcache.purgenow",
+                                   "net.inet.tcp.hostcache.purge"};
+
 }  // namespace
 
 void add_sysctls(SysctlTree& tree, Tunables& tunables, Counters& counters) {
@@ -213,11 +273,17 @@ void add_sysctls(SysctlTree& tree, Tunables& tunables, Counters& counters) {
                 .unit = "bytes",
                 .min = 2048,
                 .max = int64_t{1} << 32});
+  tree.add_int("kern.ipc.soacceptqueue", &tunables.soacceptqueue,
+               {.description = "largest backlog that a socket's listen() is given",
+                .min = 1,
+                .max = 65535,
+                .also = {"kern.ipc.somaxconn"}});
   // This stack keeps nothing of hosts it talked to: forgetting it is done before it is asked.
-  tree.add_text("net.inet.tcp.hostcache.purgenow",
-                {.description = "forget what was learnt of other hosts: nothing is kept",
-                 .get = [] { return std::string("0"); },
-                 .set = [](std::string_view) -> Result<void> { return {}; }});
+  for (const char* name : kForget) {
+    tree.add_text(name, {.description = "forget what was learnt of other hosts: nothing is kept",
+                         .get = [] { return std::string("0"); },
+                         .set = [](std::string_view) -> Result<void> { return {}; }});
+  }
   for (const Tunable& t : kTunables) {
     tree.add_int(std::string("net.inet.tcp.") + t.name, &(tunables.*t.member),
                  {.description = t.description,
@@ -234,7 +300,9 @@ void add_sysctls(SysctlTree& tree, Tunables& tunables, Counters& counters) {
 
 void remove_sysctls(SysctlTree& tree) {
   tree.remove("kern.ipc.maxsockbuf");
-  tree.remove("net.inet.tcp.hostcache.purgenow");
+  tree.remove("kern.ipc.soacceptqueue");
+  tree.remove("kern.ipc.somaxconn");
+  for (const char* name : kForget) tree.remove(name);
   for (const Tunable& t : kTunables) tree.remove(std::string("net.inet.tcp.") + t.name);
   for (const Counter& c : kCounters) tree.remove(std::string("net.inet.tcp.stats.") + c.name);
 }

@@ -6,13 +6,13 @@
 // deadline on, cost no wheel operation.
 #include <algorithm>
 
+#include "tcp/socket_option.h"
 #include "tcp/stack.h"
 
 namespace wh::tcp {
 namespace {
 
-constexpr unsigned kMostTimeouts =
-    12;  // In a row, before the connection is given up (FreeBSD's TCP_MAXRXTSHIFT).
+constexpr unsigned kMostBackoffs = 12;  // FreeBSD's TCP_MAXRXTSHIFT.
 constexpr unsigned kTimeoutsToForgetRtt = 3;
 constexpr unsigned kTimeoutsToDropOptions = 3;  // FreeBSD's rexmit_drop_options.
 constexpr Duration kMostSynTimeout = 64s;       // FreeBSD's TCPTV_REXMTMAX.
@@ -34,7 +34,7 @@ RtoProfile Connection::rto_profile() const {
   return {.initial = 1s,
           .min = ms(t.timers_minrto_ms),
           .max = ms(t.timers_maxrto_ms),
-          .slop = ms(t.timers_slop_ms),
+          .slop = own_.time_or(TCP_RACK_TIMER_SLOP, 1us, ms(t.timers_slop_ms)),
           .variance_gain_shift = 3};
 }
 
@@ -56,10 +56,15 @@ Duration Connection::rto() const {
   return rtt_.rto(rto_profile(), backoffs_);
 }
 
+Duration Connection::least_timeout() const {
+  return own_.time_or(TCP_RACK_MIN_TO, 1ms, ms(stack_.tunables().timers_minto_ms));
+}
+
 Duration Connection::persist_interval() const {
   const Tunables& t = stack_.tunables();
   const int64_t factor = int64_t{1} << std::min<unsigned>(persist_probes_, 9);
-  const Duration value = (rtt_.srtt() + 4 * rtt_.variance()) * factor + ms(t.timers_slop_ms);
+  const Duration slop = own_.time_or(TCP_RACK_TIMER_SLOP, 1us, ms(t.timers_slop_ms));
+  const Duration value = (rtt_.srtt() + 4 * rtt_.variance()) * factor + slop;
   return std::clamp(value, ms(t.timers_persmin_ms), ms(t.timers_persmax_ms));
 }
 
@@ -141,8 +146,8 @@ void Connection::on_recovery_timer(TimerKind kind) {
     case TimerKind::Persist: {
       // What an application still holds may wait for a silent peer much longer.
       const Duration silence = now() - last_heard_;
-      const bool is_hopeless = persist_probes_ >= kMostTimeouts && silence >= keep_idle();
-      if (persist_probes_ < kMostTimeouts) ++persist_probes_;
+      const bool is_hopeless = persist_probes_ >= kMostBackoffs && silence >= keep_idle();
+      if (persist_probes_ < kMostBackoffs) ++persist_probes_;
       if (is_hopeless || is_user_timeout() || (is_released_ && silence >= kMostClosedPersist)) {
         ++stack_.counters().dropped_by_timeout;
         send_reset();
@@ -168,19 +173,21 @@ void Connection::on_timeout() {
   // it is answered (RFC 9293 section 3.8.6: SHLD-17, and a zero window's probes).
   const bool is_probe = !is_handshaking() && snd_wnd_ == 0;
   const bool is_silent = !is_probe || now() - last_heard_ >= keep_idle();
-  if (timeouts_in_row_ <= kMostTimeouts) ++timeouts_in_row_;
-  if ((timeouts_in_row_ > kMostTimeouts && is_silent) || is_user_timeout()) {
+  const int64_t most = stack_.tunables().retries;
+  if (timeouts_in_row_ <= most) ++timeouts_in_row_;
+  if ((timeouts_in_row_ > most && is_silent) || is_user_timeout()) {
     ++counters.dropped_by_timeout;
     if (is_synchronised(state_)) send_reset();
     return finish(soft_error_ == End::None ? End::TimedOut : soft_error_);
   }
-  if (backoffs_ < kMostTimeouts) ++backoffs_;
+  if (backoffs_ < kMostBackoffs) ++backoffs_;
   if (state_ == State::SynSent) {
     const Tunables& t = stack_.tunables();
     if (timeouts_in_row_ > t.ecn_maxretries) has_ecn_ = false;
     if (t.rexmit_drop_options != 0 && timeouts_in_row_ >= kTimeoutsToDropOptions)
       no_options_ = true;
   }
+  suspect_blackhole();
   if (!is_handshaking()) {
     if (is_first) {
       remember_for_undo();
@@ -203,15 +210,43 @@ void Connection::on_timeout() {
   if (!pacer_.must_wait(now())) pacer_.forgive();
 }
 
-void Connection::restart_idle_timer() {
+// Timeouts that no ICMP error explains: perhaps full segments do not pass and nobody says so (RFC
+// 2923 section 2.1). As FreeBSD: each size has two timeouts to show whether it passes, and when
+// none does it was not the size.
+void Connection::suspect_blackhole() {
   const Tunables& t = stack_.tunables();
+  const bool is_v4 = local_.address.is_v4();
+  const int64_t detection = t.pmtud_blackhole_detection;
+  const bool is_wanted = detection == 1 || detection == (is_v4 ? 2 : 3);
+  if (!is_wanted || (state_ != State::Established && state_ != State::FinWait1)) return;
+  constexpr unsigned kTries = 2, kGivesUp = 6;
+  if (timeouts_in_row_ >= kGivesUp) {
+    blackhole_segment_ = UINT32_MAX;
+  } else {
+    const bool is_full = !map_.empty() && map_.front().length() >= mss_;
+    if (timeouts_in_row_ % kTries != 0 || !is_full) return;
+    const int64_t first = is_v4 ? t.pmtud_blackhole_mss : t.v6pmtud_blackhole_mss;
+    const int64_t last = is_v4 ? t.mssdflt : t.v6mssdflt;
+    blackhole_segment_ = static_cast<uint32_t>(max_segment() > first ? first : last);
+    ++stack_.counters().blackholes_suspected;
+  }
+  update_mss();
+  window_.cwnd = std::max(window_.cwnd, window_.mss);
+}
+
+// How long FIN-WAIT-2 lasts when nobody holds the connection any more.
+Duration Connection::finwait2_time() const {
+  const Tunables& t = stack_.tunables();
+  if (t.fast_finwait2_recycle != 0) return ms(t.finwait2_timeout_ms);
+  return keep_interval() * (keep_count_ > 0 ? keep_count_ : t.keepcnt);
+}
+
+void Connection::restart_idle_timer() {
   keepalive_probes_ = 0;
   switch (state_) {
     case State::Established:
     case State::CloseWait: idle_due_ = keepalive_ ? now() + keep_idle() : kNever; return;
-    case State::FinWait2:
-      idle_due_ = is_released_ ? now() + ms(t.finwait2_timeout_ms) : kNever;
-      return;
+    case State::FinWait2: idle_due_ = is_released_ ? now() + finwait2_time() : kNever; return;
     default: idle_due_ = kNever; return;
   }
 }
@@ -279,7 +314,7 @@ void Connection::choose_recovery_timer(Instant now) {
   // waits for its turn behind them (RFC 6298 section 5.1; FreeBSD's rc_tlp_rxt_last_time).
   const Instant from = std::max(oldest->last_sent(), resent_at_);
   const Instant rto_due =
-      std::min(std::max(from + rto(), now + Rack::kLeastTimeout), user_timeout_due());
+      std::min(std::max(from + rto(), now + least_timeout()), user_timeout_due());
   if (is_handshaking()) return set(TimerKind::Retransmit, rto_due);
   if (rack_due_ < rto_due) return set(TimerKind::Reorder, rack_due_);
   const bool may_probe = has_sack_ && recovery_ == Recovery::Open && timeouts_in_row_ == 0 &&
@@ -288,14 +323,16 @@ void Connection::choose_recovery_timer(Instant now) {
     SendEntry* newest = map_.newest();
     if (newest->has(SendEntry::kFin)) return set(TimerKind::Retransmit, rto_due);  // As FreeBSD.
     SendEntry* previous = map_.previous_in_time(*newest);
+    const Tunables& t = stack_.tunables();
     Rack::Tail tail;
+    tail.divisor = static_cast<unsigned>(own_.get_or(TCP_RACK_TLP_THRESH, t.rtt_tlp_thresh));
+    tail.least = std::chrono::microseconds(t.tlp_minto_us);
     tail.is_alone = map_.outstanding() <= mss_;
     if (previous != nullptr && newest->length() <= mss_) {
       tail.gap = newest->last_sent() - previous->last_sent();
     }
     const Instant due = newest->last_sent() + rack_.tlp_timeout(rtt_, rto(), tail);
-    if (due < rto_due)
-      return set(TimerKind::TailLossProbe, std::max(due, now + Rack::kLeastTimeout));
+    if (due < rto_due) return set(TimerKind::TailLossProbe, std::max(due, now + least_timeout()));
   }
   set(TimerKind::Retransmit, rto_due);
 }

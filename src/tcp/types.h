@@ -93,12 +93,23 @@ struct Info {
   // Since the connection began. Payload; a byte sent twice counts twice in `sent`.
   Bytes sent{0}, retransmitted{0}, acknowledged{0}, received{0};
   uint64_t segments_sent = 0, segments_received = 0;
+  uint64_t data_segments_sent = 0, data_segments_received = 0;
+  uint64_t out_of_order = 0;  // Received behind a hole.
+  uint64_t dsacks = 0;        // Duplicate SACKs received.
+  Bytes delivered_marked{0};  // By acknowledgments with ECE.
+  // How long there was something to deliver; how long the peer's window, or the send buffer, was
+  // what that waited for.
+  Duration busy{0}, window_limited{0}, buffer_limited{0};
+  Rate delivery_rate;       // Of the last acknowledgment: what arrived in a round trip, over it.
+  Duration receive_rtt{0};  // Round trip as the receiver sees it, of ms; 0: not measured.
+  Duration ack_delay{0};    // How long a single segment's acknowledgment waits; 0: not at all.
+  Bytes receive_limit{0};   // The largest window that can be offered now.
   uint64_t timeouts = 0, recoveries = 0, tlp_probes = 0, reorderings = 0;
   uint32_t sendmap_entries = 0;
   unsigned backoffs = 0;               // Retransmission timeouts in a row.
   Bytes retransmitted_outstanding{0};  // Sent again and not acknowledged since.
   uint32_t path_mtu = 0;
-  Instant last_sent{}, last_heard{};
+  Instant last_sent{}, last_heard{}, last_data_received{};
   bool timestamps = false, sack = false, ecn = false, scaling = false;
   uint8_t send_scale = 0, receive_scale = 0;
 };

@@ -65,7 +65,7 @@ void Bbr::on_app_limited(CongestionState&, Bytes flight) {
 void Bbr::on_delivery(CongestionState& state, const DeliveryEvent& event) {
   if (!is_initialised_) {
     is_initialised_ = true;
-    initial_cwnd_ = initial_window(state.mss);
+    initial_cwnd_ = state.initial_window();
     if (event.srtt > Duration::zero()) min_rtt_ = event.srtt;
     min_rtt_stamp_ = probe_rtt_min_stamp_ = extra_acked_start_ = event.now;
   }
@@ -311,7 +311,7 @@ void Bbr::check_probe_rtt_done(const Now& n) {
 std::optional<Rate> Bbr::pacing_rate(const CongestionState& state) const {
   if (!pacing_rate_.is_zero()) return pacing_rate_;
   if (state.srtt <= Duration::zero()) return Rate::infinite();
-  return Rate::of(initial_window(state.mss), state.srtt).percent(277);
+  return Rate::of(state.initial_window(), state.srtt).percent(277);
 }
 
 void Bbr::set_pacing_rate(uint32_t gain) {

@@ -26,6 +26,20 @@
 
 namespace wh::tcp {
 
+struct InitialWindow {       // net.inet.tcp.*
+  uint32_t segments = 10;    // initcwnd_segments; 0: what the RFCs before 6928 say,
+  bool uses_rfc3390 = true;  // and which of them (rfc3390).
+};
+// RFC 6928 section 2: ten segments, or two when they are large. RFC 3390 section 1: two to four of
+// at most 4380 bytes together. RFC 5681 section 3.1: four, three or two, by their size.
+constexpr Bytes initial_window(Bytes mss, const InitialWindow& rule = {}) {
+  if (rule.segments > 0) {
+    return std::min(mss * rule.segments, std::max(mss * 2, Bytes(1460) * rule.segments));
+  }
+  if (rule.uses_rfc3390) return std::min(mss * 4, std::max(mss * 2, Bytes(4380)));
+  return mss > Bytes(2190) ? mss * 2 : mss > Bytes(1095) ? mss * 3 : mss * 4;
+}
+
 struct CongestionState {
   Bytes mss{536};  // Payload bytes of a full segment.
   Bytes cwnd{0};
@@ -35,8 +49,17 @@ struct CongestionState {
   bool is_paced = false;
   bool has_rate_policy =
       false;  // DGP chooses the pace: NewReno gives way less (FreeBSD's hi-beta).
+  // What the connection asks for itself; the algorithm's own way unless set.
+  enum class HyStartUse : uint8_t { Usual, Off, On } hystart = HyStartUse::Usual;
+  uint8_t hi_beta = 0;  // Percent that NewReno keeps at a loss (TCP_RACK_HI_BETA).
+  uint8_t abc_l = 0;    // Segments an acknowledgment adds at most (TCP_RACK_ABC_VAL).
+  InitialWindow initial;
 
   bool in_slow_start() const { return cwnd < ssthresh; }
+  Bytes initial_window() const { return tcp::initial_window(mss, initial); }
+  bool uses_hystart(bool usual) const {
+    return hystart == HyStartUse::Usual ? usual : hystart == HyStartUse::On;
+  }
 };
 
 struct AckEvent {
@@ -77,17 +100,12 @@ struct DeliveryEvent {
   bool is_cwnd_limited = false, in_recovery = false, has_sack = true;
 };
 
-// RFC 6928 section 2: ten segments, or two when they are large.
-constexpr Bytes initial_window(Bytes mss) {
-  return std::min(mss * 10, std::max(mss * 2, Bytes(14600)));
-}
-
 class CongestionControl {
  public:
   virtual ~CongestionControl() = default;
   virtual std::string_view name() const = 0;
 
-  virtual void on_established(CongestionState& state) { state.cwnd = initial_window(state.mss); }
+  virtual void on_established(CongestionState& state) { state.cwnd = state.initial_window(); }
   // The cumulative acknowledgment moved, outside a recovery episode.
   virtual void on_ack(CongestionState& state, const AckEvent& event) = 0;
   // A loss was found: set ssthresh. The connection then walks cwnd down to it.
@@ -106,7 +124,7 @@ class CongestionControl {
   // Nothing was sent for a retransmission timeout (RFC 5681 section 4.1).
   virtual void on_idle(CongestionState& state) {
     state.ssthresh = std::max(state.ssthresh, state.cwnd / 4 * 3);
-    state.cwnd = std::min(state.cwnd, initial_window(state.mss));
+    state.cwnd = std::min(state.cwnd, state.initial_window());
   }
   // The last reduction answered no loss; the connection has put cwnd and ssthresh back.
   virtual void on_spurious(CongestionState& /*state*/) {}

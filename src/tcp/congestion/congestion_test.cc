@@ -25,6 +25,44 @@ TEST(InitialWindow, is_that_of_rfc_6928_E94) {
   EXPECT_EQ(initial_window(Bytes(9000)), Bytes(18000));
 }
 
+TEST(InitialWindow, is_that_of_the_rfcs_before_when_told) {
+  constexpr InitialWindow kRfc3390{0, true}, kRfc5681{0, false}, kFour{4, true};
+  EXPECT_EQ(initial_window(Bytes(1460), kRfc3390), Bytes(4380));
+  EXPECT_EQ(initial_window(Bytes(536), kRfc3390), Bytes(4 * 536));
+  EXPECT_EQ(initial_window(Bytes(9000), kRfc3390), Bytes(18000));
+  EXPECT_EQ(initial_window(Bytes(1095), kRfc5681), Bytes(4 * 1095));
+  EXPECT_EQ(initial_window(Bytes(1096), kRfc5681), Bytes(3 * 1096));
+  EXPECT_EQ(initial_window(Bytes(2191), kRfc5681), Bytes(2 * 2191));
+  EXPECT_EQ(initial_window(Bytes(1460), kFour), Bytes(5840));
+}
+
+// Rounds of ten acknowledgments each, of one round trip.
+void round_of(NewReno& cc, CongestionState& s, Duration rtt) {
+  for (int i = 0; i < 10; ++i) {
+    AckEvent event = ack_of(kMss);
+    event.rtt = rtt;
+    event.is_round_start = i == 0;
+    cc.on_ack(s, event);
+  }
+}
+
+TEST(NewReno, leaves_slow_start_by_hystart_when_asked) {
+  using HyStartUse = CongestionState::HyStartUse;
+  for (const HyStartUse use : {HyStartUse::Usual, HyStartUse::Off, HyStartUse::On}) {
+    NewReno cc;
+    CongestionState s = state_of(10);
+    s.hystart = use;
+    round_of(cc, s, 64ms);
+    for (int i = 0; i < 7; ++i) round_of(cc, s, 90ms);
+    EXPECT_EQ(s.in_slow_start(), use != HyStartUse::On);
+  }
+  NewReno cc({.hystart = true});
+  CongestionState s = state_of(10);
+  round_of(cc, s, 64ms);
+  round_of(cc, s, 90ms);
+  EXPECT_LT(s.cwnd, kMss * 30);  // Growing by a quarter.
+}
+
 TEST(NewReno, halves_at_a_loss_and_falls_to_one_segment_at_a_timeout_E89) {
   NewReno cc;
   CongestionState s = state_of(20);

@@ -13,14 +13,15 @@ double segments(Bytes size, Bytes mss) {
 
 void Cubic::on_ack(CongestionState& state, const AckEvent& event) {
   if (state.in_slow_start()) {
-    const bool use_hystart = with_hystart_ && !had_loss_;
+    const bool use_hystart = !had_loss_ && state.uses_hystart(with_hystart_);
     const bool is_over = use_hystart && hystart_.on_ack(event.rtt, event.is_round_start);
     if (is_over) {
       state.ssthresh = state.cwnd;
     } else if (event.is_cwnd_limited) {
       const Bytes limit = event.is_after_timeout ? state.mss : event.acked;
-      const Bytes growth = use_hystart ? hystart_.growth(event.acked, state.mss, state.is_paced)
-                                       : std::min(event.acked, state.mss * 2);
+      const Bytes growth =
+          use_hystart ? hystart_.growth(event.acked, state.mss, state.is_paced)
+                      : std::min(event.acked, state.mss * (state.abc_l > 0 ? state.abc_l : 2));
       state.cwnd = std::min(state.cwnd + std::min(growth, limit), state.max_cwnd);
       return;
     }

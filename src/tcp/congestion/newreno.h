@@ -1,12 +1,13 @@
 // NewReno (RFC 5681, RFC 6582) with appropriate byte counting (RFC 3465).
 //
 // Slow start adds what is acknowledged, at most `abc_l` segments an acknowledgment; avoidance adds
-// one segment for each window acknowledged. A loss multiplies by beta, rounded down to whole
-// segments, never below two. Under DGP the beta is that of a mark, as FreeBSD has it: a paced flow
-// loses less of its own making.
+// one segment for each window acknowledged. HyStart++ leaves the first slow start, if asked for. A
+// loss multiplies by beta, rounded down to whole segments, never below two. Under DGP the beta is
+// that of a mark, as FreeBSD has it: a paced flow loses less of its own making.
 #pragma once
 
 #include "tcp/congestion/congestion.h"
+#include "tcp/congestion/hystart.h"
 
 namespace wh::tcp {
 
@@ -16,6 +17,10 @@ class NewReno final : public CongestionControl {
     uint32_t beta_percent = 50;      // net.inet.tcp.cc.newreno.beta
     uint32_t beta_ecn_percent = 80;  // net.inet.tcp.cc.newreno.beta_ecn (RFC 8511)
     uint32_t abc_l = 2;              // net.inet.tcp.abc_l_var (RFC 3465 section 2.3)
+    bool counts_bytes = true;        // net.inet.tcp.rfc3465; else acknowledgments (RFC 5681)
+    bool heeds_marks_less = true;    // net.inet.tcp.cc.abe: beta_ecn for a mark, not beta
+    bool may_hystart = true;         // It can be asked for HyStart++,
+    bool hystart = false;            // and does it unasked: rack.features.hystartplusplus
   };
   NewReno() = default;
   explicit NewReno(const Config& config) : config_(config) {}
@@ -28,8 +33,11 @@ class NewReno final : public CongestionControl {
 
  private:
   static Bytes reduced(const CongestionState& state, uint32_t percent);
+  Bytes slow_start_growth(const CongestionState& state, const AckEvent& event, bool hystart) const;
   Config config_;
-  Bytes acked_{0};  // Towards the next segment of growth in avoidance.
+  HyStart hystart_;
+  bool had_loss_ = false;  // HyStart++ is for the first slow start only.
+  Bytes acked_{0};         // Towards the next segment of growth in avoidance.
 };
 
 }  // namespace wh::tcp

@@ -44,13 +44,17 @@ Duration Rack::threshold(const RttEstimator& rtt, Instant now, const Situation& 
     const bool is_certain = s.in_recovery || s.sacked >= s.mss * kDupThresh;
     if (!reordering_seen_ && is_certain) return base;
     const Duration quarter = rtt.min() / 4;
-    return base + std::min(quarter * (dsack_rounds_ + 1), rtt.srtt());
+    const uint32_t rounds = s.uses_dsack ? dsack_rounds_ : 0;
+    return base + std::min(quarter * (rounds + 1), rtt.srtt());
   }
-  const bool is_live = is_reordering_live(now);
-  Duration threshold = s.rule == Rule::FreeBsd ? base + base / 4
-                       : is_live               ? base + kPacketDelay + base / 4
-                                               : base + kPacketDelay;
-  if (is_live) threshold += base / 4 * dsack_rounds_;
+  const bool is_live = is_reordering_live(now, s.reorder_fade);
+  Duration threshold = base + s.packet_delay;
+  if (s.rule == Rule::FreeBsd) {
+    threshold = base + base / 4;
+  } else if (is_live) {
+    threshold += base / (int64_t{1} << s.reorder_shift);
+  }
+  if (is_live && s.uses_dsack) threshold += base / 4 * dsack_rounds_;
   return std::min({threshold, base * 2, s.rto_max});
 }
 
@@ -69,7 +73,7 @@ Rack::Detection Rack::detect(SendMap& map, const RttEstimator& rtt, Instant now,
     if (!is_passed && e->dupacks < kDupThresh) break;
     const Instant due = e->last_sent() + limit;
     if (due > now) {
-      found.look_again = std::max(due, now + kLeastTimeout);
+      found.look_again = std::max(due, now + s.least_timeout);
       break;
     }
     SendEntry* next = map.next_in_time(*e);
@@ -82,13 +86,13 @@ Rack::Detection Rack::detect(SendMap& map, const RttEstimator& rtt, Instant now,
 
 Duration Rack::tlp_timeout(const RttEstimator& rtt, Duration rto, const Tail& tail) const {
   const Duration base = rtt.has_sample() ? std::max(rtt.srtt(), rtt_) : 1s;
-  Duration wait = base * 2;
+  Duration wait = base + base / std::max(tail.divisor, 1u);
   if (tail.is_alone) {
     wait = std::max(wait, base + base / 2 + 40ms);
   } else {
     wait += tail.gap;
   }
-  return std::clamp(wait, kLeastTlp, std::max(kLeastTlp, rto));
+  return std::clamp(wait, tail.least, std::max(tail.least, rto));
 }
 
 }  // namespace wh::tcp

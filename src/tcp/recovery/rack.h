@@ -37,6 +37,11 @@ class Rack {
     bool in_recovery = false;  // Recovery or Loss.
     Bytes sacked{0}, mss{1};
     Duration rto_max = 4s;
+    Duration least_timeout = kLeastTimeout;
+    Duration packet_delay = kPacketDelay;
+    Duration reorder_fade = kReorderFade;  // Zero: reordering once seen is live for ever.
+    unsigned reorder_shift = 2;            // PacketDelay: rtt >> this while reordering is live.
+    bool uses_dsack = true;                // Duplicate SACKs widen the threshold.
   };
   struct Detection {
     uint32_t newly_lost = 0;  // Bytes.
@@ -56,8 +61,8 @@ class Rack {
   Duration threshold(const RttEstimator& rtt, Instant now, const Situation& s) const;
   Detection detect(SendMap& map, const RttEstimator& rtt, Instant now, const Situation& s) const;
 
-  bool is_reordering_live(Instant now) const {
-    return reordering_seen_ && now - reordered_at_ <= kReorderFade;
+  bool is_reordering_live(Instant now, Duration fade) const {
+    return reordering_seen_ && (fade == Duration::zero() || now - reordered_at_ <= fade);
   }
   bool has_reordering_been_seen() const { return reordering_seen_; }
   Duration rtt() const { return rtt_; }
@@ -73,6 +78,8 @@ class Rack {
   struct Tail {
     bool is_alone = false;
     Duration gap{0};
+    unsigned divisor = 1;  // Probe after rtt + rtt / this (rtt_tlp_thresh),
+    Duration least = kLeastTlp;
   };
   Duration tlp_timeout(const RttEstimator& rtt, Duration rto, const Tail& tail) const;
 

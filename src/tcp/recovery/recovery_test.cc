@@ -41,6 +41,26 @@ TEST(Rack, threshold_with_the_packet_delay_E72) {
   EXPECT_EQ(rack.threshold(estimator(100ms), kRecoveryStart, s), Duration(126ms));
 }
 
+TEST(Rack, threshold_as_it_is_tuned) {
+  Rack rack;
+  rack.set_rtt(100ms);
+  const RttEstimator rtt = estimator(100ms);
+  Rack::Situation s{.rule = Rack::Rule::PacketDelay, .packet_delay = 7ms, .reorder_shift = 1};
+  EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, s), Duration(107ms));
+  rack.set_reordering(kRecoveryStart);
+  EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, s), Duration(157ms));
+  rack.on_dsack(SeqNum(0), SeqNum(10));
+  EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, s), Duration(182ms));
+  s.uses_dsack = false;
+  EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, s), Duration(157ms));
+  s.reorder_fade = 1s;
+  EXPECT_EQ(rack.threshold(rtt, kRecoveryStart + 1s + 1ns, s), Duration(107ms));
+  s.reorder_fade = 0s;  // Never.
+  EXPECT_EQ(rack.threshold(rtt, kRecoveryStart + 3600s, s), Duration(157ms));
+  s.rule = Rack::Rule::Rfc8985;
+  EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, s), Duration(125ms));
+}
+
 TEST(Rack, threshold_of_the_rfc_E73) {
   Rack rack;
   rack.set_rtt(40ms);
@@ -135,6 +155,8 @@ TEST(Tlp, waits_twice_the_round_trip_and_for_a_delayed_acknowledgment_when_alone
   EXPECT_EQ(rack.tlp_timeout(estimator(100ms), 600ms, {.is_alone = true}), Duration(200ms));
   EXPECT_EQ(rack.tlp_timeout(estimator(2ms), 260ms, {}), Duration(10ms));
   EXPECT_EQ(rack.tlp_timeout(estimator(20ms), 260ms, {.gap = 7ms}), Duration(47ms));
+  EXPECT_EQ(rack.tlp_timeout(estimator(20ms), 260ms, {.divisor = 4}), Duration(25ms));
+  EXPECT_EQ(rack.tlp_timeout(estimator(20ms), 260ms, {.least = 70ms}), Duration(70ms));
   EXPECT_EQ(rack.tlp_timeout(estimator(200ms), 350ms, {}),
             Duration(350ms));  // Never after the RTO.
 }

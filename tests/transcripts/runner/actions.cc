@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "stage.h"
+#include "tcp/socket_option.h"
 
 namespace wh::transcript {
 namespace {
@@ -105,8 +106,16 @@ Result<void> Stage::set(const std::vector<std::string>& w) {
   if (w[1] == "user_timeout_ms")
     return c.set_user_timeout(std::chrono::milliseconds(n)), Result<void>{};
   if (w[1] == "maxseg") return c.set_max_segment(static_cast<uint32_t>(n)), Result<void>{};
-  return fail("set {}: known are nodelay, cork, keepalive, rcvbuf, sndbuf, user_timeout_ms, maxseg",
-              w[1]);
+  if (const int option = tcp::option_named(w[1]); option != 0) {
+    std::array<uint8_t, sizeof(uint64_t)> bytes{};
+    const size_t size = tcp::write_pacing_option(option, static_cast<uint64_t>(n), bytes);
+    return c.set_option(option, std::span(bytes).first(size));
+  }
+  return fail(
+      "set {}: known are nodelay, cork, keepalive, rcvbuf, sndbuf, user_timeout_ms, maxseg, and "
+      "the "
+      "options of tcp/socket_option.h",
+      w[1]);
 }
 
 Result<void> Stage::check(const std::vector<std::string>& w) {
@@ -125,6 +134,11 @@ Result<std::string> Stage::value_of(const std::string& name) {
   if (name == "waiting") return std::to_string(listener_ == nullptr ? 0 : listener_->waiting());
   if (connection_ == nullptr) return fail("expect {}: there is no connection", name);
   const tcp::Connection& c = *connection_;
+  if (const int option = tcp::option_named(name); option != 0) {
+    uint64_t value = 0;
+    TRY(c.get_option(option, {reinterpret_cast<uint8_t*>(&value), sizeof value}));
+    return std::to_string(value);
+  }
   const tcp::Info i = c.info();
   const std::map<std::string, std::string> values = {
       {"state", std::string(tcp::to_string(i.state))},
@@ -148,6 +162,18 @@ Result<std::string> Stage::value_of(const std::string& name) {
       {"backoffs", std::to_string(i.backoffs)},
       {"tlp_probes", std::to_string(i.tlp_probes)},
       {"reorderings", std::to_string(i.reorderings)},
+      {"data_segments_sent", std::to_string(i.data_segments_sent)},
+      {"data_segments_received", std::to_string(i.data_segments_received)},
+      {"out_of_order", std::to_string(i.out_of_order)},
+      {"dsacks", std::to_string(i.dsacks)},
+      {"delivered_marked", bytes_text(i.delivered_marked)},
+      {"delivery_rate", std::to_string(i.delivery_rate.bytes_per_second())},
+      {"busy", ms_text(i.busy)},
+      {"window_limited", ms_text(i.window_limited)},
+      {"buffer_limited", ms_text(i.buffer_limited)},
+      {"receive_rtt", ms_text(i.receive_rtt)},
+      {"ack_delay", ms_text(i.ack_delay)},
+      {"receive_limit", bytes_text(i.receive_limit)},
       {"timestamps", i.timestamps ? "1" : "0"},
       {"sack", i.sack ? "1" : "0"},
       {"ecn", i.ecn ? "1" : "0"}};
