@@ -283,6 +283,111 @@ TEST_F(InterfaceTest, takes_freebsds_options_for_pacing) {
   EXPECT_EQ(paced, rate);
 }
 
+// On a socket without a connection and on one that has it.
+TEST_F(InterfaceTest, tells_why_a_pace_is_refused_and_what_is_set) {
+  const int unconnected = ifc.socket(ifc.userdata, AF_INET, SOCK_STREAM, IPPROTO_TCP);
+  for (const int fd : {unconnected, establish()}) {
+    const auto set = [&](int name, auto value) {
+      const int done = ifc.setsockopt(ifc.userdata, fd, IPPROTO_TCP, name, &value, sizeof value);
+      return done == 0 ? 0 : errno;
+    };
+    const auto get = [&](int name) {
+      uint64_t value = 0;
+      socklen_t length = sizeof value;
+      EXPECT_EQ(ifc.getsockopt(ifc.userdata, fd, IPPROTO_TCP, name, &value, &length), 0) << name;
+      return value;
+    };
+    EXPECT_EQ(get(tcp::TCP_FILLCW_RATE_CAP), 3'750'000u);
+    EXPECT_EQ(set(tcp::TCP_RACK_PROFILE, uint64_t{6'250'000}), 0);  // The article's listing.
+    EXPECT_EQ(get(tcp::TCP_FILLCW_RATE_CAP), 6'250'000u);
+    EXPECT_EQ(get(tcp::TCP_RACK_PACE_MAX_SEG), 40u);
+    EXPECT_EQ(set(tcp::TCP_RACK_PACE_MAX_SEG, 64), EINVAL);
+    EXPECT_EQ(set(tcp::TCP_RACK_PACE_MAX_SEG, 20), 0);
+    EXPECT_EQ(set(tcp::TCP_RACK_PACE_MAX_SEG, 21), 0);
+    EXPECT_EQ(get(tcp::TCP_RACK_PACE_MAX_SEG), 21u);
+    EXPECT_EQ(set(tcp::TCP_RACK_PACE_RATE_CA, uint64_t{999}), EINVAL);
+    EXPECT_EQ(set(tcp::TCP_RACK_PACE_RATE_CA, uint64_t{1'500'000}), 0);
+    EXPECT_EQ(get(tcp::TCP_RACK_PACE_RATE_CA), 1'500'000u);
+    EXPECT_EQ(set(tcp::TCP_RACK_PROFILE, 1), EBUSY);
+    EXPECT_EQ(set(tcp::TCP_RACK_PROFILE, 2), EINVAL);
+    EXPECT_EQ(get(tcp::TCP_RACK_PROFILE), 0u);
+    EXPECT_EQ(set(1150, 0), ENOPROTOOPT);  // TCP_HYBRID_PACING
+  }
+}
+
+TEST_F(InterfaceTest, paces_at_all_of_an_eight_byte_rate) {
+  const int fd = establish();
+  const auto set = [&](auto rate) {
+    const int done =
+        ifc.setsockopt(ifc.userdata, fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof rate);
+    return done == 0 ? 0 : errno;
+  };
+  const auto get = [&] {
+    uint64_t rate = 0;
+    socklen_t length = sizeof rate;
+    EXPECT_EQ(ifc.getsockopt(ifc.userdata, fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, &length), 0);
+    return rate;
+  };
+  constexpr uint64_t kBeyondInt = (uint64_t{1} << 32) + 125'000;
+  EXPECT_EQ(set(kBeyondInt), 0);
+  EXPECT_EQ(get(), kBeyondInt);
+  EXPECT_EQ(set(uint64_t{1} << 32), 0);
+  EXPECT_EQ(get(), uint64_t{1} << 32);
+  EXPECT_EQ(set(uint64_t{1}), EINVAL);
+  EXPECT_EQ(set(uint32_t{1}), EINVAL);
+  EXPECT_EQ(set(uint64_t{1} << 62), EINVAL);
+  EXPECT_EQ(get(), uint64_t{1} << 32);
+  EXPECT_EQ(set(uint32_t{UINT32_MAX}), 0);
+  EXPECT_EQ(get(), UINT64_MAX);
+  EXPECT_EQ(set(uint32_t{3'000'000'000}), 0);
+  EXPECT_EQ(get(), 3'000'000'000u);
+  EXPECT_EQ(set(UINT64_MAX), 0);
+  EXPECT_EQ(get(), UINT64_MAX);
+}
+
+TEST_F(InterfaceTest, tells_of_data_and_of_acknowledgments_apart) {
+  const int fd = establish();
+  const auto info = [&] {
+    tcp_info t{};
+    socklen_t length = sizeof t;
+    EXPECT_EQ(ifc.getsockopt(ifc.userdata, fd, IPPROTO_TCP, TCP_INFO, &t, &length), 0);
+    return t;
+  };
+  EXPECT_EQ(info().tcpi_ato, 40'000u);
+  inject(net::kTcpAck, 1, iss + 1, 30);
+  ifc.usleep(ifc.userdata, 100'000);
+  receive();  // The delayed acknowledgment.
+  EXPECT_EQ(ifc.write(ifc.userdata, fd, "0123456789", 10), 10);
+  receive();
+  ifc.usleep(ifc.userdata, 20'000);
+  inject(net::kTcpAck, 31, iss + 11);
+  ifc.usleep(ifc.userdata, 5'000);
+  const tcp_info t = info();
+  EXPECT_EQ(t.tcpi_data_segs_in, 1u);
+  EXPECT_EQ(t.tcpi_data_segs_out, 1u);
+  EXPECT_EQ(t.tcpi_last_ack_recv, 5u);
+  EXPECT_EQ(t.tcpi_last_data_recv, 125u);
+  EXPECT_EQ(t.tcpi_busy_time / 1000, 20u);
+  EXPECT_NEAR(static_cast<double>(t.tcpi_delivery_rate), 500, 1);
+  EXPECT_GE(t.tcpi_rcv_ssthresh, 65'000u);
+}
+
+TEST_F(InterfaceTest, bounds_a_backlog_by_soacceptqueue) {
+  const char* name = std::getenv(kControlVariable);
+  ASSERT_NE(name, nullptr);
+  const auto ask = [&](const std::string& question) { return MUST(host::ask(name, question)); };
+  EXPECT_EQ(ask("sysctl\nset\nkern.ipc.soacceptqueue=2"), "ok\n128");
+  EXPECT_EQ(ask("sysctl\nset\nnet.inet.tcp.syncookies=0"), "ok\n1");
+  const int fd = ifc.socket(ifc.userdata, AF_INET, SOCK_STREAM, IPPROTO_TCP);
+  const sockaddr_in us = address("192.168.0.1", 8080);
+  ifc.bind(ifc.userdata, fd, reinterpret_cast<const sockaddr*>(&us), sizeof us);
+  EXPECT_EQ(ifc.listen(ifc.userdata, fd, 100), 0);
+  for (uint16_t port = 4000; port < 4040; ++port) inject(net::kTcpSyn, 0, 0, 0, 8080, port);
+  // Half as many again, and 30 for handshakes.
+  EXPECT_NE(ask("sysctl\nlist\nnet.inet.tcp.stats.listen_overflows").find("overflows\t7\t"),
+            std::string::npos);
+}
+
 TEST_F(InterfaceTest, refuses_a_segment_size_below_minmss) {
   const int fd = ifc.socket(ifc.userdata, AF_INET, SOCK_STREAM, IPPROTO_TCP);
   int size = 175;

@@ -9,6 +9,10 @@ uint32_t us(Duration d) {
   return static_cast<uint32_t>(std::clamp<int64_t>(d / 1us, 0, UINT32_MAX));
 }
 
+uint64_t us64(Duration d) {
+  return static_cast<uint64_t>(d / 1us);
+}
+
 }  // namespace
 
 uint8_t linux_state(tcp::State state) {
@@ -48,7 +52,7 @@ tcp_info linux_info(const tcp::Connection& connection, Instant now) {
   t.tcpi_snd_wscale = i.send_scale & 15;
   t.tcpi_rcv_wscale = i.receive_scale & 15;
   t.tcpi_rto = us(i.rto);
-  t.tcpi_ato = us(40ms);
+  t.tcpi_ato = us(i.ack_delay);
   t.tcpi_snd_mss = t.tcpi_rcv_mss = t.tcpi_advmss = static_cast<uint32_t>(mss);
   t.tcpi_unacked = segments(i.outstanding);
   t.tcpi_sacked = segments(i.sacked);
@@ -79,7 +83,19 @@ tcp_info linux_info(const tcp::Connection& connection, Instant now) {
   t.tcpi_snd_wnd = static_cast<uint32_t>(i.send_window.count());
   const auto since = [now](Instant then) { return us(now - then) / 1000; };
   t.tcpi_last_data_sent = since(i.last_sent);
-  t.tcpi_last_data_recv = t.tcpi_last_ack_recv = since(i.last_heard);
+  t.tcpi_last_ack_recv = since(i.last_heard);
+  t.tcpi_last_data_recv = since(i.data_segments_received > 0 ? i.last_data_received : Instant{});
+  t.tcpi_data_segs_out = static_cast<uint32_t>(i.data_segments_sent);
+  t.tcpi_data_segs_in = static_cast<uint32_t>(i.data_segments_received);
+  t.tcpi_rcv_ooopack = static_cast<uint32_t>(i.out_of_order);
+  t.tcpi_dsack_dups = static_cast<uint32_t>(i.dsacks);
+  t.tcpi_delivered_ce = segments(i.delivered_marked);
+  t.tcpi_delivery_rate = i.delivery_rate.bytes_per_second();
+  t.tcpi_busy_time = us64(i.busy);
+  t.tcpi_rwnd_limited = us64(i.window_limited);
+  t.tcpi_sndbuf_limited = us64(i.buffer_limited);
+  t.tcpi_rcv_rtt = us(i.receive_rtt);
+  t.tcpi_rcv_ssthresh = static_cast<uint32_t>(i.receive_limit.count());
   return t;
 }
 

@@ -148,6 +148,7 @@ Outcome TcpOptions::get_tcp(int name, std::span<uint8_t> value) {
   const TcpSettings& s = socket_.settings_;
   const tcp::Connection* c = socket_.connection_;
   const tcp::Tunables& t = socket_.world_.tcp().tunables();
+  if (tcp::is_pacing_option(name)) return get_pacing(name, value);
   const auto seconds = [&](int own, int64_t usual_ms) {
     return put_int(value, own > 0 ? own : usual_ms / 1000);
   };
@@ -241,6 +242,7 @@ Outcome TcpOptions::set_socket(int name, std::span<const uint8_t> value) {
   tcp::Connection* c = socket_.connection_;
   if (name == SO_SNDTIMEO) return read_time(value, s.send_timeout);
   if (name == SO_RCVTIMEO) return read_time(value, s.receive_timeout);
+  if (name == SO_MAX_PACING_RATE) return set_pace(value);
   if (name == SO_LINGER) {
     linger l;
     if (value.size() < sizeof l) return error(EINVAL);
@@ -262,11 +264,6 @@ Outcome TcpOptions::set_socket(int name, std::span<const uint8_t> value) {
     case SO_KEEPALIVE:
       s.keepalive = *n != 0;
       if (c != nullptr) c->set_keepalive(*n != 0);
-      return 0;
-    case SO_MAX_PACING_RATE:
-      s.pace_rate = *n == -1 ? 0 : static_cast<uint32_t>(*n);
-      if (c != nullptr)
-        c->set_pace_rate(s.pace_rate == 0 ? Rate::infinite() : Rate::bytes_per_second(s.pace_rate));
       return 0;
     // Nothing of a transport depends on these.
     case SO_BROADCAST:
@@ -366,11 +363,54 @@ Outcome TcpOptions::set_stack(std::span<const uint8_t> value) {
 }
 
 // Kept until there is a connection to take it over, as the others.
-Outcome TcpOptions::set_pacing(int name, std::span<const uint8_t> value) {
-  if (!tcp::read_pacing_option(name, value)) return error(EINVAL);
-  tcp::Connection* c = socket_.connection_;
-  if (c != nullptr && !c->set_option(name, value)) return error(EINVAL);
-  socket_.settings_.pacing.emplace_back(name, std::vector<uint8_t>(value.begin(), value.end()));
+Outcome TcpOptions::set_pacing(int given, std::span<const uint8_t> value) {
+  auto& kept = socket_.settings_.pacing;
+  const int name = tcp::meant_option(given, value.size());
+  const auto wanted = tcp::read_pacing_option(name, value);
+  if (!wanted) return error(static_cast<int>(wanted.error().code));
+  if (tcp::Connection* c = socket_.connection_; c != nullptr) {
+    if (const auto set = c->set_option(name, value); !set)
+      return error(static_cast<int>(set.error().code));
+  } else if (tcp::is_chosen_pace(name, *wanted)) {
+    const bool is_fixed = std::any_of(kept.begin(), kept.end(), [](const auto& option) {
+      return tcp::is_fixed_pace(option.first);
+    });
+    if (is_fixed || socket_.settings_.pace_rate != 0) return error(EBUSY);
+  }
+  std::erase_if(kept, [name](const auto& option) { return option.first == name; });
+  kept.emplace_back(name, std::vector<uint8_t>(value.begin(), value.end()));
+  return 0;
+}
+
+Outcome TcpOptions::get_pacing(int name, std::span<uint8_t> value) {
+  if (const tcp::Connection* c = socket_.connection_; c != nullptr) {
+    return static_cast<int64_t>(MUST(c->get_option(name, value)));  // It is one of them.
+  }
+  for (const auto& [kept, bytes] : socket_.settings_.pacing) {
+    if (kept == name) return put(value, bytes.data(), bytes.size());
+  }
+  const uint64_t usual = tcp::usual_option(name, socket_.world_.tcp().tunables());
+  return static_cast<int64_t>(tcp::write_pacing_option(name, usual, value));
+}
+
+// SO_MAX_PACING_RATE: bytes a second, of 4 bytes or 8; 0 and all ones for no limit.
+Outcome TcpOptions::set_pace(std::span<const uint8_t> value) {
+  uint64_t rate = 0;
+  uint32_t narrow = 0;
+  if (value.size() >= sizeof rate) {
+    std::memcpy(&rate, value.data(), sizeof rate);
+  } else if (value.size() >= sizeof narrow) {
+    std::memcpy(&narrow, value.data(), sizeof narrow);
+    rate = narrow == UINT32_MAX ? UINT64_MAX : narrow;
+  } else {
+    return error(EINVAL);
+  }
+  if (rate == UINT64_MAX) rate = 0;
+  const std::span bytes(reinterpret_cast<const uint8_t*>(&rate), sizeof rate);
+  if (rate > 0 && !tcp::read_pacing_option(tcp::TCP_RACK_PACE_RATE_CA, bytes)) return error(EINVAL);
+  socket_.settings_.pace_rate = rate;
+  if (tcp::Connection* c = socket_.connection_; c != nullptr)
+    c->set_pace_rate(rate == 0 ? Rate::infinite() : Rate::bytes_per_second(rate));
   return 0;
 }
 

@@ -10,7 +10,7 @@ class TcpOptions {
  public:
   explicit TcpOptions(TcpSocket& socket) : socket_(socket) {}
   // Bytes written, or an errno: ENOPROTOOPT for a name that is not known, EINVAL for a length that
-  // is too short or a value out of range.
+  // is too short or a value out of range, EBUSY for a chosen pace beside a fixed one.
   Outcome get(int level, int name, std::span<uint8_t> value);
   Outcome set(int level, int name, std::span<const uint8_t> value);
 
@@ -26,6 +26,8 @@ class TcpOptions {
   Outcome set_buffer(bool is_send, int bytes);
   Outcome set_stack(std::span<const uint8_t> value);
   Outcome set_pacing(int name, std::span<const uint8_t> value);
+  Outcome get_pacing(int name, std::span<uint8_t> value);
+  Outcome set_pace(std::span<const uint8_t> value);
   Outcome set_congestion(std::span<const uint8_t> name);
 
   TcpSocket& socket_;

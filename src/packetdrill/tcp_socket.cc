@@ -126,7 +126,9 @@ Outcome TcpSocket::listen(World::Lock&, int backlog) {
   config.congestion = settings_.congestion;
   // FreeBSD's queue admits half as many again, and keeps handshakes elsewhere.
   constexpr size_t kHandshakes = 30;
-  config.backlog = static_cast<size_t>(std::clamp(backlog, 1, 4096)) * 3 / 2 + kHandshakes;
+  const int64_t most = world_.tcp().tunables().soacceptqueue;
+  const int64_t asked = backlog < 0 ? most : std::clamp<int64_t>(backlog, 1, most);
+  config.backlog = static_cast<size_t>(asked) * 3 / 2 + kHandshakes;
   config.on_create = [this](tcp::Connection& c) { apply(c); };
   config.on_ready = [this] { ++news_; };
   auto made = world_.tcp().listen(std::move(config));
