@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 
+#include "tcp/socket_option.h"
 #include "tcp/test_world.h"
 
 namespace wh::tcp {
@@ -57,6 +58,51 @@ void set_features(TestHost& host, Random& r) {
   if (r.one_in(4)) t.fast_resend = 0;
 }
 
+// The rarer ones, for every second host.
+void set_rare_features(TestHost& host, Random r) {
+  if (r.one_in(2)) return;
+  Tunables& t = host.tcp.tunables();
+  t.do_prr = static_cast<int64_t>(r.below(2));
+  t.rfc3042 = static_cast<int64_t>(r.below(2));
+  t.rfc3465 = static_cast<int64_t>(r.below(2));
+  t.initcwnd_segments = static_cast<int64_t>(r.below(30));
+  t.rfc3390 = static_cast<int64_t>(r.below(2));
+  t.cc_abe = static_cast<int64_t>(r.below(2));
+  t.pmtud_blackhole_detection = static_cast<int64_t>(r.below(4));
+  t.rack_hystart = static_cast<int64_t>(r.below(2));
+  t.fast_finwait2_recycle = static_cast<int64_t>(r.below(2));
+  t.keepintvl_ms = 10'000;  // FIN-WAIT-2 is to end while it is watched.
+  t.nolocaltimewait = 1;
+  t.tlp_minto_us = static_cast<int64_t>(r.between(1, 500'000));
+}
+
+// Options of one connection, each with a value that it takes.
+void set_options(Connection& c, Random r) {
+  constexpr struct {
+    int option;
+    uint64_t least, most;
+  } kOptions[] = {{TCP_RACK_MIN_TO, 1, 200},
+                  {TCP_RACK_REORD_THRESH, 1, 30},
+                  {TCP_RACK_REORD_FADE, 0, 5000},
+                  {TCP_RACK_TLP_THRESH, 1, 100},
+                  {TCP_RACK_PKT_DELAY, 0, 500},
+                  {TCP_BBR_RACK_INIT_RATE, 0, 10'000},
+                  {TCP_NO_PRR, 0, 1},
+                  {TCP_RACK_ABC_VAL, 1, 255},
+                  {TCP_RACK_TIMER_SLOP, 0, 500'000},
+                  {TCP_RACK_DSACK_OPT, 0, 3},
+                  {TCP_RACK_ENABLE_HYSTART, 0, 1},
+                  {TCP_RACK_HI_BETA, 50, 100},
+                  {TCP_RACK_PACE_ALWAYS, 0, 1},
+                  {TCP_RACK_PACE_TO_FILL, 0, 1}};
+  for (const auto& o : kOptions) {
+    if (!r.one_in(3)) continue;
+    std::array<uint8_t, sizeof(uint64_t)> bytes{};
+    const size_t size = write_pacing_option(o.option, r.between(o.least, o.most), bytes);
+    (void)c.set_option(o.option, std::span(bytes).first(size));  // A fixed pace excludes a chosen.
+  }
+}
+
 Rate maybe_pace(Random& r) {
   return r.one_in(2) ? Rate::infinite() : Rate::bits_per_second(r.between(500, 50'000) * 1000);
 }
@@ -96,6 +142,8 @@ void simulate(uint64_t seed) {
   set_faults(w.down, r);
   set_features(w.client, r);
   set_features(w.server, r);
+  set_rare_features(w.client, r.fork("client"));
+  set_rare_features(w.server, r.fork("server"));
   Plan plan;
   plan.family = r.one_in(3) ? net::Family::V6 : net::Family::V4;
   plan.up_bytes = r.below(300'000);
@@ -107,11 +155,13 @@ void simulate(uint64_t seed) {
   w.listener = &w.listen(plan.family);
   w.a = &w.connect(plan.family);
   w.a->set_pace_rate(plan.pace_up);
+  set_options(*w.a, r.fork("up"));
   one.attach(*w.a, plan.up_bytes, true);
   const bool accepted = run_checked(w, 70s, [&] { return w.listener->waiting() > 0; });
   ASSERT_TRUE(accepted) << to_string(w.a->state()) << " " << to_string(w.a->end());
   w.b = w.listener->accept();
   w.b->set_pace_rate(plan.pace_down);
+  set_options(*w.b, r.fork("down"));
   two.attach(*w.b, plan.down_bytes, true);
   const bool done = run_checked(w, 3000s, [&] {
     return (one.saw_end && two.saw_end) || one.ended != End::None || two.ended != End::None;
