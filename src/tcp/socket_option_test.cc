@@ -169,6 +169,20 @@ TEST(InitRate, paces_before_anything_is_measured) {
   EXPECT_EQ(c.info().outstanding + c.info().acknowledged, Bytes(14'480));
 }
 
+TEST(FixedPace, is_told_for_each_state) {
+  TestWorld world;
+  world.establish();
+  Connection& c = *world.a;
+  EXPECT_EQ(getsockopt(c, TCP_RACK_PACE_RATE_SS), 0u);
+  ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_RATE_CA, uint64_t{125'000}));
+  EXPECT_EQ(getsockopt(c, TCP_RACK_PACE_RATE_SS), 125'000u);
+  ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_RATE_SS, uint64_t{1'250'000}));
+  ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_RATE_REC, uint64_t{50'000}));
+  EXPECT_EQ(getsockopt(c, TCP_RACK_PACE_RATE_CA), 125'000u);
+  EXPECT_EQ(getsockopt(c, TCP_RACK_PACE_RATE_SS), 1'250'000u);
+  EXPECT_EQ(getsockopt(c, TCP_RACK_PACE_RATE_REC), 50'000u);
+}
+
 // A profile that pushes for the whole window again is another thing than one that does not.
 TEST(PaceToFill, is_one_of_two_voices_under_a_profile) {
   TestWorld world;
