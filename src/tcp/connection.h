@@ -81,16 +81,15 @@ class Connection final : private pacing::HptsClient {
   Result<void> set_congestion(
       std::string_view name);  // TCP_CONGESTION. Errors: unknown, with the known ones.
   void set_user_timeout(Duration timeout) { user_timeout_ = timeout; }  // RFC 5482; 0: none
-  // TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT; 0 for the stack's.
+  // TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_KEEPINIT; 0 for the stack's.
   void set_keepalive_times(Duration idle, Duration interval, int64_t count);
-  void set_connect_timeout(Duration timeout) { keep_init_ = timeout; }  // TCP_KEEPINIT; 0: usual.
+  void set_connect_timeout(Duration timeout) { keep_init_ = timeout; }
   void set_max_segment(uint32_t bytes);  // TCP_MAXSEG: at most this, options included.
   void set_delayed_ack(bool on) { delayed_ack_ = on; }  // TCP_DELACK
   void set_no_options(bool on) { no_options_ = on; }    // TCP_NOOPT: offer none, and take none.
   void set_traffic_class(uint8_t tos) { tos_ = tos & 0xfc; }          // IP_TOS, less ECN's bits.
   void set_hop_limit(uint8_t hops) { headers_.set_hop_limit(hops); }  // IP_TTL
-  // A fixed pace in all states: Ethernet frame bytes a second; Rate::infinite() paces no more.
-  // Ends a rate policy. REQUIRES: above zero.
+  // A fixed pace in all states: frame bytes a second, above 0; Rate::infinite() ends all pacing.
   void set_pace_rate(Rate rate);
   // TCP_RACK_PACE_RATE_SS, _CA, _REC: in one state, and in those that have none. REQUIRES: finite.
   void set_pace_rate(pacing::Phase phase, Rate rate);
