@@ -123,7 +123,7 @@ void declare(CLI::App& app, PaceOptions& o) {
       ->check(CLI::Range(1u, 1024u));
   app.add_option("--report", o.report, "Write a page with charts to this file");
   app.add_option("--json", o.json, "Write the results to this file (- for standard output)");
-  app.add_option("--csv", o.csv, "Write a row a flow to this file (- for standard output)");
+  app.add_option("--csv", o.csv, "Write a row for each run and flow to this file (- for standard output)");
   app.add_option("--series", o.series, "Write the figures over time to this CSV file");
   app.add_option("--sample", o.sample,
                  "Time between two figures of --report and --series "
@@ -255,21 +255,21 @@ Result<void> run_lab(const PaceOptions& o) {
   std::atomic<bool> stop{false};
   static_assert(std::atomic<bool>::is_always_lock_free);  // It is set in a signal's handler.
   host::InterruptGuard interrupt([&] { stop = true; });
-  lab::Report report;
+  lab::RunResult result;
+  const lab::Report& report = result.report;
   Outputs outputs;
   TRY_VOID(outputs.add(o.json, [&] { return lab::to_json(report); }));
-  TRY_VOID(outputs.add(o.csv, [&] { return lab::to_csv(report); }));
+  TRY_VOID(outputs.add(o.csv, [&] { return lab::to_csv(result.repetitions); }));
   TRY_VOID(outputs.add(o.series, [&] { return lab::to_csv(report.series); }));
   TRY_VOID(outputs.add(o.report, [&] { return lab::to_page(report, o.command); }));
   host::ProgressLine progress(o.quiet);
-  lab::RunResult result = TRY(lab::run_plan(
+  result = TRY(lab::run_plan(
       plan,
       [&](double share) {
         progress.show(fmt::format("{:.0f} % of {}", 100 * share, to_string(spec.duration)), share);
       },
       stop));
   progress.clear();
-  report = std::move(result.report);
   if (!o.quiet && !outputs.has_stdout()) fmt::print("{}", lab::to_table(report));
   Failures failures;
   failures.note(result.captures);

@@ -14,7 +14,8 @@ struct Comparison {
 };
 
 // `a` and `b` are documents of to_json(); the names stand for them in the text. Flows are paired by
-// name; when the two have no name in common, by their order. Errors: one is no such document.
+// name, those of one name in their order, links likewise; when the two have no name in common, by
+// their order. What is in one alone is named. Errors: one is no such document; nothing to compare.
 Result<Comparison> compare(std::string_view a, std::string_view name_a, std::string_view b,
                            std::string_view name_b);
 

@@ -138,17 +138,16 @@ bool Experiment::is_stopping() {
 Result<void> Experiment::build_flows() {
   Random jitter = random_.fork("start jitter");
   uint32_t number = 0;
+  auto names = spec_.names.empty() ? flow_names(spec_.flows) : spec_.names;
   for (const FlowSpec& flow : spec_.flows) {
     for (uint32_t i = 0; i < flow.count; ++i, ++number) {
       if (is_stopping()) return {};
-      std::string name =
-          flow.count == 1 ? label_of(flow) : fmt::format("{}-{}", label_of(flow), i + 1);
       FlowSpec one = flow;
       if (spec_.start_jitter > 0s) {
         one.start += Duration(
             static_cast<int64_t>(jitter.below(static_cast<uint64_t>(spec_.start_jitter.count()))));
       }
-      flows_.push_back(TRY(make_flow(one, number, std::move(name))));
+      flows_.push_back(TRY(make_flow(one, number, std::move(names.at(number)))));
     }
   }
   return {};

@@ -14,6 +14,7 @@
 #include "core/histogram.h"
 #include "core/units.h"
 #include "lab/series.h"
+#include "lab/spread.h"
 
 namespace wh::lab {
 
@@ -63,24 +64,6 @@ struct HostReport {
   std::map<std::string, uint64_t> tcp;
 };
 
-// A mean over repetitions, and half the width of its 95 % confidence interval (Student's t).
-struct Estimate {
-  double mean = 0, ci95 = 0;
-};
-// REQUIRES: at least one value. Of one alone the interval is NaN: nothing is known.
-Estimate estimate(const std::vector<double>& values);
-
-// One flow over repetitions. Figures that not every repetition had are absent.
-struct FlowSpread {
-  std::string name;
-  Estimate goodput_mbps, retransmitted_percent;
-  std::optional<Estimate> rtt_mean_ms, rtt_p50_ms, rtt_p95_ms;
-};
-struct Spread {
-  size_t runs = 0;
-  std::vector<FlowSpread> flows;
-};
-
 struct Report {
   std::vector<FlowReport> flows;
   std::vector<LinkReport> links;  // Both directions of each link.
@@ -100,13 +83,13 @@ struct Report {
   double jain() const;
 };
 
-Spread spread_of(const std::vector<Report>& repetitions);
-
-// One row a flow, one a link's direction, columns aligned; ends with Jain's index and the seed.
+// One row a flow, one a link's direction, columns aligned; with a spread, the first repetition and
+// then the means of all. Ends with Jain's index and the seed.
 std::string to_table(const Report& report);
 // Ends with a newline. The same report gives the same bytes.
 std::string to_json(const Report& report);
-// One row a flow, with the columns of the JSON document's flows; a header line first.
-std::string to_csv(const Report& report);
+// One row for each repetition and flow, with the figures of the JSON document's flows; a header line
+// first. What a flow does not have is empty.
+std::string to_csv(const std::vector<Report>& repetitions);
 
 }  // namespace wh::lab

@@ -61,21 +61,24 @@ Json estimate_json(const Estimate& e) {
   return json;
 }
 
-Json spread_json(const Spread& spread) {
-  Json json;
-  json["runs"] = spread.runs;
-  json["flows"] = Json::array();
-  for (const FlowSpread& f : spread.flows) {
-    Json flow;
-    flow["name"] = f.name;
-    flow["goodput_mbps"] = estimate_json(f.goodput_mbps);
-    flow["retransmitted_percent"] = estimate_json(f.retransmitted_percent);
-    if (f.rtt_mean_ms) flow["rtt_mean_ms"] = estimate_json(*f.rtt_mean_ms);
-    if (f.rtt_p50_ms) flow["rtt_p50_ms"] = estimate_json(*f.rtt_p50_ms);
-    if (f.rtt_p95_ms) flow["rtt_p95_ms"] = estimate_json(*f.rtt_p95_ms);
-    json["flows"].push_back(std::move(flow));
+template <class Of>
+Json spread_json(const std::vector<SpreadRow>& rows, std::span<const Figure<Of>> figures) {
+  Json json = Json::array();
+  for (const SpreadRow& row : rows) {
+    Json one = {{"name", row.name}};
+    for (const Figure<Of>& figure : figures) {
+      const auto found = row.figures.find(figure.key);
+      if (found != row.figures.end()) one[figure.key] = estimate_json(found->second);
+    }
+    json.push_back(std::move(one));
   }
   return json;
+}
+
+Json spread_json(const Spread& spread) {
+  return {{"runs", spread.runs},
+          {"flows", spread_json(spread.flows, flow_figures())},
+          {"links", spread_json(spread.links, link_figures())}};
 }
 
 Json flow_json(const FlowReport& flow) {
@@ -124,6 +127,37 @@ std::string ms_field(const Histogram& h, double q) {
   return h.count() == 0 ? "" : fmt::format("{}", ms(h.quantile(q)));
 }
 
+// What a flow's video and its short flows have to say.
+std::string workload_fields(const FlowReport& f) {
+  std::string out = ",,,,,";
+  if (f.video) {
+    const VideoReport& v = *f.video;
+    const bool has_begun = v.play_delay != Duration::max();
+    out = fmt::format("{},{},{},{},{},{}",
+                      has_begun ? fmt::format("{}", round_to(to_ms(v.play_delay), 3)) : "",
+                      v.rebuffers, round_to(to_ms(v.stalled), 3), v.chunks, ms_field(v.fetch, 0.50),
+                      ms_field(v.fetch, 0.95));
+  }
+  if (!f.web) return out + ",,,,,,";
+  const WebReport& w = *f.web;
+  return out + fmt::format(",{},{},{},{},{},{}", w.started, w.completed, w.failed,
+                           ms_field(w.completion, 0.50), ms_field(w.completion, 0.95),
+                           ms_field(w.completion, 0.99));
+}
+
+std::string csv_row(const FlowReport& f, uint64_t seed) {
+  const bool sampled = f.rtt.count() != 0;
+  std::string out = fmt::format("{},{},{},{},{},{},{},{},{},", field(f.name), field(f.cc),
+                                f.profile, field(f.workload), f.background ? 1 : 0, f.goodput.bps(),
+                                f.delivered.count(), f.sent.count(), f.retransmitted.count());
+  out +=
+      fmt::format("{},{},{},{},{},{},{},{},{},", sampled ? fmt::format("{}", ms(f.rtt.min())) : "",
+                  sampled ? fmt::format("{}", ms(f.rtt.mean())) : "", ms_field(f.rtt, 0.50),
+                  ms_field(f.rtt, 0.95), ms_field(f.rtt, 0.99), ms_field(f.rtt, 1.0),
+                  f.cwnd.count(), f.pace ? fmt::format("{}", f.pace->bps()) : "", seed);
+  return out + workload_fields(f) + "\n";
+}
+
 }  // namespace
 
 nlohmann::ordered_json to_document(const Report& report) {
@@ -152,21 +186,15 @@ std::string to_json(const Report& report) {
   return to_document(report).dump(2) + "\n";
 }
 
-std::string to_csv(const Report& report) {
+std::string to_csv(const std::vector<Report>& repetitions) {
   std::string out =
       "name,cc,profile,workload,background,goodput_bps,delivered_bytes,sent_bytes,"
       "retransmitted_bytes,rtt_min_ms,rtt_mean_ms,rtt_p50_ms,rtt_p95_ms,rtt_p99_ms,rtt_max_ms,"
-      "cwnd_bytes,pace_bps,seed\n";
-  for (const FlowReport& f : report.flows) {
-    const bool sampled = f.rtt.count() != 0;
-    out += fmt::format("{},{},{},{},{},{},{},{},{},", field(f.name), field(f.cc), f.profile,
-                       field(f.workload), f.background ? 1 : 0, f.goodput.bps(),
-                       f.delivered.count(), f.sent.count(), f.retransmitted.count());
-    out += fmt::format("{},{},{},{},{},{},{},{},{}\n",
-                       sampled ? fmt::format("{}", ms(f.rtt.min())) : "",
-                       sampled ? fmt::format("{}", ms(f.rtt.mean())) : "", ms_field(f.rtt, 0.50),
-                       ms_field(f.rtt, 0.95), ms_field(f.rtt, 0.99), ms_field(f.rtt, 1.0),
-                       f.cwnd.count(), f.pace ? fmt::format("{}", f.pace->bps()) : "", report.seed);
+      "cwnd_bytes,pace_bps,seed,play_delay_ms,rebuffers,stalled_ms,chunks,fetch_p50_ms,"
+      "fetch_p95_ms,started,completed,failed,completion_p50_ms,completion_p95_ms,"
+      "completion_p99_ms\n";
+  for (const Report& report : repetitions) {
+    for (const FlowReport& f : report.flows) out += csv_row(f, report.seed);
   }
   return out;
 }

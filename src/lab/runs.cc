@@ -35,32 +35,52 @@ Result<Report> run_one(OneRun& run, const std::function<void()>& tell) {
   return report;
 }
 
-// The labs of one repetition: one, or one for each flow.
-std::vector<LabSpec> labs_of(const RunPlan& plan) {
-  if (!plan.alone) return {plan.spec};
-  std::vector<LabSpec> labs;
+struct Part {
+  LabSpec lab;
+  std::string suffix;  // Of a flow that has the path for itself: " (cubic)".
+};
+
+// The labs of one repetition: one, or one for each flow. Flows keep the names that they have
+// together; what is in every run, the background and the links, is told apart by the suffix.
+std::vector<Part> parts_of(const RunPlan& plan) {
+  if (!plan.alone) return {{plan.spec, ""}};
+  const std::vector<std::string> names = flow_names(plan.spec.flows);
+  std::vector<Part> parts;
+  std::vector<std::string> background;
+  size_t at = 0;
   for (const FlowSpec& flow : plan.spec.flows) {
-    if (flow.background) continue;
-    LabSpec lab = plan.spec;
-    std::erase_if(lab.flows, [](const FlowSpec& f) { return !f.background; });
-    lab.flows.insert(lab.flows.begin(), flow);
-    labs.push_back(std::move(lab));
+    const std::vector<std::string> own(names.begin() + static_cast<ptrdiff_t>(at),
+                                       names.begin() + static_cast<ptrdiff_t>(at + flow.count));
+    at += flow.count;
+    if (flow.background) {
+      background.insert(background.end(), own.begin(), own.end());
+      continue;
+    }
+    Part part{plan.spec, own.size() == 1 ? fmt::format(" ({})", own.front())
+                                         : fmt::format(" ({} to {})", own.front(), own.back())};
+    std::erase_if(part.lab.flows, [](const FlowSpec& f) { return !f.background; });
+    part.lab.flows.insert(part.lab.flows.begin(), flow);
+    part.lab.names = own;
+    parts.push_back(std::move(part));
   }
-  return labs;
+  for (Part& part : parts) {
+    for (const std::string& name : background) part.lab.names.push_back(name + part.suffix);
+  }
+  return parts;
 }
 
 Runs make_runs(const RunPlan& plan, const std::atomic<bool>& stop) {
   Runs runs;
   for (uint32_t i = 0; i < plan.repeat; ++i) {
     size_t flows = 0;  // In the runs before this one, as the report counts them.
-    for (LabSpec& lab : labs_of(plan)) {
+    for (Part& part : parts_of(plan)) {
       auto run = std::make_unique<OneRun>();
-      run->spec = std::move(lab);
+      run->spec = std::move(part.lab);
+      run->suffix = std::move(part.suffix);
       run->spec.seed = plan.spec.seed + i;
       if (plan.repeat > 1 && run->spec.start_jitter == 0s) {
         run->spec.start_jitter = std::min<Duration>(kRepeatJitter, run->spec.duration / 10);
       }
-      if (plan.alone) run->suffix = fmt::format(" ({})", label_of(run->spec.flows.front()));
       if (i == 0) run->options = plan.options;
       run->options.stop = &stop;
       run->options.trace_from = plan.options.trace_from + flows;
@@ -128,13 +148,17 @@ Result<RunResult> run_plan(const RunPlan& plan, const std::function<void(double)
       parts.push_back(std::move(**runs[i]->report));
     }
     if (parts.empty() || (r > 0 && parts.size() < each)) break;
+    const bool is_whole = parts.size() == each;
     repetitions.push_back(merge(std::move(parts), plan.spec));
+    repetitions.back().interrupted |= !is_whole;
   }
   result.report = repetitions.front();
   // One that was cut short says nothing of the others.
   std::erase_if(repetitions, [](const Report& r) { return r.interrupted; });
-  if (plan.repeat > 1) result.report.spread = spread_of(repetitions);
+  if (repetitions.size() > 1) result.report.spread = spread_of(repetitions);
   result.report.interrupted |= stop;
+  if (repetitions.empty()) repetitions.push_back(result.report);
+  result.repetitions = std::move(repetitions);
   return result;
 }
 

@@ -25,12 +25,14 @@ constexpr uint32_t kMaxRepeat = 10'000;
 constexpr Duration kRepeatJitter = 100ms;
 
 struct RunResult {
-  Report report;               // Of the first repetition, with the spread of all.
-  Result<void> captures = {};  // Whether they could be written whole.
+  Report report;  // Of the first repetition, with the spread of those that were done.
+  std::vector<Report> repetitions;  // Those that were done; the first one, where none was.
+  Result<void> captures = {};       // Whether they could be written whole.
 };
 
 // `progress` is told the share that is done, on the calling thread. When `stop` turns true, the
-// runs end and the report says so. Errors: as Experiment::make; a capture of more than one run.
+// runs end and the report says so; a spread it has when two repetitions were done by then. Errors:
+// as Experiment::make; a capture of more than one run.
 Result<RunResult> run_plan(const RunPlan& plan, const std::function<void(double)>& progress,
                            const std::atomic<bool>& stop);
 

@@ -50,8 +50,72 @@ TEST(Runs, alone_gives_each_flow_the_path_and_keeps_the_background) {
   EXPECT_GT(report.flows[2].goodput, 4_Mbps);
   EXPECT_EQ(report.links[0].name, "bottleneck (a)");
   EXPECT_EQ(report.links[2].name, "bottleneck (b)");
+  EXPECT_EQ(report.flows[1].name, "newreno web (a)");
+  EXPECT_EQ(report.flows[3].name, "newreno web (b)");
   EXPECT_TRUE(report.alone);
   EXPECT_NE(to_json(report).find("\"alone\": true"), std::string::npos);
+}
+
+TEST(Runs, alone_keeps_the_names_that_flows_have_together) {
+  RunPlan plan = plan_of({"cubic", "cubic,count=2", "newreno,name=x"});
+  plan.alone = true;
+  plan.spec.duration = 500ms;
+  plan.options.sample_every = 100ms;
+  const Report report = run(plan).report;
+  std::vector<std::string> names, tracks, links;
+  for (const FlowReport& flow : report.flows) names.push_back(flow.name);
+  for (const Track& track : report.series.flows) tracks.push_back(track.name);
+  for (const LinkReport& link : report.links) links.push_back(link.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"cubic-1", "cubic-2", "cubic-3", "x"}));
+  EXPECT_EQ(tracks, names);
+  EXPECT_EQ(links[0], "bottleneck (cubic-1)");
+  EXPECT_EQ(links[2], "bottleneck (cubic-2 to cubic-3)");
+  EXPECT_EQ(links[4], "bottleneck (x)");
+}
+
+// Ctrl-C before the first of several is done: there is nothing to take a mean of.
+TEST(Runs, interrupted_in_the_first_of_several_show_a_single_run) {
+  RunPlan plan = plan_of({"newreno"});
+  plan.repeat = 10;
+  plan.spec.duration = 1h;
+  std::atomic<bool> stop{false};
+  const RunResult result = run_plan(
+                               plan, [&](double share) { stop = share > 0; }, stop)
+                               .value();
+  EXPECT_TRUE(result.report.interrupted);
+  EXPECT_FALSE(result.report.spread.has_value());
+  EXPECT_EQ(to_table(result.report).find("over 0 runs"), std::string::npos);
+  EXPECT_EQ(to_json(result.report).find("\"repeat\""), std::string::npos);
+  EXPECT_EQ(result.repetitions.size(), 1u);
+}
+
+// The article's experiment looks at play delay and rebuffers.
+TEST(Runs, repetitions_have_a_spread_of_what_flows_do_and_a_row_each) {
+  RunPlan plan = plan_of({"newreno,video=4Mbps:500ms:2s", "newreno,web=50ms:20kB"});
+  plan.repeat = 3;
+  const RunResult result = run(plan);
+  const Spread& spread = *result.report.spread;
+  EXPECT_GT(spread.flows[0].figures.at("play_delay_ms").mean, 10);
+  EXPECT_EQ(spread.flows[0].figures.at("rebuffers").mean, 0);
+  EXPECT_FALSE(spread.flows[0].figures.contains("completed"));
+  EXPECT_GT(spread.flows[1].figures.at("completion_p95_ms").mean, 20);
+  const auto json = nlohmann::json::parse(to_json(result.report));
+  EXPECT_GT(json.at("/repeat/flows/0/play_delay_ms/mean"_json_pointer), 10.0);
+  EXPECT_GT(json.at("/repeat/links/0/queue_p95_ms/mean"_json_pointer), 0.0);
+  const std::string table = to_table(result.report);
+  EXPECT_NE(table.find("The first of 3 runs:\n"), std::string::npos) << table;
+  EXPECT_NE(table.rfind("play delay ms"), table.find("play delay ms")) << table;
+
+  const std::string csv = to_csv(result.repetitions);
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 3 * 2);
+  const auto columns = [](const std::string& line) {
+    return std::count(line.begin(), line.end(), ',');
+  };
+  const size_t first = csv.find('\n'), second = csv.find('\n', first + 1);
+  EXPECT_NE(csv.substr(0, first).find(",play_delay_ms,rebuffers,"), std::string::npos);
+  EXPECT_EQ(columns(csv.substr(first, second - first)), columns(csv.substr(0, first)));
+  EXPECT_EQ(columns(csv.substr(second, csv.find('\n', second + 1) - second)),
+            columns(csv.substr(0, first)));
 }
 
 TEST(Runs, on_several_threads_give_the_same_bytes_as_on_one) {
@@ -73,8 +137,9 @@ TEST(Runs, repetitions_have_other_beginnings_and_a_spread) {
   ASSERT_TRUE(report.spread.has_value());
   EXPECT_EQ(report.spread->runs, 4u);
   ASSERT_EQ(report.spread->flows.size(), 2u);
-  EXPECT_GT(report.spread->flows[0].goodput_mbps.ci95, 0);
-  EXPECT_GT(report.spread->flows[0].rtt_p95_ms->ci95, 0);
+  EXPECT_GT(report.spread->flows[0].figures.at("goodput_mbps").ci95, 0);
+  EXPECT_GT(report.spread->flows[0].figures.at("rtt_p95_ms").ci95, 0);
+  EXPECT_GT(report.spread->links[0].figures.at("queue_mean_ms").ci95, 0);
   // The lab that the report names is the first repetition, jitter and all.
   const auto again = parse_lab(report.lab, "again.toml");
   ASSERT_TRUE(again.has_value()) << again.error().text;
@@ -135,6 +200,41 @@ TEST(Compare, pairs_flows_and_tells_chance_from_difference) {
   for (const char* bad : {"", "[]", "{\"flows\": 3}", "{\"flows\": [{}]}", "nonsense"}) {
     EXPECT_FALSE(compare(bad, "bad.json", a, "a.json").has_value()) << bad;
   }
+}
+
+void expect_no_difference(const std::string& document) {
+  const auto json = nlohmann::json::parse(compare(document, "a", document, "b").value().json);
+  EXPECT_GE(json["rows"].size(), 12u);
+  for (const auto& row : json["rows"]) EXPECT_EQ(row["difference"], 0.0) << row;
+}
+
+TEST(Compare, keeps_flows_that_are_alike_apart) {
+  RunPlan plan = plan_of({"cubic", "cubic"});
+  plan.repeat = 2;
+  std::string document = to_json(run(plan).report);
+  EXPECT_NE(document.find("\"cubic-2\""), std::string::npos);
+  expect_no_difference(document);
+  // As older documents had them.
+  for (const char* name : {"cubic-1", "cubic-2"}) {
+    for (size_t at; (at = document.find(name)) != std::string::npos;)
+      document.replace(at, 7, "cubic");
+  }
+  expect_no_difference(document);
+}
+
+TEST(Compare, has_what_flows_do_and_the_queue_and_says_what_it_leaves_out) {
+  const std::string a =
+      to_json(run(plan_of({"newreno,video=4Mbps:500ms:2s,name=v", "cubic,name=c"})).report);
+  const std::string b =
+      to_json(run(plan_of({"cubic,video=4Mbps:500ms:2s,name=v", "newreno,web,name=w"})).report);
+  const Comparison differ = compare(a, "a.json", b, "b.json").value();
+  for (const char* figure :
+       {"play delay ms", "rebuffers", "fetch p95 ms", "queue p95 ms", "drops"}) {
+    EXPECT_NE(differ.table.find(figure), std::string::npos) << figure << "\n" << differ.table;
+  }
+  EXPECT_NE(differ.table.find("only in a.json: c\nonly in b.json: w\n"), std::string::npos)
+      << differ.table;
+  EXPECT_EQ(nlohmann::json::parse(differ.json)["only_b"][0], "w");
 }
 
 TEST(Page, is_one_file_that_holds_the_document_and_refers_to_nothing_outside) {

@@ -131,6 +131,22 @@ FlowWord read_word(std::string_view word, bool is_first) {
   return {word};
 }
 
+// What a flow is called where no other is like it.
+std::string label_of(const FlowSpec& flow) {
+  if (!flow.name.empty()) return flow.name;
+  std::string label = flow.cc;
+  if (flow.is_dgp) label = flow.cc == "newreno" ? "dgp" : "dgp/" + flow.cc;
+  if (flow.is_fill) label += " fill";
+  if (flow.fcc_share > 0) label += fmt::format(" {}%", flow.fcc_share);
+  if (flow.fcc) label += flow.fcc->is_zero() ? " no-fcc" : " " + to_string(*flow.fcc);
+  if (flow.rate) label += " " + to_string(*flow.rate);
+  if (!flow.is_bulk()) {
+    const std::string workload = print_workload(flow.workload);
+    label += " " + workload.substr(0, workload.find('='));
+  }
+  return label;
+}
+
 }  // namespace
 
 uint64_t LabSpec::connections() const {
@@ -207,19 +223,27 @@ Result<FlowSpec> parse_flow(std::string_view text) {
   return flow;
 }
 
-std::string label_of(const FlowSpec& flow) {
-  if (!flow.name.empty()) return flow.name;
-  std::string label = flow.cc;
-  if (flow.is_dgp) label = flow.cc == "newreno" ? "dgp" : "dgp/" + flow.cc;
-  if (flow.is_fill) label += " fill";
-  if (flow.fcc_share > 0) label += fmt::format(" {}%", flow.fcc_share);
-  if (flow.fcc) label += flow.fcc->is_zero() ? " no-fcc" : " " + to_string(*flow.fcc);
-  if (flow.rate) label += " " + to_string(*flow.rate);
-  if (!flow.is_bulk()) {
-    const std::string workload = print_workload(flow.workload);
-    label += " " + workload.substr(0, workload.find('='));
+std::vector<std::string> flow_names(const std::vector<FlowSpec>& flows) {
+  std::map<std::string, uint64_t> alike, numbered;
+  for (const FlowSpec& flow : flows) alike[label_of(flow)] += flow.count;
+  const auto is_anothers = [&](const std::string& name) {
+    const auto found = alike.find(name);
+    return found != alike.end() && found->second == 1;
+  };
+  std::vector<std::string> names;
+  for (const FlowSpec& flow : flows) {
+    const std::string label = label_of(flow);
+    for (uint32_t i = 0; i < flow.count; ++i) {
+      std::string name = label;
+      if (alike[label] > 1) {
+        do {
+          name = fmt::format("{}-{}", label, ++numbered[label]);
+        } while (is_anothers(name));
+      }
+      names.push_back(std::move(name));
+    }
   }
-  return label;
+  return names;
 }
 
 std::string print_flow(const FlowSpec& flow) {

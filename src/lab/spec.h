@@ -53,7 +53,7 @@ struct LinkSpec {
 };
 
 struct FlowSpec {
-  std::string name;      // Made of cc and rate when empty; `count` flows get -1, -2, ... behind it.
+  std::string name;      // Made of what it is when empty; see flow_names().
   std::string from, to;  // Hosts: data goes this way.
   std::string cc = "newreno";
   std::optional<Rate> rate;    // Pace at this rate, counted in Ethernet frames; nothing: unpaced.
@@ -84,6 +84,9 @@ struct LabSpec {
   std::vector<HostSpec> hosts;
   std::vector<LinkSpec> links;
   std::vector<FlowSpec> flows;
+  // What a report calls each connection, for a lab that is a part of another one and keeps the
+  // names of it; empty: as flow_names() has it. No lab file has it.
+  std::vector<std::string> names = {};
 
   // How many connections all flows make together.
   uint64_t connections() const;
@@ -103,8 +106,11 @@ constexpr uint64_t kMaxWebFlows = 5000, kMaxWebConnections = 1000;
 // to sender.
 Result<FlowSpec> parse_flow(std::string_view text);
 std::string print_flow(const FlowSpec& flow);
-// What a report calls a flow: its name, or "cubic 12Mbps".
-std::string label_of(const FlowSpec& flow);
+// What a report calls each of their connections, in order, `count` of them for each flow: no two
+// alike. A flow is called by its name, or by what it is: "cubic 12Mbps". Those that would be called
+// alike are numbered, whether `count` made them or they were said one by one: cubic-1, cubic-2. A
+// number whose name is another flow's own is passed over.
+std::vector<std::string> flow_names(const std::vector<FlowSpec>& flows);
 std::string print_flow_without_ends(const FlowSpec& flow);  // The same, but for `from` and `to`.
 
 // The lab of `wh pace`'s flags: sender and receiver, and between them the links in a row, joined by

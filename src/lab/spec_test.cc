@@ -206,5 +206,22 @@ TEST(Lab, absurd_labs_are_refused) {
   EXPECT_FALSE(check_lab(spec).has_value());
 }
 
+TEST(FlowNames, no_two_are_alike) {
+  const auto names = [](const std::vector<std::string>& texts) {
+    std::vector<FlowSpec> flows;
+    for (const std::string& text : texts) flows.push_back(parse_flow(text).value());
+    return flow_names(flows);
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(names({"cubic", "newreno,rate=2Mbps"}), (Names{"cubic", "newreno 2Mbps"}));
+  EXPECT_EQ(names({"cubic", "cubic"}), (Names{"cubic-1", "cubic-2"}));
+  EXPECT_EQ(names({"cubic,count=2"}), (Names{"cubic-1", "cubic-2"}));
+  EXPECT_EQ(names({"cubic", "cubic,count=2"}), (Names{"cubic-1", "cubic-2", "cubic-3"}));
+  EXPECT_EQ(names({"dgp,fcc=auto", "dgp,fcc=25%"}), (Names{"dgp 25%-1", "dgp 25%-2"}));
+  EXPECT_EQ(names({"cubic,name=x", "newreno,name=x"}), (Names{"x-1", "x-2"}));
+  EXPECT_EQ(names({"cubic,count=2", "newreno,name=cubic-1"}),
+            (Names{"cubic-2", "cubic-3", "cubic-1"}));
+}
+
 }  // namespace
 }  // namespace wh::lab

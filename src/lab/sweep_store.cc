@@ -45,7 +45,7 @@ std::string figure_columns(const StoredFigure (&figures)[N], std::string_view wi
 }
 
 // The figures of a flow as they are read: every number is a REAL in the tables, whole ones too.
-std::string flow_figures() {
+std::string chosen_figures() {
   std::string text;
   for (const StoredFigure& f : kFlowFigures) {
     text += f.is_count ? fmt::format(", CAST({0} AS INTEGER) AS {0}", f.column)
@@ -195,7 +195,7 @@ Result<void> SweepStore::add(size_t point, std::string_view text) {
 Result<std::string> SweepStore::csv() {
   kyua::Statement rows = TRY(db_.prepare(fmt::format(
       "SELECT point, repetition, seed{}, flow, cc, profile{}{}ORDER BY point, flows.rowid",
-      parameter_columns(*sweep_, ""), flow_figures(), kFlowsOfPoints)));
+      parameter_columns(*sweep_, ""), chosen_figures(), kFlowsOfPoints)));
   std::string out;
   for (int i = 0; i < rows.columns(); ++i) {
     const std::string name = rows.column_name(i);
@@ -224,7 +224,7 @@ Result<std::string> SweepStore::json() {
       "SELECT flows.point, flow{}{}, (SELECT max(queue_p95_ms) FROM links WHERE links.point = "
       "points.point), (SELECT max(utilization) FROM links WHERE links.point = points.point){}"
       "ORDER BY point, flows.rowid",
-      parameter_columns(*sweep_, ""), flow_figures(), kFlowsOfPoints)));
+      parameter_columns(*sweep_, ""), chosen_figures(), kFlowsOfPoints)));
   const int parameters = static_cast<int>(sweep_->parameters().size());
   while (TRY(rows.step())) {
     Json row = {{"point", rows.integer(0)}, {"flow", rows.text(1)}};

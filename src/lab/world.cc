@@ -48,11 +48,14 @@ Result<void> World::build_all() {
     auto ready = set_up(spec);
     if (!ready) return tl::unexpected(std::move(ready).error().within("host " + spec.name));
   }
+  std::vector<FlowSpec> flows = topology_.flows;
+  for (FlowSpec& flow : flows) {
+    if (flow.name.empty()) flow.name = flow.cc;
+  }
+  const std::vector<std::string> names = flow_names(flows);
+  size_t number = 0;
   for (const FlowSpec& flow : topology_.flows) {
-    for (uint32_t i = 0; i < flow.count; ++i) {
-      const std::string name = flow.name.empty() ? flow.cc : flow.name;
-      TRY_VOID(build_flow(flow, flow.count == 1 ? name : fmt::format("{}-{}", name, i + 1)));
-    }
+    for (uint32_t i = 0; i < flow.count; ++i) TRY_VOID(build_flow(flow, names[number++]));
   }
   return {};
 }

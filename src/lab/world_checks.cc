@@ -143,14 +143,16 @@ Result<void> World::hold_command(const CheckSpec& check) {
 // Flows have had the whole of the run by the time they are asked.
 Result<void> World::hold_flow(const CheckSpec& check) {
   run_until([] { return false; }, started_ + topology_.duration);
+  std::vector<std::string> names;
   for (const auto& flow : flows_) {
+    names.push_back(flow->name());
     if (flow->name() != check.flow) continue;
     if (const std::string why = flow->failure(); !why.empty()) return fail("{}", why);
     const Rate got = flow->report().goodput;
     if (got >= check.goodput) return {};
     return fail("it got {}", to_string(got));
   }
-  return fail("there is no flow '{}'", check.flow);
+  return fail("there is no flow '{}'; accepted: {}", check.flow, fmt::join(names, ", "));
 }
 
 }  // namespace wh::lab
