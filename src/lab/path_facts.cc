@@ -12,7 +12,6 @@
 #include "lab/spec.h"
 #include "net/capture.h"
 #include "net/seq.h"
-#include "net/wire/ethernet.h"
 #include "net/wire/ip4.h"
 #include "net/wire/ip6.h"
 #include "net/wire/tcp.h"
@@ -22,8 +21,12 @@ namespace {
 
 using Document = nlohmann::json;
 
+// Documents may have any number; what no path has is for the caller to refuse.
 Duration of_ms(double ms) {
-  return Duration(static_cast<int64_t>(std::llround(ms * 1e6)));
+  return Duration(static_cast<int64_t>(std::llround(std::clamp(ms, 0.0, 1e12) * 1e6)));
+}
+Rate of_bps(double bps) {
+  return Rate::bits_per_second(static_cast<uint64_t>(std::clamp(bps, 1.0, 1.8e19)));
 }
 
 std::optional<double> number(const Document& json, const char* path) {
@@ -62,20 +65,19 @@ struct Segment {
 };
 
 std::optional<Segment> segment_in(const net::CapturedPacket& packet) {
-  std::span<const uint8_t> bytes = packet.bytes;
-  const auto ether = net::EthernetView::parse(bytes);
-  if (!ether) return std::nullopt;
-  bytes = bytes.subspan(ether->header_size());
-  size_t size = packet.size - ether->header_size();
+  const auto network = net::network_part(packet);
+  if (!network) return std::nullopt;
+  std::span<const uint8_t> bytes = network->bytes;
+  size_t size = network->size;
   Segment s{};
-  if (ether->type() == net::EtherType::Ip4) {
+  if (network->type == net::EtherType::Ip4) {
     const auto ip = net::Ip4View::parse(bytes, size);
     if (!ip || ip->protocol() != 6 || ip->is_fragment()) return std::nullopt;
     s.key.source = ip->source();
     s.key.destination = ip->destination();
     size = ip->payload_size();
     bytes = bytes.subspan(ip->header_size());
-  } else if (ether->type() == net::EtherType::Ip6) {
+  } else if (network->type == net::EtherType::Ip6) {
     const auto ip = net::Ip6View::parse(bytes, size);
     net::Ip6Extensions extensions;
     if (!ip || ip->extensions(extensions) || extensions.protocol != 6) return std::nullopt;
@@ -217,7 +219,7 @@ Result<PathFacts> facts_of_run(std::string_view text, std::string_view name) {
     const auto rate = number(link, "/rate_bps"), utilization = number(link, "/utilization");
     if (!rate || !utilization || *rate < 1 || *utilization <= used) continue;
     used = *utilization;
-    facts.up = Rate::bits_per_second(static_cast<uint64_t>(*rate));
+    facts.up = of_bps(*rate);
     facts.buffer = of_ms(number(link, "/queue_ms/max").value_or(0));
     const auto* direction = lab ? direction_in(*lab, link.value("name", "")) : nullptr;
     if (direction != nullptr) facts.buffer = wait_in(direction->buffer, facts.up);
@@ -239,8 +241,9 @@ Result<PathFacts> facts_of_run(std::string_view text, std::string_view name) {
 }
 
 Result<PathFacts> facts_of_capture(const std::string& path, bool is_rtt_known) {
+  PathFacts facts;
   std::map<Key, Way> ways;
-  for (const net::CapturedPacket& packet : TRY(net::read_capture(path))) {
+  for (const net::CapturedPacket& packet : TRY(net::read_capture(path, &facts.remark))) {
     const auto s = segment_in(packet);
     if (!s) continue;
     if (s->length > 0) note_data(ways[s->key], *s, packet.when);
@@ -265,7 +268,6 @@ Result<PathFacts> facts_of_capture(const std::string& path, bool is_rtt_known) {
     same.push_back(&way);
     rtt.merge(way.rtt);
   }
-  PathFacts facts;
   facts.up = usual_rate(same);
   facts.connections = static_cast<uint32_t>(same.size());
   if (is_rtt_known) return facts;

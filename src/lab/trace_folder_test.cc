@@ -45,10 +45,10 @@ TEST_F(TraceFolderTest, has_a_file_for_each_end_of_each_flow) {
     names.insert(file.path().filename());
   }
   EXPECT_EQ(names,
-            (std::set<std::string>{"1-newreno-sender.jsonl", "1-newreno-receiver.jsonl",
+            (std::set<std::string>{"1-newreno-1-sender.jsonl", "1-newreno-1-receiver.jsonl",
                                    "2-a_b_c-sender.jsonl", "2-a_b_c-receiver.jsonl",
-                                   "3-newreno-1-sender.jsonl", "3-newreno-1-receiver.jsonl",
-                                   "4-newreno-2-sender.jsonl", "4-newreno-2-receiver.jsonl"}));
+                                   "3-newreno-2-sender.jsonl", "3-newreno-2-receiver.jsonl",
+                                   "4-newreno-3-sender.jsonl", "4-newreno-3-receiver.jsonl"}));
 }
 
 TEST_F(TraceFolderTest, same_seed_same_bytes_other_seed_other_bytes) {

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "net/checksum.h"
-#include "net/wire/ethernet.h"
 
 namespace wh::net {
 namespace {
@@ -21,6 +20,18 @@ constexpr uint64_t kGathered = 64 << 10;
 // The code of the call that just failed; some leave none.
 std::errc last_error() {
   return errno == 0 ? std::errc::io_error : static_cast<std::errc>(errno);
+}
+
+std::optional<CaptureLink> link_of(int datalink) {
+  switch (datalink) {
+    case DLT_EN10MB: return CaptureLink::Ethernet;
+    case DLT_RAW:
+    case DLT_IPV4:
+    case DLT_IPV6: return CaptureLink::Ip;
+    case DLT_LINUX_SLL: return CaptureLink::Cooked;
+    case DLT_LINUX_SLL2: return CaptureLink::Cooked2;
+    default: return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -119,15 +130,42 @@ void Capture::fail_now() {
   error_->text += fmt::format("; what it has is whole: {} packets", packets_);
 }
 
-Result<std::vector<CapturedPacket>> read_capture(const std::string& path) {
+std::optional<NetworkPart> network_part(const CapturedPacket& packet) {
+  const std::span<const uint8_t> bytes = packet.bytes;
+  const auto behind = [&](size_t header, EtherType type) -> std::optional<NetworkPart> {
+    if (bytes.size() < header || packet.size < header) return std::nullopt;
+    return NetworkPart{type, bytes.subspan(header), packet.size - header};
+  };
+  constexpr size_t kCooked = 16, kCooked2 = 20, kType = 14;  // The type is the last, or the first.
+  switch (packet.link) {
+    case CaptureLink::Ethernet: {
+      const auto ethernet = EthernetView::parse(bytes);
+      return ethernet ? behind(ethernet->header_size(), ethernet->type()) : std::nullopt;
+    }
+    case CaptureLink::Ip:
+      if (bytes.empty()) return std::nullopt;
+      return behind(0, bytes[0] >> 4 == 6 ? EtherType::Ip6 : EtherType::Ip4);
+    case CaptureLink::Cooked:
+      if (bytes.size() < kCooked) return std::nullopt;
+      return behind(kCooked, static_cast<EtherType>(load16(&bytes[kType])));
+    case CaptureLink::Cooked2:
+      if (bytes.size() < kCooked2) return std::nullopt;
+      return behind(kCooked2, static_cast<EtherType>(load16(bytes.data())));
+  }
+  return std::nullopt;
+}
+
+Result<std::vector<CapturedPacket>> read_capture(const std::string& path, std::string* cut_short) {
   char why[PCAP_ERRBUF_SIZE] = "";
   const std::unique_ptr<pcap, void (*)(pcap*)> file(
       pcap_open_offline_with_tstamp_precision(path.c_str(), PCAP_TSTAMP_PRECISION_NANO, why),
       pcap_close);
   if (file == nullptr) return fail("read capture: {}", why);
-  if (pcap_datalink(file.get()) != DLT_EN10MB) {
-    return fail("read capture {}: link type {}; accepted: Ethernet", path,
-                pcap_datalink_val_to_name(pcap_datalink(file.get())));
+  const auto link = link_of(pcap_datalink(file.get()));
+  if (!link) {
+    const char* name = pcap_datalink_val_to_name(pcap_datalink(file.get()));
+    return fail("read capture {}: link type {}; accepted: Ethernet, raw IP, Linux cooked", path,
+                name != nullptr ? name : std::to_string(pcap_datalink(file.get())));
   }
   std::vector<CapturedPacket> packets;
   for (;;) {
@@ -135,11 +173,20 @@ Result<std::vector<CapturedPacket>> read_capture(const std::string& path) {
     const u_char* bytes = nullptr;
     const int got = pcap_next_ex(file.get(), &header, &bytes);
     if (got == PCAP_ERROR_BREAK) return packets;
-    if (got != 1) return fail("read capture {}: {}", path, pcap_geterr(file.get()));
+    if (got != 1) {
+      const std::string error = pcap_geterr(file.get());
+      if (cut_short == nullptr || !error.starts_with("truncated")) {
+        return fail("read capture {}: {}", path, error);
+      }
+      *cut_short = fmt::format("it is cut short: {}; what is whole is read: {} packets", error,
+                               packets.size());
+      return packets;
+    }
     packets.push_back({Instant(std::chrono::seconds(header->ts.tv_sec) +
                                std::chrono::nanoseconds(header->ts.tv_usec)),
                        header->len,
-                       {bytes, bytes + header->caplen}});
+                       {bytes, bytes + header->caplen},
+                       *link});
   }
 }
 

@@ -18,11 +18,13 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "core/result.h"
 #include "net/interface.h"
+#include "net/wire/ethernet.h"
 
 struct pcap;
 struct pcap_dumper;
@@ -68,15 +70,31 @@ class Capture final : public PacketTap {
   uint64_t lost_ = 0;
 };
 
+// What a captured packet begins with: an Ethernet header; IP's own, as tunnels have it; or what
+// Linux puts there when all interfaces are captured at once (LINKTYPE_LINUX_SLL, _SLL2).
+enum class CaptureLink : uint8_t { Ethernet, Ip, Cooked, Cooked2 };
+
 struct CapturedPacket {
   Instant when;
   uint32_t size = 0;  // On the wire; `bytes` may be fewer.
   std::vector<uint8_t> bytes;
+  CaptureLink link = CaptureLink::Ethernet;
   bool operator==(const CapturedPacket&) const = default;
 };
 
-// All packets of a capture file. Errors: it cannot be read, is not a capture, is cut short, or is
-// not Ethernet.
-Result<std::vector<CapturedPacket>> read_capture(const std::string& path);
+// The part of a captured packet behind the link's header: of its `size` bytes on the wire, `bytes`
+// were kept. Nothing when the header is cut short, or says nothing of what follows.
+struct NetworkPart {
+  EtherType type;
+  std::span<const uint8_t> bytes;
+  size_t size;
+};
+std::optional<NetworkPart> network_part(const CapturedPacket& packet);
+
+// All packets of a capture file. A file that ends inside a packet, because whoever wrote it was
+// killed or its disk was full, is an error unless `cut_short` is there: that is told why, and what
+// is whole comes. Errors: it cannot be read, is not a capture, or is of another link.
+Result<std::vector<CapturedPacket>> read_capture(const std::string& path,
+                                                 std::string* cut_short = nullptr);
 
 }  // namespace wh::net

@@ -209,5 +209,57 @@ TEST_F(CaptureTest, reader_refuses_what_is_no_capture_or_cut_short) {
   EXPECT_FALSE(read_capture(path("a.pcap")));
 }
 
+TEST_F(CaptureTest, reader_gives_what_is_whole_of_one_that_is_cut_short) {
+  {
+    auto capture = MUST(Capture::open(path("a.pcap")));
+    for (int i = 0; i < 3; ++i) capture->see(*datagram(100), Direction::Out, when_);
+  }
+  std::string cut_short;
+  EXPECT_EQ(read_capture(path("a.pcap"), &cut_short).value().size(), 3u);
+  EXPECT_EQ(cut_short, "");
+  // In its last packet's bytes, and in the head of it.
+  for (const int cut : {1, 130, 150}) {
+    std::filesystem::resize_file(path("a.pcap"), 24 + 3 * (16 + 142) - static_cast<uint64_t>(cut));
+    const auto packets = read_capture(path("a.pcap"), &cut_short);
+    ASSERT_TRUE(packets) << cut << packets.error().text;
+    EXPECT_EQ(packets->size(), 2u) << cut;
+    EXPECT_NE(cut_short.find("what is whole is read: 2 packets"), std::string::npos) << cut_short;
+  }
+  std::filesystem::resize_file(path("a.pcap"), 20);
+  EXPECT_FALSE(read_capture(path("a.pcap"), &cut_short));
+}
+
+TEST(CapturedPacket, has_its_network_part_behind_each_kind_of_link) {
+  std::vector<uint8_t> ip4 = {0x45, 1, 2}, ip6 = {0x60, 1};
+  const auto behind = [](std::vector<uint8_t> header, const std::vector<uint8_t>& rest) {
+    header.insert(header.end(), rest.begin(), rest.end());
+    return header;
+  };
+  std::vector<uint8_t> cooked(16), cooked2(20), ethernet(14);
+  for (uint8_t* type : {&cooked[14], &cooked2[0], &ethernet[12]}) type[0] = 0x86, type[1] = 0xdd;
+  const auto part = [](CaptureLink link, std::vector<uint8_t> bytes) {
+    // A snapshot: 100 bytes more were on the wire.
+    static std::vector<CapturedPacket> keep;
+    keep.push_back({Instant(), static_cast<uint32_t>(bytes.size() + 100), std::move(bytes), link});
+    return network_part(keep.back());
+  };
+  for (const auto& [link, header] : {std::pair(CaptureLink::Ethernet, ethernet),
+                                     {CaptureLink::Cooked, cooked},
+                                     {CaptureLink::Cooked2, cooked2},
+                                     {CaptureLink::Ip, {}}}) {
+    const auto found = part(link, behind(header, ip6));
+    ASSERT_TRUE(found.has_value());
+    EXPECT_EQ(found->type, EtherType::Ip6);
+    EXPECT_EQ(found->bytes.size(), 2u);
+    EXPECT_EQ(found->size, 102u);
+    // Cut short in the link's header.
+    if (!header.empty()) {
+      EXPECT_FALSE(part(link, {header.begin(), header.end() - 1}).has_value());
+    }
+  }
+  EXPECT_EQ(part(CaptureLink::Ip, ip4)->type, EtherType::Ip4);
+  EXPECT_FALSE(part(CaptureLink::Ip, {}).has_value());
+}
+
 }  // namespace
 }  // namespace wh::net

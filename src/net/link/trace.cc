@@ -12,7 +12,8 @@ Result<Trace> Trace::parse(std::string_view text) {
   while (!text.empty()) {
     ++line;
     const size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view word = text.substr(0, end);
+    std::string_view word = text.substr(0, end);
+    if (word.ends_with('\r')) word.remove_suffix(1);  // Lines as other systems end them.
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line > kMaxLines) {
       return fail("line {}: the trace is too long; accepted: up to {} lines", line, kMaxLines);
