@@ -1,5 +1,8 @@
 #include "lab/sweep_store.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+
 #include <nlohmann/json.hpp>
 
 #include "lab/columns.h"
@@ -92,6 +95,19 @@ std::string csv_field(const std::string& text) {
   return out + '"';
 }
 
+// The lock on a sweep's database, which goes with the process. Nothing where files have no locks or
+// this one cannot be made: opening the database says why.
+Result<host::Fd> lock_database(const std::string& path) {
+  host::Fd file(::open(path.c_str(), O_RDONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666));
+  if (file && ::flock(file.raw(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return fail(
+        "{}: another wh sweep is at work on it; accepted: the same command when that has ended, "
+        "or another --db",
+        path);
+  }
+  return file;
+}
+
 constexpr const char* kFlowsOfPoints = " FROM points JOIN flows USING (point) ";
 
 }  // namespace
@@ -103,9 +119,10 @@ Result<SweepStore> SweepStore::open(const std::string& path, const Sweep& sweep)
         "name (--db)",
         path, why.text);
   };
+  host::Fd lock = TRY(lock_database(path));
   auto db = kyua::Database::open(path, kyua::Database::Mode::Create);
   if (!db) return refused(db.error());
-  SweepStore store(std::move(*db), sweep);
+  SweepStore store(std::move(lock), std::move(*db), sweep);
   const auto is_new = store.is_new();
   if (!is_new) return refused(is_new.error());
   if (*is_new) {

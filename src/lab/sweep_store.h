@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "host/fd.h"
 #include "kyua/store/sqlite.h"
 #include "lab/sweep.h"
 
@@ -20,8 +21,9 @@ namespace wh::lab {
 
 class SweepStore {
  public:
-  // Makes the database, or opens the one of this sweep. The sweep must outlive it. Errors: it
-  // cannot be written; it holds another sweep's results.
+  // Makes the database, or opens the one of this sweep. The sweep must outlive it. Until it goes,
+  // or the process ends in whatever way, nobody else opens it (flock). Errors: somebody else has it
+  // open; it cannot be written; it holds another sweep's results.
   static Result<SweepStore> open(const std::string& path, const Sweep& sweep);
 
   const std::set<size_t>& finished() const { return finished_; }
@@ -37,11 +39,13 @@ class SweepStore {
   Result<std::string> table(size_t most);
 
  private:
-  SweepStore(kyua::Database db, const Sweep& sweep) : db_(std::move(db)), sweep_(&sweep) {}
+  SweepStore(host::Fd lock, kyua::Database db, const Sweep& sweep)
+      : lock_(std::move(lock)), db_(std::move(db)), sweep_(&sweep) {}
   Result<bool> is_new();
   Result<void> create();
   Result<void> check_same();
 
+  host::Fd lock_;  // Closed last: a file's locks may go with any descriptor of it.
   kyua::Database db_;
   const Sweep* sweep_;
   std::set<size_t> finished_;

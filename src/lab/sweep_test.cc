@@ -122,12 +122,27 @@ TEST(SweepStore, keeps_points_whole_and_goes_on_where_it_was) {
   EXPECT_GT(json["rows"][0]["goodput_bps"].get<double>(), 1e6);
   EXPECT_NE(resumed.table(40).value().find("10Mbps"), std::string::npos);
 
+  { const SweepStore closed = std::move(resumed); }  // One at a time has it.
   const Sweep changed = Sweep::parse(kText + "\n# another\n", "x.toml").value();
   const auto refused = SweepStore::open(path, changed);
   ASSERT_FALSE(refused.has_value());
   EXPECT_NE(refused.error().text.find("another sweep"), std::string::npos);
   std::filesystem::remove(path);
   std::filesystem::remove(other);
+}
+
+TEST(SweepStore, is_for_one_at_a_time) {
+  const Sweep sweep = Sweep::parse(kText, "x.toml").value();
+  const std::string path = temporary("lock.db");
+  {
+    const SweepStore first = SweepStore::open(path, sweep).value();
+    const auto second = SweepStore::open(path, sweep);
+    ASSERT_FALSE(second.has_value());
+    EXPECT_NE(second.error().text.find("another wh sweep is at work"), std::string::npos)
+        << second.error().text;
+  }
+  EXPECT_TRUE(SweepStore::open(path, sweep).has_value());
+  std::filesystem::remove(path);
 }
 
 TEST(SweepStore, what_is_no_database_is_named) {

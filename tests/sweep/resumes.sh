@@ -4,12 +4,16 @@ set -euo pipefail
 source "$(dirname "$0")/common.sh"
 "$bin/wh" sweep s.toml --db whole.db --csv whole.csv --quiet --jobs 2
 "$bin/wh" sweep s.toml --db cut.db --quiet --jobs 1 & pid=$!
-# Killed once something is there.
+# Killed once something is there. A second one meanwhile says that there is a first.
 for _ in $(seq 200); do
   n=$(stat -c %s cut.db 2>/dev/null || echo 0)
   [ "$n" -gt 40000 ] && break
   sleep 0.05
 done
+if kill -STOP "$pid" 2>/dev/null; then
+  status=0; "$bin/wh" sweep s.toml --db cut.db --quiet 2>error || status=$?
+  [ "$status" = 2 ] && grep -q "another wh sweep is at work on it" error || fail "two at once: $status, $(cat error)"
+fi
 kill -9 "$pid" 2>/dev/null || true
 wait "$pid" 2>/dev/null || true
 "$bin/wh" sweep s.toml --db cut.db --quiet --jobs 1 & pid=$!
