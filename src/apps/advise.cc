@@ -25,7 +25,13 @@ constexpr const char* kAdviseFooter =
     "\nThe rule: FCC = min(30Mbps, up / (max(connections, 7) + 1)), so that the connections "
     "expected "
     "fit\n"
-    "with room for one. The trials behind it run in virtual time; `<--` is what is recommended.";
+    "with room for one; at least 64kbps, the slowest pace. Rates count Ethernet frames. The trials "
+    "behind it run in virtual time; `<--` is what is recommended.";
+
+// What is accepted of a path, whoever says it.
+constexpr Rate kLeastUp = 100_kbps, kMostUp = 100_Gbps;
+constexpr Duration kLeastTime = 1us, kLongestRtt = 10s, kLongestBuffer = 60s;
+constexpr uint32_t kMostConnections = 1000;
 
 struct AdviseOptions {
   std::string from, up, down, rtt, buffer, duration, json;
@@ -43,9 +49,10 @@ void declare(CLI::App& app, AdviseOptions& o) {
   app.add_option("--rtt", o.rtt, "Round trip of the empty path [20ms]");
   app.add_option("--buffer", o.buffer, "How long its full buffer makes packets wait [300ms]");
   app.add_option("--connections", o.connections, "Connections expected at a time [7]")
-      ->check(CLI::Range(1u, 1000u));
+      ->check(CLI::Range(1u, kMostConnections));
   app.add_option("--duration", o.duration,
-                 "Of each trial [60s; 45s above 100Mbps, 30s above 300Mbps]");
+                 "Of each trial; thrice that with other numbers of connections [60s; 45s above "
+                 "100Mbps, 30s above 300Mbps]");
   app.add_option("--repeat", o.repeat, "Trials of each kind, for the error bars")
       ->check(CLI::Range(1u, 100u))
       ->capture_default_str();
@@ -70,28 +77,57 @@ Result<void> read(T& to, std::string_view option, const std::string& text,
   return {};
 }
 
+// What a file says is accepted as what an option says. `option` stands for it where it is not.
+template <class T>
+Result<void> check(const T& value, const std::string& what, std::string_view option, T least,
+                   T most) {
+  if (value >= least && value <= most) return {};
+  using std::to_string;
+  using wh::to_string;
+  return fail("{} is {}: out of range; accepted: {} to {}, or {} beside it", what, to_string(value),
+              to_string(least), to_string(most), option);
+}
+
+// Names a fact as its file does.
+Result<void> check_facts(const lab::PathFacts& facts, const std::string& file, bool is_run) {
+  const auto name = [&](const char* in_run, const char* in_capture) {
+    return fmt::format("{}: {}", file, is_run ? in_run : in_capture);
+  };
+  TRY_VOID(check(facts.up, name("rate_bps", "the rate"), "--up", kLeastUp, kMostUp));
+  TRY_VOID(
+      check(facts.rtt, name("rtt_ms.min", "the round trip"), "--rtt", kLeastTime, kLongestRtt));
+  TRY_VOID(check(facts.buffer, name("the link's buffer", "the buffer"), "--buffer", kLeastTime,
+                 kLongestBuffer));
+  return check(facts.connections, name("flows", "the number of connections"), "--connections", 1u,
+               kMostConnections);
+}
+
 Result<lab::PathFacts> facts_of(const AdviseOptions& o) {
   lab::PathFacts facts;
+  bool is_run = false;
   if (!o.from.empty()) {
     const std::string text = TRY(host::read_file(o.from));
+    is_run = text.starts_with("{");
     const bool knows_queue = !o.rtt.empty() && !o.buffer.empty();
-    facts = TRY(text.starts_with("{") ? lab::facts_of_run(text, o.from)
-                                      : lab::facts_of_capture(o.from, knows_queue));
+    facts =
+        TRY(is_run ? lab::facts_of_run(text, o.from) : lab::facts_of_capture(o.from, knows_queue));
+    facts.buffer = std::max(facts.buffer, kLeastTime);  // Of a queue that never was.
   } else if (o.up.empty()) {
     return fail("which path? accepted: --up RATE, or a capture, or the JSON of a run");
   }
-  TRY_VOID(read(facts.up, "--up", o.up, parse_rate, 100_kbps, 100_Gbps));
+  TRY_VOID(read(facts.up, "--up", o.up, parse_rate, kLeastUp, kMostUp));
   const Rate fastest = o.down == "infinite" ? Rate::infinite() : net::kFastestLink;
   TRY_VOID(read(facts.down, "--down", o.down, parse_rate, 10_kbps, fastest));
-  TRY_VOID(read(facts.rtt, "--rtt", o.rtt, parse_duration, Duration(1us), Duration(10s)));
-  TRY_VOID(read(facts.buffer, "--buffer", o.buffer, parse_duration, Duration(1us), Duration(60s)));
-  if (facts.up < 100_kbps) return fail("{}: it shows a path of only {}", o.from, facts.up);
+  TRY_VOID(read(facts.rtt, "--rtt", o.rtt, parse_duration, kLeastTime, kLongestRtt));
+  TRY_VOID(read(facts.buffer, "--buffer", o.buffer, parse_duration, kLeastTime, kLongestBuffer));
   if (o.connections) facts.connections = *o.connections;
+  TRY_VOID(check_facts(facts, o.from, is_run));
   return facts;
 }
 
 Result<void> run(const AdviseOptions& o) {
   const lab::PathFacts path = TRY(facts_of(o));
+  if (!path.remark.empty()) fmt::print(stderr, "wh advise: {}: {}\n", o.from, path.remark);
   const lab::Advice advice = lab::advise(path);
   std::optional<host::OutputFile> json;
   if (!o.json.empty()) json.emplace(TRY(host::OutputFile::create(o.json)));

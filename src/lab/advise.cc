@@ -4,6 +4,7 @@
 #include <cmath>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "lab/columns.h"
 #include "lab/parallel.h"
@@ -33,9 +34,14 @@ std::string ordinal(uint32_t n) {
   return fmt::format("{}{}", n, ending);
 }
 
+// How many pushes of that fit.
+uint32_t crowd_in(Rate rate, Rate fcc) {
+  return static_cast<uint32_t>(rate.bps() / fcc.bps());
+}
+
 // The number of connections whose pushes together reach the path, to three digits.
 uint32_t reached_by(Rate up, Rate fcc) {
-  auto n = static_cast<uint32_t>(up.bps() / fcc.bps());
+  uint32_t n = crowd_in(up, fcc);
   while (three_digits(Rate::bits_per_second(fcc.bps() * n)) < three_digits(up)) ++n;
   return n;
 }
@@ -74,8 +80,11 @@ Figures figures_of(const Report& report) {
   }
   f.first = static_cast<double>(report.flows.front().goodput.bps()) * 1e-6;
   f.each = f.total / static_cast<double>(report.flows.size());
-  f.p50 = static_cast<double>(rtt.quantile(0.50)) * 1e-6;
-  f.p95 = static_cast<double>(rtt.quantile(0.95)) * 1e-6;
+  const auto ms = [&](double q) {
+    return rtt.count() == 0 ? kNone : static_cast<double>(rtt.quantile(q)) * 1e-6;
+  };
+  f.p50 = ms(0.50);
+  f.p95 = ms(0.95);
   f.again = sent > 0 ? 100 * again / sent : 0;
   return f;
 }
@@ -101,6 +110,7 @@ Trials plan_trials(const TrialPlan& plan, const Advice& advice) {
   Trials trials;
   std::vector<Rate> rates = {two_digits(advice.fcc.percent(20)), two_digits(advice.fcc.percent(50)),
                              advice.fcc, two_digits(advice.fcc.percent(200)), kDefaultFcc};
+  for (Rate& rate : rates) rate = std::max(rate, pacing::kLeastPaceRate);
   std::sort(rates.begin(), rates.end());
   rates.erase(std::unique(rates.begin(), rates.end()), rates.end());
   rates.push_back(Rate());
@@ -111,7 +121,7 @@ Trials plan_trials(const TrialPlan& plan, const Advice& advice) {
   cubic.flow = "cubic";
   trials.candidates.push_back(cubic);
   const uint32_t from = advice.pushing_from;
-  for (const uint32_t crowd : {from - 1, from, from + 1}) {
+  for (const uint32_t crowd : std::set{advice.room_for, from - 1, from, from + 1}) {
     if (crowd < 1) continue;
     Trial t = trial_of(crowd, advice.fcc, false);
     t.label = fmt::format("{}", crowd);
@@ -122,20 +132,21 @@ Trials plan_trials(const TrialPlan& plan, const Advice& advice) {
 
 std::vector<Job> jobs_of(const TrialPlan& plan, Trials& trials) {
   std::vector<Job> jobs;
-  auto add = [&](Trial& trial, bool is_beside) {
+  auto add = [&](Trial& trial, bool is_beside, int lasts) {
     for (uint32_t i = 0; i < plan.repeat; ++i) {
       std::vector<std::string> flows = {trial.flow + fmt::format(",count={}", trial.connections)};
       if (is_beside) flows = {trial.flow, "cubic"};
-      Job job{&trial, lab_of(plan.path, flows, plan.duration), is_beside, {}};
+      Job job{&trial, lab_of(plan.path, flows, plan.duration * lasts), is_beside, {}};
+      if (lasts > 1) job.spec.warmup = job.spec.duration / 3 * 2;
       job.spec.seed = 1 + i;
       jobs.push_back(std::move(job));
     }
   };
   for (Trial& trial : trials.candidates) {
-    add(trial, false);
-    add(trial, true);
+    add(trial, false, 1);
+    add(trial, true, 1);
   }
-  for (Trial& trial : trials.crowd) add(trial, false);
+  for (Trial& trial : trials.crowd) add(trial, false, kCrowdLasts);
   return jobs;
 }
 
@@ -171,6 +182,9 @@ std::string verdict(const std::vector<Trial>& candidates) {
   const Trial& cubic = candidates.back();
   for (const Trial& t : candidates) {
     if (!t.is_advised) continue;
+    if (!(cubic.total_mbps.mean > 0 && t.total_mbps.mean > 0)) {
+      return "Nothing arrived in the time that counts: a longer --duration says more.\n";
+    }
     return fmt::format(
         "{} connections at {}: {:.0f} % of CUBIC's goodput, at {:.0f} % of its median round "
         "trip.\n",
@@ -189,9 +203,43 @@ std::string knee(const std::vector<Trial>& crowd) {
     if (growth > most) most = growth, at = i;
   }
   if (at == 0) return "";
-  return fmt::format("The {} connection takes the median round trip from {:.0f} ms to {:.0f} ms.\n",
-                     ordinal(crowd[at].connections), crowd[at - 1].rtt_p50_ms.mean,
-                     crowd[at].rtt_p50_ms.mean);
+  const uint32_t before = crowd[at - 1].connections, with = crowd[at].connections;
+  const std::string what = with == before + 1
+                               ? fmt::format("The {} connection takes", ordinal(with))
+                               : fmt::format("Going from {} connections to {} takes", before, with);
+  return fmt::format("{} the median round trip from {:.0f} ms to {:.0f} ms.\n", what,
+                     crowd[at - 1].rtt_p50_ms.mean, crowd[at].rtt_p50_ms.mean);
+}
+
+double percent_of(Rate part, Rate whole) {
+  return 100 * static_cast<double>(part.bps()) / static_cast<double>(whole.bps());
+}
+
+// How many connections there may be.
+std::string explain_crowds(const PathFacts& path, const Advice& advice) {
+  const uint32_t n = advice.pushing_from, room = advice.room_for;
+  const auto total = [&](uint32_t k) {
+    return to_string(three_digits(Rate::bits_per_second(advice.fcc.bps() * k)));
+  };
+  std::string text = fmt::format(
+      "With {} connection{} the pushes are {} together, and the path has room for them.\n", room,
+      room == 1 ? "" : "s", total(room));
+  if (room < n - 1) {
+    text += fmt::format(
+        "With {} they are {}: so little is left that a queue, once it is there, hardly goes.\n",
+        n - 1, total(n - 1));
+  }
+  // One more that shows it in three digits.
+  uint32_t more = n + 1;
+  const auto each = [&] { return three_digits(Rate::bits_per_second(path.up.bps() / more)); };
+  while (each() >= three_digits(advice.fcc)) ++more;
+  return text + fmt::format(
+                    "From the {} connection on they push against each other ({} x {} = {}): the "
+                    "buffer\n"
+                    "fills, and the round trip grows as with any loss-based control. With {} each "
+                    "can have\n"
+                    "{} of the {} that it pushes for.\n",
+                    ordinal(n), n, advice.fcc, total(n), more, each(), advice.fcc);
 }
 
 nlohmann::ordered_json json_of(const Estimate& e) {
@@ -242,9 +290,11 @@ Advice advise(const PathFacts& path) {
   CHECK(!path.up.is_infinite() && path.up >= 80_kbps);
   const uint32_t room = std::max(path.connections, kRoomFor) + 1;
   const Rate share = two_digits(Rate::bits_per_second(path.up.bps() / room));
-  Advice advice{.fcc = std::min(kDefaultFcc, share)};
+  Advice advice{.fcc = std::clamp(share, pacing::kLeastPaceRate, kDefaultFcc)};
   advice.is_default = advice.fcc == kDefaultFcc;
+  advice.is_slowest = share < advice.fcc;
   advice.pushing_from = reached_by(path.up, advice.fcc);
+  advice.room_for = std::min(crowd_in(path.up.percent(95), advice.fcc), advice.pushing_from - 1);
   return advice;
 }
 
@@ -278,37 +328,28 @@ Result<Trials> try_out(const TrialPlan& plan, const Advice& advice,
 }
 
 std::string explain(const PathFacts& path, const Advice& advice) {
-  const double percent =
-      100 * static_cast<double>(advice.fcc.bps()) / static_cast<double>(path.up.bps());
-  const uint32_t n = advice.pushing_from;
-  const auto total = [&](uint32_t k) {
-    return to_string(three_digits(Rate::bits_per_second(advice.fcc.bps() * k)));
-  };
-  std::string text;
-  if (advice.is_default) {
-    text = fmt::format("FCC {}: the default stays.\n\n", advice.fcc);
-  } else {
-    text = fmt::format("FCC {}: net.inet.tcp.rack.pacing.fillcw_cap={}\n\n", advice.fcc,
-                       advice.fcc.bytes_per_second());
+  std::string text = advice.is_default
+                         ? fmt::format("FCC {}: the default stays.\n\n", advice.fcc)
+                         : fmt::format("FCC {}: net.inet.tcp.rack.pacing.fillcw_cap={}\n\n",
+                                       advice.fcc, advice.fcc.bytes_per_second());
+  if (advice.is_slowest) {
+    text += fmt::format(
+        "A share of the path for each of {} and one more would be less than {}, but no connection\n"
+        "is paced slower than that.{}\n",
+        std::max(path.connections, kRoomFor), advice.fcc,
+        path.connections < advice.pushing_from ? "" : " So many fill the buffer, whatever FCC is.");
   }
   text += fmt::format(
       "Each connection pushes with its loss-based half up to {}, {:.1f} % of the {} that the path\n"
       "carries; what it takes beyond that, it takes only while the round trip does not grow.\n",
-      advice.fcc, percent, three_digits(path.up));
+      advice.fcc, percent_of(advice.fcc, path.up), three_digits(path.up));
   if (!advice.is_default) {
     text += fmt::format(
         "The default of {} would be {:.0f} % of the path: two connections would {}.\n", kDefaultFcc,
-        100 * static_cast<double>(kDefaultFcc.bps()) / static_cast<double>(path.up.bps()),
+        percent_of(kDefaultFcc, path.up),
         kDefaultFcc.bps() * 2 >= path.up.bps() ? "fill it by pushing" : "nearly fill it");
   }
-  text += fmt::format(
-      "With {} connections the pushes are {} together, and the path has room for them.\n"
-      "From the {} connection on they push against each other ({} x {} = {}): the buffer\n"
-      "fills, and the round trip grows as with any loss-based control. With {} each can have\n"
-      "{} of the {} that it pushes for.\n",
-      n - 1, total(n - 1), ordinal(n), n, advice.fcc, total(n), n + 1,
-      three_digits(Rate::bits_per_second(path.up.bps() / (n + 1))), advice.fcc);
-  return text;
+  return text + explain_crowds(path, advice);
 }
 
 std::string to_table(const Trials& trials) {
@@ -350,6 +391,8 @@ std::string to_json(const PathFacts& path, const Advice& advice, const Trials& t
   json["fcc_bps"] = advice.fcc.bps();
   json["fillcw_cap"] = advice.fcc.bytes_per_second();
   json["is_default"] = advice.is_default;
+  json["is_slowest"] = advice.is_slowest;
+  json["room_for"] = advice.room_for;
   json["pushing_from"] = advice.pushing_from;
   json["why"] = explain(path, advice);
   json["candidates"] = json_of(trials.candidates);

@@ -6,10 +6,10 @@
 // rule is what both of the article's sites follow: as many connections as are expected shall fit,
 // seven at least, with room for one more; and the default is enough for any path that allows it.
 //
-//   FCC = min(30 Mbps, up / (max(connections, 7) + 1))
+//   FCC = min(30 Mbps, up / (max(connections, 7) + 1)), and no less than the slowest pace there is
 //
-// 40 Mbps up: 5 Mbps, and from the 8th connection on they push against each other. 1 Gbps: the
-// default of 30 Mbps, 3 % of the path.
+// FCC counts Ethernet frames, as `up` does. 40 Mbps up: 5 Mbps, and from the 8th connection on they
+// push against each other. 1 Gbps: the default of 30 Mbps, 3 % of the path.
 #pragma once
 
 #include <atomic>
@@ -25,7 +25,12 @@ namespace wh::lab {
 struct Advice {
   Rate fcc;
   bool is_default = false;    // The stack's default stays.
+  bool is_slowest = false;    // The slowest pace (64 kbps); the rule has less.
   uint32_t pushing_from = 0;  // The number of connections whose pushes together reach the path.
+  // The most whose pushes leave a twentieth of it. Between this and pushing_from what is left
+  // empties a queue so slowly that it seldom goes: 33 x 30 Mbps on 1 Gbps stand behind the queue of
+  // their beginning for more than two minutes.
+  uint32_t room_for = 0;
 };
 // Two digits of the rule's rate, rounded down. REQUIRES: up is finite and above 80 kbps.
 Advice advise(const PathFacts& path);
@@ -44,9 +49,12 @@ struct Trial {
   Estimate beside_cubic_mbps;  // What one of them keeps beside one CUBIC flow; NaN: not tried.
 };
 
+// Near the number at which connections push against each other little of the path is left, and the
+// queue of the beginning needs a long time to go. Two thirds of a crowd's trial do not count.
+constexpr int kCrowdLasts = 3;
 struct TrialPlan {
   PathFacts path;
-  Duration duration = 60s;
+  Duration duration = 60s;  // Of a candidate's trial; a crowd's lasts kCrowdLasts times as long.
   uint32_t repeat = 3;
   unsigned jobs = 1;
 };
@@ -60,7 +68,9 @@ Duration warmup_of(Duration duration);
 
 struct Trials {
   std::vector<Trial> candidates;  // Other FCCs, and CUBIC unpaced, with the connections expected.
-  std::vector<Trial> crowd;  // The advised FCC with one connection less than pushing_from, ....
+  // The advised FCC with room_for connections, and with one less than pushing_from, so many, and
+  // one more.
+  std::vector<Trial> crowd;
 };
 // Runs them in virtual time. Errors: as Experiment::make; operation_canceled when `stop` turns
 // true.

@@ -34,7 +34,50 @@ TEST(Advise, more_connections_get_less_each_and_the_default_is_the_most) {
   EXPECT_EQ(advise({.up = 40_Mbps, .connections = 1}).fcc, 5_Mbps);
   EXPECT_EQ(advise({.up = 239_Mbps}).fcc, 29_Mbps);
   EXPECT_TRUE(advise({.up = 240_Mbps}).is_default);
-  EXPECT_EQ(advise({.up = 100_kbps}).fcc, 12_kbps);
+}
+
+// A pace has 64 kbps at least: less would be no advice.
+TEST(Advise, no_rate_is_slower_than_the_slowest_pace) {
+  const PathFacts crowd{.up = 40_Mbps, .connections = 1000};
+  const Advice slowest = advise(crowd);
+  EXPECT_EQ(slowest.fcc, 64_kbps);
+  EXPECT_TRUE(slowest.is_slowest);
+  EXPECT_EQ(slowest.pushing_from, 625u);
+  const std::string why = explain(crowd, slowest);
+  EXPECT_NE(why.find("So many fill the buffer, whatever FCC is."), std::string::npos) << why;
+  EXPECT_NE(why.find("63.9kbps of the 64kbps"), std::string::npos) << why;
+  const PathFacts slow{.up = 100_kbps, .connections = 1};
+  EXPECT_EQ(advise(slow).fcc, 64_kbps);
+  EXPECT_EQ(advise(slow).pushing_from, 2u);
+  EXPECT_NE(explain(slow, advise(slow)).find("With 1 connection the"), std::string::npos);
+  EXPECT_EQ(explain(slow, advise(slow)).find("So many"), std::string::npos);
+  EXPECT_FALSE(advise({.up = 40_Mbps, .connections = 600}).is_slowest);
+}
+
+// 33 x 30 Mbps leave 1 % of 1 Gbps: the queue of their beginning goes, but not while people wait.
+TEST(Advise, pushes_that_leave_next_to_nothing_are_told_from_those_with_room) {
+  const PathFacts path{.up = 1_Gbps};
+  const Advice advice = advise(path);
+  EXPECT_EQ(advice.room_for, 31u);
+  EXPECT_EQ(advice.pushing_from, 34u);
+  const std::string why = explain(path, advice);
+  EXPECT_NE(why.find("With 31 connections the pushes are 930Mbps together, and the path has room"),
+            std::string::npos)
+      << why;
+  EXPECT_NE(why.find("With 33 they are 990Mbps: so little is left"), std::string::npos) << why;
+  EXPECT_NE(why.find("From the 34th connection on"), std::string::npos) << why;
+  EXPECT_EQ(advise({.up = 40_Mbps}).room_for, 7u);
+}
+
+TEST(Advise, trials_in_which_nothing_arrives_say_so) {
+  const PathFacts path{.up = 40_Mbps, .rtt = 2s};
+  const std::atomic<bool> stop{false};
+  const std::string table = to_table(
+      try_out(
+          {.path = path, .duration = 1s, .repeat = 1, .jobs = 2}, advise(path), [](double) {}, stop)
+          .value());
+  EXPECT_NE(table.find("Nothing arrived"), std::string::npos) << table;
+  EXPECT_EQ(table.find("nan"), std::string::npos) << table;
 }
 
 TEST(Advise, names_rates_and_connections_as_people_do) {
@@ -125,6 +168,12 @@ TEST(PathFacts, a_run_and_its_capture_show_the_path) {
   EXPECT_NEAR(to_ms(seen.rtt), 30.5, 1.5);
   EXPECT_NEAR(to_ms(seen.buffer), 100, 12);
   EXPECT_EQ(seen.connections, 2u);
+  EXPECT_EQ(seen.remark, "");
+  // Whoever wrote it was killed.
+  std::filesystem::resize_file(capture, std::filesystem::file_size(capture) - 7);
+  const PathFacts cut = facts_of_capture(capture).value();
+  EXPECT_EQ(cut.connections, 2u);
+  EXPECT_NE(cut.remark.find("cut short"), std::string::npos) << cut.remark;
   std::filesystem::remove(capture);
 
   // The other end sees no round trip.
@@ -145,6 +194,17 @@ TEST(PathFacts, a_run_and_its_capture_show_the_path) {
     EXPECT_FALSE(facts_of_run(bad, "bad.json").has_value()) << bad;
   }
   EXPECT_FALSE(facts_of_capture("/no/such/file").has_value());
+}
+
+TEST(PathFacts, a_run_with_impossible_numbers_is_read_for_the_caller_to_refuse) {
+  const PathFacts facts = facts_of_run(R"json({"flows": [{"rtt_ms": {"min": 1e300}}],
+                       "links": [{"name": "l", "rate_bps": 1e19, "utilization": 1,
+                                  "queue_ms": {"max": -1e300}}]})json",
+                                       "x.json")
+                              .value();
+  EXPECT_GT(facts.up, 100_Gbps);
+  EXPECT_GT(facts.rtt, 10s);
+  EXPECT_EQ(facts.buffer, 0s);
 }
 
 PathFacts facts_of(const std::string& link, const std::vector<std::string>& flows, bool alone) {
