@@ -204,12 +204,17 @@ class Charts {
   tell() {
     for (const c of this.charts) {
       const time = this.at === null ? [] : [el("span", {}, el("b", {}, num(this.seconds[this.at], 2) + " s"))];
-      const band = this.at === null || !c.bands ? null : c.bands[this.at];
+      const won = this.won(c);
       c.now.replaceChildren(...time, ...c.lines.filter(l => !c.hidden.has(l.flow)).map(l =>
         el("span", {style: `--tone:var(${l.tone})`}, el("span", {class: "key", style: "margin-right:6px;vertical-align:3px"}), l.name,
           ...(this.at === null ? [] : [" ", el("b", {}, num(l.values[this.at]))]))),
-        ...(band === null || band === undefined ? [] : [el("span", {}, "won: ", el("b", {}, c.bandNames[band]))]));
+        ...(won === null ? [] : [el("span", {}, "won: ", el("b", {}, won))]));
     }
+  }
+  // What colours the ground at the pointer; null for nothing.
+  won(chart) {
+    const band = this.at === null || !chart.bands ? null : chart.bands[this.at];
+    return band === null || band === undefined ? null : chart.bandNames[band];
   }
   key(e, chart) {
     const last = this.seconds.length - 1;
@@ -220,8 +225,10 @@ class Charts {
       if (t < this.window[0] || t > this.window[1]) pan((t - (this.window[0] + this.window[1]) / 2) / (this.window[1] - this.window[0]));
       chart.graph.setSelection(this.at);
       this.point(chart);
+      const won = this.won(chart);
       this.say.textContent = `${num(t, 2)} seconds: ` +
-        chart.lines.filter(l => !chart.hidden.has(l.flow)).map(l => `${l.name} ${num(l.values[this.at])}`).join(", ");
+        chart.lines.filter(l => !chart.hidden.has(l.flow)).map(l => `${l.name} ${num(l.values[this.at])}`)
+          .concat(won === null ? [] : `won: ${won}`).join(", ");
     };
     const here = this.at ?? this.seconds.findIndex(t => t >= this.window[0]);
     const actions = {

@@ -20,13 +20,13 @@ const limited = report.links.filter(l => l.rate_bps !== null);
 const busy = limited.filter(l => !/\.rev( |$)/.test(l.name) || (l.queue_ms?.p95 ?? 0) > 1 || Object.keys(l.drops).length > 0);
 
 function heading() {
-  const alone = limited.some(l => flowOfLink(l.name));
+  const alone = report.alone || limited.some(l => flowOfLink(l.name));
   const names = foreground.map(f => f.name);
   const flows = names.length > 5 ? `${names.length} flows` : list(names);
   const first = limited[0];
   const where = first ? ` on ${num(first.rate_bps / 1e6, first.rate_bps % 1e6 ? 1 : 0)} Mbps` : "";
   const title = names.length > 1 ? `${flows}, ${alone ? "each alone" : "together"}${where}` : `${flows}${where}`;
-  const facts = [`${num(report.duration_s, report.duration_s % 1 ? 1 : 0)} s of ${report.time} time`, `seed ${report.seed}`];
+  const facts = [`${num(report.duration_s, report.duration_s % 1 ? 1 : 0)} s of ${report.time} time`, `seed ${data.seed}`];
   if (report.warmup_s) facts.push(`the first ${num(report.warmup_s, 1)} s left out of all statistics`);
   if (report.repeat) facts.push(`${report.repeat.runs} runs, the charts show the first`);
   if (report.interrupted) facts.push("interrupted");
@@ -66,8 +66,14 @@ function cards() {
   main.append(el("ul", {class: "cards", "aria-label": "Flows"}, ...shown.map(f => {
     const spread = spreadOf(f.name);
     const extra = [];
-    if (f.video) extra.push(["play delay", `${num(f.video.play_delay_ms, 0)} ms`], ["rebuffers", `${f.video.rebuffers} (${num(f.video.stalled_ms / 1e3, 1)} s)`]);
-    if (f.web) extra.push(["completed", num(f.web.completed, 0)], ["completion p95", `${num(f.web.completion_ms?.p95)} ms`]);
+    // Means where there are repetitions: not one run's figure beside them.
+    const of = (key, one, digits, factor = 1) => {
+      const e = spread?.[key];
+      return e ? plusMinus({mean: e.mean * factor, ci95: e.ci95 === null ? null : e.ci95 * factor}, digits) : num(report.repeat ? null : one * factor, digits);
+    };
+    if (f.video) extra.push(["play delay", `${of("play_delay_ms", f.video.play_delay_ms ?? NaN, 0)} ms`],
+      ["rebuffers", of("rebuffers", f.video.rebuffers, spread ? 1 : 0)], ["stalled", `${of("stalled_ms", f.video.stalled_ms, 1, 1e-3)} s`]);
+    if (f.web) extra.push(["completed", of("completed", f.web.completed, 0)], ["completion p95", `${of("completion_p95_ms", f.web.completion_ms?.p95 ?? NaN)} ms`]);
     const value = (term, text) => [el("dt", {}, term), el("dd", {}, text)];
     const rtt = f.rtt_ms;
     return el("li", {class: "card", style: `--tone:var(${toneOf.get(f.name)})`}, el("h3", {}, f.name), el("dl", {},
@@ -191,21 +197,35 @@ function distributions() {
 }
 
 // ---- tables ----
+// What the repetitions say, of those that have the first of these figures.
+function means(caption, head, rows, keys) {
+  const some = rows.filter(r => r[keys[0][0]]);
+  if (some.length) main.append(el("p", {}), table(`${caption} ${report.repeat.runs} runs, and half of their 95 % confidence intervals`, head,
+    some.map(r => [r.name, ...keys.map(([key, digits]) => plusMinus(r[key], digits) ?? "–")])));
+}
+
 function tables() {
   main.append(el("h2", {id: "figures"}, "Figures"));
-  main.append(table("Flows; goodput is payload, pace counts Ethernet frames", ["flow", "cc", "pace Mbps", "goodput Mbps", "sent again %", "RTT min ms", "mean", "p50", "p95", "p99", "cwnd kB"],
+  const first = report.repeat ? `Of the first of ${report.repeat.runs} runs: ` : "";
+  main.append(table(`${first}Flows; goodput is payload, pace counts Ethernet frames`, ["flow", "cc", "pace Mbps", "goodput Mbps", "sent again %", "RTT min ms", "mean", "p50", "p95", "p99", "cwnd kB"],
     report.flows.map(f => [f.background ? f.name + " (background)" : f.name, f.cc, f.pace_bps === null ? "–" : num(f.pace_bps / 1e6, 3), num(mbps(f), 3),
       num(100 * f.retransmitted_bytes / Math.max(1, f.sent_bytes), 2), ...["min", "mean", "p50", "p95", "p99"].map(k => num(f.rtt_ms?.[k], 1)), num(f.cwnd_bytes / 1e3, 1)]), [1]));
   if (report.repeat) {
-    main.append(el("p", {}), table(`Means over ${report.repeat.runs} runs, and half of their 95 % confidence intervals`, ["flow", "goodput Mbps", "sent again %", "RTT mean ms", "p50", "p95"],
-      report.repeat.flows.map(f => [f.name, plusMinus(f.goodput_mbps, 3), plusMinus(f.retransmitted_percent, 2), ...["rtt_mean_ms", "rtt_p50_ms", "rtt_p95_ms"].map(k => plusMinus(f[k], 1) ?? "–")])));
+    means("Means over", ["flow", "goodput Mbps", "sent again %", "RTT mean ms", "p50", "p95", "p99"], report.repeat.flows,
+      [["goodput_mbps", 3], ["retransmitted_percent", 2], ["rtt_mean_ms", 1], ["rtt_p50_ms", 1], ["rtt_p95_ms", 1], ["rtt_p99_ms", 1]]);
+    means("Videos: means over", ["flow", "rebuffers", "play delay ms", "stalled ms", "fetch p50 ms", "p95"], report.repeat.flows,
+      [["rebuffers", 1], ["play_delay_ms", 1], ["stalled_ms", 1], ["fetch_p50_ms", 1], ["fetch_p95_ms", 1]]);
+    means("Short flows: means over", ["flow", "completed", "completion p50 ms", "p95", "p99"], report.repeat.flows,
+      [["completed", 1], ["completion_p50_ms", 1], ["completion_p95_ms", 1], ["completion_p99_ms", 1]]);
+    means("Links: means over", ["link", "used %", "queue mean ms", "p50", "p95", "drops"], report.repeat.links ?? [],
+      [["used_percent", 2], ["queue_mean_ms", 1], ["queue_p50_ms", 1], ["queue_p95_ms", 1], ["drops", 1]]);
   }
   const videos = report.flows.filter(f => f.video), pages = report.flows.filter(f => f.web);
-  if (videos.length) main.append(el("p", {}), table("Videos", ["flow", "play delay ms", "rebuffers", "stalled s", "chunks", "fetch p50 ms", "p95"],
+  if (videos.length) main.append(el("p", {}), table(`${first}Videos`, ["flow", "play delay ms", "rebuffers", "stalled s", "chunks", "fetch p50 ms", "p95"],
     videos.map(f => [f.name, num(f.video.play_delay_ms, 1), f.video.rebuffers, num(f.video.stalled_ms / 1e3, 2), f.video.chunks, num(f.video.fetch_ms?.p50, 1), num(f.video.fetch_ms?.p95, 1)])));
-  if (pages.length) main.append(el("p", {}), table("Short flows", ["flow", "started", "completed", "failed", "completion p50 ms", "p95", "p99"],
+  if (pages.length) main.append(el("p", {}), table(`${first}Short flows`, ["flow", "started", "completed", "failed", "completion p50 ms", "p95", "p99"],
     pages.map(f => [f.name, f.web.started, f.web.completed, f.web.failed, ...["p50", "p95", "p99"].map(k => num(f.web.completion_ms?.[k], 1))])));
-  main.append(el("p", {}), table("Links, both directions; the queue is how long delivered packets waited", ["link", "rate Mbps", "used %", "queue mean ms", "p50", "p95", "p99", "max", "drops"],
+  main.append(el("p", {}), table(`${first}Links, both directions; the queue is how long delivered packets waited`, ["link", "rate Mbps", "used %", "queue mean ms", "p50", "p95", "p99", "max", "drops"],
     limited.map(l => [l.name, num(l.rate_bps / 1e6, 1), num(100 * l.utilization, 2), ...["mean", "p50", "p95", "p99", "max"].map(k => num(l.queue_ms?.[k], 1)),
       Object.entries(l.drops).map(([why, n]) => `${num(n, 0)} ${why}`).join(", ") || "none"])));
   main.append(el("p", {class: "soft"}, `Jain's fairness index over the goodputs: ${num(report.jain, 4)} (1 is fair, 1/n is one flow having it all).`));
@@ -243,7 +263,7 @@ function again() {
     el("p", {}, "The same command and seed give the same bytes:"), copyable(data.command, "command"),
     el("p", {}, "The lab file, for ", el("code", {}, "wh pace FILE"), ":"), copyable(report.lab, "lab file"),
     el("div", {class: "bar"},
-      el("button", {type: "button", onclick: () => save("report.json", "application/json", () => JSON.stringify(report, null, 2) + "\n")}, "Save the figures (JSON)"),
+      el("button", {type: "button", onclick: () => save("report.json", "application/json", () => JSON.stringify(report, null, 2).replace(/"seed": [^,]*/, `"seed": ${data.seed}`) + "\n")}, "Save the figures (JSON)"),
       data.series.seconds.length ? el("button", {type: "button", onclick: () => save("series.csv", "text/csv", csv)}, "Save the series (CSV)") : null),
     el("footer", {}, `Wheelhouse ${report.version}. Charts by dygraphs. This page needs no network.`));
 }

@@ -148,6 +148,7 @@ std::string to_page(const Report& report, const std::string& command) {
   Json json;
   json["report"] = to_document(report);
   json["command"] = command;
+  json["seed"] = std::to_string(report.seed);  // A script's numbers are exact to 2^53 only.
   json["series"] = series_json(report.series);
   json["distributions"] = distributions_json(report);
   std::vector<std::string> names;

@@ -88,8 +88,8 @@ struct Report {
 std::string to_table(const Report& report);
 // Ends with a newline. The same report gives the same bytes.
 std::string to_json(const Report& report);
-// One row for each repetition and flow, with the figures of the JSON document's flows; a header line
-// first. What a flow does not have is empty.
+// One row for each repetition and flow, with the figures of the JSON document's flows; a header
+// line first. What a flow does not have is empty.
 std::string to_csv(const std::vector<Report>& repetitions);
 
 }  // namespace wh::lab

@@ -11,7 +11,7 @@ namespace {
 struct OneRun {
   LabSpec spec;
   Experiment::Options options;
-  std::string suffix;  // Behind the names of links and hosts: whose run it is.
+  std::string suffix;  // Behind the names of links, hosts and the background: whose run it is.
   std::optional<Result<Report>> report;
   Result<void> captures = {};
   std::atomic<double> share{0};
@@ -29,6 +29,12 @@ Result<Report> run_one(OneRun& run, const std::function<void()>& tell) {
   Report report = experiment->report();
   run.captures = experiment->finish();
   if (run.suffix.empty()) return report;
+  // Only now: chance is drawn by name, and the background shall be the same in every run.
+  for (size_t i = 0; i < report.flows.size(); ++i) {
+    if (!report.flows[i].background) continue;
+    report.flows[i].name += run.suffix;
+    if (i < report.series.flows.size()) report.series.flows[i].name += run.suffix;
+  }
   for (LinkReport& link : report.links) link.name += run.suffix;
   for (HostReport& host : report.hosts) host.name += run.suffix;
   for (Track& link : report.series.links) link.name += run.suffix;
@@ -64,7 +70,7 @@ std::vector<Part> parts_of(const RunPlan& plan) {
     parts.push_back(std::move(part));
   }
   for (Part& part : parts) {
-    for (const std::string& name : background) part.lab.names.push_back(name + part.suffix);
+    part.lab.names.insert(part.lab.names.end(), background.begin(), background.end());
   }
   return parts;
 }

@@ -52,6 +52,7 @@ TEST(Runs, alone_gives_each_flow_the_path_and_keeps_the_background) {
   EXPECT_EQ(report.links[2].name, "bottleneck (b)");
   EXPECT_EQ(report.flows[1].name, "newreno web (a)");
   EXPECT_EQ(report.flows[3].name, "newreno web (b)");
+  EXPECT_EQ(report.flows[1].web->started, report.flows[3].web->started);  // The same one.
   EXPECT_TRUE(report.alone);
   EXPECT_NE(to_json(report).find("\"alone\": true"), std::string::npos);
 }

@@ -12,6 +12,9 @@ cd "$work"
 
 "$bin/wh" pace --alone --link rate=20Mbps,delay=10ms,buffer=200ms --duration 6s --quiet --report pace.html --json pace.json \
   --flow dgp,fcc=4Mbps,name=dgp --flow cubic --flow newreno,video=2Mbps:1s:4s
+# Flows that are alike, the largest seed, and means of repetitions.
+"$bin/wh" pace --link rate=20Mbps,delay=10ms,buffer=200ms --duration 3s --quiet --report alike.html --repeat 2 \
+  --seed 18446744073709551615 --flow dgp --flow cubic --flow cubic --flow newreno,video=2Mbps:1s:4s
 cat > sweep.toml <<'TOML'
 duration = "1s"
 [sweep]
@@ -50,6 +53,12 @@ addEventListener("load", () => setTimeout(() => {
     const said = () => document.querySelector("[aria-live]").textContent;
     key("ArrowRight"); key("ArrowRight");
     found.read = /seconds: /.test(said());
+    const parts = [...document.querySelectorAll(".plot")].find(p => /chose its pace/.test(p.getAttribute("aria-label")));
+    parts.dispatchEvent(new KeyboardEvent("keydown", {key: "End", bubbles: true}));
+    found.won = /, won: [a-zA-Z]/.test(said());
+    found.seed = /seed 18446744073709551615 /.test(document.querySelector(".soft").textContent);
+    found.names = new Set([...document.querySelectorAll(".card")].map(c => c.getAttribute("style"))).size;
+    found.means = [...document.querySelectorAll(".card dd")].filter(d => / ± /.test(d.textContent)).length;
     key("+");
     found.zoomed = charts.window[1] - charts.window[0] < charts.all[1] - charts.all[0];
     found.together = charts.charts.every(c => Math.abs(c.graph.xAxisRange()[0] - charts.window[0]) < 1e-6);
@@ -77,9 +86,14 @@ JS
 drawn_charts=7  # Goodput, round trip, queue, window, pace, its parts, Timely.
 found=$(look pace.html 1200)
 [ -n "$found" ] || fail "pace.html: the page did not run to its end: $(head -n 5 log)"
-for pair in wide:0 unnamed:0 fields:0 svg:2 read:true zoomed:true together:true hidden:1 paper:$drawn_charts after:0 selected:$drawn_charts; do expect "$found" "${pair%:*}" "${pair#*:}" pace.html; done
+for pair in wide:0 unnamed:0 fields:0 svg:2 read:true won:true zoomed:true together:true hidden:1 paper:$drawn_charts after:0 selected:$drawn_charts; do expect "$found" "${pair%:*}" "${pair#*:}" pace.html; done
 drawn=$(sed -E 's/.*"drawn":([0-9]+).*/\1/' <<<"$found")
 [ "${drawn:-0}" -ge "$drawn_charts" ] || fail "pace.html: only ${drawn:-0} charts are drawn: $found"
+found=$(look alike.html 1200)
+for pair in wide:0 won:true seed:true names:4 hidden:1; do expect "$found" "${pair%:*}" "${pair#*:}" alike.html; done
+# Goodput, RTT p95 of each; of the video its play delay, rebuffers and stalled time too.
+means=$(sed -E 's/.*"means":([0-9]+).*/\1/' <<<"$found")
+[ "${means:-0}" -ge 11 ] || fail "alike.html: only ${means:-0} means are on the cards: $found"
 found=$(look sweep.html 1200)
 for pair in wide:0 unnamed:0 cells:4 filled:4 rows:2; do expect "$found" "${pair%:*}" "${pair#*:}" sweep.html; done
 for page in pace.html sweep.html; do
