@@ -206,6 +206,18 @@ TEST(Lab, absurd_labs_are_refused) {
   EXPECT_FALSE(check_lab(spec).has_value());
 }
 
+TEST(Lab, seeds_larger_than_a_number_of_toml_come_back) {
+  LabSpec spec = pace_lab({net::parse_link_config("rate=10Mbps").value()},
+                          {FlowSpec{.from = "sender", .to = "receiver"}})
+                     .value();
+  for (const uint64_t seed : {uint64_t{INT64_MAX}, uint64_t{INT64_MAX} + 1, UINT64_MAX}) {
+    spec.seed = seed;
+    const auto again = parse_lab(print_lab(spec), "x.toml");
+    ASSERT_TRUE(again.has_value()) << again.error().text;
+    EXPECT_EQ(again->seed, seed);
+  }
+}
+
 TEST(FlowNames, no_two_are_alike) {
   const auto names = [](const std::vector<std::string>& texts) {
     std::vector<FlowSpec> flows;

@@ -237,6 +237,12 @@ std::string config_lines(std::string_view config) {
   return lines;
 }
 
+// A number of TOML has a sign; a larger one is a text.
+std::string seed_text(uint64_t seed) {
+  const std::string text = std::to_string(seed);
+  return seed <= INT64_MAX ? text : in_quotes(text);
+}
+
 }  // namespace
 
 Result<LabSpec> parse_lab(std::string_view text, std::string_view where, const LabValues* values) {
@@ -256,8 +262,8 @@ Result<LabSpec> parse_lab(std::string_view text, std::string_view where, const L
 }
 
 std::string print_lab(const LabSpec& spec) {
-  std::string out =
-      fmt::format("seed = {}\nduration = {}\n", spec.seed, in_quotes(to_string(spec.duration)));
+  std::string out = fmt::format("seed = {}\nduration = {}\n", seed_text(spec.seed),
+                                in_quotes(to_string(spec.duration)));
   if (spec.warmup != 0s) out += fmt::format("warmup = {}\n", in_quotes(to_string(spec.warmup)));
   if (spec.start_jitter != 0s) {
     out += fmt::format("start_jitter = {}\n", in_quotes(to_string(spec.start_jitter)));
