@@ -197,12 +197,13 @@ class alignas(64) Packet {
   uint16_t interface = 0;     // Index of the interface it came in by, or leaves by.
   uint16_t rx_interface = 0;  // Index of the one it came in by, kept by what answers it; 0: none.
   uint16_t reason = 0;        // Why it is being dropped: the graph's number of the reason.
-  uint32_t adjacency = 0;     // Result of the lookup; before an ICMP error, what that shall say.
+  uint32_t adjacency = 0;     // Result of the lookup.
   uint32_t flow_hash = 0;
   uint32_t trace = 0;  // 0: not traced; else 1 + index into the graph's trace log.
   std::array<Slice, kMaxSlices> slices;
   // The second cache line: what forwarding does not look at.
   uint32_t flow = 0;       // Lab's mark of the flow it belongs to; 0 when none. Never on the wire.
+  uint32_t icmp_note = 0;  // On its way to be answered by an ICMP error: what that shall say.
   Instant arrival{};       // When it came in by its interface.
   Instant enqueued{};      // Scratch of the queue that holds it.
   Instant deliver{};       // Scratch of the delay line that holds it.

@@ -23,14 +23,16 @@ using net::Ip6View;
 using net::Packet;
 using net::PacketPtr;
 
-enum : uint16_t { kSent, kTooSmall, kNoBuffers, kBadPartial };
+enum : uint16_t { kSent, kTooSmall, kNoBuffers, kBadPartial, kTooLong };
 constexpr Arc kRewrite = 1;
+constexpr uint32_t kLongestDatagram = 65535;  // With its header (RFC 791 section 3.1).
 
 std::vector<graph::ErrorSpec> fragment_error_specs() {
   return {{"fragments", Severity::Info, "fragments sent"},
           {"mtu_too_small", Severity::Error, "mtu too small to fragment"},
           {"no_buffers", Severity::Error, "no buffers for fragments"},
-          {"bad_partial", Severity::Error, "no place for the checksum"}};
+          {"bad_partial", Severity::Error, "no place for the checksum"},
+          {"too_long", Severity::Error, "fragment beyond the longest datagram"}};
 }
 
 // What a piece inherits of the whole.
@@ -90,6 +92,8 @@ class Ip4Frag final : public Node {
     Ip4Header header = ip->header();
     const uint32_t first_offset = header.fragment_offset;
     const bool more_follow = header.more_fragments;
+    // A fragment itself, and its end past what a datagram can have: no offset says where.
+    if (first_offset + end > kLongestDatagram) return kTooLong;
     for (uint32_t at = begin; at < end;) {
       if (mtu < header.size() + 8) return kTooSmall;
       const uint32_t room = (mtu - header.size()) & ~7u;

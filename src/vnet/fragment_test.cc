@@ -210,5 +210,22 @@ TEST_F(FragmentAttack, options_are_copied_into_fragments_as_their_flag_says) {
   EXPECT_EQ(payload, 200u);
 }
 
+// What an offset field cannot say would come out near the packet's beginning.
+TEST_F(FragmentAttack, one_that_ends_beyond_the_longest_datagram_is_not_cut) {
+  MUST(h.sysctl().set("net.inet.ip.forwarding", "1"));
+  MUST(h.set_mtu(index, 600));
+  Ip4Header header{.source = kPeer, .destination = Ip4::of(10, 0, 0, 2), .protocol = 17};
+  header.fragment_offset = 64800;
+  receive_ip4(ip4(header, Octets(1401)));
+  EXPECT_TRUE(recorder.out.empty());
+  EXPECT_EQ(count("ip4-frag", "too_long"), 1u);
+  EXPECT_EQ(drops(), 1u);
+  // The last that a datagram can have.
+  header.fragment_offset = 64000;
+  receive_ip4(ip4(header, Octets(65535 - 20 - 64000)));
+  EXPECT_EQ(recorder.out.size(), 3u);
+  EXPECT_EQ(count("ip4-frag", "too_long"), 1u);
+}
+
 }  // namespace
 }  // namespace wh::vnet

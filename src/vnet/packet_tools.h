@@ -21,17 +21,17 @@ inline bool is_link_multicast(const net::Packet& packet) {
   return packet.l2_size != 0 && (*(packet.data() - packet.l2_size) & 1) != 0;
 }
 
-// What an ICMP error node is to say, noted on the packet on its way there (in Packet::adjacency).
+// What an ICMP error node is to say, noted on the packet on its way there (in Packet::icmp_note).
 struct IcmpNote {
   uint8_t type = 0, code = 0;
   uint16_t value = 0;  // Next-hop MTU, or the pointer of a parameter problem.
 };
 inline void note_icmp(net::Packet& packet, IcmpNote note) {
-  packet.adjacency = uint32_t{note.type} << 24 | uint32_t{note.code} << 16 | note.value;
+  packet.icmp_note = uint32_t{note.type} << 24 | uint32_t{note.code} << 16 | note.value;
 }
 inline IcmpNote noted_icmp(const net::Packet& packet) {
-  return {static_cast<uint8_t>(packet.adjacency >> 24),
-          static_cast<uint8_t>(packet.adjacency >> 16), static_cast<uint16_t>(packet.adjacency)};
+  return {static_cast<uint8_t>(packet.icmp_note >> 24),
+          static_cast<uint8_t>(packet.icmp_note >> 16), static_cast<uint16_t>(packet.icmp_note)};
 }
 
 // The IPv6 address at an offset from data(). REQUIRES: 16 contiguous bytes there.
