@@ -93,7 +93,8 @@ Result<Fd> open_socket(const LinkInfo& link, uint32_t slots, PacketInterface::Re
   TRY_VOID(set(PACKET_ADD_MEMBERSHIP, promiscuous));
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
-  // A protocol that no frame has (RFC 1701 reserves it): the link's fate is still reported.
+  // A protocol that no frame has (RFC 1701 reserves it): the link's fate is still reported. What
+  // such a socket sends needs an address that says otherwise (address_frames()).
   constexpr uint16_t kNothing = 0xffff;
   address.sll_protocol = receive == Receive::None ? kNothing : __builtin_bswap16(ETH_P_ALL);
   address.sll_ifindex = static_cast<int>(link.index);
@@ -171,6 +172,7 @@ Result<std::unique_ptr<PacketInterface>> PacketInterface::adopt(Fd fd, Options o
                 .max_gso = kMaxGso};
   std::unique_ptr<PacketInterface> made(new PacketInterface(
       std::move(fd), std::move(config), options.queue_limit, std::move(ring), loop, pool));
+  if (options.receive == Receive::None) made->address_frames(link.index);
   TRY_VOID(made->start());
   return made;
 }
@@ -235,7 +237,7 @@ net::PacketPtr PacketInterface::read_slot(tpacket2_hdr& slot) {
     }
   }
   if ((slot.tp_status & TP_STATUS_VLAN_VALID) != 0) restore_tag(*packet, slot);
-  if (packet->gso_size == 0 && packet->size() > mtu() + kLinkHeader) {
+  if (packet->gso_size == 0 && packet->size() > link_frame()) {
     ++device().rx_too_long;
     return nullptr;
   }
@@ -323,6 +325,7 @@ struct PacketInterface::Outbox {
   std::array<uint32_t, kBatch> packets;  // Of each message.
   std::array<iovec, kParts> parts;
   size_t count = 0, used = 0;
+  sockaddr_ll to{};  // Of every message; no family: where the socket is bound to.
 
   void add_part(const void* data, size_t size) {
     // Sound: sendmmsg(2) reads what iovec points to, though the type lets it write.
@@ -358,12 +361,23 @@ struct PacketInterface::Outbox {
       });
     }
     messages[count] = {};
+    if (to.sll_family != 0) {
+      messages[count].msg_hdr.msg_name = &to;
+      messages[count].msg_hdr.msg_namelen = sizeof to;
+    }
     messages[count].msg_hdr.msg_iov = &parts[begin];
     messages[count].msg_hdr.msg_iovlen = used - begin;
     packets[count++] = taken;
     return true;
   }
 };
+
+// This has the kernel read each frame's protocol.
+void PacketInterface::address_frames(uint32_t link) {
+  outbox_->to.sll_family = AF_PACKET;
+  outbox_->to.sll_protocol = __builtin_bswap16(ETH_P_ALL);
+  outbox_->to.sll_ifindex = static_cast<int>(link);
+}
 
 size_t PacketInterface::write_frames(std::span<net::Packet* const> packets) {
   Outbox& out = *outbox_;

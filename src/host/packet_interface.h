@@ -86,6 +86,9 @@ class PacketInterface final : public DeviceInterface {
   bool read_queued(net::Packet& packet);
   void copy_slot(net::Packet& packet, std::span<const uint8_t> frame);
   void restore_tag(net::Packet& packet, const tpacket2_hdr& slot);
+  // For a socket that is bound to no protocol that there is: what it sends would be of that one,
+  // and the kernel cannot cut a segment of a protocol it does not know.
+  void address_frames(uint32_t link);
   void count_lost();
   Progress note_error();
 

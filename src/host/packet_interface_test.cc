@@ -48,8 +48,9 @@ class PacketInterfaceTest : public testing::Test {
       MUST_VOID(there.set_up(far));
     }
   }
-  std::unique_ptr<PacketInterface> open(const char* link) {
-    auto made = PacketInterface::open({.link = link}, *middle_, *loop_, pool_);
+  using Receive = PacketInterface::Receive;
+  std::unique_ptr<PacketInterface> open(const char* link, Receive receive = Receive::All) {
+    auto made = PacketInterface::open({.link = link, .receive = receive}, *middle_, *loop_, pool_);
     EXPECT_TRUE(made) << made.error().text;
     return made ? std::move(*made) : nullptr;
   }
@@ -58,8 +59,11 @@ class PacketInterfaceTest : public testing::Test {
     MUST_VOID(kernel.set_offloads(link, on));
   }
   // Runs a transfer each way through `a` and `b`; returns the larger frames of the two ways.
-  uint32_t transfer(PacketInterface& a, PacketInterface& b) {
-    Across to_b(b), to_a(a);
+  uint32_t transfer(PacketInterface& a, PacketInterface& b) { return transfer(a, b, a, b); }
+  // The same, sent by others than those that receive.
+  uint32_t transfer(PacketInterface& a, PacketInterface& b, PacketInterface& out_a,
+                    PacketInterface& out_b) {
+    Across to_b(out_b), to_a(out_a);
     a.attach(&to_b);
     b.attach(&to_a);
     auto server = MUST(KernelPeer::start(*right_, {.send = 1_MiB}));  // Nothing else listens.
@@ -115,6 +119,50 @@ TEST_F(PacketInterfaceTest, carries_every_byte_under_any_combination_of_offloads
       EXPECT_EQ(c.tx_cannot + c.rx_bad_header + c.rx_no_packet, 0u);
     }
   }
+}
+
+// As the main thread sends beside its workers, who receive: whole segments too.
+TEST_F(PacketInterfaceTest, one_that_receives_nothing_sends_whole_segments) {
+  for (const bool cuts : {true, false}) {
+    set_offloads(*middle_, "e0a", cuts);
+    set_offloads(*middle_, "e1a", cuts);
+    auto a = open("e0a"), b = open("e1a");
+    auto out_a = open("e0a", Receive::None), out_b = open("e1a", Receive::None);
+    ASSERT_TRUE(a && b && out_a && out_b);
+    received_ = 0;
+    EXPECT_GT(transfer(*a, *b, *out_a, *out_b), 1514u);
+    EXPECT_EQ(received_, 3 << 20);
+    for (const auto* i : {out_a.get(), out_b.get()}) {
+      EXPECT_GT(i->counters().tx_packets, 0u);
+      EXPECT_EQ(i->device_counters().tx_refused, 0u);
+      EXPECT_EQ(i->counters().rx_packets, 0u);
+    }
+  }
+}
+
+// The MTU that is set is of what leaves.
+TEST_F(PacketInterfaceTest, receives_what_the_link_carries_however_small_its_mtu_is_set) {
+  class Sizes final : public net::FrameSink {
+   public:
+    void accept(net::Frame frame) override {
+      for (const net::Packet* p : frame.packets()) full += p->size() == 1514;
+    }
+    int full = 0;
+  } sizes;
+  auto near = open("e0a");
+  auto far = MUST(PacketInterface::open({.link = "e0b"}, *left_, *loop_, pool_));
+  ASSERT_TRUE(near);
+  near->attach(&sizes);
+  near->set_mtu(600);
+  net::PacketPtr packet = pool_.allocate();
+  packet->assign(std::vector<uint8_t>(1514));
+  net::Frame frame;
+  frame.push(std::move(packet));
+  far->transmit(std::move(frame));
+  loop_->run_for(20ms);
+  EXPECT_EQ(sizes.full, 1);
+  EXPECT_EQ(near->device_counters().rx_too_long, 0u);
+  near->attach(nullptr);
 }
 
 TEST_F(PacketInterfaceTest, has_a_mac_address_of_its_own_and_the_links_mtu) {

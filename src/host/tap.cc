@@ -114,7 +114,7 @@ TapInterface::Read TapInterface::read_plain(net::Packet& packet) {
   if (n < 0 && errno == EAGAIN) return Read::Empty;
   if (n <= 0) return Read::Gone;  // EBADFD: the device was deleted. 0: the socket's peer closed.
   const auto size = static_cast<uint32_t>(n);
-  if (size > mtu() + kLinkHeader) {
+  if (size > std::min(link_frame(), small_->capacity() - 1)) {
     ++device().rx_too_long;
     return Read::Dropped;
   }
@@ -146,7 +146,7 @@ TapInterface::Read TapInterface::read_offloaded(net::Packet& packet) {
     ++device().rx_bad_header;
     return Read::Dropped;
   }
-  if (packet.gso_size == 0 && packet.size() > mtu() + kLinkHeader) {
+  if (packet.gso_size == 0 && packet.size() > link_frame()) {
     ++device().rx_too_long;
     return Read::Dropped;
   }

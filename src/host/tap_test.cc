@@ -117,6 +117,17 @@ TEST_F(TapOverSocketTest, longer_than_the_mtu_allows_is_dropped_and_counted) {
   EXPECT_EQ(bytes_of(*input_.packets[0]), pattern(60));
 }
 
+TEST_F(TapOverSocketTest, smaller_mtu_bounds_what_leaves_and_a_larger_one_cuts_nothing) {
+  tap_->set_mtu(1400);
+  ASSERT_TRUE(put(pattern(1518)));
+  ASSERT_TRUE(put(pattern(1519)));
+  tap_->set_mtu(9000);
+  loop_->run_for(0ms);
+  ASSERT_EQ(input_.packets.size(), 1u);
+  EXPECT_EQ(bytes_of(*input_.packets[0]), pattern(1518));
+  EXPECT_EQ(tap_->device_counters().rx_too_long, 1u);
+}
+
 TEST_F(TapOverSocketTest, tcp_headers_are_in_the_head_and_payload_behind_it) {
   struct Case {
     net::Family family;
