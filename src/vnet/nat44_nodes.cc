@@ -229,8 +229,10 @@ class In2Out final : public FeatureNode {
 
  private:
   uint16_t handle(Batch& batch, Packet& p) {
-    const bool is_own = p.rx_interface == kLocalInterface;
-    if (!is_own && stack_.nat44->role(p.rx_interface) != NatRole::Inside) return kPass;
+    const NatRole role = stack_.nat44->role(p.rx_interface);
+    // What this host sends, be it an answer to what came by an outside interface.
+    const bool is_own = p.rx_interface == kLocalInterface || role == NatRole::Outside;
+    if (!is_own && role != NatRole::Inside) return kPass;
     const uint16_t vrf = stack_.vrf_of(p);
     const Ip4 source{net::load32(ip_of(p) + 12)};
     const auto t = transport_of(p);
@@ -238,6 +240,7 @@ class In2Out final : public FeatureNode {
     if (t->protocol == net::kProtocolIcmp && is_error(static_cast<uint8_t>(t->source_port))) {
       return handle_error(batch, p, *t, source, vrf, is_own);
     }
+    if (role == NatRole::Outside) return kPass;
     uint16_t port = t->source_port;
     if (t->protocol == net::kProtocolIcmp) {
       if (!t->echo_id) return is_own ? kPass : kUnreadable;
@@ -253,6 +256,8 @@ class In2Out final : public FeatureNode {
     batch.count(kTranslated);
     return kPass;
   }
+  // One of this host's own quotes an inside endpoint where it refused, behind nat44-out2in, what
+  // came from outside: whoever gets it knows the packet by the outside one (RFC 5508 section 4.2).
   uint16_t handle_error(Batch& batch, Packet& p, const Transport4& t, Ip4 source, uint16_t vrf,
                         bool is_own) {
     const auto quote = quote_of(p, t);

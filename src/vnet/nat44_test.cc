@@ -180,6 +180,38 @@ TEST_F(Nat, brings_errors_to_whom_they_are_about) {
   EXPECT_EQ(seen[0].destination, net::IpAddress(pool_address));
 }
 
+// What the router refuses of an outside host's packets was translated before: the error is about
+// the packet as that host sent it (RFC 5508 section 4.2), or it would not know what to do with it.
+TEST_F(Nat, tells_an_outside_host_of_its_own_packet) {
+  MUST(r.nat44().add_static({net::kProtocolUdp, pool_address, 8053, Ip4::of(10, 1, 0, 2), 53}));
+  MUST(r.set_mtu(kInside, 1300));
+  auto outside = MUST(b.open_udp({.dont_fragment = true}, [](const UdpDatagram&) {}));
+  std::vector<net::IpError> seen;
+  outside->on_error([&](const net::IpError& e) { seen.push_back(e); });
+  Recorder wire;
+  right.b().add_tap(&wire);
+  MUST(outside->send(net::IpAddress(pool_address), 8053, Octets(1400)));
+  loop.run_for(100ms);
+  right.b().remove_tap(&wire);
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_EQ(seen[0].kind, net::IpError::Kind::PacketTooBig);
+  EXPECT_EQ(seen[0].mtu, 1300u);
+  EXPECT_EQ(seen[0].destination, net::IpAddress(pool_address));
+  ASSERT_FALSE(wire.in.empty());
+  const std::span<const uint8_t> error = wire.in.back();
+  EXPECT_EQ(net::load32(error.data() + 14 + 12), pool_address.value);
+  EXPECT_EQ(net::load16(error.data() + 14 + 28 + 22), 8053);  // The quoted destination port.
+  EXPECT_EQ(net::checksum_of(error.subspan(14 + 20)), 0);
+  EXPECT_EQ(net::checksum_of(error.subspan(14 + 28, 20)), 0);
+  seen.clear();
+  MUST(b.sysctl().set("net.inet.ip.ttl", "1"));
+  MUST(outside->send(net::IpAddress(pool_address), 8053, Octets(10)));
+  loop.run_for(100ms);
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_EQ(seen[0].kind, net::IpError::Kind::TimeExceeded);
+  EXPECT_EQ(seen[0].destination, net::IpAddress(pool_address));
+}
+
 TEST_F(Nat, leaves_the_router_itself_reachable_and_reaching) {
   EXPECT_EQ(ping(b, "10.2.0.1", {.count = 2}).received, 2u);
   EXPECT_EQ(ping(r, "10.2.0.2", {.count = 2}).received, 2u);
