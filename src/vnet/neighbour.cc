@@ -49,7 +49,10 @@ const Neighbour* NeighbourTable::find(uint16_t interface, const IpAddress& addre
 }
 
 Neighbour* NeighbourTable::get(uint16_t interface, uint32_t mtu, const IpAddress& address) {
-  if (Neighbour* known = find(interface, address)) return known;
+  if (Neighbour* known = find(interface, address)) {
+    enter_fib(*known);  // Its link's prefix may be younger than itself.
+    return known;
+  }
   if (static_cast<int64_t>(entries_.size()) >= actions_.rules().max_entries) {
     ++counters_.table_full;
     return nullptr;
@@ -61,15 +64,29 @@ Neighbour* NeighbourTable::get(uint16_t interface, uint32_t mtu, const IpAddress
   if (by_adjacency_.size() <= n.adjacency_) by_adjacency_.resize(n.adjacency_ + 1);
   by_adjacency_[n.adjacency_] = &n;
   entries_.emplace(Key{interface, address}, std::move(made));
-  // A link-local address is looked up with its interface, never in the FIB.
-  if (address.is_v4() || !address.v6().is_link_local()) {
-    actions_.fib(interface).set(host_prefix(n), RouteSource::Neighbour, n.adjacency_);
-  }
+  enter_fib(n);
   return &n;
 }
 
+void NeighbourTable::enter_fib(Neighbour& n) {
+  // A link-local address is looked up with its interface, never in the FIB.
+  if (!n.address_.is_v4() && n.address_.v6().is_link_local()) return;
+  Fib& fib = actions_.fib(n.interface_);
+  const Adjacency& way = adjacencies_[fib.lookup(n.address_)];
+  if (way.kind == AdjacencyKind::Glean && way.interface == n.interface_) {
+    fib.set(host_prefix(n), RouteSource::Neighbour, n.adjacency_);
+  }
+}
+
+void NeighbourTable::leave_fib(Neighbour& n) {
+  Fib& fib = actions_.fib(n.interface_);
+  if (fib.find(host_prefix(n), RouteSource::Neighbour) == n.adjacency_) {
+    fib.remove(host_prefix(n), RouteSource::Neighbour);
+  }
+}
+
 void NeighbourTable::forget(Neighbour& n) {
-  actions_.fib(n.interface_).remove(host_prefix(n), RouteSource::Neighbour);
+  leave_fib(n);
   by_adjacency_[n.adjacency_] = nullptr;
   adjacencies_.free(n.adjacency_);
   n.timer_.disarm();
@@ -110,7 +127,10 @@ void NeighbourTable::flush(uint16_t interface) {
     if (key.interface == interface) there.push_back(n.get());
   }
   std::sort(there.begin(), there.end(), [](auto* a, auto* b) { return a->address_ < b->address_; });
-  for (Neighbour* n : there) give_up(*n);
+  for (Neighbour* n : there) {
+    leave_fib(*n);  // A route through it may keep it.
+    give_up(*n);
+  }
 }
 
 std::vector<const Neighbour*> NeighbourTable::entries() const {

@@ -162,6 +162,11 @@ class NeighbourTable {
     }
   };
 
+  // Packets find a neighbour by a host route of its own where the FIB says that its address is on
+  // its interface's link. One that is on another's link, or behind a gateway, is not led away by a
+  // route, an entry or an ARP message that names this one; such a neighbour serves its routes only.
+  void enter_fib(Neighbour& neighbour);
+  void leave_fib(Neighbour& neighbour);
   void act(Neighbour& neighbour);  // Its timer fired.
   void learn(Neighbour& neighbour, const net::MacAddress& mac, NeighbourState state);
   void enter(Neighbour& neighbour, NeighbourState state);

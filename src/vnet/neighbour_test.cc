@@ -13,7 +13,10 @@ using net::PacketPtr;
 
 class NeighbourTest : public testing::Test {
  protected:
-  NeighbourTest() { use_nd(); }
+  NeighbourTest() {
+    use_nd();
+    fib.set({address(0), 24}, RouteSource::Interface, link);
+  }
   void use_nd() {
     rules = {.retransmit = 1s,
              .reachable = 30s,
@@ -40,6 +43,7 @@ class NeighbourTest : public testing::Test {
   net::PacketPool pool;
   VirtualLoop loop;
   AdjacencyTable adjacencies;
+  const AdjacencyIndex link = adjacencies.make(AdjacencyKind::Glean, 1, 1500, {});
   Fib fib{net::Family::V4};
   NeighbourRules rules;
   std::vector<std::pair<Instant, bool>> asked;
@@ -103,7 +107,7 @@ TEST_F(NeighbourTest, asks_once_a_second_and_then_gives_up) {
   EXPECT_EQ(asked.size(), 3u);
   EXPECT_EQ(unreachable.size(), 4u);
   EXPECT_EQ(table.size(), 0u);
-  EXPECT_EQ(fib.lookup(address(1)), kNoRoute);
+  EXPECT_EQ(fib.lookup(address(1)), link);
   EXPECT_EQ(pool.in_use(), 0u);
   for (const auto& question : asked) EXPECT_FALSE(question.second);
 }

@@ -152,6 +152,48 @@ TEST_F(Router, explains_each_packet_in_a_trace) {
   EXPECT_NE(text.find("ipv4 via 10.2.0.2 right"), std::string::npos) << text;
 }
 
+// Whoever is said to be on another link keeps its place on its own.
+TEST_F(Router, sends_to_a_connected_host_whatever_is_said_of_it_on_another_interface) {
+  const uint16_t left_index = *r.interfaces().find("left");
+  const uint16_t right_index = *r.interfaces().find("right");
+  for (const char* net : {"1.0.0.0/8", "2001:db8:ff::/48"}) {
+    const net::Prefix far = prefix(net);
+    const bool v4 = far.address.is_v4();
+    const char* own = v4 ? "10.1.0.1" : "2001:db8:1::1";
+    const char* host = v4 ? "10.1.0.2" : "2001:db8:1::2";
+    MUST(r.add_route(far, ip(host), right_index));
+    EXPECT_EQ(ping(a, own, {.count = 1}).received, 1u) << host;
+    MUST(r.remove_route(far));
+    EXPECT_EQ(ping(a, own, {.count = 1}).received, 1u) << host;
+    MUST(r.add_neighbour(right_index, ip(host), right.b().mac()));
+    EXPECT_EQ(ping(r, host, {.count = 1}).received, 1u) << host;
+    MUST(r.remove_neighbour(right_index, ip(host)));
+    EXPECT_EQ(ping(r, host, {.count = 1}).received, 1u) << host;
+    // And what is known where it is stays so when the other goes.
+    const AdjacencyIndex way = r.stack().fib(far.address.family).lookup(ip(host));
+    EXPECT_EQ(r.stack().adjacencies[way].kind, AdjacencyKind::Rewrite);
+    EXPECT_EQ(r.stack().adjacencies[way].interface, left_index);
+  }
+}
+
+// A neighbour may be known before its link's prefix is, and outlive it.
+TEST_F(Router, finds_a_neighbour_that_is_older_than_its_prefix) {
+  const uint16_t right_index = *r.interfaces().find("right");
+  MUST(r.add_neighbour(right_index, ip("10.3.0.2"), right.b().mac()));
+  MUST(r.add_route(prefix("10.9.0.0/16"), ip("10.3.0.2"), right_index));
+  EXPECT_FALSE(r.route(ip("10.3.0.2")));
+  const auto way = [&] {
+    const AdjacencyIndex i = r.stack().fib(net::Family::V4).lookup(ip("10.3.0.2"));
+    return r.stack().adjacencies[i].kind;
+  };
+  MUST(r.add_address(right_index, prefix("10.3.0.1/24")));
+  MUST(b.add_address(ib, prefix("10.3.0.2/24")));
+  EXPECT_EQ(ping(r, "10.3.0.2", {.count = 1}).received, 1u);
+  EXPECT_EQ(way(), AdjacencyKind::Rewrite);
+  MUST(r.remove_address(right_index, ip("10.3.0.1")));
+  EXPECT_EQ(way(), AdjacencyKind::NoRoute);
+}
+
 TEST_F(Router, refuses_a_prefix_that_overlaps_another_interfaces) {
   const uint16_t left_index = *r.interfaces().find("left");
   const uint16_t right_index = *r.interfaces().find("right");
