@@ -7,6 +7,7 @@
 #include "net/wire/icmp6.h"
 #include "net/wire/ip6.h"
 #include "vnet/acl_search.h"
+#include "vnet/bridge.h"
 #include "vnet/feature_node.h"
 #include "vnet/replica.h"
 #include "vnet/shallow_reassembly.h"
@@ -145,9 +146,13 @@ Result<void> AclTable::remove(uint32_t acl) {
 }
 
 Result<void> AclTable::bind(uint16_t interface, Side side, std::vector<uint32_t> acls) {
-  TRY(stack_.interfaces.attached(interface));
+  const InterfaceEntry& entry = *TRY(stack_.interfaces.attached(interface));
   for (const uint32_t acl : acls) {
     if (lists_.count(acl) == 0) return fail("no acl {}", acl);
+  }
+  if (entry.is_bridged && !acls.empty()) {
+    return fail("interface {}: in bridge domain {}, whose frames no list sees; bind it to its BVI",
+                entry.name, stack_.bridges->of(interface)->config().id);
   }
   if (bound_.size() <= interface) bound_.resize(interface + 1u);
   const bool on = !acls.empty();

@@ -103,8 +103,8 @@ class AclTable {
   Result<void> put(uint32_t acl, std::vector<AclRule> rules, std::string tag = {});
   // Errors: no such list; an interface uses it.
   Result<void> remove(uint32_t acl);
-  // The lists of one side of an interface, in order; none turns it off. Errors: no such interface
-  // or list.
+  // The lists of one side of an interface, in order; none turns it off. They judge what is routed.
+  // Errors: no such interface or list; a bridge has it.
   Result<void> bind(uint16_t interface, Side side, std::vector<uint32_t> acls);
   void forget(uint16_t interface);  // It is detached.
 

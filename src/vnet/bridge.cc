@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "vnet/acl.h"
 #include "vnet/stack.h"
 #include "vnet/virtual_interfaces.h"
 
@@ -116,6 +117,11 @@ Result<void> BridgeTable::add_member(uint32_t id, const BridgeMember& member) {
         return fail("interface {}: has address {}, which a bridge would take from it", entry.name,
                     to_string(a.prefix));
       }
+    }
+    for (const auto side : {AclTable::kInput, AclTable::kOutput}) {
+      if (stack_.acls->bound(member.interface, side).empty()) continue;
+      return fail("interface {}: has access lists, which would see none of a bridge's frames",
+                  entry.name);
     }
   }
   if (by_interface_.size() <= member.interface) by_interface_.resize(member.interface + 1u);

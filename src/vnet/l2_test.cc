@@ -1,4 +1,5 @@
 // VLAN and QinQ sub-interfaces, bridge domains, and their BVI.
+#include "vnet/acl.h"
 #include "vnet/test_support.h"
 
 namespace wh::vnet {
@@ -183,6 +184,21 @@ TEST_F(Bridge, keeps_a_split_horizon_group_apart) {
   }
   EXPECT_EQ(ping(*hosts[0], "10.0.0.2", {.count = 1}).received, 0u);
   EXPECT_EQ(ping(*hosts[0], "10.0.0.3", {.count = 1}).received, 1u);
+}
+
+// Access lists judge what is routed: one on a member would filter nothing.
+TEST_F(Bridge, refuses_access_lists_where_they_would_see_nothing) {
+  const uint32_t list = MUST(s.acls().add({AclRule{}}));
+  EXPECT_EQ(s.acls().bind(ports[0], AclTable::kInput, {list}).error().text,
+            "interface p0: in bridge domain 1, whose frames no list sees; bind it to its BVI");
+  EXPECT_TRUE(s.acls().bind(ports[0], AclTable::kInput, {}));
+  const uint16_t bvi = MUST(s.virtuals().add_loopback(0));
+  MUST(s.bridges().add_member(1, {.interface = bvi, .is_bvi = true}));
+  EXPECT_TRUE(s.acls().bind(bvi, AclTable::kOutput, {list}));
+  MUST(s.bridges().remove_member(ports[0]));
+  MUST(s.acls().bind(ports[0], AclTable::kOutput, {list}));
+  EXPECT_EQ(s.bridges().add_member(1, {.interface = ports[0]}).error().text,
+            "interface p0: has access lists, which would see none of a bridge's frames");
 }
 
 TEST_F(Bridge, refuses_members_that_cannot_be) {
