@@ -95,10 +95,14 @@ bool DhcpServer::is_free(const State& state, uint32_t address) const {
          it->second.expires <= vnet_.stack().loop.now();
 }
 
-// Within the range, nobody's fixed address, and not this host's.
+// Within the range, a host's, nobody's fixed address, and not this host's.
 bool DhcpServer::may_lease(const State& state, uint32_t address) const {
   const DhcpPool& pool = state.pool;
   if (address < pool.first.value || address > pool.last.value) return false;
+  if (pool.network.length < 31) {  // The network's own and its broadcast address (RFC 1122).
+    const uint32_t hosts = ~uint32_t{0} >> pool.network.length;
+    if ((address & hosts) == 0 || (address & hosts) == hosts) return false;
+  }
   if (vnet_.is_local(Ip4{address}) || (pool.router && pool.router->value == address)) return false;
   return std::none_of(pool.fixed.begin(), pool.fixed.end(),
                       [&](const auto& f) { return f.second.value == address; });
@@ -302,7 +306,7 @@ void DhcpService::receive(const UdpDatagram& datagram) {
   }
   ++counters_.received;
   if (message->is_reply) {
-    relay_down(*message);
+    relay_down(*message, datagram.source);
     return;
   }
   const uint16_t interface = datagram.packet.rx_interface;
@@ -353,9 +357,12 @@ void DhcpService::relay_up(DhcpMessage m, uint16_t interface, const std::vector<
   }
 }
 
-void DhcpService::relay_down(const DhcpMessage& m) {
+// What a server says; nobody else on the way to this host may answer for one.
+void DhcpService::relay_down(const DhcpMessage& m, const net::IpAddress& from) {
   const uint16_t* interface = vnet_.stack().interfaces.owner(m.relay);
-  if (interface == nullptr || relays_.count(*interface) == 0) {
+  const auto relay = interface != nullptr ? relays_.find(*interface) : relays_.end();
+  if (relay == relays_.end() || !from.is_v4() ||
+      std::find(relay->second.begin(), relay->second.end(), from.v4()) == relay->second.end()) {
     ++counters_.relay_refused;
     return;
   }

@@ -100,6 +100,23 @@ TEST_F(Dhcp, runs_out_of_addresses_and_gives_the_same_again) {
   EXPECT_EQ(ask(3, DhcpType::Discover)->yours, Ip4::of(10, 0, 0, 102));
 }
 
+TEST_F(Dhcp, gives_no_networks_own_nor_broadcast_address) {
+  DhcpServer server(s);
+  DhcpPool p = pool_of();
+  p.network = prefix("10.0.0.0/30");
+  p.first = Ip4::of(10, 0, 0, 0);
+  p.last = Ip4::of(10, 0, 0, 3);
+  MUST(server.add(p));
+  DhcpMessage m;
+  m.type = DhcpType::Discover;
+  m.mac = net::MacAddress::local(7);
+  const auto offer = server.answer(m, Ip4::of(10, 0, 0, 1));
+  ASSERT_TRUE(offer);
+  EXPECT_EQ(offer->yours, Ip4::of(10, 0, 0, 2));
+  m.mac = net::MacAddress::local(8);
+  EXPECT_FALSE(server.answer(m, Ip4::of(10, 0, 0, 1)));
+}
+
 TEST_F(Dhcp, keeps_a_fixed_address_for_its_client) {
   DhcpPool p = pool_of();
   p.fixed[cable.b().mac()] = Ip4::of(10, 0, 0, 50);
@@ -137,6 +154,25 @@ TEST_F(RouterTest, relays_between_client_and_server) {
   EXPECT_EQ(r.dhcp().counters().relayed_up, 2u);
   EXPECT_EQ(r.dhcp().counters().relayed_down, 2u);
   EXPECT_EQ(ping(a, "10.2.0.2", {.count = 1}).received, 1u);
+}
+
+// Only a server that was asked may answer through the relay.
+TEST_F(RouterTest, relays_no_strangers_answer) {
+  MUST(r.dhcp().set_relay(1, {Ip4::of(10, 2, 0, 2)}));
+  DhcpMessage reply;
+  reply.is_reply = true;
+  reply.type = DhcpType::Offer;
+  reply.relay = Ip4::of(10, 1, 0, 1);
+  reply.yours = Ip4::of(10, 1, 0, 66);
+  reply.mac = net::MacAddress::local(66);
+  for (const char* from : {"10.2.0.9", "10.2.0.2"}) {
+    if (!b.is_local(ip(from))) MUST(b.add_address(ib, prefix(std::string(from) + "/24")));
+    auto socket = MUST(b.open_udp({.address = ip(from), .port = 67}, [](const UdpDatagram&) {}));
+    MUST(socket->send(ip("10.1.0.1"), 67, reply.emit()));
+    loop.run_for(100ms);
+  }
+  EXPECT_EQ(r.dhcp().counters().relay_refused, 1u);
+  EXPECT_EQ(r.dhcp().counters().relayed_down, 1u);
 }
 
 TEST(DhcpMessageTest, parses_what_it_emits_and_nothing_cut_short) {

@@ -54,6 +54,11 @@ Result<void> RouterAdvertiser::enable(uint16_t interface, RouterAdvertisementCon
     return fail("router advertisements on {}: at most {} prefixes", entry.name,
                 net::RouterAdvertisement::kMaxPrefixes);
   }
+  for (const net::PrefixInformation& p : config.prefixes) {
+    if (!p.prefix.is_link_local() && !p.prefix.is_multicast()) continue;
+    return fail("router advertisements on {}: prefix {} is no host's to use (RFC 4861 4.6.2)",
+                entry.name, to_string(net::Prefix{p.prefix, p.length}));
+  }
   auto& sender = senders_[interface];
   if (sender == nullptr) {
     sender = std::make_unique<Sender>(*this, interface);
