@@ -44,6 +44,16 @@ TEST_F(RouteLines, flows_are_spread_and_a_next_hop_may_be_routed_to) {
          ip route add 2001:db8:c::/48 via 2001:db8:d::1)");
   EXPECT_EQ(pings(a, "192.0.2.1"), 2u);
   EXPECT_EQ(pings(a, "2001:db8:c::1"), 2u);
+  // The path is told to its end, however many routes lead to it.
+  set("ip route add 203.0.113.0/24 via 192.0.2.1");
+  const std::string path = say("show ip fib 203.0.113.1");
+  EXPECT_NE(path.find("    [0] [@12]: ipv4 load-balance: via 198.18.0.1 (64 of 64 flows)\n"
+                      "          [0] [@5]: ipv4 via 10.2.0.2 host-e1: mtu:1500"),
+            std::string::npos)
+      << path;
+  const json row = data("show ip fib 203.0.113.1")[0];
+  EXPECT_EQ(row["ways"][0]["ways"][0]["buckets"], 64);
+  set("ip route del 203.0.113.0/24");
   // Saved in an order in which it can be set, though 192.0.2 comes before 198.18.
   EXPECT_LT(now().find("198.18.0.0/16"), now().find("192.0.2.0/24"));
   expect_lasting();

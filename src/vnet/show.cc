@@ -177,23 +177,43 @@ json to_json(const std::vector<NeighbourRow>& rows) {
 
 namespace {
 
-FibRow fib_row(const Stack& stack, const Fib::Entry& entry) {
-  const AdjacencyIndex index = entry.adjacency;
-  const Adjacency& a = stack.adjacencies[index];
-  FibRow row{entry.prefix,
-             to_string(entry.source),
-             index,
-             describe_adjacency(stack, index),
-             a.packets,
-             a.bytes,
-             {}};
-  if (a.kind != AdjacencyKind::Balance) return row;
+// Where a balance leads, and what it leads to in turn; nothing for all else.
+std::vector<FibRow::Way> ways_of(const Stack& stack, AdjacencyIndex index, uint32_t depth = 0) {
+  std::vector<FibRow::Way> ways;
+  const bool is_balance = stack.adjacencies[index].kind == AdjacencyKind::Balance;
+  if (!is_balance || depth == Balance::kMaxDepth) return ways;
   std::map<AdjacencyIndex, uint32_t> buckets;
   for (const AdjacencyIndex way : stack.adjacencies.balance(index).buckets) ++buckets[way];
   for (const auto& [way, count] : buckets) {
-    row.ways.push_back({describe_adjacency(stack, way), count});
+    ways.push_back({describe_adjacency(stack, way), count, ways_of(stack, way, depth + 1)});
   }
-  return row;
+  return ways;
+}
+
+FibRow fib_row(const Stack& stack, const Fib::Entry& entry) {
+  const AdjacencyIndex index = entry.adjacency;
+  const Adjacency& a = stack.adjacencies[index];
+  return {entry.prefix, to_string(entry.source), index, describe_adjacency(stack, index), a.packets,
+          a.bytes,      ways_of(stack, index)};
+}
+
+// Each way in the place of its chain, those of a recursive one below it.
+void format_ways(fmt::memory_buffer& out, const std::vector<FibRow::Way>& ways, size_t indent) {
+  for (size_t i = 0; i < ways.size(); ++i) {
+    const FibRow::Way& way = ways[i];
+    fmt::format_to(std::back_inserter(out), "{:{}}[{}] [@{}]: {} ({} of {} flows)\n", "", indent, i,
+                   way.ways.empty() ? 5 : 12, way.forwarding, way.buckets, Balance::kBuckets);
+    format_ways(out, way.ways, indent + 6);
+  }
+}
+
+json ways_to_json(const std::vector<FibRow::Way>& ways) {
+  json all = json::array();
+  for (const FibRow::Way& way : ways) {
+    all.push_back({{"forwarding", way.forwarding}, {"buckets", way.buckets}});
+    if (!way.ways.empty()) all.back()["ways"] = ways_to_json(way.ways);
+  }
+  return all;
 }
 
 }  // namespace
@@ -232,23 +252,22 @@ FibReport fib_report(const Vnet& vnet, const IpAddress& address, uint32_t vrf) {
 
 std::string format(const FibReport& report) {
   const bool v4 = report.family == Family::V4;
-  std::string out = fmt::format(
-      "{}-VRF:{}, fib_index:{}, flow hash:[src dst sport dport proto flowlabel ] epoch:0 "
-      "flags:none locks:[adjacency:1, default-route:1, ]\n",
-      v4 ? "ipv4" : "ipv6", report.vrf, report.vrf);
+  fmt::memory_buffer text;  // A full table's is long.
+  const auto out = std::back_inserter(text);
+  fmt::format_to(out,
+                 "{}-VRF:{}, fib_index:{}, flow hash:[src dst sport dport proto flowlabel ] "
+                 "epoch:0 flags:none locks:[adjacency:1, default-route:1, ]\n",
+                 v4 ? "ipv4" : "ipv6", report.vrf, report.vrf);
   for (const FibRow& row : report.rows) {
-    out += fmt::format(
-        "{}\n  unicast-{}-chain\n"
-        "  [@0]: dpo-load-balance: [proto:{} index:{} buckets:{} uRPF:0 to:[{}:{}]]\n",
-        to_string(row.prefix), v4 ? "ip4" : "ip6", v4 ? "ip4" : "ip6", row.adjacency,
-        std::max<size_t>(1, row.ways.size()), row.packets, row.bytes);
-    if (row.ways.empty()) out += fmt::format("    [0] [@5]: {}\n", row.forwarding);
-    for (size_t i = 0; i < row.ways.size(); ++i) {
-      out += fmt::format("    [{}] [@5]: {} ({} of {} flows)\n", i, row.ways[i].forwarding,
-                         row.ways[i].buckets, Balance::kBuckets);
-    }
+    fmt::format_to(out,
+                   "{}\n  unicast-{}-chain\n"
+                   "  [@0]: dpo-load-balance: [proto:{} index:{} buckets:{} uRPF:0 to:[{}:{}]]\n",
+                   to_string(row.prefix), v4 ? "ip4" : "ip6", v4 ? "ip4" : "ip6", row.adjacency,
+                   std::max<size_t>(1, row.ways.size()), row.packets, row.bytes);
+    if (row.ways.empty()) fmt::format_to(out, "    [0] [@5]: {}\n", row.forwarding);
+    format_ways(text, row.ways, 4);
   }
-  return out;
+  return fmt::to_string(text);
 }
 
 json to_json(const FibReport& report) {
@@ -260,9 +279,7 @@ json to_json(const FibReport& report) {
                     {"forwarding", row.forwarding},
                     {"packets", row.packets},
                     {"bytes", row.bytes}});
-    for (const FibRow::Way& way : row.ways) {
-      rows.back()["ways"].push_back({{"forwarding", way.forwarding}, {"buckets", way.buckets}});
-    }
+    if (!row.ways.empty()) rows.back()["ways"] = ways_to_json(row.ways);
   }
   return rows;
 }

@@ -58,7 +58,8 @@ struct FibRow {
   uint64_t packets = 0, bytes = 0;  // That took this adjacency.
   struct Way {
     std::string forwarding;
-    uint32_t buckets = 0;  // Of Balance::kBuckets.
+    uint32_t buckets = 0;   // Of Balance::kBuckets.
+    std::vector<Way> ways;  // Of a recursive one: where that leads, to the end.
   };
   std::vector<Way> ways;  // Of a balance: where its flows go now. Empty for all else.
 };
