@@ -3,9 +3,28 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+
 #include "host/system.h"
 
 namespace wh::host {
+namespace {
+
+// The file that a path's symbolic links lead to, which may not be there yet.
+std::string without_links(const std::string& path) {
+  namespace fs = std::filesystem;
+  constexpr int kMostLinks = 40;  // As Linux follows (path_resolution(7)).
+  fs::path file = path;
+  std::error_code error;
+  for (int i = 0; i < kMostLinks && fs::is_symlink(file, error); ++i) {
+    const fs::path target = fs::read_symlink(file, error);
+    if (error) return path;
+    file = file.parent_path() / target;  // An absolute one stands for itself.
+  }
+  return file.string();
+}
+
+}  // namespace
 
 Result<OutputFile> OutputFile::create(const std::string& path) {
   if (path == "-") {
@@ -17,10 +36,11 @@ Result<OutputFile> OutputFile::create(const std::string& path) {
   if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
     return OutputFile(path, "", TRY(open_file(path, O_WRONLY)));
   }
-  std::string temporary = fmt::format("{}.{}.part", path, ::getpid());
+  const std::string file = without_links(path);
+  std::string temporary = fmt::format("{}.{}.part", file, ::getpid());
   auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
   if (!fd) return fail_with(fd.error().code, fmt::format("write {}", path));
-  return OutputFile(path, std::move(temporary), std::move(*fd));
+  return OutputFile(file, std::move(temporary), std::move(*fd));
 }
 
 OutputFile::OutputFile(OutputFile&& o) noexcept

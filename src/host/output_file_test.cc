@@ -44,6 +44,20 @@ TEST_F(OutputFileTest, without_finish_nothing_changes_and_nothing_is_left) {
   EXPECT_EQ(files(), 0u);
 }
 
+TEST_F(OutputFileTest, a_symbolic_link_stays_one) {
+  ASSERT_TRUE(write_file(dir_ / "there.conf", "old"));
+  for (const std::string& target : {std::string("there.conf"), (dir_ / "new.conf").string()}) {
+    std::filesystem::create_symlink(target, dir_ / "first");
+    std::filesystem::create_symlink("first", dir_ / "link");
+    auto file = OutputFile::create(dir_ / "link").value();
+    ASSERT_TRUE(file.finish("new").has_value());
+    EXPECT_TRUE(std::filesystem::is_symlink(dir_ / "link"));
+    EXPECT_EQ(read_file(dir_ / target).value(), "new");
+    std::filesystem::remove(dir_ / "link");
+    std::filesystem::remove(dir_ / "first");
+  }
+}
+
 TEST_F(OutputFileTest, a_bad_path_is_known_at_once) {
   const auto file = OutputFile::create(dir_ / "no" / "such" / "folder.json");
   ASSERT_FALSE(file.has_value());

@@ -47,7 +47,7 @@ TEST_F(RouteLines, flows_are_spread_and_a_next_hop_may_be_routed_to) {
   // The path is told to its end, however many routes lead to it.
   set("ip route add 203.0.113.0/24 via 192.0.2.1");
   const std::string path = say("show ip fib 203.0.113.1");
-  EXPECT_NE(path.find("    [0] [@12]: ipv4 load-balance: via 198.18.0.1 (64 of 64 flows)\n"
+  EXPECT_NE(path.find("    [0] [@12]: ipv4 load-balance: via 198.18.0.1 weight 1 (64 of 64 flows)\n"
                       "          [0] [@5]: ipv4 via 10.2.0.2 host-e1: mtu:1500"),
             std::string::npos)
       << path;
