@@ -76,22 +76,30 @@ void Capture::see(const Packet& packet, Direction, Instant when) {
     const ChecksumField field = finished_checksum(packet, ethernet->header_size());
     if (field.offset + 2 <= copy_.size()) store16(&copy_[field.offset], field.value);
   }
+  record(when, packet.size(), copy_);
+}
+
+void Capture::record(Instant when, uint32_t size, std::span<const uint8_t> bytes) {
+  if (file_ == nullptr) {
+    ++lost_;
+    return;
+  }
   const int64_t ns = when.time_since_epoch().count();
   pcap_pkthdr header{};
   header.ts.tv_sec = ns / 1'000'000'000;
   header.ts.tv_usec = ns % 1'000'000'000;  // Nanoseconds, as the file was opened.
-  header.caplen = static_cast<bpf_u_int32>(copy_.size());
-  header.len = packet.size();
+  header.caplen = static_cast<bpf_u_int32>(bytes.size());
+  header.len = size;
   errno = 0;
   // Sound: pcap_dump's callback shape passes the dumper as a pointer to bytes.
-  pcap_dump(reinterpret_cast<u_char*>(file_), &header, copy_.data());
+  pcap_dump(reinterpret_cast<u_char*>(file_), &header, bytes.data());
   if (std::ferror(pcap_dump_file(file_)) != 0) {
     fail_now();
     ++lost_;
     return;
   }
   ++packets_;
-  ends_.push_back((ends_.empty() ? flushed_ : ends_.back()) + kRecordHeader + copy_.size());
+  ends_.push_back((ends_.empty() ? flushed_ : ends_.back()) + kRecordHeader + bytes.size());
   if (ends_.back() - flushed_ >= kGathered) flush();
 }
 
@@ -155,39 +163,92 @@ std::optional<NetworkPart> network_part(const CapturedPacket& packet) {
   return std::nullopt;
 }
 
-Result<std::vector<CapturedPacket>> read_capture(const std::string& path, std::string* cut_short) {
-  char why[PCAP_ERRBUF_SIZE] = "";
-  const std::unique_ptr<pcap, void (*)(pcap*)> file(
-      pcap_open_offline_with_tstamp_precision(path.c_str(), PCAP_TSTAMP_PRECISION_NANO, why),
-      pcap_close);
-  if (file == nullptr) return fail("read capture: {}", why);
-  const auto link = link_of(pcap_datalink(file.get()));
-  if (!link) {
-    const char* name = pcap_datalink_val_to_name(pcap_datalink(file.get()));
-    return fail("read capture {}: link type {}; accepted: Ethernet, raw IP, Linux cooked", path,
-                name != nullptr ? name : std::to_string(pcap_datalink(file.get())));
+namespace {
+
+class CaptureReader {
+ public:
+  static Result<CaptureReader> open(const std::string& path) {
+    char why[PCAP_ERRBUF_SIZE] = "";
+    File file(
+        pcap_open_offline_with_tstamp_precision(path.c_str(), PCAP_TSTAMP_PRECISION_NANO, why),
+        pcap_close);
+    if (file == nullptr) return fail("read capture: {}", why);
+    const auto link = link_of(pcap_datalink(file.get()));
+    if (!link) {
+      const char* name = pcap_datalink_val_to_name(pcap_datalink(file.get()));
+      return fail("read capture {}: link type {}; accepted: Ethernet, raw IP, Linux cooked", path,
+                  name != nullptr ? name : std::to_string(pcap_datalink(file.get())));
+    }
+    return CaptureReader(path, std::move(file), *link);
   }
+  // False at the end; with an error when the file is wrong there, or ends within a packet.
+  Result<bool> next() {
+    const u_char* bytes = nullptr;
+    const int got = pcap_next_ex(file_.get(), &header_, &bytes);
+    if (got == PCAP_ERROR_BREAK) return false;
+    if (got != 1) return fail("read capture {}: {}", path_, pcap_geterr(file_.get()));
+    bytes_ = {bytes, bytes + header_->caplen};
+    return true;
+  }
+  // After an error of next()'s.
+  bool is_cut_short() const {
+    return std::string_view(pcap_geterr(file_.get())).starts_with("truncated");
+  }
+  // Of the packet that next() found, until the next one.
+  Instant when() const {
+    return Instant(std::chrono::seconds(header_->ts.tv_sec) +
+                   std::chrono::nanoseconds(header_->ts.tv_usec));
+  }
+  uint32_t size() const { return header_->len; }
+  std::span<const uint8_t> bytes() const { return bytes_; }
+  CaptureLink link() const { return link_; }
+
+ private:
+  using File = std::unique_ptr<pcap, void (*)(pcap*)>;
+  CaptureReader(std::string path, File file, CaptureLink link)
+      : path_(std::move(path)), file_(std::move(file)), link_(link) {}
+  std::string path_;
+  File file_;
+  CaptureLink link_;
+  pcap_pkthdr* header_ = nullptr;
+  std::span<const uint8_t> bytes_;
+};
+
+}  // namespace
+
+Result<std::vector<CapturedPacket>> read_capture(const std::string& path, std::string* cut_short) {
+  CaptureReader reader = TRY(CaptureReader::open(path));
   std::vector<CapturedPacket> packets;
   for (;;) {
-    pcap_pkthdr* header = nullptr;
-    const u_char* bytes = nullptr;
-    const int got = pcap_next_ex(file.get(), &header, &bytes);
-    if (got == PCAP_ERROR_BREAK) return packets;
-    if (got != 1) {
-      const std::string error = pcap_geterr(file.get());
-      if (cut_short == nullptr || !error.starts_with("truncated")) {
-        return fail("read capture {}: {}", path, error);
-      }
-      *cut_short = fmt::format("it is cut short: {}; what is whole is read: {} packets", error,
-                               packets.size());
+    const auto more = reader.next();
+    if (!more && cut_short != nullptr && reader.is_cut_short()) {
+      *cut_short = fmt::format("it is cut short: {}; what is whole is read: {} packets",
+                               more.error().text, packets.size());
       return packets;
     }
-    packets.push_back({Instant(std::chrono::seconds(header->ts.tv_sec) +
-                               std::chrono::nanoseconds(header->ts.tv_usec)),
-                       header->len,
-                       {bytes, bytes + header->caplen},
-                       *link});
+    if (!TRY(more)) return packets;
+    const auto bytes = reader.bytes();
+    packets.push_back({reader.when(), reader.size(), {bytes.begin(), bytes.end()}, reader.link()});
   }
+}
+
+Result<uint64_t> merge_captures(std::span<const std::string> paths, const std::string& into,
+                                uint64_t most) {
+  std::vector<CaptureReader> readers;  // Of those that have a packet to give.
+  for (const std::string& path : paths) {
+    readers.push_back(TRY(CaptureReader::open(path)));
+    if (!TRY(readers.back().next())) readers.pop_back();
+  }
+  const std::unique_ptr<Capture> merged = TRY(Capture::open(into));
+  for (uint64_t n = 0; n < most && !readers.empty(); ++n) {
+    const auto first =
+        std::min_element(readers.begin(), readers.end(),
+                         [](const auto& a, const auto& b) { return a.when() < b.when(); });
+    merged->record(first->when(), first->size(), first->bytes());
+    if (!TRY(first->next())) readers.erase(first);
+  }
+  TRY_VOID(merged->close());
+  return merged->packets();
 }
 
 }  // namespace wh::net

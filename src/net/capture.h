@@ -44,6 +44,8 @@ class Capture final : public PacketTap {
   ~Capture() override;  // Closes; an error nobody asked for is forgotten.
 
   void see(const Packet& packet, Direction direction, Instant when) override;
+  // Of a packet of `size` bytes, those that were kept elsewhere.
+  void record(Instant when, uint32_t size, std::span<const uint8_t> bytes);
   // Writes out everything that is still buffered and closes the file. Errors: the first write that
   // failed. A second call answers the same and does nothing.
   Result<void> close();
@@ -96,5 +98,10 @@ std::optional<NetworkPart> network_part(const CapturedPacket& packet);
 // is whole comes. Errors: it cannot be read, is not a capture, or is of another link.
 Result<std::vector<CapturedPacket>> read_capture(const std::string& path,
                                                  std::string* cut_short = nullptr);
+
+// Makes one capture of several, each in order: the first `most` packets by time. Returns how many
+// it has. Errors: as those of read_capture() and Capture.
+Result<uint64_t> merge_captures(std::span<const std::string> paths, const std::string& into,
+                                uint64_t most);
 
 }  // namespace wh::net

@@ -197,6 +197,28 @@ TEST_F(CaptureTest, counts_what_it_sees_after_close_as_lost) {
   EXPECT_TRUE(capture->close());
 }
 
+TEST_F(CaptureTest, several_become_one_by_time) {
+  for (const auto& [name, times] : {std::pair("a.pcap", std::vector<int>{1, 4, 4, 9}),
+                                    {"b.pcap", {2, 3, 10}},
+                                    {"c.pcap", {}}}) {
+    auto capture = MUST(Capture::open(path(name)));
+    for (const int s : times) {
+      capture->see(*datagram(static_cast<uint32_t>(100 + s)), Direction::Out,
+                   when_ + std::chrono::seconds(s));
+    }
+  }
+  const std::vector<std::string> parts{path("a.pcap"), path("b.pcap"), path("c.pcap")};
+  EXPECT_EQ(MUST(merge_captures(parts, path("all.pcap"), 100)), 7u);
+  std::vector<int64_t> seconds;
+  for (const CapturedPacket& p : MUST(read_capture(path("all.pcap")))) {
+    seconds.push_back((p.when - when_) / std::chrono::seconds(1));
+  }
+  EXPECT_EQ(seconds, (std::vector<int64_t>{1, 2, 3, 4, 4, 9, 10}));
+  EXPECT_EQ(MUST(merge_captures(parts, path("all.pcap"), 3)), 3u);
+  EXPECT_EQ(MUST(read_capture(path("all.pcap"))).size(), 3u);
+  EXPECT_FALSE(merge_captures({{path("none.pcap")}}, path("all.pcap"), 3));
+}
+
 TEST_F(CaptureTest, reader_refuses_what_is_no_capture_or_cut_short) {
   EXPECT_FALSE(read_capture(path("none.pcap")));
   std::ofstream(path("text.pcap")) << "this is no capture, whatever its name may say";

@@ -1,5 +1,7 @@
 // What happens to packets, told by the graph's own books: runtime, errors, traces, the graph; and
 // nodes added to it.
+#include <filesystem>
+
 #include "router/command.h"
 #include "router/reports.h"
 #include "vnet/show.h"
@@ -61,8 +63,10 @@ Result<Answer> start_pcap(Router& router, const Arguments& a) {
   if (a.has("intfc") && !a.has("any")) options.interface = TRY(router.index_of(a["intfc"]));
   // VPP's users give a name, which goes to /tmp.
   if (options.path.find('/') == std::string::npos) options.path = "/tmp/" + options.path;
-  // A worker writes what it sees to a file of its own.
-  if (router.thread() != 0) options.path += fmt::format(".{}", router.thread());
+  // With workers each thread writes what it sees to a part of its own, until all are stopped.
+  if (router.thread() != 0 || router.has_replicas()) {
+    options.part = fmt::format(".{}", router.thread());
+  }
   TRY_VOID(router.pcap().start(options));
   return Answer::of_text("pcap trace to " + options.path);
 }
@@ -70,13 +74,31 @@ Result<Answer> start_pcap(Router& router, const Arguments& a) {
 uint64_t pcap_packets(const Router& router) {
   uint64_t packets = 0;
   router.for_all([&](const Router& r) { packets += r.pcap().packets(); });
+  const auto& options = router.pcap().options();
+  return options ? std::min(packets, options->max) : packets;
+}
+
+// One file of what all threads saw, in order; the parts go. Stops all of them whatever fails.
+Result<uint64_t> stop_everywhere(Router& router) {
+  if (!router.has_replicas()) return router.pcap().stop();
+  if (!router.pcap().is_on()) return fail("no pcap trace is going on");
+  std::vector<std::string> parts;
+  Result<void> stopped;
+  router.each([&](Router& r) {
+    if (!r.pcap().is_on()) return;  // It could not begin there.
+    parts.push_back(r.pcap().options()->path + r.pcap().options()->part);
+    if (auto end = r.pcap().stop(); !end && stopped) stopped = tl::unexpected(end.error());
+  });
+  TRY_VOID(stopped);
+  const PcapTrace::Options& options = *router.pcap().options();
+  const uint64_t packets = TRY(net::merge_captures(parts, options.path, options.max));
+  for (const std::string& part : parts) std::filesystem::remove(part);
   return packets;
 }
 
 Result<Answer> stop_pcap(Router& router, const Arguments&) {
-  const std::string path = router.pcap().is_on() ? router.pcap().options()->path : "";
-  const uint64_t packets = pcap_packets(router);
-  TRY_VOID(router.pcap().stop());
+  const uint64_t packets = TRY(stop_everywhere(router));
+  const std::string path = router.pcap().options()->path;
   return Answer{
       [=] { return fmt::format("Write {} packets to {}, and stop capture...\n", packets, path); },
       [=] {
@@ -153,7 +175,7 @@ Feature analysis_feature() {
            everywhere("pcap trace (rx|tx|drop) [rx|tx|drop | max <max:1..1000000000> | intfc "
                       "(any|<intfc:interface>) | file <file>]*",
                       "write packets to a capture file", start_pcap),
-           everywhere("pcap trace off", "end that", stop_pcap),
+           {"pcap trace off", "end that", stop_pcap},
            {"show pcap trace", "how far it is", show_pcap},
            setting("plugin load <file>", "add the nodes of a shared object, for good", load_plugin),
            {"show plugins", "the shared objects that were loaded", show_plugins},

@@ -11,7 +11,9 @@ PcapTrace::~PcapTrace() {
 Result<void> PcapTrace::start(Options options) {
   if (is_on()) return fail("a pcap trace is going on, to {}", options_->path);
   if (!options.rx && !options.tx && !options.drop) return fail("nothing to trace: rx, tx or drop");
-  capture_ = TRY(net::Capture::open(options.path));
+  // The whole, too, must be possible to write, though it is made of its parts only at the end.
+  if (!options.part.empty()) TRY_VOID(TRY(net::Capture::open(options.path))->close());
+  capture_ = TRY(net::Capture::open(options.path + options.part));
   shift_ = wall_ ? wall_() - vnet_.loop().clock().time_since_epoch() : Duration{};
   packets_ = 0;
   options_ = std::move(options);

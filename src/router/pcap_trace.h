@@ -26,6 +26,7 @@ class PcapTrace final : public net::PacketTap {
     std::optional<uint16_t> interface = {};  // Nothing: all there are when it begins.
     uint64_t max = 1000;
     std::string path = "/tmp/trace.pcap";
+    std::string part = {};  // After the path: where this one writes, of several that go together.
   };
   explicit PcapTrace(vnet::Vnet& vnet, WallClock wall = {}) : vnet_(vnet), wall_(std::move(wall)) {}
   ~PcapTrace() override;

@@ -51,6 +51,7 @@ class Router {
     uint16_t index = 0;  // Of its interface.
     std::unique_ptr<net::Interface> device;
     bool is_open() const;  // Whether its Linux interface is still there.
+    bool was_up = false;   // When that went: it is down since, but was set up.
   };
   // Its interface begins down. Returns the interface's name. Errors: as Ports::open; the name is
   // in use.
@@ -59,6 +60,7 @@ class Router {
   Result<void> delete_port(std::string_view name);
   const std::vector<std::unique_ptr<Port>>& ports() const { return ports_list_; }
   const Port* port(uint16_t index) const;
+  Port* port(uint16_t index) { return const_cast<Port*>(std::as_const(*this).port(index)); }
   uint32_t free_tap_number() const;
 
   // --- interfaces whose medium is inside; they begin down, too ---
@@ -123,6 +125,7 @@ class Router {
     virtual void each(const std::function<void(Router&)>& look) = 0;
   };
   void set_replicas(Replicas* replicas) { replicas_ = replicas; }
+  bool has_replicas() const { return replicas_ != nullptr; }
   // Calls `look` with this router and then with each replica.
   void for_all(const std::function<void(const Router&)>& look) const {
     look(*this);

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <thread>
 
 #include "host/output_file.h"
@@ -188,6 +189,38 @@ TEST_F(WorkersTest, forward_by_themselves_once_the_main_thread_knows_the_neighbo
   ASSERT_TRUE(leaf.has_value());
   ASSERT_EQ(leaf->size(), 1u);
   EXPECT_EQ(leaf->front().value, "3");
+}
+
+// One file of what all threads saw, in the order in which they did, and no more than was asked for.
+TEST_F(WorkersTest, write_one_capture_together) {
+  const std::string path = testing::TempDir() + "workers.pcap";
+  teach_neighbour_b();
+  for (const size_t most : {1000u, 5u}) {
+    run(fmt::format("pcap trace rx tx max {} file {}", most, path));
+    for (const uint32_t worker : {1u, 2u, 1u}) {
+      put(worker, "a", datagram(kA, kB, static_cast<uint16_t>(1000 + worker)));
+      get(worker, "b", EtherType::Ip4);
+    }
+    put(2, "a",
+        arp(MacAddress::broadcast(),
+            {net::ArpOperation::Request, kHostA, kA, {}, Ip4::of(10, 1, 0, 1)}));
+    get(0, "a", EtherType::Arp);
+    const size_t all = std::min<size_t>(8, most);  // The answer goes out by the main thread.
+    EXPECT_EQ(MUST(line_->run("show pcap trace")).text(),
+              fmt::format("pcap trace to {}: {} packets\n", path, all));
+    EXPECT_EQ(MUST(line_->run("pcap trace off")).text(),
+              fmt::format("Write {} packets to {}, and stop capture...\n", all, path));
+    const auto packets = MUST(net::read_capture(path));
+    ASSERT_EQ(packets.size(), all);
+    EXPECT_TRUE(std::is_sorted(packets.begin(), packets.end(),
+                               [](const auto& x, const auto& y) { return x.when < y.when; }));
+    for (const char* part : {".0", ".1", ".2"}) {
+      EXPECT_FALSE(std::filesystem::exists(path + part)) << part;
+    }
+  }
+  EXPECT_EQ(line_->run("pcap trace off").error().text, "no pcap trace is going on");
+  run("pcap trace rx file " + path);  // All of them have ended.
+  run("pcap trace off");
 }
 
 TEST_F(WorkersTest, tell_the_main_thread_that_a_neighbour_is_used) {
