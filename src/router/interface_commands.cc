@@ -9,12 +9,13 @@ namespace {
 
 Result<Answer> set_state(Router& router, const Arguments& a) {
   const uint16_t index = TRY(router.index_of(a["interface"]));
-  const Router::Port* port = router.port(index);
+  Router::Port* port = router.port(index);
   if (a.has("up") && port != nullptr && !port->is_open()) {
     return fail("interface {}: its Linux interface {} is gone; delete it and create it again",
                 port->spec.name(), port->spec.link);
   }
   TRY_VOID(router.vnet().set_up(index, a.has("up")));
+  if (port != nullptr) port->was_up = false;
   return Answer::nothing();
 }
 
@@ -80,7 +81,8 @@ void list_interfaces(const Router& router, std::vector<ConfigurationLine>& lines
       lines.push_back({fmt::format("set interface mtu packet {} {}", table[i].mtu(), name),
                        fmt::format("set interface mtu packet {} {}", first_mtu, name)});
     }
-    if (table[i].is_up()) {
+    const Router::Port* port = router.port(i);
+    if (table[i].is_up() || (port != nullptr && port->was_up)) {
       lines.push_back({fmt::format("set interface state {} up", name),
                        fmt::format("set interface state {} down", name)});
     }

@@ -1,5 +1,7 @@
 #include "router/ports.h"
 
+#include <net/if.h>
+
 #include "host/rtnetlink.h"
 #include "host/tap.h"
 
@@ -31,11 +33,27 @@ net::MacAddress tap_mac(const PortSpec& spec) {
   return spec.mac.value_or(net::MacAddress{{2, 0xfe, 0, 1, static_cast<uint8_t>(high), low}});
 }
 
+// As Linux takes a device's name: it may be a part of a path, and % begins a pattern.
+Result<void> check_tap_name(const std::string& name) {
+  if (name.empty() || name.size() >= IFNAMSIZ || name == "." || name == ".." ||
+      name.find_first_of("/:% \t\n\v\f\r") != std::string::npos) {
+    return fail("TAP device '{}': accepted: a name of 1 to {} characters without / : % and space",
+                name, IFNAMSIZ - 1);
+  }
+  return {};
+}
+
+Result<net::Interface::Config> describe_tap(const PortSpec& spec) {
+  TRY_VOID(check_tap_name(spec.link));
+  return net::Interface::Config{.name = spec.name(), .mac = tap_mac(spec)};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<net::Interface>> HostPorts::open(const PortSpec& spec,
                                                         net::PacketPool& pool) {
   if (spec.kind == PortSpec::Kind::Tap) {
+    TRY_VOID(check_tap_name(spec.link));
     return host::TapInterface::open({.device = spec.link,
                                      .name = spec.name(),
                                      .mac = tap_mac(spec),
@@ -50,9 +68,7 @@ Result<std::unique_ptr<net::Interface>> HostPorts::open(const PortSpec& spec,
 }
 
 Result<net::Interface::Config> HostPorts::describe(const PortSpec& spec) {
-  if (spec.kind == PortSpec::Kind::Tap) {
-    return net::Interface::Config{.name = spec.name(), .mac = tap_mac(spec)};
-  }
+  if (spec.kind == PortSpec::Kind::Tap) return describe_tap(spec);
   host::Rtnetlink kernel = TRY(host::Rtnetlink::open());
   const host::LinkInfo link = TRY(kernel.link(spec.link));
   return net::Interface::Config{
@@ -74,6 +90,7 @@ class PaperInterface final : public net::Interface {
 
 Result<net::Interface::Config> PaperPorts::describe(const PortSpec& spec) {
   if (like_ != nullptr) return like_->describe(spec);
+  if (spec.kind == PortSpec::Kind::Tap) return describe_tap(spec);
   return net::Interface::Config{.name = spec.name(), .mac = spec.mac.value_or(tap_mac(spec))};
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include "core/virtual_loop.h"
 #include "host/device_interface.h"
 #include "host/system.h"
 #include "router/configuration.h"
@@ -64,6 +65,7 @@ TEST(Ports, one_whose_linux_interface_went_stays_down_until_it_is_opened_again) 
   ports.ends.clear();
   for (int round = 0; round < 1000 && router.ports()[0]->is_open(); ++round) loop->run_for(2ms);
   ASSERT_FALSE(router.ports()[0]->is_open());
+  EXPECT_EQ(to_text(line.configuration()), saved);  // What was set is set still.
   const auto refused = line.set("set interface state netmap-e1 up");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().text,
@@ -81,14 +83,32 @@ TEST(Ports, one_whose_linux_interface_went_stays_down_until_it_is_opened_again) 
   ports.is_absent = false;
   if (!router.ports().empty()) {
     EXPECT_EQ(format(difference(line.configuration(), *target)),
-              "- create netmap name e1\n+ create netmap name e1\n"
-              "+ set interface state netmap-e1 up\n");
+              "- create netmap name e1\n+ create netmap name e1\n");
   }
   const auto applied = apply_configuration(line, *target);
   ASSERT_TRUE(applied) << applied.error().text;
   EXPECT_TRUE(router.ports()[0]->is_open());
   EXPECT_EQ(to_text(line.configuration()), saved);
   EXPECT_TRUE(difference(line.configuration(), *target).is_empty());
+}
+
+// A check on paper refuses what Linux would.
+TEST(Ports, name_that_linux_does_not_take_is_refused_before_it_is_tried) {
+  VirtualLoop loop;
+  PaperPorts ports(loop);
+  Router router({}, loop, ports);
+  const auto say = [&](const std::string& name) {
+    const auto tried = try_configuration(router, "create tap id 9 host-if-name " + name, "f");
+    return tried ? "sound" : tried.error().text;
+  };
+  EXPECT_EQ(say("waytoolonginterfacename"),
+            "f:1: TAP device 'waytoolonginterfacename': accepted: a name of 1 to 15 characters "
+            "without / : % and space");
+  for (const char* name : {"a/b", "..", "tap%d", "a:1", "\"a b\""}) {
+    EXPECT_NE(say(name).find("accepted: a name"), std::string::npos) << name;
+  }
+  EXPECT_EQ(say("abcdefghijklmno"), "sound");
+  EXPECT_EQ(say("x\ncreate tap id 1 host-if-name x"), "f:2: TAP device 'x': interface tap9 has it");
 }
 
 }  // namespace

@@ -43,11 +43,20 @@ bool Router::Port::is_open() const {
 
 Result<std::string> Router::create_port(PortSpec spec) {
   if (vnet_.interfaces().find(spec.name())) return fail("interface {} exists", spec.name());
+  for (const auto& other : ports_list_) {
+    const bool is_tap = spec.kind == PortSpec::Kind::Tap && other->spec.kind == spec.kind;
+    if (is_tap && other->spec.link == spec.link) {
+      return fail("TAP device '{}': interface {} has it", spec.link, other->spec.name());
+    }
+  }
   auto port = std::make_unique<Port>();
   port->device = TRY(source_.open(spec, pool_));
   if (auto* device = dynamic_cast<host::DeviceInterface*>(port->device.get())) {
     // Its Linux interface was removed: it stays, down, until somebody deletes it.
-    device->on_close([device] { device->set_up(false); });
+    device->on_close([device, raw = port.get()] {
+      raw->was_up = device->is_up();
+      device->set_up(false);
+    });
   }
   // A Linux interface may have one that no vnet takes: of "lo" it is 65536.
   const uint32_t mtu = port->device->mtu();
