@@ -1,6 +1,7 @@
 #include "host/system.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -142,6 +143,22 @@ Error become(const std::string& program, std::span<char* const> words) {
   argv.push_back(nullptr);
   ::execv(program.c_str(), argv.data());
   return os_error("run {}", program).value();
+}
+
+Result<void> check_core(uint32_t core) {
+  cpu_set_t set;
+  CHECK(core < CPU_SETSIZE && ::sched_getaffinity(0, sizeof set, &set) == 0);
+  if (!CPU_ISSET(core, &set)) return fail("core {}: not one that this process may run on", core);
+  return {};
+}
+
+Result<void> run_on_core(uint32_t core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CHECK(core < CPU_SETSIZE);
+  CPU_SET(core, &set);
+  if (::sched_setaffinity(0, sizeof set, &set) != 0) return os_error("run on core {}", core);
+  return {};
 }
 
 }  // namespace wh::host

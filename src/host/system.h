@@ -65,4 +65,8 @@ Result<void> write_all(int fd, std::string_view text);
 Result<void> send_fd(int socket, int fd);
 Result<Fd> receive_fd(int socket);
 
+// Whether the calling thread may run on a core, and keeping it there. Error: it may not.
+Result<void> check_core(uint32_t core);
+Result<void> run_on_core(uint32_t core);
+
 }  // namespace wh::host

@@ -117,12 +117,18 @@ int Client::run(const std::string& line, bool as_json, std::FILE* errors) {
 }
 
 int Client::interact() {
+  const auto answer = ask({{"prompt", true}}, nullptr);
+  if (!answer) {
+    fmt::print(stderr, "vppctl: {}\n", answer.error().text);
+    return 2;
+  }
+  prompt_ = answer->value("result", prompt_);
   return ::isatty(STDIN_FILENO) != 0 ? interact_with_editor() : interact_plainly();
 }
 
 int Client::interact_plainly() {
   for (std::string line;;) {
-    std::cout << kPrompt << std::flush;
+    std::cout << prompt_ << std::flush;
     if (!std::getline(std::cin, line)) break;
     std::cout << line << "\n" << std::flush;
     if (is_quit(line)) return 0;
@@ -142,10 +148,8 @@ Client& client_of(EditLine* editor) {
   return *static_cast<Client*>(client);
 }
 
-char* prompt(EditLine*) {
-  static char text[16];
-  std::strncpy(text, kPrompt, sizeof text - 1);
-  return text;
+char* shown_prompt(EditLine* editor) {
+  return client_of(editor).prompt();
 }
 
 std::string before_cursor(EditLine* editor) {
@@ -234,7 +238,7 @@ int Client::interact_with_editor() {
   const std::string kept = history_path();
   if (!kept.empty()) history(lines.get(), &event, H_LOAD, kept.c_str());
   el_set(editor, EL_CLIENTDATA, this);
-  el_set(editor, EL_PROMPT, prompt);
+  el_set(editor, EL_PROMPT, shown_prompt);
   el_set(editor, EL_EDITOR, "emacs");
   // Ctrl-C ends a command that runs (read_line), never the prompt, where it is a key like others: a
   // signal might come just before el_gets() waits. Other signals leave the terminal as they found

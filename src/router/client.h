@@ -30,6 +30,7 @@ class Client {
   int run(const std::string& line, bool as_json, std::FILE* errors = stderr);
   // Reads lines until quit or the end of the input.
   int interact();
+  char* prompt() { return prompt_.data(); }
 
  private:
   Result<std::string> read_line();
@@ -38,9 +39,9 @@ class Client {
 
   host::Fd socket_;
   std::string input_;
+  std::string prompt_ = "vpp# ";  // Unless the router has another.
 };
 
-constexpr const char* kPrompt = "vpp# ";
 constexpr const char* kDefaultSocket = "/run/vpp/cli.sock";
 
 }  // namespace wh::router

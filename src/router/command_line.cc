@@ -80,6 +80,11 @@ void CommandLine::add_types() {
   grammar_.add_type("interface", {"the name of an interface",
                                   [this, interface_names](std::string_view word) -> Result<void> {
                                     if (router_.index_of(word)) return {};
+                                    if (word == "local0") {
+                                      return fail(
+                                          "local0 is the router itself: it has no link and "
+                                          "nothing to set; `show interface` shows it");
+                                    }
                                     return fail("no interface '{}'; there are: {}", word,
                                                 first_few(interface_names()));
                                   },
@@ -207,11 +212,13 @@ std::unique_ptr<Activity> CommandLine::execute(std::string_view line, Output out
     out.done(Answer::nothing());
     return nullptr;
   }
+  if (hear_) hear_(line);
   return start(grammar_.parse(line), std::move(out));
 }
 
 std::unique_ptr<Activity> CommandLine::execute(std::string_view method, const json& params,
                                                Output out) {
+  if (hear_) hear_(fmt::format("{} {}", method, params.dump()));
   return start(grammar_.from_json(method, params), std::move(out));
 }
 

@@ -36,6 +36,11 @@ class CommandLine {
   void on_done(Tell tell) { tell_ = std::move(tell); }
   // Does a command that another command line of the same grammar has done.
   Result<void> repeat(const Grammar::Match& match);
+  // Calls `hear` with each line, and each method with its values, that execute() is given.
+  void on_line(std::function<void(std::string_view)> hear) { hear_ = std::move(hear); }
+  // What those who type lines here are shown before each.
+  const std::string& prompt() const { return prompt_; }
+  void set_prompt(std::string prompt) { prompt_ = std::move(prompt); }
   // Whether the line would be understood, here and now.
   Result<void> check(std::string_view line) const;
   // Every method with the schema of its values.
@@ -57,6 +62,8 @@ class CommandLine {
   std::vector<const Command*> commands_;  // By the grammar's numbers.
   Grammar grammar_;
   Tell tell_;
+  std::function<void(std::string_view)> hear_;
+  std::string prompt_ = "vpp# ";
 };
 
 }  // namespace wh::router

@@ -117,6 +117,8 @@ TEST_F(DhcpLines, router_advertisements_say_what_they_are_told) {
   expect_refused({{"ip6 nd host-e0 ra-interval 3", "'3' is not a number from 4 to 1800"},
                   {"ip6 nd host-e0 ra-lifetime 20", "lifetime; accepted"},
                   {"ip6 nd host-e0 prefix 10.0.0.0/8", "10.0.0.0/8: not an IPv6 prefix"},
+                  {"ip6 nd host-e0 prefix fe80::/64", "fe80::/64 is no host's to use"},
+                  {"ip6 nd host-e0 prefix ff05::/64", "ff05::/64 is no host's to use"},
                   {"ip6 nd host-e0 prefix 2001:db8::/64 5 10", "preferred for longer"},
                   {"ip6 nd host-e0 ra-lifetme 20", "did you mean ra-lifetime?"},
                   {"ip6 nd host-e7 ra-suppress", "no interface 'host-e7'"}});

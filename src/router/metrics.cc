@@ -172,9 +172,10 @@ void MetricsServer::take_in(Client& client, std::string_view bytes) {
 std::string MetricsServer::answer_to(std::string_view request) const {
   const std::string_view line = request.substr(0, request.find_first_of("\r\n"));
   const size_t space = line.find(' ');
-  const std::string_view path = space == std::string_view::npos
-                                    ? ""
-                                    : line.substr(space + 1, line.find(' ', space + 1) - space - 1);
+  std::string_view path = space == std::string_view::npos
+                              ? ""
+                              : line.substr(space + 1, line.find(' ', space + 1) - space - 1);
+  path = path.substr(0, path.find('?'));  // There is one text, whatever is asked of it.
   if (line.substr(0, space) != "GET") return "HTTP/1.0 405 Method Not Allowed\r\n\r\n";
   if (path != "/metrics" && path != "/") return "HTTP/1.0 404 Not Found\r\n\r\n";
   const std::string body = metrics_text(router_);

@@ -1,7 +1,11 @@
 #include "router/process.h"
 
+#include <fcntl.h>
+#include <fmt/chrono.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <iostream>
@@ -45,6 +49,7 @@ class Process {
   }
 
   Result<int> run(const Startup& startup) {
+    const PidFile pidfile(TRY(prepare(startup)));
     if (startup.cli_listen) TRY_VOID(server_.listen(*startup.cli_listen));
     const auto signals = TRY(host::SignalWatch::make(loop_, {SIGTERM, SIGINT}, [&](int signal) {
       // At a prompt Ctrl-C is meant for what was typed there.
@@ -54,11 +59,14 @@ class Process {
     if (startup.workers != 0) {
       ports_.set_receive(HostPorts::Receive::None);
       workers_ = TRY(Workers::start({.count = startup.workers,
+                                     .cores = startup.worker_cores,
                                      .cycles = cycles_now,
                                      .wall = wall_now,
                                      .plugin_path = startup.plugin_path},
                                     line_, loop_));
     }
+    // Not before: a thread begins where its maker may run.
+    if (startup.main_core) TRY_VOID(host::run_on_core(*startup.main_core));
     for (const std::string& name : startup.plugins) {
       TRY_VOID(line_.run("plugin load " + quote_word(name)));
     }
@@ -74,12 +82,61 @@ class Process {
     // Something may happen for as long as the process lives.
     if (workers_ == nullptr) loop_.on_wake([] {});
     loop_.run();
+    // With workers, its parts are not one file yet.
+    if (workers_ && router_.pcap().is_on()) TRY_VOID(line_.run("pcap trace off"));
     // It may be in the middle of a line, and puts the terminal right.
     if (prompt && prompt->is_running()) prompt->kill(SIGTERM), prompt->wait();
     return 0;
   }
 
  private:
+  // The file that says which process this is, gone with it. No path: none.
+  class PidFile {
+   public:
+    explicit PidFile(std::string path) : path_(std::move(path)) {}
+    ~PidFile() {
+      if (!path_.empty()) ::unlink(path_.c_str());
+    }
+    PidFile(const PidFile&) = delete;
+    PidFile& operator=(const PidFile&) = delete;
+
+   private:
+    std::string path_;
+  };
+
+  // What must be possible is tried before anything begins. Returns the pidfile's path.
+  Result<std::string> prepare(const Startup& startup) {
+    for (const uint32_t core : startup.worker_cores) TRY_VOID(host::check_core(core));
+    if (startup.main_core) TRY_VOID(host::check_core(*startup.main_core));
+    if (startup.prompt) line_.set_prompt(*startup.prompt);
+    if (startup.log) TRY_VOID(open_log(*startup.log, startup.text));
+    if (startup.pidfile) {
+      TRY_VOID(host::write_file(*startup.pidfile, fmt::format("{}\n", ::getpid())));
+    }
+    return startup.pidfile.value_or("");
+  }
+
+  // Each line as it is given, behind its time; the first says how the router was started.
+  Result<void> open_log(const std::string& path, std::string_view beginning) {
+    log_ = TRY(host::open_file(path, O_WRONLY | O_CREAT | O_APPEND));
+    TRY_VOID(write_log(beginning));
+    line_.on_line([this, path](std::string_view line) {
+      if (!log_) return;
+      if (const auto written = write_log(line); !written) {
+        std::cerr << fmt::format("log {}: {}; no more is written\n", path, written.error().text);
+        log_ = host::Fd();
+      }
+    });
+    return {};
+  }
+  Result<void> write_log(std::string_view line) {
+    const auto now =
+        std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    std::string one(line);
+    std::replace(one.begin(), one.end(), '\n', ' ');
+    return host::write_all(log_.raw(), fmt::format("{:%F %T} {}\n", now, one));
+  }
+
   // Runs a line to its end, with the loop. Error: the command's.
   Result<void> run_to_end(const std::string& line) {
     Result<void> result;
@@ -109,6 +166,7 @@ class Process {
   }
 
   host::RealLoop& loop_;
+  host::Fd log_;
   HostPorts ports_;
   Router router_;
   CommandLine line_;

@@ -40,6 +40,20 @@ json expectations(const std::vector<Expectation>& expected) {
   return all;
 }
 
+// What could come next, as the prompt's ? shows it.
+std::string format(const std::vector<Expectation>& expected) {
+  std::string text;
+  for (const Expectation& e : expected) text += fmt::format("  {:<24}{}\n", e.text, e.help);
+  return text;
+}
+
+// The line before a question mark at its end, which asks what could stand there.
+std::optional<std::string> asked_of(std::string_view line) {
+  const size_t last = line.find_last_not_of(" \t\r\n");
+  if (last == std::string_view::npos || line[last] != '?') return std::nullopt;
+  return std::string(line.substr(0, last));
+}
+
 }  // namespace
 
 std::unique_ptr<Activity> handle_request(CommandLine& line, const json& request,
@@ -52,7 +66,16 @@ std::unique_ptr<Activity> handle_request(CommandLine& line, const json& request,
   auto text = [&](const char* key) { return request.contains(key) && request[key].is_string(); };
   if (text("command")) {
     const bool as_json = request.value("json", json(false)) == true;
-    return line.execute(request["command"].get<std::string>(), output_of(reply, !as_json));
+    const auto command = request["command"].get<std::string>();
+    if (const auto begun = asked_of(command)) {
+      const auto expected = line.grammar().expect(*begun);
+      const Result<void> known = expected.empty() ? line.check(*begun) : Result<void>();
+      if (!known) return reply(failure(known.error().text)), nullptr;
+      reply(as_json ? json{{"ok", true}, {"result", expectations(expected)}}
+                    : json{{"ok", true}, {"text", format(expected)}});
+      return nullptr;
+    }
+    return line.execute(command, output_of(reply, !as_json));
   }
   if (text("method")) {
     const json params = request.value("params", json::object());
@@ -64,10 +87,13 @@ std::unique_ptr<Activity> handle_request(CommandLine& line, const json& request,
   } else if (text("expect")) {
     reply({{"ok", true},
            {"result", expectations(line.grammar().expect(request["expect"].get<std::string>()))}});
+  } else if (request.value("prompt", json(false)) == true) {
+    reply({{"ok", true}, {"result", line.prompt()}});
   } else if (request.value("schema", json(false)) == true) {
     reply({{"ok", true}, {"result", line.schema()}});
   } else {
-    reply(failure("a request has one of: command, method, complete, expect, schema, interrupt"));
+    reply(failure(
+        "a request has one of: command, method, complete, expect, prompt, schema, interrupt"));
   }
   return nullptr;
 }

@@ -4,6 +4,7 @@
 //   -> {"id": 2, "method": "show interface"}             a method; answered as JSON
 //   -> {"id": 3, "method": "ping", "params": {"address": "10.1.0.2", "repeat": 2}}
 //   -> {"id": 4, "complete": "show in"}   {"expect": "set int "}   {"schema": true}
+//   -> {"id": 5, "prompt": true}                         what to show before each line typed
 //   -> {"interrupt": true}                               ends what is running (Ctrl-C)
 //   <- {"id": 3, "output": "116 bytes from ..."}         any number of them, then one of
 //   <- {"id": 1, "ok": true, "text": "..."}   {"id": 2, "ok": true, "result": ...}

@@ -1,6 +1,7 @@
 #include "router/server.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "host/system.h"
@@ -108,6 +109,24 @@ TEST_F(ServerTest, completion_and_schema_come_through_the_socket) {
   for (const json& method : schema) EXPECT_TRUE(method["params"].contains("properties"));
 }
 
+// As a person without a prompt asks: what could come next.
+TEST_F(ServerTest, question_mark_at_a_lines_end_is_answered) {
+  const json help = ask(R"({"command": "show ip ?"})")[0];
+  EXPECT_EQ(help["ok"], true);
+  EXPECT_NE(help["text"].get<std::string>().find("  fib "), std::string::npos) << help;
+  EXPECT_EQ(ask(R"({"command": "show ip f?"})")[0]["text"].get<std::string>().find("neigh"),
+            std::string::npos);
+  EXPECT_FALSE(ask(R"({"command": "show ip ?", "json": true})")[0]["result"].empty());
+  EXPECT_NE(ask(R"({"command": "shew ?"})")[0].value("error", "").find("shew"), std::string::npos);
+  EXPECT_NE(ask(R"({"command": "set int state local0 up"})")[0]
+                .value("error", "")
+                .find("local0 is the router itself"),
+            std::string::npos);
+  EXPECT_EQ(ask(R"({"prompt": true})")[0]["result"], "vpp# ");
+  line_.set_prompt("r1# ");
+  EXPECT_EQ(ask(R"({"prompt": true})")[0]["result"], "r1# ");
+}
+
 TEST_F(ServerTest, request_without_end_is_cut_off) {
   client_->write(std::string(Server::kMostBytes + 100, 'x'));
   run_until([&] { return server_.clients() == 0 && !input_.empty(); });
@@ -123,6 +142,17 @@ TEST_F(ServerTest, metrics_are_text_that_prometheus_reads) {
   auto metrics = MetricsServer::open(router_, *loop_, 0);
   ASSERT_TRUE(metrics) << metrics.error().text;
   EXPECT_NE((*metrics)->port(), 0);
+  for (const auto& [path, status] : {std::pair("/metrics?x=1", "200"), {"/metric?s", "404"}}) {
+    const host::Fd client(::socket(AF_INET, SOCK_STREAM, 0));
+    sockaddr_in at{.sin_family = AF_INET, .sin_port = htons((*metrics)->port())};
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    // Sound: connect(2) takes any socket address by its common beginning.
+    ASSERT_EQ(::connect(client.raw(), reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
+    MUST_VOID(host::write_all(client.raw(), fmt::format("GET {} HTTP/1.1\r\n\r\n", path)));
+    char got[12] = "";
+    run_until([&] { return ::recv(client.raw(), got, sizeof got, MSG_DONTWAIT) > 0; });
+    EXPECT_EQ(std::string_view(got, sizeof got), fmt::format("HTTP/1.0 {}", status));
+  }
 }
 
 TEST(Startup, reads_the_articles_arguments_and_what_else_vpp_takes) {
@@ -135,14 +165,22 @@ TEST(Startup, reads_the_articles_arguments_and_what_else_vpp_takes) {
   EXPECT_TRUE(article->plugins.empty());
   const auto file = parse_startup(
       "# comment\nunix {\n  nodaemon\n  exec /etc/s\n  cli-listen /run/c\n log /l full-coredump }\n"
-      "cpu { main-core 1 workers 2 }\nheapsize 1G\nmetrics { port 9482 }\n"
+      "cpu { main-core 1 corelist-workers 0,2-3 }\nheapsize 1G\nmetrics { port 9482 }\n"
       "plugins { path /p plugin mine.so { enable } plugin theirs.so { disable } }",
       "f");
   ASSERT_TRUE(file) << file.error().text;
   EXPECT_EQ(*file->exec, "/etc/s");
   EXPECT_EQ(*file->cli_listen, "/run/c");
   EXPECT_EQ(*file->metrics_port, 9482);
-  EXPECT_EQ(file->workers, 2u);
+  EXPECT_EQ(file->workers, 3u);
+  EXPECT_EQ(file->main_core, 1u);
+  EXPECT_EQ(file->worker_cores, (std::vector<uint32_t>{0, 2, 3}));
+  const auto other = parse_startup("unix { pidfile /p cli-prompt r1# } cpu { workers 2 }", "f");
+  ASSERT_TRUE(other) << other.error().text;
+  EXPECT_EQ(*other->pidfile, "/p");
+  EXPECT_EQ(*other->prompt, "r1# ");
+  EXPECT_EQ(other->workers, 2u);
+  EXPECT_EQ(other->text, "unix { pidfile /p cli-prompt r1# } cpu { workers 2 }");
   EXPECT_EQ(file->plugins, std::vector<std::string>{"mine.so"});
 }
 
@@ -153,12 +191,21 @@ TEST(Startup, error_names_line_word_and_what_was_expected) {
   };
   EXPECT_EQ(text("unix {\n interactive\n exek /x }"),
             "f.conf:3: 'exek'; expected interactive, nodaemon, exec SCRIPT, startup-config FILE, "
-            "cli-listen SOCKET, log FILE, nobanner or }");
+            "cli-listen SOCKET, log FILE, pidfile FILE, cli-prompt TEXT, nobanner or }");
   EXPECT_EQ(text("unix {\n exec }"), "f.conf:2: '}'; expected the path of a script");
   EXPECT_EQ(text("unix {\n nodaemon"), "f.conf:2: the text ends too early; expected }");
   EXPECT_EQ(text("linux { }"),
             "f.conf:1: 'linux'; expected a section: unix, plugins, metrics, cpu");
   EXPECT_EQ(text("cpu { workers 65 }"), "f.conf:1: '65'; expected a number of workers, 0 to 64");
+  for (const char* cores : {"1-", "3-2", "a", "0,,1", "0-70", "2000", "1,"}) {
+    EXPECT_EQ(text(fmt::format("cpu {{ corelist-workers {} }}", cores)),
+              fmt::format("f.conf:1: '{}'; expected cores, at most 64, as 1,3-4", cores));
+  }
+  EXPECT_EQ(text("cpu { workers 3 corelist-workers 0-1 }"),
+            "f.conf:1: '0-1'; expected as many workers as corelist-workers has cores");
+  EXPECT_EQ(text("cpu { scheduler-policy fifo }"),
+            "f.conf:1: 'scheduler-policy'; expected workers NUMBER, main-core NUMBER, "
+            "corelist-workers LIST or }");
   EXPECT_EQ(text("metrics { port 99999 }"),
             "f.conf:1: '99999'; expected a port number, 0 to 65535");
   EXPECT_EQ(text("plugins { plugin x.so { on } }"), "f.conf:1: 'on'; expected enable or disable");

@@ -23,13 +23,13 @@ std::vector<Token> tokenize(std::string_view text) {
     if (c == '\n') ++line;
     if (std::string_view(" \t\r\n").find(c) != std::string_view::npos) {
       ++at;
-    } else if (c == '#') {
+    } else if (c == '#') {  // Within a word it is a part of it, as in a prompt.
       at = std::min(text.find('\n', at), text.size());
     } else if (c == '{' || c == '}') {
       tokens.push_back({std::string(1, c), line});
       ++at;
     } else {
-      const size_t end = std::min(text.find_first_of(" \t\r\n{}#", at), text.size());
+      const size_t end = std::min(text.find_first_of(" \t\r\n{}", at), text.size());
       tokens.push_back({std::string(text.substr(at, end - at)), line});
       at = end;
     }
@@ -50,6 +50,7 @@ class Parser {
   Parser(std::string_view text, std::string_view name) : name_(name), tokens_(tokenize(text)) {}
 
   Result<Startup> parse() {
+    for (const Token& t : tokens_) made_.text += (made_.text.empty() ? "" : " ") + t.text;
     while (at_ < tokens_.size()) {
       const std::string section = tokens_[at_++].text;
       if (section == "unix") {
@@ -138,16 +139,20 @@ class Parser {
         made_.startup_config = TRY(value("the path of a configuration"));
       } else if (accept("log")) {
         made_.log = TRY(value("the path of a log file"));
+      } else if (accept("pidfile")) {
+        made_.pidfile = TRY(value("the path of a file"));
+      } else if (accept("cli-prompt")) {
+        made_.prompt = TRY(value("a prompt")) + " ";
       } else if (accept("full-coredump") || accept("nodaemon") || accept("nocolor") ||
                  accept("nopager") || accept("cli-no-banner")) {
         // As this always is, or needs nothing of.
-      } else if (accept("gid") || accept("runtime-dir") || accept("pidfile") ||
-                 accept("coredump-size") || accept("cli-prompt") || accept("poll-sleep-usec")) {
+      } else if (accept("gid") || accept("runtime-dir") || accept("coredump-size") ||
+                 accept("poll-sleep-usec")) {
         TRY(value("its value"));
       } else {
         return wrong(
             "interactive, nodaemon, exec SCRIPT, startup-config FILE, cli-listen SOCKET, log "
-            "FILE, nobanner or }");
+            "FILE, pidfile FILE, cli-prompt TEXT, nobanner or }");
       }
       return {};
     });
@@ -190,15 +195,48 @@ class Parser {
     return section([this]() -> Result<void> {
       if (accept("workers")) {
         made_.workers = TRY(number("a number of workers, 0 to 64", Workers::kMost));
-      } else if (accept("main-core") || accept("corelist-workers") || accept("skip-cores") ||
-                 accept("scheduler-policy") || accept("scheduler-priority")) {
-        TRY(value("its value"));
+      } else if (accept("main-core")) {
+        made_.main_core = TRY(number("a core's number", kMostCore));
+      } else if (accept("corelist-workers")) {
+        TRY_VOID(core_list());
       } else {
-        return wrong("workers NUMBER or }");
+        return wrong("workers NUMBER, main-core NUMBER, corelist-workers LIST or }");
       }
-      return {};
+      if (made_.worker_cores.empty() || made_.workers == made_.worker_cores.size()) return {};
+      --at_;
+      return wrong("as many workers as corelist-workers has cores");
     });
   }
+  // "2,4-5": a worker for each.
+  Result<void> core_list() {
+    const std::string text = TRY(value("cores, as 1,3-4"));
+    std::vector<uint32_t> cores;
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    const auto read = [&](uint32_t& core) {
+      const auto [next, error] = std::from_chars(at, end, core);
+      at = next;
+      return error == std::errc() && core <= kMostCore;
+    };
+    for (;;) {
+      uint32_t first = 0;
+      if (!read(first)) break;
+      uint32_t last = first;
+      if (at != end && *at == '-' && (++at, !read(last))) break;
+      for (uint32_t core = first; core <= last; ++core) cores.push_back(core);
+      if (first > last || cores.size() > Workers::kMost) break;
+      if (at == end) {
+        if (made_.workers == 0) made_.workers = static_cast<uint32_t>(cores.size());
+        made_.worker_cores = std::move(cores);
+        return {};
+      }
+      if (*at++ != ',') break;
+    }
+    --at_;
+    return wrong("cores, at most 64, as 1,3-4");
+  }
+
+  static constexpr uint32_t kMostCore = 1023;  // As many as Linux's plain set of them has.
 
   std::string name_;
   std::vector<Token> tokens_;

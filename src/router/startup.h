@@ -6,10 +6,11 @@
 //   metrics { port 9482 }
 //   cpu { workers 2 }
 //
-// Words and braces; # begins a comment. What the kinds of interfaces, ping and their like are to
-// VPP, plugins, is built in here: enabling one is granted, disabling one is remembered by nobody.
-// Sections that only VPP needs (dpdk, buffers, ...) are accepted and do nothing; of `cpu` the
-// number of workers counts, and which cores they run on is the system's matter.
+// Words and braces; a word that begins with # begins a comment. What the kinds of interfaces, ping
+// and their like are to VPP, plugins, is built in here: enabling one is granted, disabling one is
+// remembered by nobody. Sections that only VPP needs (dpdk, buffers, ...) are accepted and do
+// nothing. Which cores threads run on is the system's matter unless `main-core` or
+// `corelist-workers` say so; a scheduling policy is refused.
 #pragma once
 
 #include <optional>
@@ -26,11 +27,16 @@ struct Startup {
   std::optional<std::string> cli_listen;      // A socket's path.
   std::optional<std::string> exec;            // A script of commands.
   std::optional<std::string> startup_config;  // Loaded as `configuration load` does.
-  std::optional<std::string> log;
+  std::optional<std::string> log;             // Where commands are written down as they come.
+  std::optional<std::string> pidfile;         // There while the router runs.
+  std::optional<std::string> prompt;          // "vpp# " if not given.
   std::optional<uint16_t> metrics_port;
-  uint32_t workers = 0;              // Threads that forward beside the main one.
-  std::string plugin_path;           // Where shared objects with nodes are looked for.
-  std::vector<std::string> plugins;  // To be loaded from there.
+  uint32_t workers = 0;                // Threads that forward beside the main one.
+  std::optional<uint32_t> main_core;   // Where the main thread runs,
+  std::vector<uint32_t> worker_cores;  // and each worker; empty: anywhere.
+  std::string plugin_path;             // Where shared objects with nodes are looked for.
+  std::vector<std::string> plugins;    // To be loaded from there.
+  std::string text;                    // All of this as it was given, in one line.
 };
 
 // `name` stands for the text in errors: a file's name, or "arguments". Errors: the line, the word,

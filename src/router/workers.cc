@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include "host/system.h"
 #include "net/handoff_ring.h"
 
 namespace wh::router {
@@ -115,6 +116,8 @@ class Workers::Worker final : public vnet::Handoff {
 
   // --- in the worker's thread ---
   void run(uint32_t number, const Options& options) {
+    // Tried before; one that was taken from us since leaves it where it is.
+    if (!options.cores.empty()) (void)host::run_on_core(options.cores[number - 1]);
     const std::unique_ptr<Ports> ports = options.ports
                                              ? options.ports(number, *loop_)
                                              : std::make_unique<QueuePorts>(*loop_, problem_);
@@ -172,6 +175,7 @@ Workers::Workers(CommandLine& main, host::RealLoop& loop) : main_(main), loop_(l
 Result<std::unique_ptr<Workers>> Workers::start(Options options, CommandLine& main,
                                                 host::RealLoop& loop) {
   CHECK(options.count > 0 && options.count <= kMost && main.router().ports().empty());
+  CHECK(options.cores.empty() || options.cores.size() == options.count);
   std::unique_ptr<Workers> made(new Workers(main, loop));
   for (uint32_t i = 1; i <= options.count; ++i) {
     made->workers_.push_back(

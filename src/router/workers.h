@@ -34,6 +34,7 @@ class Workers final : public Router::Replicas, private vnet::Discoveries {
   static constexpr uint32_t kMost = 64;
   struct Options {
     uint32_t count = 1;
+    std::vector<uint32_t> cores = {};  // Where each runs; empty: anywhere.
     graph::CycleCounter cycles = {};
     WallClock wall = {};
     std::string plugin_path = {};
