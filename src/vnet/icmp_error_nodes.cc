@@ -56,6 +56,14 @@ const IpAddress* source_of(const Stack& stack, const Packet& p, const IpAddress&
   return stack.interfaces[p.interface].source_for(offender);
 }
 
+// What is to be said of a packet, or was: the error itself has no note.
+std::string account_of(const Packet& p) {
+  if (p.icmp_note == 0) return net::describe_ip(p);
+  const IcmpNote note = noted_icmp(p);
+  return fmt::format("type {} code {} value {}\n{}", note.type, note.code, note.value,
+                     net::describe_ip(p));
+}
+
 class Icmp4Error final : public Node {
  public:
   explicit Icmp4Error(Stack& stack)
@@ -70,11 +78,7 @@ class Icmp4Error final : public Node {
       batch.send(i, graph::kDropArc);
     }
   }
-  std::string account(const Packet& p) const override {
-    const IcmpNote note = noted_icmp(p);
-    return fmt::format("type {} code {} value {}\n{}", note.type, note.code, note.value,
-                       net::describe_ip(p));
-  }
+  std::string account(const Packet& p) const override { return account_of(p); }
 
  private:
   static constexpr uint32_t kMaxSize = 576;  // RFC 1812 section 4.3.2.3.
@@ -150,11 +154,7 @@ class Icmp6Error final : public Node {
       batch.send(i, graph::kDropArc);
     }
   }
-  std::string account(const Packet& p) const override {
-    const IcmpNote note = noted_icmp(p);
-    return fmt::format("type {} code {} value {}\n{}", note.type, note.code, note.value,
-                       net::describe_ip(p));
-  }
+  std::string account(const Packet& p) const override { return account_of(p); }
 
  private:
   static constexpr uint32_t kMaxSize = 1280;  // RFC 4443 section 2.4 (c).
