@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <utility>
+
 #include "host/system.h"
 
 namespace wh::host {
@@ -27,7 +29,7 @@ Result<void> Stream::start() {
 
 void Stream::update_interest() {
   if (!watch_.is_watching()) return;
-  const bool reads = is_reading_ && !is_ending_, writes = !queue_.empty() || is_ending_;
+  const bool reads = is_reading_ && !is_ending_, writes = queued() != 0 || is_ending_;
   watch_.set_interest(reads && writes ? Interest::ReadWrite
                       : reads         ? Interest::Read
                       : writes        ? Interest::Write
@@ -41,21 +43,27 @@ void Stream::set_reading(bool reading) {
 
 void Stream::write(std::string_view bytes) {
   if (!is_open() || is_ending_) return;
-  if (queue_.size() + bytes.size() > kMostQueued) {
+  if (queued() + bytes.size() > kMostQueued) {
     is_ending_ = true;
     queue_.clear();
+    sent_ = 0;
     ::shutdown(fd_.raw(), SHUT_RDWR);  // Wakes flush(), which ends it.
   } else {
     queue_ += bytes;
   }
   // At most one attempt now; the rest when the other side has room. Ending waits for the loop, so
   // that nobody loses the stream within write().
-  if (queue_.size() == bytes.size() && !bytes.empty()) {
-    const ssize_t n = uninterrupted(
-        [&] { return ::send(fd_.raw(), queue_.data(), queue_.size(), MSG_NOSIGNAL); });
-    if (n > 0) queue_.erase(0, static_cast<size_t>(n));
-  }
+  if (queued() == bytes.size() && !bytes.empty()) (void)send();
   update_interest();
+}
+
+// Of what waits, as much as the other side takes now. As send(2).
+ssize_t Stream::send() {
+  const ssize_t n = uninterrupted(
+      [&] { return ::send(fd_.raw(), queue_.data() + sent_, queued(), MSG_NOSIGNAL); });
+  if (n > 0) sent_ += static_cast<size_t>(n);
+  if (sent_ >= queue_.size() / 2) queue_.erase(0, std::exchange(sent_, 0));
+  return n;
 }
 
 void Stream::close_when_written() {
@@ -65,17 +73,15 @@ void Stream::close_when_written() {
 }
 
 Progress Stream::flush() {
-  if (!queue_.empty()) {
-    const ssize_t n = uninterrupted(
-        [&] { return ::send(fd_.raw(), queue_.data(), queue_.size(), MSG_NOSIGNAL); });
+  if (queued() != 0) {
+    const ssize_t n = send();
     if (n < 0 && errno == EAGAIN) return Progress::None;
     if (n < 0) {
       end();
       return Progress::Some;
     }
-    queue_.erase(0, static_cast<size_t>(n));
   }
-  if (queue_.empty() && is_ending_) {
+  if (queued() == 0 && is_ending_) {
     end();
   } else {
     update_interest();

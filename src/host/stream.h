@@ -40,16 +40,19 @@ class Stream {
   // Whether bytes are taken in; what comes meanwhile waits at the sender.
   void set_reading(bool reading);
   bool is_open() const { return watch_.is_watching(); }
+  size_t queued() const { return queue_.size() - sent_; }  // Bytes that wait.
 
  private:
   Progress read();
   Progress flush();
   void update_interest();
   void end();
+  ssize_t send();
 
   Fd fd_;
   Actions actions_;
   std::string queue_;
+  size_t sent_ = 0;  // Of queue_, which is not moved up for each part that goes.
   bool is_ending_ = false, is_reading_ = true;
   FdWatch watch_;
 };

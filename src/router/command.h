@@ -53,6 +53,9 @@ class Activity {
 struct Output {
   std::function<void(std::string_view text)> print;
   std::function<void(Result<Answer> answer)> done;
+  bool is_text = true;  // Else the answer's data is wanted, and what is printed nobody reads.
+  // Whether what was printed has gone, or little of it waits. Who has much to say asks before more.
+  std::function<bool()> has_room = [] { return true; };
 };
 
 // The work, when it could be started; else it is done with the error, and there is none.
@@ -67,7 +70,8 @@ std::unique_ptr<Activity> begun(std::unique_ptr<Work> work, Result<void> started
 
 class CommandLine;
 
-// One of `set`, `run` and `start` is given.
+// One of `set`, `run` and `start` is given; or the last two of a command that may be long, which is
+// then done at once only where nothing can wait.
 struct Command {
   std::string syntax, help;
   using Run = std::function<Result<Answer>(Router&, const Arguments&)>;

@@ -165,7 +165,7 @@ Result<Answer> CommandLine::run(std::string_view line) {
   if (TRY(split_words(line)).empty()) return Answer::nothing();
   const Grammar::Match match = TRY(grammar_.parse(line));
   const Command& command = *commands_[match.command];
-  if (command.start) return fail("'{}' is not done at once", command.syntax);
+  if (command.start && !command.run) return fail("'{}' is not done at once", command.syntax);
   return perform(match);
 }
 

@@ -84,7 +84,8 @@ class Script final : public Activity {
     at_ = end + 1;
     ++number_;
     activity_ = line_.execute(
-        one, {out_.print, [this](Result<Answer> answer) {
+        one, {out_.print,
+              [this](Result<Answer> answer) {
                 if (answer) {
                   out_.print(answer->text());
                 } else {
@@ -93,7 +94,8 @@ class Script final : public Activity {
                 }
                 // The activity may be what calls this, so it goes in the next round.
                 next_.arm(line_.router().loop().now());
-              }});
+              },
+              true, out_.has_room});
   }
   void finish(Answer answer) {
     const auto done = std::move(out_.done);

@@ -37,6 +37,12 @@ vnet::FibReport fib_report(const Router& router, net::Family family, uint32_t vr
   return summed(router, [&](const Router& r) { return vnet::fib_report(r.vnet(), family, vrf); });
 }
 
+vnet::FibReport fib_report(const Router& router, net::Family family, uint32_t vrf,
+                           std::span<const net::Prefix> prefixes) {
+  return summed(router,
+                [&](const Router& r) { return vnet::fib_report(r.vnet(), family, vrf, prefixes); });
+}
+
 vnet::FibReport fib_report(const Router& router, const net::IpAddress& address, uint32_t vrf) {
   return summed(router, [&](const Router& r) { return vnet::fib_report(r.vnet(), address, vrf); });
 }

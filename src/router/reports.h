@@ -12,6 +12,8 @@ graph::ErrorReport error_report(const Router& router);                   // With
 std::vector<vnet::InterfaceRow> interface_report(const Router& router);  // By name.
 // Of a table (none: no rows), or only the route that packets to an address take.
 vnet::FibReport fib_report(const Router& router, net::Family family, uint32_t vrf);
+vnet::FibReport fib_report(const Router& router, net::Family family, uint32_t vrf,
+                           std::span<const net::Prefix> prefixes);
 vnet::FibReport fib_report(const Router& router, const net::IpAddress& address, uint32_t vrf);
 vnet::LocalReport local_report(const Router& router, net::Family family);
 // Tunables are the main router's. Errors: as SysctlTree::list.

@@ -158,6 +158,13 @@ std::unique_ptr<Activity> load_routes(CommandLine& line, const Arguments& a, Out
   return begun(std::move(loading), std::move(started), done);
 }
 
+void add_rows(nlohmann::json& all, const vnet::FibReport& report) {
+  for (nlohmann::json& row : to_json(report)) {
+    row["table"] = report.vrf;
+    all.push_back(std::move(row));
+  }
+}
+
 Result<Answer> show_routes(Router& router, const Arguments& a, Family family) {
   std::vector<vnet::FibReport> reports;
   if (a.has("address")) {
@@ -169,23 +176,96 @@ Result<Answer> show_routes(Router& router, const Arguments& a, Family family) {
       reports.push_back(fib_report(router, family, id));
     }
   }
-  std::string text;
-  nlohmann::json all = nlohmann::json::array();
-  for (const vnet::FibReport& report : reports) {
-    text += format(report);
-    for (nlohmann::json& row : to_json(report)) {
-      row["table"] = report.vrf;
-      all.push_back(std::move(row));
-    }
-  }
-  return Answer::of_both(std::move(text), std::move(all));
+  const auto shared = std::make_shared<std::vector<vnet::FibReport>>(std::move(reports));
+  return Answer{[shared] {
+                  std::string text;
+                  for (const vnet::FibReport& report : *shared) text += format(report);
+                  return text;
+                },
+                [shared] {
+                  auto all = nlohmann::json::array();
+                  for (const vnet::FibReport& report : *shared) add_rows(all, report);
+                  return all;
+                }};
 }
 
-Result<Answer> show_fib4(Router& router, const Arguments& a) {
-  return show_routes(router, a, Family::V4);
+// A whole table, or all of a family, told in pieces: forwarding goes on meanwhile, and the words
+// wait for whoever reads them. Routes that come meanwhile may be missing, those that go are.
+class RouteListing final : public Activity {
+ public:
+  RouteListing(Router& router, Family family, std::vector<uint32_t> tables, Output out)
+      : router_(router),
+        family_(family),
+        tables_(std::move(tables)),
+        out_(std::move(out)),
+        next_(router.loop(), [this] { go_on(); }) {
+    next_.arm(router.loop().now());
+  }
+  void interrupt() override { is_interrupted_ = true; }
+
+ private:
+  // A quarter of a millisecond's work.
+  static constexpr size_t kPiece = 128;
+
+  void go_on() {
+    if (is_interrupted_) return finish(fail("interrupted"));
+    if (!out_.has_room()) return next_.arm(router_.loop().now() + 1ms);
+    if (at_ == prefixes_.size()) {
+      if (tables_.empty()) {
+        return finish(
+            Answer{[] { return std::string(); }, [rows = std::move(rows_)] { return rows; }});
+      }
+      table_ = tables_.front();
+      tables_.erase(tables_.begin());
+      prefixes_ = vnet::fib_prefixes(router_.vnet(), family_, table_);
+      at_ = 0;
+      if (out_.is_text) out_.print(vnet::format_heading({family_, table_, {}}));
+    }
+    const size_t size = std::min(kPiece, prefixes_.size() - at_);
+    const auto report =
+        fib_report(router_, family_, table_, std::span(prefixes_).subspan(at_, size));
+    at_ += size;
+    if (out_.is_text) {
+      out_.print(format_rows(report));
+    } else {
+      add_rows(rows_, report);
+    }
+    next_.arm(router_.loop().now());
+  }
+  void finish(Result<Answer> answer) {
+    const auto done = std::move(out_.done);
+    done(std::move(answer));  // May destroy this.
+  }
+
+  Router& router_;
+  Family family_;
+  std::vector<uint32_t> tables_;  // Still to be told.
+  Output out_;
+  uint32_t table_ = 0;
+  std::vector<net::Prefix> prefixes_;  // Of that table, of which as many were told.
+  size_t at_ = 0;
+  nlohmann::json rows_ = nlohmann::json::array();
+  bool is_interrupted_ = false;
+  Timer next_;
+};
+
+std::unique_ptr<Activity> list_table(CommandLine& line, const Arguments& a, Output out,
+                                     Family family) {
+  if (a.has("address")) {
+    out.done(show_routes(line.router(), a, family));
+    return nullptr;
+  }
+  std::vector<uint32_t> tables = line.router().vnet().vrfs();
+  if (a.has("table")) tables = {table_of(a)};
+  return std::make_unique<RouteListing>(line.router(), family, std::move(tables), std::move(out));
 }
-Result<Answer> show_fib6(Router& router, const Arguments& a) {
-  return show_routes(router, a, Family::V6);
+
+Command show_command(std::string syntax, std::string help, Family family) {
+  return {.syntax = std::move(syntax),
+          .help = std::move(help),
+          .run = [=](Router& router, const Arguments& a) { return show_routes(router, a, family); },
+          .start = [=](CommandLine& line, const Arguments& a,
+                       Output out) { return list_table(line, a, std::move(out), family); }};
 }
 
 Result<Answer> show_memory(Router& router, const Arguments&) {
@@ -271,9 +351,9 @@ Feature route_feature() {
        {.syntax = "ip route load <file> [table <table>]",
         .help = "set the routes of a file, a line each: 192.0.2.0/24 via 10.0.0.1",
         .start = load_routes},
-       {"show ip fib [table <table>] [<address:ip4>]", "routes, or the one that an address takes",
-        show_fib4},
-       {"show ip6 fib [table <table>] [<address:ip6>]", "the same of IPv6", show_fib6},
+       show_command("show ip fib [table <table>] [<address:ip4>]",
+                    "routes, or the one that an address takes", Family::V4),
+       show_command("show ip6 fib [table <table>] [<address:ip6>]", "the same of IPv6", Family::V6),
        {"show fib memory", "how many routes each table has, and the memory they take", show_memory},
        setting("set interface ip source-check <interface> [strict|loose|del]",
                "drop packets whose source no route leads back to: by this interface, or any",

@@ -249,5 +249,44 @@ TEST_F(RouteFileLines, file_of_routes_is_set_whole_or_not_at_all) {
   EXPECT_NE(say("ip route load /nonesuch table 9").find("no table '9'"), std::string::npos);
 }
 
+// A full table's text is long: it is made as it is read, and forwarding goes on meanwhile.
+TEST_F(RouteLines, whole_table_is_told_in_pieces_to_who_has_room) {
+  up();
+  for (uint32_t i = 0; i < 1000; ++i) {
+    const net::Ip4 network{20u << 24 | i << 8};
+    MUST_VOID(router.vnet().add_route({network, 24}, vnet::ip("10.2.0.2")));
+  }
+  bool has_room = false, is_done = false;
+  std::vector<std::string> pieces;
+  json rows;
+  const auto output = [&](bool is_text) {
+    is_done = false;
+    return Output{[&](std::string_view text) { pieces.emplace_back(text); },
+                  [&](Result<Answer> answer) {
+                    is_done = true;
+                    if (answer) rows = answer->data();
+                  },
+                  is_text, [&] { return has_room; }};
+  };
+  auto activity = line.execute("show ip fib", output(true));
+  loop.run_for(100ms);
+  EXPECT_TRUE(pieces.empty());
+  has_room = true;
+  loop.run_for(100ms);
+  EXPECT_TRUE(is_done);
+  EXPECT_GT(pieces.size(), 7u);
+  EXPECT_EQ(fmt::format("{}", fmt::join(pieces, "")), say("show ip fib"));
+  pieces.clear();
+  activity = line.execute("show ip fib table 0", output(false));
+  loop.run_for(100ms);
+  EXPECT_TRUE(is_done && pieces.empty());
+  EXPECT_EQ(rows, data("show ip fib"));
+  has_room = false;
+  activity = line.execute("show ip6 fib", output(true));
+  activity->interrupt();
+  loop.run_for(10ms);
+  EXPECT_TRUE(is_done && pieces.empty());
+}
+
 }  // namespace
 }  // namespace wh::router

@@ -19,7 +19,8 @@ std::function<void(json)> with_id(const json& request, std::function<void(json)>
   };
 }
 
-Output output_of(const std::function<void(json)>& reply, bool as_text) {
+Output output_of(const std::function<void(json)>& reply, bool as_text,
+                 const std::function<bool()>& has_room) {
   return {[reply](std::string_view text) {
             reply({{"output", text}});
           },
@@ -31,7 +32,8 @@ Output output_of(const std::function<void(json)>& reply, bool as_text) {
             } else {
               reply({{"ok", true}, {"result", answer->data()}});
             }
-          }};
+          },
+          as_text, has_room};
 }
 
 json expectations(const std::vector<Expectation>& expected) {
@@ -57,7 +59,8 @@ std::optional<std::string> asked_of(std::string_view line) {
 }  // namespace
 
 std::unique_ptr<Activity> handle_request(CommandLine& line, const json& request,
-                                         std::function<void(json)> reply_to) {
+                                         std::function<void(json)> reply_to,
+                                         std::function<bool()> has_room) {
   if (!request.is_object()) {
     reply_to(failure("a request is a JSON object"));
     return nullptr;
@@ -75,11 +78,12 @@ std::unique_ptr<Activity> handle_request(CommandLine& line, const json& request,
                     : json{{"ok", true}, {"text", format(expected)}});
       return nullptr;
     }
-    return line.execute(command, output_of(reply, !as_json));
+    return line.execute(command, output_of(reply, !as_json, has_room));
   }
   if (text("method")) {
     const json params = request.value("params", json::object());
-    return line.execute(request["method"].get<std::string>(), params, output_of(reply, false));
+    return line.execute(request["method"].get<std::string>(), params,
+                        output_of(reply, false, has_room));
   }
   if (text("complete")) {
     const auto words = line.grammar().complete(request["complete"].get<std::string>());
@@ -158,17 +162,31 @@ class Server::Client {
       return;
     }
     is_busy_ = true;
-    activity_ = handle_request(server_.line_, request, [this](json answer) {
+    const auto reply = [this](json answer) {
       const bool is_last = answer.contains("ok");
       send(answer);
       // The activity may be what calls this, so it goes in the next round.
       if (is_last) next_.arm(server_.loop_.now());
-    });
+    };
+    activity_ = handle_request(server_.line_, request, reply,
+                               [this] { return stream_.queued() < kMuchQueued; });
   }
 
   void send(const json& answer) {
-    stream_.write(answer.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+    const auto text = [](const json& j) {
+      return j.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+    };
+    std::string bytes = text(answer);
+    // A client that is sent more is cut off; this one is told instead.
+    if (answer.contains("ok") && stream_.queued() + bytes.size() > host::Stream::kMostQueued) {
+      json refusal = failure(fmt::format("the answer has {} MiB; at most {} are sent; ask for less",
+                                         bytes.size() >> 20, host::Stream::kMostQueued >> 20));
+      if (answer.contains("id")) refusal["id"] = answer["id"];
+      bytes = text(refusal);
+    }
+    stream_.write(bytes);
   }
+  static constexpr size_t kMuchQueued = 256 << 10;
 
   Server& server_;
   std::function<void()> on_leave_;

@@ -11,7 +11,8 @@
 //   <- {"id": 1, "ok": false, "error": "column 6: unknown input ..."}
 //
 // Requests of one client are answered in order; those that come while one runs wait. Bounds: kMost
-// clients, kMostBytes of one request. docs/router.md has the schema.
+// clients, kMostBytes of one request, host::Stream::kMostQueued of one answer. docs/router.md has
+// the schema.
 #pragma once
 
 #include <deque>
@@ -51,7 +52,9 @@ class Server {
 
 // One request and its answers, without a socket: what a client's line means. `reply` is called with
 // one object or more, the last of them with "ok". Null when all was said.
-std::unique_ptr<Activity> handle_request(CommandLine& line, const nlohmann::json& request,
-                                         std::function<void(nlohmann::json)> reply);
+// `has_room` is Output's.
+std::unique_ptr<Activity> handle_request(
+    CommandLine& line, const nlohmann::json& request, std::function<void(nlohmann::json)> reply,
+    std::function<bool()> has_room = [] { return true; });
 
 }  // namespace wh::router

@@ -229,6 +229,30 @@ FibReport fib_report(const Vnet& vnet, Family family, uint32_t vrf) {
   return report;
 }
 
+std::vector<net::Prefix> fib_prefixes(const Vnet& vnet, Family family, uint32_t vrf) {
+  std::vector<net::Prefix> prefixes;
+  const Stack& stack = vnet.stack();
+  const auto slot = stack.find_vrf(vrf);
+  if (!slot) return prefixes;
+  const Fib& fib = stack.fib(family, *slot);
+  prefixes.reserve(fib.size());
+  fib.for_each([&](const Fib::Entry& entry) { prefixes.push_back(entry.prefix); });
+  return prefixes;
+}
+
+FibReport fib_report(const Vnet& vnet, Family family, uint32_t vrf,
+                     std::span<const net::Prefix> prefixes) {
+  FibReport report{family, vrf, {}};
+  const Stack& stack = vnet.stack();
+  const auto slot = stack.find_vrf(vrf);
+  if (!slot) return report;
+  const Fib& fib = stack.fib(family, *slot);
+  for (const net::Prefix& prefix : prefixes) {
+    if (const auto entry = fib.find(prefix)) report.rows.push_back(fib_row(stack, *entry));
+  }
+  return report;
+}
+
 FibReport fib_report(const Vnet& vnet, const IpAddress& address, uint32_t vrf) {
   FibReport report{address.family, vrf, {}};
   const Stack& stack = vnet.stack();
@@ -251,18 +275,25 @@ FibReport fib_report(const Vnet& vnet, const IpAddress& address, uint32_t vrf) {
 }
 
 std::string format(const FibReport& report) {
-  const bool v4 = report.family == Family::V4;
+  return format_heading(report) + format_rows(report);
+}
+
+std::string format_heading(const FibReport& report) {
+  return fmt::format(
+      "{}-VRF:{}, fib_index:{}, flow hash:[src dst sport dport proto flowlabel ] epoch:0 "
+      "flags:none locks:[adjacency:1, default-route:1, ]\n",
+      report.family == Family::V4 ? "ipv4" : "ipv6", report.vrf, report.vrf);
+}
+
+std::string format_rows(const FibReport& report) {
+  const char* family = report.family == Family::V4 ? "ip4" : "ip6";
   fmt::memory_buffer text;  // A full table's is long.
   const auto out = std::back_inserter(text);
-  fmt::format_to(out,
-                 "{}-VRF:{}, fib_index:{}, flow hash:[src dst sport dport proto flowlabel ] "
-                 "epoch:0 flags:none locks:[adjacency:1, default-route:1, ]\n",
-                 v4 ? "ipv4" : "ipv6", report.vrf, report.vrf);
   for (const FibRow& row : report.rows) {
     fmt::format_to(out,
                    "{}\n  unicast-{}-chain\n"
                    "  [@0]: dpo-load-balance: [proto:{} index:{} buckets:{} uRPF:0 to:[{}:{}]]\n",
-                   to_string(row.prefix), v4 ? "ip4" : "ip6", v4 ? "ip4" : "ip6", row.adjacency,
+                   to_string(row.prefix), family, family, row.adjacency,
                    std::max<size_t>(1, row.ways.size()), row.packets, row.bytes);
     if (row.ways.empty()) fmt::format_to(out, "    [0] [@5]: {}\n", row.forwarding);
     format_ways(text, row.ways, 4);

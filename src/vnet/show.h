@@ -5,6 +5,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -70,9 +71,16 @@ struct FibReport {
 };
 // Of a VRF that exists; no rows for another.
 FibReport fib_report(const Vnet& vnet, net::Family family, uint32_t vrf = 0);
+// All prefixes of a table, in order, and of those the ones that are known still: for a table that
+// is told in pieces.
+std::vector<net::Prefix> fib_prefixes(const Vnet& vnet, net::Family family, uint32_t vrf);
+FibReport fib_report(const Vnet& vnet, net::Family family, uint32_t vrf,
+                     std::span<const net::Prefix> prefixes);
 // Only the entry that packets to `address` take; without one, what is done with them.
 FibReport fib_report(const Vnet& vnet, const net::IpAddress& address, uint32_t vrf = 0);
-std::string format(const FibReport& report);  // `show ip fib`
+std::string format(const FibReport& report);  // `show ip fib`: a heading, and the rows.
+std::string format_heading(const FibReport& report);
+std::string format_rows(const FibReport& report);
 nlohmann::json to_json(const FibReport& report);
 
 // What a table of routes takes.
