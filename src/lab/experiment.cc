@@ -213,22 +213,17 @@ Result<void> Experiment::listen(Host& host, const tcp::Endpoint& local,
                                 std::function<Flow&(const tcp::Connection&)> flow_of) {
   tcp::Listener*& listener = listeners_[{&host, local}];
   if (listener != nullptr) return {};
-  listener =
-      TRY(host.tcp().listen({.local = local,
-                             .backlog = kMaxConnections,
-                             .on_create =
-                                 [&host, flow_of](tcp::Connection& c) {
-                                   Flow& flow = flow_of(c);
-                                   const bool is_one_of_many =
-                                       std::holds_alternative<Web>(flow.spec().workload);
-                                   flow.trace(c, host.name(), is_one_of_many ? c.remote().port : 0);
-                                 },
-                             .on_ready =
-                                 [&listener, flow_of] {
-                                   while (tcp::Connection* connection = listener->accept()) {
-                                     flow_of(*connection).accept(*connection);
-                                   }
-                                 }}));
+  listener = TRY(host.tcp().listen(
+      {.local = local,
+       .backlog = kMaxConnections,
+       .on_create = [&host, flow_of](
+                        tcp::Connection& c) { flow_of(c).trace(c, host.name(), c.remote().port); },
+       .on_ready =
+           [&listener, flow_of] {
+             while (tcp::Connection* connection = listener->accept()) {
+               flow_of(*connection).accept(*connection);
+             }
+           }}));
   return {};
 }
 

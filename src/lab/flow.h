@@ -46,9 +46,11 @@ class Flow {
     number_ = number;
   }
   // For a connection of the flow as it is made, on the host so called.
-  // `number` tells it from the flow's others; 0 when it is the only one.
-  void trace(tcp::Connection& connection, std::string_view host, uint64_t number = 0) {
-    if (folder_ != nullptr) folder_->trace(connection, number_, name_, host, number);
+  // Those of a flow of many are told apart by the client's port.
+  void trace(tcp::Connection& connection, std::string_view host, uint16_t client_port) {
+    if (folder_ == nullptr) return;
+    const bool is_one_of_many = std::holds_alternative<Web>(spec_.workload);
+    folder_->trace(connection, number_, name_, host, is_one_of_many ? client_port : 0);
   }
 
  protected:

@@ -77,7 +77,7 @@ void KernelFlow::start() {
                                                     .observer = &ours_,
                                                     .congestion = spec().cc,
                                                     .on_create = [this](tcp::Connection& c) {
-                                                      trace(c, place_.ours.name());
+                                                      trace(c, place_.ours.name(), c.local().port);
                                                       set_pace(spec(), c);
                                                     }});
   if (!connected) {

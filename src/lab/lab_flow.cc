@@ -43,7 +43,7 @@ void LabFlow::start() {
                                             .observer = &sender_,
                                             .congestion = spec().cc,
                                             .on_create = [this](tcp::Connection& c) {
-                                              trace(c, place_.from.name());
+                                              trace(c, place_.from.name(), c.local().port);
                                               set_pace(spec(), c);
                                             }});
   if (!connected) {

@@ -184,14 +184,8 @@ unsigned char complete(EditLine* editor, int) {
 }
 
 unsigned char explain(EditLine* editor, int) {
-  const auto answer = client_of(editor).ask({{"expect", before_cursor(editor)}}, nullptr);
-  std::cout << "?\n";
-  if (answer && answer->contains("result")) {
-    for (const json& e : (*answer)["result"]) {
-      std::cout << fmt::format("  {:<24}{}\n", e.value("text", ""), e.value("help", ""));
-    }
-  }
-  std::cout.flush();
+  const auto answer = client_of(editor).ask({{"command", before_cursor(editor) + "?"}}, nullptr);
+  std::cout << "?\n" << (answer ? answer->value("text", "") : "") << std::flush;
   return CC_REDISPLAY;
 }
 

@@ -42,7 +42,7 @@ json expectations(const std::vector<Expectation>& expected) {
   return all;
 }
 
-// What could come next, as the prompt's ? shows it.
+// What could come next, as a person reads it.
 std::string format(const std::vector<Expectation>& expected) {
   std::string text;
   for (const Expectation& e : expected) text += fmt::format("  {:<24}{}\n", e.text, e.help);

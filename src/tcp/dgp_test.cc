@@ -106,24 +106,6 @@ TEST(SocketOption, reaches_every_part_of_the_policy) {
   ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_TO_FILL, 1));
 }
 
-TEST(SocketOption, pace_to_fill_and_dgp_follow_each_other) {
-  TestWorld world;
-  world.establish();
-  Connection& c = *world.a;
-  ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_TO_FILL, 1));
-  EXPECT_FALSE(c.congestion().has_rate_policy);
-  ASSERT_TRUE(setsockopt(c, TCP_RACK_PROFILE, 1));
-  EXPECT_TRUE(c.congestion().has_rate_policy);
-  MUST(c.send(std::vector<uint8_t>(100'000)));
-  world.run(1s);
-  EXPECT_FALSE(c.pace_parts().fill_cwnd.is_zero());
-  ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_TO_FILL, 0));
-  EXPECT_TRUE(c.congestion().has_rate_policy);
-  EXPECT_TRUE(c.pace_parts().fill_cwnd.is_zero());
-  ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_TO_FILL, 1));
-  EXPECT_FALSE(c.pace_parts().fill_cwnd.is_zero());
-}
-
 TEST(SocketOption, says_how_lateness_is_repaid) {
   TestWorld world;
   world.establish();

@@ -190,15 +190,23 @@ TEST(PaceToFill, is_one_of_two_voices_under_a_profile) {
   Connection& c = *world.a;
   ASSERT_TRUE(setsockopt(c, TCP_RACK_PROFILE, 1));
   EXPECT_EQ(getsockopt(c, TCP_RACK_PACE_TO_FILL), 1u);
+  MUST(c.send(std::vector<uint8_t>(14'480)));
+  world.run(50ms);
+  EXPECT_FALSE(c.pace_parts().fill_cwnd.is_zero());
   ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_TO_FILL, 0));
   EXPECT_EQ(getsockopt(c, TCP_RACK_PROFILE), 1u);
+  EXPECT_TRUE(c.congestion().has_rate_policy);
   MUST(c.send(std::vector<uint8_t>(14'480)));
   world.run(50ms);
   EXPECT_TRUE(c.pace_parts().fill_cwnd.is_zero());
+  ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_TO_FILL, 1));
+  EXPECT_FALSE(c.pace_parts().fill_cwnd.is_zero());
   ASSERT_TRUE(setsockopt(c, TCP_RACK_PROFILE, 0));
   ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_TO_FILL, 1));
+  EXPECT_FALSE(c.congestion().has_rate_policy);
   ASSERT_TRUE(setsockopt(c, TCP_RACK_PROFILE, 1));  // Not FillCwBw alone any more.
   EXPECT_EQ(getsockopt(c, TCP_RACK_PROFILE), 1u);
+  EXPECT_TRUE(c.congestion().has_rate_policy);
 }
 
 TEST(FastSendBlock, is_what_both_fast_paths_need) {
