@@ -121,6 +121,18 @@ TEST_F(Icmp, sends_no_error_about_a_multicast_packet_over_ip6) {
   EXPECT_EQ(sent().size(), 1u);
 }
 
+TEST_F(Icmp, answers_at_the_address_of_all_routers_while_it_forwards) {
+  const auto ask = [this] {
+    const Ip6 routers = ip6_of("ff02::2");
+    receive(ethernet(net::MacAddress{{0x33, 0x33, 0, 0, 0, 2}}, peer_mac(), EtherType::Ip6,
+                     echo6(kPeer6, routers, 1, 1)));
+    return sent().size();
+  };
+  EXPECT_EQ(ask(), 0u);
+  MUST(h.sysctl().set("net.inet6.ip6.forwarding", "1"));
+  EXPECT_EQ(ask(), 1u);
+}
+
 TEST_F(Icmp, limits_the_errors_of_a_second) {
   MUST(h.sysctl().set("net.inet.icmp.icmplim", "5"));
   MUST(h.sysctl().set("net.inet6.icmp6.errppslimit", "3"));

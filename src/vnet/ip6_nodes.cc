@@ -9,6 +9,7 @@
 #include "net/wire/icmp6.h"
 #include "vnet/flow_hash.h"
 #include "vnet/lookup.h"
+#include "vnet/nd_message.h"
 #include "vnet/nodes.h"
 
 namespace wh::vnet {
@@ -242,12 +243,17 @@ class Ip6LinkLocal final : public Node {
     const Ip6 destination = destination_of(p);
     const InterfaceEntry& entry = stack_.interfaces[p.interface];
     const bool multicast = destination.is_multicast();
-    if (multicast ? !entry.has_joined(destination) : entry.find(destination) == nullptr) {
+    if (multicast ? !is_joined(entry, destination) : entry.find(destination) == nullptr) {
       batch.drop(i, multicast ? kNotJoined : kNotOurs);
       return;
     }
     p.adjacency = multicast ? kLocalMulticast : kLocal;
     batch.send(i, kLocalArc);
+  }
+  // Who forwards is of the group of routers on every link (RFC 4291 section 2.8).
+  bool is_joined(const InterfaceEntry& entry, const Ip6& group) const {
+    return entry.has_joined(group) ||
+           (stack_.settings.ip6_forwarding != 0 && group == all_routers());
   }
 
   void transmit(Batch& batch, uint32_t i) {

@@ -47,7 +47,7 @@ inline net::Ip6 all_nodes() {
   return a;
 }
 
-// ff02::2, which routers join (RFC 4291 section 2.7.1).
+// ff02::2, the routers of a link (RFC 4291 section 2.7.1).
 inline net::Ip6 all_routers() {
   net::Ip6 a = all_nodes();
   a.bytes[15] = 2;

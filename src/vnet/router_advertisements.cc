@@ -60,10 +60,7 @@ Result<void> RouterAdvertiser::enable(uint16_t interface, RouterAdvertisementCon
                 entry.name, to_string(net::Prefix{p.prefix, p.length}));
   }
   auto& sender = senders_[interface];
-  if (sender == nullptr) {
-    sender = std::make_unique<Sender>(*this, interface);
-    entry.groups.push_back(all_routers());
-  }
+  if (sender == nullptr) sender = std::make_unique<Sender>(*this, interface);
   sender->config = std::move(config);
   sender->timer.arm(stack_.loop.now() + kMaxAnswerDelay);
   return {};
@@ -79,10 +76,7 @@ Result<void> RouterAdvertiser::disable(uint16_t interface) {
 }
 
 void RouterAdvertiser::forget(uint16_t interface) {
-  if (senders_.erase(interface) == 0) return;
-  auto& groups = stack_.interfaces[interface].groups;
-  const auto at = std::find(groups.begin(), groups.end(), all_routers());
-  if (at != groups.end()) groups.erase(at);
+  senders_.erase(interface);
 }
 
 bool RouterAdvertiser::may_send(const Sender& sender) const {
