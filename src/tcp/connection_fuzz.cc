@@ -12,8 +12,10 @@
 #include <malloc.h>
 
 #include <cstdint>
+#include <cstring>
 
 #include "net/wire/ip4.h"
+#include "tcp/socket_option.h"
 #include "tcp/test_world.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -305,6 +307,7 @@ class Fuzz final : public ConnectionObserver {
       if (c_ != nullptr) c_->set_observer(this);
       return;
     }
+    if (which >= 192) return option();
     switch (which % 10) {
       case 0: c_->shutdown_send(); return;
       case 1: std::exchange(c_, nullptr)->close(); return;
@@ -323,6 +326,24 @@ class Fuzz final : public ConnectionObserver {
       case 8: c_->set_send_buffer(Bytes(std::min(buffer_size(), kMostBuffer))); return;
       default: c_->set_max_segment(1 + tape_.word() % 1500u); return;
     }
+  }
+
+  // Any of FreeBSD's numbers, some value, of the right size or not; what is refused changes nothing.
+  void option() {
+    const int number = TCP_RACK_PACE_MAX_SEG + tape_.byte() % 110;
+    const uint8_t shape = tape_.byte();
+    const size_t size = (shape & 0x80) != 0 ? sizeof(uint64_t) : sizeof(uint32_t);
+    uint64_t value = shape & 0x7f;
+    if (value > 100) value = uint64_t{tape_.word()} << (value - 100);
+    uint8_t given[sizeof value], before[sizeof value] = {}, after[sizeof value] = {};
+    std::memcpy(given, &value, sizeof value);
+    const bool is_known = c_->get_option(number, before).has_value();
+    CHECK_EQ(is_known, is_pacing_option(number));
+    const bool is_taken = c_->set_option(number, std::span(given).first(size)).has_value();
+    CHECK(is_known || !is_taken);
+    if (is_taken || !is_known) return;
+    MUST(c_->get_option(number, after));
+    CHECK(std::equal(before, before + sizeof before, after));
   }
 
   // A byte, a gibibyte, or something between.
