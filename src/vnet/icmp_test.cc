@@ -125,7 +125,8 @@ TEST_F(Icmp, answers_at_the_address_of_all_routers_while_it_forwards) {
   const auto ask = [this] {
     const Ip6 routers = ip6_of("ff02::2");
     receive(ethernet(net::MacAddress{{0x33, 0x33, 0, 0, 0, 2}}, peer_mac(), EtherType::Ip6,
-                     echo6(kPeer6, routers, 1, 1)));
+                     ip6({.source = kPeer6, .destination = routers, .next_header = 58},
+                         echo6(kPeer6, routers, 1, 1))));
     return sent().size();
   };
   EXPECT_EQ(ask(), 0u);
