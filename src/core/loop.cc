@@ -77,30 +77,33 @@ Instant Loop::second_deadline() const {
 }
 
 void Loop::sift_up(uint32_t at, Entry e) {
+  Entry* const heap = heap_.data();
   while (at > 0) {
     const uint32_t parent = (at - 1) / 4;
-    if (!e.before(heap_[parent])) break;
-    place(at, heap_[parent]);
+    if (!e.before(heap[parent])) break;
+    place(heap, at, heap[parent]);
     at = parent;
   }
-  place(at, e);
+  place(heap, at, e);
 }
 
 void Loop::sift_down(uint32_t at, Entry e) {
+  Entry* const heap = heap_.data();
   const auto size = static_cast<uint32_t>(heap_.size());
-  for (;;) {
-    const uint32_t first = at * 4 + 1;
-    if (first >= size) break;
+  for (uint32_t first = at * 4 + 1; first < size; first = at * 4 + 1) {
     uint32_t best = first;
+    Entry least = heap[first];
     const uint32_t end = std::min(first + 4, size);
     for (uint32_t child = first + 1; child < end; ++child) {
-      if (heap_[child].before(heap_[best])) best = child;
+      if (!heap[child].before(least)) continue;
+      best = child;
+      least = heap[child];
     }
-    if (!heap_[best].before(e)) break;
-    place(at, heap_[best]);
+    if (!least.before(e)) break;
+    place(heap, at, least);
     at = best;
   }
-  place(at, e);
+  place(heap, at, e);
 }
 
 }  // namespace core

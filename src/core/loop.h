@@ -107,8 +107,8 @@ class Loop {
   };
   void arm(Timer& timer, Instant when);
   void disarm(Timer& timer);
-  void place(uint32_t at, Entry e) {
-    heap_[at] = e;
+  static void place(Entry* heap, uint32_t at, Entry e) {
+    heap[at] = e;
     e.timer->heap_index_ = at;
   }
   void sift_up(uint32_t at, Entry e);

@@ -17,8 +17,8 @@ class VirtualLoop final : public Loop {
 
   bool run_until(Instant deadline) override {
     clear_stop();
-    while (next_deadline() <= deadline && next_deadline() != kNever) {
-      set_now(next_deadline());
+    for (Instant next; (next = next_deadline()) <= deadline && next != kNever;) {
+      set_now(next);
       fire_next();
       if (is_stopped()) return false;
     }
