@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <cstring>
@@ -45,6 +46,11 @@ struct Ip4 {
 struct Ip6 {
   std::array<uint8_t, 16> bytes{};  // In network order.
   constexpr auto operator<=>(const Ip6&) const = default;
+  constexpr bool operator==(const Ip6& o) const {  // Two words: bytes would be compared by a call.
+    using Words = std::array<uint64_t, 2>;
+    const auto a = std::bit_cast<Words>(bytes), b = std::bit_cast<Words>(o.bytes);
+    return ((a[0] ^ b[0]) | (a[1] ^ b[1])) == 0;
+  }
   constexpr bool is_unspecified() const { return *this == Ip6{}; }
   constexpr bool is_multicast() const { return bytes[0] == 0xff; }
   constexpr bool is_link_local() const { return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80; }
@@ -62,8 +68,11 @@ struct IpAddress {
   Ip6 bits{};  // An IPv4 address is in the first four bytes, in network order.
 
   IpAddress() = default;
-  IpAddress(Ip4 a) {
-    for (size_t i = 0; i < 4; ++i) bits.bytes[i] = static_cast<uint8_t>(a.value >> (24 - 8 * i));
+  IpAddress(Ip4 a) {  // Spelled out, the four are one store.
+    bits.bytes[0] = static_cast<uint8_t>(a.value >> 24);
+    bits.bytes[1] = static_cast<uint8_t>(a.value >> 16);
+    bits.bytes[2] = static_cast<uint8_t>(a.value >> 8);
+    bits.bytes[3] = static_cast<uint8_t>(a.value);
   }
   IpAddress(const Ip6& a) : family(Family::V6), bits(a) {}
   auto operator<=>(const IpAddress&) const = default;

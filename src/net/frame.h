@@ -46,7 +46,7 @@ class Frame {
   // Takes over packets that are owned by nobody else. REQUIRES: room for all of them.
   void append(std::span<Packet* const> packets) {
     CHECK(packets.size() <= kCapacity - size_);
-    std::memcpy(packets_ + size_, packets.data(), packets.size_bytes());
+    copy(packets.data(), static_cast<uint32_t>(packets.size()), packets_ + size_);
     size_ += static_cast<uint32_t>(packets.size());
   }
   // Takes back the first `count` of those that release() gave up. REQUIRES: nothing came since.
@@ -71,13 +71,16 @@ class Frame {
   }
 
  private:
+  static void copy(Packet* const* from, uint32_t count, Packet** to) {
+    if (count == 1) {  // Most frames in a lab have one packet; copying it needs no call.
+      *to = *from;
+    } else {
+      std::memcpy(to, from, count * sizeof(Packet*));
+    }
+  }
   void take_all(Frame& o) {
     size_ = std::exchange(o.size_, 0);
-    if (size_ == 1) {  // Most frames in a lab have one packet; copying it needs no call.
-      packets_[0] = o.packets_[0];
-    } else {
-      std::copy_n(o.packets_, size_, packets_);
-    }
+    copy(o.packets_, size_, packets_);
   }
   uint32_t size_ = 0;
   Packet* packets_[kCapacity];

@@ -6,9 +6,10 @@ void Interface::show(const Packet& packet, Direction direction) {
   for (PacketTap* tap : taps_) tap->see(packet, direction, loop_.now());
 }
 
-void Interface::transmit(Frame frame, uint32_t max_frame) {
+void Interface::transmit(Frame&& frame, uint32_t max_frame) {
   if (!up_) {
     counters_.tx_down += frame.size();
+    frame.clear();
     return;
   }
   uint32_t kept = 0;
@@ -29,15 +30,17 @@ void Interface::transmit(Frame frame, uint32_t max_frame) {
   if (!frame.empty()) send(std::move(frame));
 }
 
-void Interface::receive(Frame frame) {
+void Interface::receive(Frame&& frame) {
   if (!up_ || input_ == nullptr) {
     counters_.rx_down += frame.size();
+    frame.clear();
     return;
   }
+  const Instant now = loop_.now();
+  counters_.rx_packets += frame.size();
   for (Packet* packet : frame.packets()) {
     packet->interface = index_;
-    packet->arrival = loop_.now();
-    ++counters_.rx_packets;
+    packet->arrival = now;
     counters_.rx_bytes += packet->size();
     if (!taps_.empty()) show(*packet, Direction::In);
   }

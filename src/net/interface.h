@@ -57,11 +57,11 @@ class Interface {
   Interface& operator=(const Interface&) = delete;
 
   // From the stack. Packets begin with their Ethernet header.
-  void transmit(Frame frame) { transmit(std::move(frame), max_frame()); }
+  void transmit(Frame&& frame) { transmit(std::move(frame), max_frame()); }
   // The same of an interface on this one, whose packets only the link's own MTU bounds.
-  void transmit_above(Frame frame) { transmit(std::move(frame), link_frame()); }
+  void transmit_above(Frame&& frame) { transmit(std::move(frame), link_frame()); }
   // From the device: complete Ethernet frames that have arrived now.
-  void receive(Frame frame);
+  void receive(Frame&& frame);
 
   void attach(FrameSink* input) { input_ = input; }
   void add_tap(PacketTap* tap) { taps_.push_back(tap); }
@@ -94,7 +94,7 @@ class Interface {
   void count_tx_error() { ++counters_.tx_errors; }
 
  private:
-  void transmit(Frame frame, uint32_t max_frame);
+  void transmit(Frame&& frame, uint32_t max_frame);
   void show(const Packet& packet, Direction direction);
 
   Config config_;

@@ -35,14 +35,15 @@ void DelayLine::carry(PacketPtr packet, Instant left) {
 
 void DelayLine::deliver() {
   // Only what is due when this begins: what the receiver sends at once comes back through the loop.
-  for (uint64_t left = fifo_.held().packets; left != 0;) {
+  uint64_t left = fifo_.held().packets;
+  const auto is_due = [&] { return left != 0 && fifo_.front()->deliver <= loop_.now(); };
+  while (is_due()) {
     Frame frame;
-    for (; left != 0 && !frame.full() && fifo_.front()->deliver <= loop_.now(); --left) {
+    for (; is_due() && !frame.full(); --left) {
       PacketPtr packet = fifo_.pop();
       counters_.delivered.add(packet->size());
       frame.push(std::move(packet));
     }
-    if (frame.empty()) break;
     out_.accept(std::move(frame));
   }
   if (const Packet* next = fifo_.front()) {
