@@ -108,11 +108,13 @@ class Graph {
 
   // --- running ---
   // Hands packets to a node; run() then works on them.
-  void enqueue(NodeIndex node, net::Frame frame);
+  void enqueue(NodeIndex node, net::Frame&& frame);
   void enqueue(NodeIndex node, net::PacketPtr packet);
   // Dispatches until nothing waits. Called while it runs (a node's effect came back), it returns at
   // once: the outer run does the work.
   void run();
+  // enqueue() and run().
+  void run(NodeIndex node, net::Frame&& frame);
   // Books the work of a process node: one suspend and the clocks that `work` takes.
   template <class Work>
   void run_process(NodeIndex index, Work work) {
@@ -183,10 +185,14 @@ class Graph {
   }
   void route_arcs();
   NodeIndex first_before(NodeIndex from, NodeIndex target) const;
+  void make_frame();
+  net::Frame* idle_frame();
   net::Frame* open_frame(NodeIndex node);
   void append(NodeIndex node, std::span<net::Packet* const> packets);
+  void run_from(Pending next);
+  Pending next_pending();
   Pending dispatch(Pending pending);
-  Pending spread_one(Batch& batch, net::Frame& frame);
+  Pending follow(Pending pending);
   Pending spread(Batch& batch, net::Frame& frame);
   void compact(Batch& batch);
   void note_drop(NodeRuntime& node, uint16_t error, net::Packet& packet);
@@ -215,18 +221,29 @@ class Graph {
   Instant started_, runtime_since_;
 };
 
+inline net::Frame Batch::take_all() {
+  net::Frame all;
+  all.append({packets_, size_});
+  for (uint32_t i = 0; i < size_; ++i) {
+    if (traced_) graph_.trace(*node_, *packets_[i]);
+    packets_[i] = nullptr;
+  }
+  taken_ = size_;
+  return all;
+}
+
 inline void Batch::emit(net::PacketPtr packet, Arc arc) {
   net::Packet* raw = packet.release();
-  if (traced_) graph_.trace(node_, *raw);
-  graph_.append(node_.arcs[arc], {&raw, 1});
+  if (traced_) graph_.trace(*node_, *raw);
+  graph_.append(node_->arcs[arc], {&raw, 1});
 }
 
 inline void Batch::count(uint16_t error, uint64_t n) {
-  graph_.errors_[node_.first_error + error].count += n;
+  graph_.errors_[node_->first_error + error].count += n;
 }
 
 inline void Batch::blame(uint32_t i, uint16_t error) {
-  graph_.note_drop(node_, error, *packets_[i]);
+  graph_.note_drop(*node_, error, *packets_[i]);
 }
 
 inline void Batch::drop(uint32_t i, uint16_t error) {
@@ -236,7 +253,7 @@ inline void Batch::drop(uint32_t i, uint16_t error) {
 
 inline net::PacketPtr Batch::take(uint32_t i) {
   CHECK(packets_[i] != nullptr);
-  if (traced_) graph_.trace(node_, *packets_[i]);
+  if (traced_) graph_.trace(*node_, *packets_[i]);
   ++taken_;
   return net::PacketPtr(std::exchange(packets_[i], nullptr));
 }

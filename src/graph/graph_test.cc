@@ -183,6 +183,53 @@ TEST_F(GraphTest, passes_emitted_packets_in_order) {
   }
 }
 
+TEST_F(GraphTest, takes_a_pair_on_together_until_it_parts) {
+  auto& a = add("a", {"b"}, [](Batch& b, uint32_t i) { b.send(i, 1); });
+  auto& b = add("b", {"c", "d"},
+                [](Batch& batch, uint32_t i) { batch.send(i, batch[i].flow == 0 ? 1 : 2); });
+  auto& c = add_sink("c");
+  auto& d = add_sink("d");
+  ASSERT_TRUE(graph.link());
+  graph.run(a.index(), frame(2));
+  EXPECT_EQ(b.vectors, std::vector<uint32_t>{2});
+  EXPECT_EQ(c.flows, std::vector<uint32_t>{0});
+  EXPECT_EQ(d.flows, std::vector<uint32_t>{1});
+  for (const ScriptNode* node : {&a, &b, &c, &d}) {
+    const NodeRuntime& books = graph.nodes()[node->index()];
+    EXPECT_EQ(books.calls, 1u) << node->name();
+    EXPECT_EQ(books.vectors, node->flows.size()) << node->name();
+  }
+  EXPECT_EQ(graph.loops(), 1u);
+}
+
+TEST_F(GraphTest, a_frame_that_comes_while_it_runs_waits_behind_the_rest) {
+  ScriptNode *a = nullptr, *b = nullptr;
+  a = &add("a", {"b"}, [&](Batch& batch, uint32_t i) {
+    if (batch[i].flow == 1) graph.run(a->index(), frame(1, 2));
+    batch.send(i, 1);
+  });
+  b = &add_sink("b");
+  ASSERT_TRUE(graph.link());
+  graph.run(a->index(), frame(1, 1));
+  EXPECT_EQ(a->flows, (std::vector<uint32_t>{1, 2}));
+  EXPECT_EQ(b->flows, (std::vector<uint32_t>{2, 1}));  // Behind what waited when it was sent.
+  EXPECT_EQ(graph.loops(), 1u);
+}
+
+TEST_F(GraphTest, gives_a_node_all_packets_at_once_and_traces_each) {
+  Frame got;
+  auto& a = add("a", {}, [&](Batch& b, uint32_t i) {
+    if (i + 1 == b.size()) got = b.take_all();
+  });
+  ASSERT_TRUE(graph.link());
+  ASSERT_TRUE(graph.trace_add("a", 2));
+  graph.run(a.index(), frame(3, 5));
+  ASSERT_EQ(got.size(), 3u);
+  EXPECT_EQ(got[2].flow, 7u);
+  ASSERT_EQ(graph.traces().size(), 2u);
+  EXPECT_EQ(graph.traces()[1].records[0].text, "flow 6");
+}
+
 TEST_F(GraphTest, survives_a_node_that_enqueues_while_running) {
   ScriptNode* a = nullptr;
   uint32_t again = 3;
@@ -268,6 +315,18 @@ TEST_F(GraphTest, traces_the_next_packets_from_a_node_on) {
   EXPECT_EQ(traces_to_json(graph)[1]["records"][2]["node"], "error-drop");
   graph.clear_trace();
   EXPECT_NE(format_traces(graph).find("No packets in trace buffer"), std::string::npos);
+}
+
+TEST_F(GraphTest, traces_from_the_next_node_on_when_asked_by_one) {
+  auto& a = add("a", {"b"}, [&](Batch& b, uint32_t i) {
+    ASSERT_TRUE(graph.trace_add("b", 1));
+    b.send(i, 1);
+  });
+  add_sink("b");
+  ASSERT_TRUE(graph.link());
+  graph.run(a.index(), frame(1, 4));
+  ASSERT_EQ(graph.traces().size(), 1u);
+  EXPECT_EQ(graph.traces()[0].records[0].text, "flow 4");
 }
 
 TEST_F(GraphTest, bounds_the_accounts_of_a_packet_that_goes_round) {

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
@@ -60,8 +61,9 @@ class Batch {
   // REQUIRES (all of these): packet i was not taken.
   void send(uint32_t i, Arc arc) { arcs_[i] = arc; }
   void send_all(Arc arc) {
-    arcs_[0] = arc;  // All there is, mostly, in a lab: filling one needs no call.
-    if (size_ > 1) std::fill_n(arcs_ + 1, size_ - 1, arc);
+    arcs_[0] = arc;  // All there is, mostly, in a lab, or two: filling them needs no call.
+    if (size_ > 1) arcs_[1] = arc;
+    if (size_ > 2) std::fill_n(arcs_ + 2, size_ - 2, arc);
   }
   void drop(uint32_t i, uint16_t error);
   // Counts the reason and notes it on the packet, which goes on to a node that answers for it (an
@@ -69,6 +71,8 @@ class Batch {
   void blame(uint32_t i, uint16_t error);
   // The packet is the node's from now on: consumed, queued or cut up.
   net::PacketPtr take(uint32_t i);
+  // All of them, of which none was taken before.
+  net::Frame take_all();
 
   // A packet that was not in the batch, or was taken from it; handed on at once, ahead of what was
   // sent.
@@ -84,14 +88,25 @@ class Batch {
 
   Batch(Graph& graph, NodeRuntime& node, std::span<net::Packet*> packets)
       : graph_(graph),
-        node_(node),
+        node_(&node),
         packets_(packets.data()),
         size_(static_cast<uint32_t>(packets.size())) {
     send_all(kUndecided);
   }
 
+  // All packets are handed to the next node. REQUIRES: none was taken.
+  void come_to(NodeRuntime& node) {
+    node_ = &node;
+    send_all(kUndecided);
+  }
+  bool is_one_way() const {
+    if (size_ <= 2) return arcs_[0] == arcs_[size_ - 1];
+    // The vector of arcs equals itself moved by one.
+    return std::memcmp(arcs_, arcs_ + 1, (size_ - 1) * sizeof(Arc)) == 0;
+  }
+
   Graph& graph_;
-  NodeRuntime& node_;
+  NodeRuntime* node_;
   net::Packet** packets_;
   uint32_t size_;
   uint32_t taken_ = 0;
