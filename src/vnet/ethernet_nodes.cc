@@ -218,10 +218,16 @@ class InterfaceTx final : public Node {
     // interface-output saw it attached, and nothing is detached while the graph runs.
     net::Interface& device = *stack_.interfaces[interface_].device;
     const uint32_t longest = device.max_frame();
+    // What is routed was cut to fit or refused; this was bridged.
+    const auto is_too_big = [&](const Packet& p) { return p.size() > longest && p.gso_size == 0; };
+    const auto packets = batch.packets();
+    if (std::none_of(packets.begin(), packets.end(), [&](Packet* p) { return is_too_big(*p); })) {
+      stack_.tx_packets += batch.size();
+      return device.transmit(batch.take_all());
+    }
     net::Frame frame;
     for (uint32_t i = 0; i < batch.size(); ++i) {
-      // What is routed was cut to fit or refused; this was bridged.
-      if (batch[i].size() > longest && batch[i].gso_size == 0) {
+      if (is_too_big(batch[i])) {
         batch.drop(i, kTooBig);
       } else {
         frame.push(batch.take(i));

@@ -23,7 +23,7 @@ class FeatureNode : public graph::Node {
     return static_cast<graph::Arc>(1 + feature_after(arc_, position_, enabled));
   }
   graph::Arc more() const {
-    const size_t following = feature_order(arc_).nodes.size() - static_cast<size_t>(position_);
+    const size_t following = feature_order(arc_).size - static_cast<size_t>(position_);
     return static_cast<graph::Arc>(1 + following);
   }
   // Where the IP header is: at data() on an input arc, behind the link header on an output arc.

@@ -13,6 +13,7 @@
 #include <array>
 #include <bit>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "graph/node.h"
@@ -23,20 +24,25 @@ enum class FeatureArc : uint8_t { Ip4Input, Ip6Input, Ip4Output, Ip6Output };
 constexpr size_t kFeatureArcs = 4;
 
 struct FeatureOrder {
-  std::vector<std::string> nodes;  // At most 8.
-  std::string end;
+  static constexpr size_t kMost = 8;
+  std::array<std::string_view, kMost> nodes{};
+  uint32_t size = 0;     // So many nodes,
+  std::string_view end;  // and what comes behind them.
 };
-inline const FeatureOrder& feature_order(FeatureArc arc) {
-  static const std::array<FeatureOrder, kFeatureArcs> orders{{
-      {{"ip4-sv-reassembly", "ip4-acl-input", "ip4-source-check", "ip4-policer-input",
-        "nat44-out2in"},
-       "ip4-lookup"},
-      {{"ip6-acl-input", "ip6-source-check", "ip6-policer-input"}, "ip6-lookup"},
-      {{"ip4-output-sv-reassembly", "ip4-acl-output", "nat44-in2out-output", "ip4-policer-output"},
-       "interface-output"},
-      {{"ip6-acl-output", "ip6-policer-output"}, "interface-output"},
-  }};
-  return orders[static_cast<size_t>(arc)];
+template <class... Nodes>
+constexpr FeatureOrder feature_arc(std::string_view end, Nodes... nodes) {
+  static_assert(sizeof...(nodes) < FeatureOrder::kMost);
+  return {{nodes...}, sizeof...(nodes), end};
+}
+constexpr std::array<FeatureOrder, kFeatureArcs> kFeatureOrders{
+    feature_arc("ip4-lookup", "ip4-sv-reassembly", "ip4-acl-input", "ip4-source-check",
+                "ip4-policer-input", "nat44-out2in"),
+    feature_arc("ip6-lookup", "ip6-acl-input", "ip6-source-check", "ip6-policer-input"),
+    feature_arc("interface-output", "ip4-output-sv-reassembly", "ip4-acl-output",
+                "nat44-in2out-output", "ip4-policer-output"),
+    feature_arc("interface-output", "ip6-acl-output", "ip6-policer-output")};
+constexpr const FeatureOrder& feature_order(FeatureArc arc) {
+  return kFeatureOrders[static_cast<size_t>(arc)];
 }
 
 // What an interface has enabled on each arc: a bit per node, in their order.
@@ -46,21 +52,21 @@ using FeatureMasks = std::array<uint8_t, kFeatureArcs>;
 // the end. -1 is the node before the first.
 inline std::vector<std::string> features_after(FeatureArc arc, int position) {
   const FeatureOrder& order = feature_order(arc);
-  std::vector<std::string> names(order.nodes.begin() + position + 1, order.nodes.end());
-  names.push_back(order.end);
+  std::vector<std::string> names(order.nodes.begin() + position + 1,
+                                 order.nodes.begin() + order.size);
+  names.emplace_back(order.end);
   return names;
 }
 // Which of those a packet takes, counted from 0: the first enabled one, else the last.
-inline uint32_t feature_after(FeatureArc arc, int position, uint8_t enabled) {
-  const uint32_t later = static_cast<uint32_t>(enabled) >> (position + 1);
-  if (later != 0) return static_cast<uint32_t>(std::countr_zero(later));
-  return static_cast<uint32_t>(feature_order(arc).nodes.size()) -
-         static_cast<uint32_t>(position + 1);
+constexpr uint32_t feature_after(FeatureArc arc, int position, uint8_t enabled) {
+  // The end is as one more feature, which is always enabled.
+  const uint32_t all = enabled | 1u << feature_order(arc).size;
+  return static_cast<uint32_t>(std::countr_zero(all >> (position + 1)));
 }
 inline int feature_position(FeatureArc arc, std::string_view name) {
-  const auto& nodes = feature_order(arc).nodes;
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    if (nodes[i] == name) return static_cast<int>(i);
+  const FeatureOrder& order = feature_order(arc);
+  for (uint32_t i = 0; i < order.size; ++i) {
+    if (order.nodes[i] == name) return static_cast<int>(i);
   }
   UNREACHABLE();
 }

@@ -37,6 +37,8 @@ uint32_t Fib::value_at(const Prefix& network) const {
 
 void Fib::write(const Prefix& network, uint32_t value) {
   const uint8_t* bytes = network.address.bits.bytes.data();
+  recent4_.forget();
+  recent6_.forget();
   if (family_ == Family::V4) {
     value != 0 ? four_.insert(Key4::load(bytes), network.length, value)
                : CHECK(four_.remove(Key4::load(bytes), network.length));

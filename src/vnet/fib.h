@@ -4,7 +4,9 @@
 // Several sources may know the same prefix; the first of them in the order of RouteSource wins and
 // is what packets see. The trie is the table: a value in it is the winning source and its
 // adjacency, in four bytes, so that a full table is a few MiB. What lost to another source (a
-// neighbour's host route under an address of ours, say) is rare and lies in a map beside it.
+// neighbour's host route under an address of ours, say) is rare and lies in a map beside it. What
+// the trie said last is remembered for packets that come alone (FreeBSD: a connection keeps its
+// route), until anything in the table changes.
 #pragma once
 
 #include <array>
@@ -57,6 +59,15 @@ class Fib {
   // as many values as keys.
   void lookup(std::span<const Key4> keys, uint32_t* values) const { four_.lookup(keys, values); }
   void lookup(std::span<const Key6> keys, uint32_t* values) const { six_.lookup(keys, values); }
+  // For one that comes alone: packets that come so go to few places, whose values are at hand.
+  template <class Key>
+  uint32_t lookup_alone(const Key& key) const {
+    if constexpr (Key::kBits == 32) {
+      return recent4_.value(key, four_);
+    } else {
+      return recent6_.value(key, six_);
+    }
+  }
   static AdjacencyIndex adjacency_in(uint32_t value) {
     return value & ((1u << kAdjacencyBits) - 1);
   }
@@ -86,6 +97,28 @@ class Fib {
  private:
   using Sources = std::array<AdjacencyIndex, kRouteSources>;  // kNoRoute where one knows nothing.
 
+  // What the trie said last of some keys, each in the place that its bits choose.
+  template <class Key>
+  class Recent {
+   public:
+    Recent() { forget(); }
+    uint32_t value(const Key& key, const PrefixTrie<Key>& trie) {
+      const uint32_t at = key.mixed() % kPlaces;
+      if (keys_[at] != key || values_[at] == kUnknown) {
+        keys_[at] = key;
+        values_[at] = trie.lookup(key);
+      }
+      return values_[at];
+    }
+    void forget() { values_.fill(kUnknown); }
+
+   private:
+    static constexpr uint32_t kPlaces = 16;
+    static constexpr uint32_t kUnknown = ~uint32_t{0};  // No source has this number.
+    std::array<Key, kPlaces> keys_{};
+    std::array<uint32_t, kPlaces> values_;
+  };
+
   // A value of the trie: three bits of source, the rest adjacency.
   static constexpr uint32_t kAdjacencyBits = 29;
   static RouteSource source_in(uint32_t value) {
@@ -107,6 +140,8 @@ class Fib {
   net::Family family_;
   PrefixTrie4 four_;  // One of them stays empty.
   PrefixTrie6 six_;
+  mutable Recent<Key4> recent4_;  // Forgotten at every change.
+  mutable Recent<Key6> recent6_;
   std::map<net::Prefix, Sources> contested_;  // Prefixes that several sources know.
   std::function<void(const net::Prefix&)> changed_;
 };

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "core/random.h"
 
 namespace wh::vnet {
@@ -76,6 +78,12 @@ void agree_with_a_list(Family family, uint64_t seed) {
     a.family = family;
     return a;
   };
+  const auto alone = [&](const IpAddress& a) {
+    const uint8_t* bytes = a.bits.bytes.data();
+    return Fib::adjacency_in(family == Family::V4 ? fib.lookup_alone(Key4::load(bytes))
+                                                  : fib.lookup_alone(Key6::load(bytes)));
+  };
+  const std::array<IpAddress, 4> asked_often = {draw(), draw(), draw(), draw()};
   for (int step = 0; step < 3000; ++step) {
     const Prefix p = Prefix{draw(), static_cast<uint8_t>(random.below(bits + 1u))}.network();
     if (random.chance(0.4)) {
@@ -95,6 +103,10 @@ void agree_with_a_list(Family family, uint64_t seed) {
       }
     }
     ASSERT_EQ(fib.lookup(a), expected) << to_string(a) << " after step " << step;
+    ASSERT_EQ(alone(a), expected) << to_string(a) << " alone after step " << step;
+    for (const IpAddress& again : asked_often) {
+      ASSERT_EQ(alone(again), fib.lookup(again)) << to_string(again) << " again, step " << step;
+    }
   }
 }
 

@@ -36,7 +36,8 @@ class Ip4Local final : public Node {
       const uint8_t* ip = p.data();
       if (p.interface != kLocalInterface) {
         const uint32_t source = net::load32(ip + 12);
-        if (source != good_source && stack_.is_local(net::Ip4{source}, stack_.vrf_of(p))) {
+        if (source != good_source && stack_.interfaces.may_be_own(ip + 12) &&
+            stack_.is_local(net::Ip4{source}, stack_.vrf_of(p))) {
           batch.drop(i, kSpoofed);
           continue;
         }
@@ -84,16 +85,10 @@ class ProtocolInput final : public Node {
         protocol_(protocol) {}
 
   void process(Batch& batch) override {
-    net::IpProtocol* protocol = stack_.protocols[protocol_];
-    net::Frame frame;
-    for (uint32_t i = 0; i < batch.size(); ++i) {
-      if (protocol == nullptr) {
-        batch.drop(i, kClosed);
-      } else {
-        frame.push(batch.take(i));
-      }
+    if (net::IpProtocol* protocol = stack_.protocols[protocol_]) {
+      return protocol->input(batch.take_all());
     }
-    if (protocol != nullptr) protocol->input(std::move(frame));
+    for (uint32_t i = 0; i < batch.size(); ++i) batch.drop(i, kClosed);
   }
   std::string account(const Packet& p) const override { return net::describe_ip(p); }
 

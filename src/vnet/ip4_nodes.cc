@@ -41,7 +41,7 @@ class Ip4Input final : public Node {
   void process(Batch& batch) override {
     const auto packets = batch.packets();
     const auto size = static_cast<uint32_t>(packets.size());
-    for (uint32_t i = 0; i < std::min(size, kAhead); ++i) fetch(*packets[i]);
+    for (uint32_t i = 1; i < std::min(size, kAhead); ++i) fetch(*packets[i]);
     uint32_t begin = 0;  // Of a run of packets that came by one interface.
     while (begin < size) {
       const uint16_t interface = packets[begin]->interface;
@@ -188,8 +188,11 @@ class Ip4Lookup final : public Node {
         last = p.adjacency;
         kind = stack_.adjacencies[last].kind;
       }
-      if (kind == AdjacencyKind::Rewrite && forwarding && !is_link_multicast(p)) {
+      if (kind == AdjacencyKind::Rewrite &&
+          ((forwarding && !is_link_multicast(p)) || p.interface == kLocalInterface)) {
         batch.send(i, kRewrite);
+      } else if (kind == AdjacencyKind::Local) {
+        batch.send(i, kLocalArc);
       } else {
         decide(batch, i, kind, forwarding);
       }
@@ -249,8 +252,9 @@ class Ip4Rewrite final : public Node {
     rewrite_all(stack_.adjacencies, batch, kFeatures,
                 [&](uint32_t i, Packet& p, Adjacency& a, bool is_usual) {
                   uint8_t* ip = p.data();
-                  if (!is_usual | (ip[8] <= 1) | (p.interface == kLocalInterface)) {
-                    return look_closely(batch, i, a);
+                  const bool is_own = p.interface == kLocalInterface;
+                  if (!is_usual | (ip[8] <= 1) | is_own) {
+                    return (is_usual && is_own) || look_closely(batch, i, a);
                   }
                   lower_ttl(ip);
                   return true;

@@ -53,7 +53,7 @@ class Ip6Input final : public Node {
   void process(Batch& batch) override {
     const auto packets = batch.packets();
     const auto size = static_cast<uint32_t>(packets.size());
-    for (uint32_t i = 0; i < std::min(size, kAhead); ++i) fetch(*packets[i]);
+    for (uint32_t i = 1; i < std::min(size, kAhead); ++i) fetch(*packets[i]);
     uint32_t begin = 0;  // Of a run of packets that came by one interface.
     while (begin < size) {
       const uint16_t interface = packets[begin]->interface;
@@ -148,8 +148,11 @@ class Ip6Lookup final : public Node {
         last = p.adjacency;
         kind = stack_.adjacencies[last].kind;
       }
-      if (kind == AdjacencyKind::Rewrite && may_forward(p, forwarding) == kMayForward) {
+      if (kind == AdjacencyKind::Rewrite &&
+          (p.interface == kLocalInterface || may_forward(p, forwarding) == kMayForward)) {
         batch.send(i, kRewrite);
+      } else if (kind == AdjacencyKind::Local) {
+        batch.send(i, kLocalArc);
       } else {
         decide(batch, i, kind, forwarding);
       }

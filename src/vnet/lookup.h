@@ -9,11 +9,11 @@ namespace wh::vnet {
 // What Fib::lookup says of each packet of a batch, by its destination at `offset` and the VRF of
 // the interface it came by.
 template <class Key>
-void look_up(const Stack& stack, std::span<net::Packet* const> packets, uint32_t offset,
-             uint32_t* values) {
+void look_up_many(const Stack& stack, std::span<net::Packet* const> packets, uint32_t offset,
+                  uint32_t* values) {
   constexpr net::Family kFamily = Key::kBits == 32 ? net::Family::V4 : net::Family::V6;
-  Key keys[net::Frame::kCapacity];
   const auto size = static_cast<uint32_t>(packets.size());
+  Key keys[net::Frame::kCapacity];
   for (uint32_t i = 0; i < size; ++i) keys[i] = Key::load(packets[i]->data() + offset);
   uint32_t begin = 0;  // Of a run of packets of one VRF.
   while (begin < size) {
@@ -26,6 +26,20 @@ void look_up(const Stack& stack, std::span<net::Packet* const> packets, uint32_t
     }
     stack.fib(kFamily, vrf).lookup(std::span<const Key>(keys + begin, end - begin), values + begin);
     begin = end;
+  }
+}
+
+// The same; up to so many packets one by one: in a lab one to three come together.
+constexpr uint32_t kFew = 4;
+template <class Key>
+[[gnu::always_inline]] inline void look_up(const Stack& stack,
+                                           std::span<net::Packet* const> packets, uint32_t offset,
+                                           uint32_t* values) {
+  constexpr net::Family kFamily = Key::kBits == 32 ? net::Family::V4 : net::Family::V6;
+  if (packets.size() > kFew) return look_up_many<Key>(stack, packets, offset, values);
+  for (net::Packet* p : packets) {
+    const uint16_t vrf = stack.vrfs.size() > 1 ? stack.vrf_of(*p) : uint16_t{0};
+    *values++ = stack.fib(kFamily, vrf).lookup_alone(Key::load(p->data() + offset));
   }
 }
 

@@ -36,6 +36,7 @@ namespace wh::vnet {
 struct Key4 {
   static constexpr uint32_t kBits = 32;
   uint32_t bits;
+  bool operator==(const Key4&) const = default;
   static Key4 load(const uint8_t* bytes) { return {net::load32(bytes)}; }
   uint32_t top(uint32_t n) const { return bits >> (kBits - n); }  // REQUIRES: 0 < n < 32.
   Key4 shifted(uint32_t n) const { return {bits << n}; }
@@ -43,10 +44,12 @@ struct Key4 {
   uint32_t common(const Key4& o) const {  // As Key6's.
     return static_cast<uint32_t>(std::countl_zero(bits ^ o.bits));
   }
+  uint32_t mixed() const { return bits ^ bits >> 8; }  // All that tells near ones apart, low.
 };
 struct Key6 {
   static constexpr uint32_t kBits = 128;
   uint64_t high, low;
+  bool operator==(const Key6&) const = default;
   static Key6 load(const uint8_t* bytes) {
     return {uint64_t{net::load32(bytes)} << 32 | net::load32(bytes + 4),
             uint64_t{net::load32(bytes + 8)} << 32 | net::load32(bytes + 12)};
@@ -62,6 +65,7 @@ struct Key6 {
     return static_cast<uint32_t>(high != o.high ? std::countl_zero(high ^ o.high)
                                                 : 64 + std::countl_zero(low ^ o.low));
   }
+  uint32_t mixed() const { return static_cast<uint32_t>(low ^ low >> 8 ^ high ^ high >> 16); }
 };
 
 template <class Key>

@@ -320,15 +320,15 @@ void Vnet::accept(Frame frame) {
     p->reason = 0;
     p->l2_size = 0;
   }
-  stack_->graph.enqueue(input, std::move(frame));
-  stack_->graph.run();
+  stack_->graph.run(input, std::move(frame));
 }
 
 void Vnet::output(Frame frame) {
   Stack& s = *stack_;
-  Frame v4, v6;
-  for (uint32_t i = 0; i < frame.size(); ++i) {
-    PacketPtr p = frame.take(i);
+  Frame v6;
+  uint32_t kept = 0;  // Of the frame: IPv4's.
+  const std::span<Packet*> packets = frame.release();
+  for (Packet* p : packets) {
     // IpService: a packet begins with its complete IP header.
     CHECK(p->head_size() >= net::Ip4Header::kMinSize);
     const bool is_v4 = p->data()[0] >> 4 == 4;
@@ -336,9 +336,14 @@ void Vnet::output(Frame frame) {
     p->interface = p->rx_interface = kLocalInterface;
     p->trace = 0;
     p->l2_size = p->l3_offset = 0;
-    (is_v4 ? v4 : v6).push(std::move(p));
+    if (is_v4) {
+      packets[kept++] = p;
+    } else {
+      v6.push(PacketPtr(p));
+    }
   }
-  if (!v4.empty()) s.graph.enqueue(s.node.ip4_lookup, std::move(v4));
+  frame.take_back(kept);
+  if (!frame.empty()) s.graph.enqueue(s.node.ip4_lookup, std::move(frame));
   if (!v6.empty()) s.graph.enqueue(s.node.ip6_lookup, std::move(v6));
   s.graph.run();
 }
