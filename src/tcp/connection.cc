@@ -38,10 +38,6 @@ Connection::~Connection() {
   CHECK(!is_listed_);
 }
 
-Instant Connection::now() const {
-  return stack_.now();
-}
-
 // --- the life of it ---
 
 void Connection::open_actively(SeqNum iss) {
@@ -159,13 +155,6 @@ void Connection::become_established() {
 void Connection::enter(State state) {
   const State from = std::exchange(state_, state);
   if (box_ != nullptr) box_->entered(*this, from);
-}
-
-// Bytes of data in the sendmap: what is outstanding, without SYN and FIN.
-uint32_t Connection::sent_data() const {
-  const uint32_t control =
-      (is_handshaking() && !map_.empty() ? 1u : 0u) + (fin_is_outstanding() ? 1u : 0u);
-  return map_.outstanding() - control;
 }
 
 void Connection::enter_time_wait() {

@@ -202,7 +202,7 @@ class Connection final : private pacing::HptsClient {
   void input_time_wait(const Segment& s);
   bool check_timestamps(const Segment& s);
   bool check_reset_and_syn(const Segment& s);
-  void input_synchronised(Segment s);
+  void input_synchronised(const Segment& original);
   bool trim(Segment& s);
   void cut_duplicate(Segment& s);
   bool check_ack(const Segment& s);
@@ -263,6 +263,7 @@ class Connection final : private pacing::HptsClient {
   bool send_new(Burst& burst);
   void send_probe(Burst& burst);
   bool send_handshake();
+  bool has_payload_to_send() const;
   uint32_t sendable_now() const;
   uint32_t new_data_flight() const;
   uint32_t largest_send(uint32_t segment) const;
@@ -301,7 +302,7 @@ class Connection final : private pacing::HptsClient {
   bool retransmit_fast(SendEntry& e, uint32_t most, Burst& burst);
   bool has_plain_headers() const { return !has_dsack_ && !receive_.has_islands(); }
   net::Frame packets_for(uint32_t& length);
-  void send_stamped(net::Frame packets, SeqNum seq, uint32_t length, SendBuffer::Position& at,
+  void send_stamped(net::Frame&& packets, SeqNum seq, uint32_t length, SendBuffer::Position& at,
                     TcpFlags last, bool is_retransmission, Burst& burst);
   void set_up_fast_send();
   void extend_fast_send(uint32_t acked);
@@ -330,7 +331,7 @@ class Connection final : private pacing::HptsClient {
   uint16_t advertise(bool is_syn);
   uint32_t receive_window() const;
   bool send_syn();
-  uint32_t option_bytes() const;
+  uint32_t option_bytes() const { return has_timestamps_ ? kTimestampBytes : 0; }
   uint32_t timestamp_at(Instant when) const;
   uint32_t timestamp_now() const;
   TcpFlags ecn_flags(bool is_new_data);
@@ -437,8 +438,7 @@ class Connection final : private pacing::HptsClient {
   uint8_t seen_sack_count_ = 0;
   bool shut_down_ = false;  // FIN is queued behind the data.
   bool fin_sent_ = false, fin_acked_ = false;
-  bool sending_fast_ = false;
-  bool syn_was_lost_ = false;
+  bool sending_fast_ = false, syn_was_lost_ = false;
   bool is_answer_to_syn_ = false;  // A SYN came while ours was out: ours goes again, as a SYN-ACK.
   bool nodelay_ = false, cork_ = false, keepalive_ = true;
   bool writer_waits_ = false;  // send() took less than it was given.

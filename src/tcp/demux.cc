@@ -20,52 +20,53 @@ void TcpStack::input(net::Frame frame) {
 
 bool TcpStack::read_segment(net::Packet& packet, Segment& s) {
   const auto bad = [](uint64_t& counter) { return ++counter, false; };
-  const uint32_t l4 = packet.l4_offset;
-  if (packet.size() < l4) return bad(counters_.bad_header);
+  const uint32_t l4 = packet.l4_offset, size = packet.size();
+  if (size < l4) return bad(counters_.bad_header);
   // The header may have been cut across chunks. No more than it is made whole: payload in the head
   // would have to be copied out of it again.
-  if (packet.head_size() < l4 + net::TcpHeader::kMinSize) {
-    packet.pullup(l4 + net::TcpHeader::kMinSize);
-  }
-  if (packet.head_size() < l4 + net::TcpHeader::kMinSize) return bad(counters_.bad_header);
-  packet.pullup(l4 + net::TcpHeader::size_at(packet.data() + l4));
-  const auto tcp = net::TcpView::parse(packet.head().subspan(l4), packet.size() - l4);
-  if (!tcp) return bad(counters_.bad_header);
+  const auto make_whole = [&](uint32_t header) {
+    return l4 + header <= packet.head_size() || packet.pullup(l4 + header);
+  };
+  if (!make_whole(net::TcpHeader::kMinSize)) return bad(counters_.bad_header);
+  make_whole(net::TcpHeader::size_at(packet.data() + l4));
+  const auto parsed = net::TcpView::parse(packet.head().subspan(l4), size - l4);
+  if (!parsed) return bad(counters_.bad_header);
   const bool was_here = packet.checksum == net::Checksum::Needed;  // Never left the process.
   if (!was_here && !net::verify_transport(packet, net::kProtocolTcp))
     return bad(counters_.bad_checksum);
 
   const uint8_t* ip = packet.data();
   if (ip[0] >> 4 == 4) {
-    s.source.address = net::Ip4{net::load32(ip + 12)};
-    s.destination.address = net::Ip4{net::load32(ip + 16)};
-    if (s.source.address.v4().is_broadcast()) return bad(counters_.bad_address);
-    if (s.destination.address.v4().is_broadcast()) return bad(counters_.bad_address);
+    const net::Ip4 from{net::load32(ip + 12)}, to{net::load32(ip + 16)};
+    const bool is_bad = from.is_multicast() || from.is_broadcast() || from.value == 0 ||
+                        to.is_multicast() || to.is_broadcast();
+    if (is_bad) return bad(counters_.bad_address);
+    s.source.address = from;
+    s.destination.address = to;
   } else {
     net::Ip6 from, to;
     std::memcpy(from.bytes.data(), ip + 8, 16);
     std::memcpy(to.bytes.data(), ip + 24, 16);
+    const bool is_bad = from.is_multicast() || from.is_unspecified() || to.is_multicast();
+    if (is_bad) return bad(counters_.bad_address);
     s.source.address = from;
     s.destination.address = to;
   }
-  if (s.source.address.is_multicast() || s.destination.address.is_multicast() ||
-      s.source.address.is_unspecified()) {
-    return bad(counters_.bad_address);
-  }
-  s.source.port = tcp->source_port();
-  s.destination.port = tcp->destination_port();
-  s.seq = tcp->seq();
-  s.ack = tcp->ack();
-  s.flags = tcp->flags();
-  s.window = tcp->window();
+  const net::TcpView& tcp = *parsed;
+  s.source.port = tcp.source_port();
+  s.destination.port = tcp.destination_port();
+  s.seq = tcp.seq();
+  s.ack = tcp.ack();
+  s.flags = tcp.flags();
+  s.window = tcp.window();
   s.ecn = packet.ecn;
-  s.payload = tcp->payload_size();
-  s.payload_at = packet.size() - s.payload;
+  s.payload = tcp.payload_size();
+  s.payload_at = size - s.payload;
   s.arrival = packet.arrival > Instant{} ? std::min(packet.arrival, now()) : now();
-  if (const auto timestamps = tcp->sole_timestamps()) {
+  if (const auto timestamps = tcp.sole_timestamps()) {
     s.options.timestamps = timestamps;
-  } else if (tcp->header_size() > net::TcpHeader::kMinSize) {
-    s.options = tcp->options();
+  } else if (tcp.header_size() > net::TcpHeader::kMinSize) {
+    s.options = tcp.options();
     if (s.options.malformed) ++counters_.bad_options;
   }
   s.packet = &packet;

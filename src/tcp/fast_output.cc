@@ -97,7 +97,7 @@ net::Frame Connection::packets_for(uint32_t& length) {
 // Sends [seq, seq + length), whose bytes are at `at`, in the packets made for them. Headers are
 // made once for all; `last` are the flags of the last packet, the others' have no PSH.
 // REQUIRES: has_plain_headers().
-void Connection::send_stamped(net::Frame packets, SeqNum seq, uint32_t length,
+void Connection::send_stamped(net::Frame&& packets, SeqNum seq, uint32_t length,
                               SendBuffer::Position& at, TcpFlags last, bool is_retransmission,
                               Burst& burst) {
   constexpr uint8_t kEct0 = 2;

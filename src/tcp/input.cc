@@ -129,22 +129,24 @@ uint32_t Connection::receive_window_at_open() const {
   return static_cast<uint32_t>(std::min<int64_t>(receive_limit_.count(), 65535));
 }
 
-void Connection::input_synchronised(Segment s) {
-  if (state_ == State::SynReceived && s.has(net::kTcpSyn) && s.seq == irs_ &&
-      !s.has(net::kTcpRst)) {
-    if (!s.has(net::kTcpAck)) {  // The peer's SYN again: our answer was lost.
+void Connection::input_synchronised(const Segment& original) {
+  if (state_ == State::SynReceived && original.has(net::kTcpSyn) && original.seq == irs_ &&
+      !original.has(net::kTcpRst)) {
+    if (!original.has(net::kTcpAck)) {  // The peer's SYN again: our answer was lost.
       if (!map_.empty() && map_.oldest() != nullptr) map_.mark_lost(map_.front());
       return stack_.mark(*this);
     }
-    s.seq += SeqLen(1);  // The other half of a simultaneous open.
-    s.flags.bits &= static_cast<uint16_t>(~net::kTcpSyn.bits);
+    Segment rest = original;  // The other half of a simultaneous open.
+    rest.seq += SeqLen(1);
+    rest.flags.bits &= static_cast<uint16_t>(~net::kTcpSyn.bits);
+    return input_synchronised(rest);
   }
-  if (!check_timestamps(s) || !check_reset_and_syn(s)) return;
-  if (state_ == State::SynReceived && s.seq < rcv_nxt_) {  // Not even its ACK is for us.
+  if (!check_timestamps(original) || !check_reset_and_syn(original)) return;
+  if (state_ == State::SynReceived && original.seq < rcv_nxt_) {  // Not even its ACK is for us.
     ack_now_ = true;
     return stack_.mark(*this);
   }
-  const Segment original = s;  // The acknowledgment is of the segment as it was sent.
+  Segment s = original;  // The acknowledgment is of the segment as it was sent.
   if (!trim(s)) return;
   if (!s.has(net::kTcpAck)) return void(++stack_.counters().bad_flags);
   if (state_ == State::SynReceived) {

@@ -28,9 +28,13 @@ void Connection::output() {
       send_probe(burst);
       probe_due_ = false;
     }
-    if (!pacer_.is_on()) set_up_fast_send();
-    is_note_over = fast_left_ != 0 && send_fast(burst) && pacer_.is_on();
-    if (!is_note_over) send_full(burst);
+    if (has_payload_to_send()) {
+      if (!pacer_.is_on()) set_up_fast_send();
+      is_note_over = fast_left_ != 0 && send_fast(burst) && pacer_.is_on();
+      if (!is_note_over) send_full(burst);
+    } else {
+      clear_fast_send();
+    }
     send_small_ = false;
     if (std::exchange(window_probe_due_, false)) {
       ++stack_.counters().window_probes;
@@ -81,10 +85,8 @@ void Connection::finish_output(Instant now, const Burst& burst) {
   // The window was what stopped us: there was more to send and the peer had room for it.
   if (is_synchronised(state_)) {
     const bool has_more = unsent() > 0 && snd_wnd_ > map_.outstanding();
-    const bool is_full = pace_by_ == pacing::PaceBy::FillCwnd ||
-                         pace_by_ == pacing::PaceBy::Fulcrum ||
-                         int64_t{pipe()} + mss_ > window_.cwnd.count();
-    if (has_more && is_full) {
+    if (has_more && (pace_by_ == pacing::PaceBy::FillCwnd || pace_by_ == pacing::PaceBy::Fulcrum ||
+                     int64_t{pipe()} + mss_ > window_.cwnd.count())) {
       cwnd_limited_ = true;
     } else if (burst.wire > 0) {
       cwnd_limited_ = false;
@@ -97,13 +99,13 @@ void Connection::finish_output(Instant now, const Burst& burst) {
 void Connection::note_limit(Instant now) {
   if (!is_synchronised(state_)) return;
   const size_t waiting = unsent();
-  const bool has_room = int64_t{pipe()} + mss_ <= window_.cwnd.count();
   LimitClock::State state = LimitClock::State::Busy;
   if (waiting == 0 && map_.empty()) {
     state = LimitClock::State::Idle;
   } else if (waiting == 0) {
     if (writer_waits_) state = LimitClock::State::BufferLimited;
-  } else if (has_room && sendable_now() < std::min<size_t>(waiting, mss_)) {
+  } else if (int64_t{pipe()} + mss_ <= window_.cwnd.count() &&
+             sendable_now() < std::min<size_t>(waiting, mss_)) {
     state = LimitClock::State::WindowLimited;
   }
   limits_.note(now, state);
@@ -115,14 +117,6 @@ bool Connection::send_handshake() {
     return false;
   }
   return send_syn();
-}
-
-// What may be sent of new data at once, windows permitting; ignores bursts and small-segment rules.
-uint32_t Connection::sendable_now() const {
-  const uint32_t out = map_.outstanding();
-  const uint32_t peer_room = snd_wnd_ > out ? snd_wnd_ - out : 0;
-  return std::min<uint32_t>(peer_room,
-                            static_cast<uint32_t>(std::min<size_t>(unsent(), UINT32_MAX)));
 }
 
 // Packet after packet, each with all questions asked. Not inlined: a profile shall tell the paths
@@ -190,13 +184,6 @@ bool Connection::may_send_small(uint32_t length, uint32_t available) const {
   if (shut_down_) return true;
   if (cork_) return false;
   return nodelay_ || map_.empty();
-}
-
-// What new data counts as in the network. Limited Transmit (RFC 3042): what is reported as arrived
-// behind a hole makes room before a recovery begins.
-uint32_t Connection::new_data_flight() const {
-  const bool may_transmit = stack_.tunables().rfc3042 != 0 || recovery_ != Recovery::Open;
-  return may_transmit ? pipe() : map_.outstanding();
 }
 
 bool Connection::send_new(Burst& burst) {

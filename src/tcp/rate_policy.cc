@@ -243,26 +243,6 @@ void Connection::tell_loss() {
 
 // The congestion window, or less: while the round trip is being probed, and with a measured
 // capacity.
-int64_t Connection::send_cwnd() const {
-  const Bytes cwnd = window_.cwnd;
-  if (dgp_ == nullptr) return cwnd.count();
-  return std::min(cwnd, dgp_->cwnd_limit(window_.mss, Bytes(wanted_train()))).count();
-}
-
-// Payload of the burst to measure the capacity with that should leave next; 0: none.
-int64_t Connection::wanted_train() const {
-  if (dgp_ == nullptr || recovery_ != Recovery::Open || dgp_->is_probing()) return 0;
-  return dgp_->wanted_burst(now()) * window_.mss.count();
-}
-
-// A burst to measure the capacity with is wanted, and a full window has no room for it: what
-// acknowledgments free adds up to it.
-bool Connection::waits_for_train() const {
-  const int64_t train = wanted_train();
-  if (train == 0 || sendable_now() < train || int64_t{pipe()} < 2 * train) return false;
-  return send_cwnd() - int64_t{pipe()} < train;
-}
-
 pacing::PaceParts Connection::pace_parts() const {
   if (dgp_ != nullptr) return dgp_->parts(dgp_situation());
   pacing::PaceParts parts;

@@ -59,7 +59,12 @@ void SliceQueue::append(SliceQueue&& other) {
 net::Slice SliceQueue::read_slice(size_t most) {
   if (size_ == 0 || most == 0) return {};
   net::Slice& first = slices_.front();
-  const auto n = static_cast<uint32_t>(std::min<size_t>(most, first.size));
+  if (first.size <= most) {  // All of it: its reference goes along.
+    size_ -= first.size;
+    if (size_ == 0) owns_tail_ = false;
+    return slices_.pop_front();
+  }
+  const auto n = static_cast<uint32_t>(most);
   net::Slice taken = first.sub(0, n);
   drop_front(n);
   return taken;
@@ -150,6 +155,10 @@ ReceiveBuffer::Insertion ReceiveBuffer::insert(SeqNum rcv_nxt, SeqNum seq,
                                                const net::Packet& packet, uint32_t from, uint32_t n,
                                                size_t max_islands) {
   CHECK(n > 0 && rcv_nxt <= seq);
+  if (islands_.empty() && seq == rcv_nxt) {
+    ready_.append(packet, from, n);
+    return {.advance = n};
+  }
   SeqRange repeated{};
   const SeqNum end = seq + SeqLen(n);
   for (const Island& island : islands_) {

@@ -8,10 +8,6 @@
 
 namespace wh::tcp {
 
-uint32_t Connection::pipe() const {
-  return map_.pipe() - std::min(map_.pipe(), reno_sacked_);
-}
-
 Rack::Situation Connection::rack_situation() const {
   const Tunables& t = stack_.tunables();
   Rack::Situation s;
@@ -36,7 +32,8 @@ Rack::Situation Connection::rack_situation() const {
 void Connection::detect_losses(const AckWork& work) {
   const uint32_t lost_before = map_.lost();
   if (!has_sack_) mark_lost_without_sack(work);
-  const Rack::Detection found = rack_.detect(map_, rtt_, now(), rack_situation());
+  Rack::Detection found;
+  if (rack_.has_suspect(map_)) found = rack_.detect(map_, rtt_, now(), rack_situation());
   rack_due_ = found.look_again;
   const bool found_loss = found.newly_lost > 0 || map_.lost() > lost_before;
   if (found_loss) {

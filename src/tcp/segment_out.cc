@@ -7,41 +7,8 @@ namespace wh::tcp {
 namespace {
 
 constexpr uint8_t kEct0 = 2;
-constexpr uint32_t kLeastWithSacks = 64;  // A smaller segment has no room for SACK blocks.
 
 }  // namespace
-
-uint32_t Connection::timestamp_at(Instant when) const {
-  return timestamp_offset_ + static_cast<uint32_t>(when.time_since_epoch() / 1ms);
-}
-uint32_t Connection::timestamp_now() const {
-  return timestamp_at(now());
-}
-
-uint32_t Connection::option_bytes() const {
-  return has_timestamps_ ? kTimestampBytes : 0;
-}
-
-bool Connection::has_sacks() const {
-  return has_sack_ && mss_ >= kLeastWithSacks && (has_dsack_ || receive_.has_islands());
-}
-
-// Payload of a full segment that leaves now: SACK blocks take their room from it (RFC 9293 section
-// 3.7.1: what is subtracted are all the options).
-uint32_t Connection::full_payload() const {
-  return has_sacks() ? mss_ - (options_now().size() - option_bytes()) : mss_;
-}
-
-// The window to offer (RFC 9293 section 3.8.6): what the buffer has room for, nothing rather than a
-// silly little, and never less than was offered before.
-uint32_t Connection::receive_window() const {
-  const auto limit = static_cast<uint32_t>(std::min<int64_t>(receive_limit_.count(), INT32_MAX));
-  const auto held = static_cast<uint32_t>(std::min<size_t>(receive_.readable(), limit));
-  uint32_t room = limit - held;
-  if (room < std::min(limit / 4, mss_)) room = 0;
-  const uint32_t offered = rcv_adv_ > rcv_nxt_ ? (rcv_adv_ - rcv_nxt_).count() : 0;
-  return std::max(std::min(room, uint32_t{65535} << rcv_scale_), offered);
-}
 
 // The window field for a segment that leaves now; moves rcv_adv.
 uint16_t Connection::advertise(bool is_syn) {
@@ -137,10 +104,6 @@ bool Connection::send_data(SeqNum seq, uint32_t length, SendBuffer::Position& at
   after_sending(fields.flags, 1);
   if (box_ != nullptr && !is_retransmission) box_->sent_new(*this, seq, length, segments, flags);
   return true;
-}
-
-uint32_t Connection::segments_in(uint32_t length, uint32_t segment) {
-  return length <= segment ? 1 : (length + segment - 1) / segment;
 }
 
 // Books the payload [seq, seq + length) that leaves in so many segments, each with `headers` bytes

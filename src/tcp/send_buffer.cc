@@ -54,16 +54,6 @@ void SendBuffer::clear() {
   owns_tail_ = false;
 }
 
-SendBuffer::Position SendBuffer::normal(Position at) const {
-  // The end of a piece that is gone is the beginning of what is left.
-  if (static_cast<int32_t>(at.piece - first_piece_) < 0) return front();
-  while (at.piece - first_piece_ + 1 < pieces_.size() && at.offset >= piece(at.piece).size) {
-    at.offset -= piece(at.piece).size;
-    ++at.piece;
-  }
-  return at;
-}
-
 SendBuffer::Position SendBuffer::advance(Position from, size_t n) const {
   if (pieces_.empty()) {
     CHECK_EQ(n, 0u);

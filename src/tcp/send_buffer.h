@@ -60,7 +60,15 @@ class SendBuffer {
 
   const net::Slice& piece(uint32_t number) const { return pieces_[number - first_piece_]; }
   // `at` at the beginning of the next piece when it stands at the end of one that has a successor.
-  Position normal(Position at) const;
+  Position normal(Position at) const {
+    // The end of a piece that is gone is the beginning of what is left.
+    if (static_cast<int32_t>(at.piece - first_piece_) < 0) return front();
+    while (at.piece - first_piece_ + 1 < pieces_.size() && at.offset >= piece(at.piece).size) {
+      at.offset -= piece(at.piece).size;
+      ++at.piece;
+    }
+    return at;
+  }
   size_t room_in_tail() const;
   void gather(net::Packet& packet, Position& at, size_t n);
 

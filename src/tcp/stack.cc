@@ -20,8 +20,9 @@ uint64_t half(const Endpoint& e, size_t which) {
 
 TcpStack::TcpStack(net::IpService& ip, pacing::Hpts& wheel)
     : ip_(ip),
+      loop_(ip.loop()),
       wheel_(wheel),
-      idle_timers_(ip.loop()),
+      idle_timers_(loop_),
       key_{ip.random().next(), ip.random().next()},
       cookies_(SipKey{ip.random().next(), ip.random().next()}),
       table_(key_) {
@@ -201,14 +202,17 @@ void TcpStack::settle() {
       if (l->config().on_ready && l->waiting() > 0) l->config().on_ready();
     }
     flush();
-    for (Connection* c : std::exchange(buried_, {})) delete c;
-    closed_listeners_.clear();
+    if (!buried_.empty()) {
+      for (Connection* c : std::exchange(buried_, {})) delete c;
+    }
+    if (!closed_listeners_.empty()) closed_listeners_.clear();
     if (!std::exchange(is_ticked, true)) wheel_.softclock();
   } while (!batch_.empty() || !buried_.empty() || !out_.empty());
 }
 
 // Only here do segments leave: IP may deliver to this very stack before output() returns.
 void TcpStack::flush() {
+  if (out_.empty()) return;
   std::swap(out_, flushing_);
   for (net::Frame& frame : flushing_) ip_.output(std::move(frame));
   flushing_.clear();
@@ -229,7 +233,7 @@ void TcpStack::send(net::PacketPtr packet) {
   out_.back().push(std::move(packet));
 }
 
-void TcpStack::send(net::Frame packets) {
+void TcpStack::send(net::Frame&& packets) {
   counters_.segments_out += packets.size();
   if (out_.empty() || out_.back().size() + packets.size() > net::Frame::kCapacity) {
     out_.push_back(std::move(packets));

@@ -128,14 +128,15 @@ class TcpStack final : public net::IpProtocol {
   uint8_t receive_scale() const;
   net::PacketPtr packet();           // Null, and counted, when the pool is empty.
   void send(net::PacketPtr packet);  // Leaves when the batch ends.
-  void send(net::Frame packets);
+  void send(net::Frame&& packets);
   void send_stray(const Endpoint& local, const Endpoint& remote,
                   const HeaderTemplate::Fields& fields, const net::TcpOptions& options);
   // The time of what is being handled: an event of the loop, or a call of the wheel, which comes
   // later where handling takes time. It does not go back.
-  Instant now() const { return std::max(ip_.loop().now(), called_at_); }
+  Instant now() const { return std::max(loop_.now(), called_at_); }
 
   net::IpService& ip_;
+  Loop& loop_;  // ip_'s: asked for the time many times a segment.
   pacing::Hpts& wheel_;
   Tunables tunables_;
   Counters counters_;
@@ -160,3 +161,5 @@ class TcpStack final : public net::IpProtocol {
 };
 
 }  // namespace wh::tcp
+
+#include "tcp/figures.h"  // Connection's, which are the stack's in part.

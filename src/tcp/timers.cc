@@ -290,7 +290,7 @@ void Connection::choose_recovery_timer(Instant now) {
   };
   if (map_.empty()) {
     const bool is_window_shut =
-        !is_handshaking() && sendable_now() < std::min<size_t>(unsent(), mss_);
+        unsent() > 0 && !is_handshaking() && sendable_now() < std::min<size_t>(unsent(), mss_);
     if (!is_window_shut) {  // What waits for Nagle or a cork needs no timer.
       persist_probes_ = 0;
       return set(TimerKind::None, kNever);
@@ -313,8 +313,8 @@ void Connection::choose_recovery_timer(Instant now) {
   // From when it was sent or, as long as repairs go out, from the last of them: what is marked lost
   // waits for its turn behind them (RFC 6298 section 5.1; FreeBSD's rc_tlp_rxt_last_time).
   const Instant from = std::max(oldest->last_sent(), resent_at_);
-  const Instant rto_due =
-      std::min(std::max(from + rto(), now + least_timeout()), user_timeout_due());
+  const Duration rto = this->rto();
+  const Instant rto_due = std::min(std::max(from + rto, now + least_timeout()), user_timeout_due());
   if (is_handshaking()) return set(TimerKind::Retransmit, rto_due);
   if (rack_due_ < rto_due) return set(TimerKind::Reorder, rack_due_);
   const bool may_probe = has_sack_ && recovery_ == Recovery::Open && timeouts_in_row_ == 0 &&
@@ -331,7 +331,7 @@ void Connection::choose_recovery_timer(Instant now) {
     if (previous != nullptr && newest->length() <= mss_) {
       tail.gap = newest->last_sent() - previous->last_sent();
     }
-    const Instant due = newest->last_sent() + rack_.tlp_timeout(rtt_, rto(), tail);
+    const Instant due = newest->last_sent() + rack_.tlp_timeout(rtt_, rto, tail);
     if (due < rto_due) return set(TimerKind::TailLossProbe, std::max(due, now + least_timeout()));
   }
   set(TimerKind::Retransmit, rto_due);
@@ -347,7 +347,7 @@ void Connection::arm_timers(Instant now) {
   if (due == kNever || (in_hpts() && wheel_due_ <= due)) return;
   pacing::Hpts::remove(*this);
   wheel_due_ = due;
-  stack_.wheel().insert(*this, due - stack_.ip_.loop().clock());
+  stack_.wheel().insert(*this, due - stack_.loop_.clock());
 }
 
 }  // namespace wh::tcp

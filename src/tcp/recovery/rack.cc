@@ -58,11 +58,6 @@ Duration Rack::threshold(const RttEstimator& rtt, Instant now, const Situation& 
   return std::min({threshold, base * 2, s.rto_max});
 }
 
-bool Rack::is_before_latest(const SendEntry& e) const {
-  if (!has_sample_) return false;
-  return e.last_sent() < xmit_ts_ || (e.last_sent() == xmit_ts_ && e.end < end_seq_);
-}
-
 Rack::Detection Rack::detect(SendMap& map, const RttEstimator& rtt, Instant now,
                              const Situation& s) const {
   Detection found;

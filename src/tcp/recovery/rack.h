@@ -60,6 +60,12 @@ class Rack {
   // How long after its last transmission an entry that was passed is given up.
   Duration threshold(const RttEstimator& rtt, Instant now, const Situation& s) const;
   Detection detect(SendMap& map, const RttEstimator& rtt, Instant now, const Situation& s) const;
+  // Whether detect() could find anything, whatever the situation: nearly never.
+  bool has_suspect(SendMap& map) const {
+    const SendEntry* e = map.oldest();
+    return e != nullptr &&
+           (e->has(SendEntry::kSackPassed) || e->dupacks >= kDupThresh || is_before_latest(*e));
+  }
 
   bool is_reordering_live(Instant now, Duration fade) const {
     return reordering_seen_ && (fade == Duration::zero() || now - reordered_at_ <= fade);
@@ -85,7 +91,10 @@ class Rack {
 
  private:
   // Step 5: sent before the latest segment known to be delivered, by whatever acknowledgment.
-  bool is_before_latest(const SendEntry& e) const;
+  bool is_before_latest(const SendEntry& e) const {
+    if (!has_sample_) return false;
+    return e.last_sent() < xmit_ts_ || (e.last_sent() == xmit_ts_ && e.end < end_seq_);
+  }
 
   Duration rtt_{0};     // Of the most recently sent delivered segment.
   Instant xmit_ts_{};   // When it was sent,

@@ -102,8 +102,11 @@ TEST(Rack, gives_up_what_was_passed_and_is_old_enough) {
   Rack rack;
   const RttEstimator rtt = estimator(100ms);
   const Instant sacked = kRecoveryStart + 102ms;
+  EXPECT_FALSE(rack.has_suspect(map));
   rack.on_delivered(map[2], map[2].end, sacked, 100ms);
+  EXPECT_TRUE(rack.has_suspect(map));  // By the rule of RFC 8985.
   map.mark_sacked(map[2], sacked);
+  EXPECT_TRUE(rack.has_suspect(map));
   EXPECT_EQ(rack.rtt(), Duration(100ms));
   auto found = rack.detect(map, rtt, sacked, {});
   EXPECT_EQ(found.newly_lost, 0u);
