@@ -19,17 +19,18 @@ net::Slice Pattern::at(uint64_t position, uint64_t most) const {
     stream_->fill(position, {slice.chunk->bytes(), size});
     return slice;
   }
-  const auto offset = static_cast<uint32_t>((position % kPeriod + shift_) % kPeriod);
+  const uint32_t offset = offset_of(position);
   return {chunk_, offset, static_cast<uint32_t>(std::min<uint64_t>(most, kPeriod - offset))};
 }
 
 bool Pattern::matches(uint64_t position, std::span<const uint8_t> bytes) const {
   if (stream_) return !stream_->first_difference(position, bytes);
   while (!bytes.empty()) {
-    const net::Slice want = at(position, bytes.size());
-    if (std::memcmp(want.data(), bytes.data(), want.size) != 0) return false;
-    bytes = bytes.subspan(want.size);
-    position += want.size;
+    const uint32_t offset = offset_of(position);
+    const size_t size = std::min<size_t>(bytes.size(), kPeriod - offset);
+    if (std::memcmp(chunk_->bytes() + offset, bytes.data(), size) != 0) return false;
+    bytes = bytes.subspan(size);
+    position += size;
   }
   return true;
 }
@@ -94,9 +95,8 @@ void StreamEnd::fill() {
 }
 
 void StreamEnd::drain() {
-  for (;;) {
+  while (connection_->readable() > 0) {
     const net::Slice bytes = connection_->recv_slice(~size_t{0});
-    if (bytes.size == 0) break;
     if (plan_.receives == nullptr || !plan_.receives->matches(received_, bytes.bytes())) {
       failure_ = fmt::format("wrong bytes arrived at position {} of the stream", received_);
       let_go()->abort();

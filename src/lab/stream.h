@@ -33,6 +33,10 @@ class Pattern {
   bool matches(uint64_t position, std::span<const uint8_t> bytes) const;
 
  private:
+  // Of the byte at `position`, in the chunk.
+  uint32_t offset_of(uint64_t position) const {
+    return static_cast<uint32_t>((position % kPeriod + shift_) % kPeriod);
+  }
   net::ChunkRef chunk_;
   uint32_t shift_ = 0;
   std::optional<StreamPattern> stream_;
