@@ -146,14 +146,11 @@ Result<void> AclTable::remove(uint32_t acl) {
 }
 
 Result<void> AclTable::bind(uint16_t interface, Side side, std::vector<uint32_t> acls) {
-  const InterfaceEntry& entry = *TRY(stack_.interfaces.attached(interface));
+  TRY(stack_.interfaces.attached(interface));
   for (const uint32_t acl : acls) {
     if (lists_.count(acl) == 0) return fail("no acl {}", acl);
   }
-  if (entry.is_bridged && !acls.empty()) {
-    return fail("interface {}: in bridge domain {}, whose frames no list sees; bind it to its BVI",
-                entry.name, stack_.bridges->of(interface)->config().id);
-  }
+  if (!acls.empty()) TRY_VOID(stack_.bridges->check_routed(interface, "access lists"));
   if (bound_.size() <= interface) bound_.resize(interface + 1u);
   const bool on = !acls.empty();
   bound_[interface][side] = std::move(acls);

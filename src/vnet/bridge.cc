@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "vnet/acl.h"
+#include "vnet/nat44.h"
+#include "vnet/policer.h"
 #include "vnet/stack.h"
 #include "vnet/virtual_interfaces.h"
 
@@ -14,6 +16,22 @@ namespace {
 
 constexpr Duration kBridgeSweep =
     std::chrono::seconds(60);  // Between looks for entries that are old.
+
+// What an interface has that looks at routed packets only; "": nothing.
+std::string_view routed_feature(const Stack& stack, uint16_t interface) {
+  for (const auto side : {AclTable::kInput, AclTable::kOutput}) {
+    if (!stack.acls->bound(interface, side).empty()) return "access lists";
+  }
+  if (stack.nat44->role(interface) != NatRole::None) return "a part in NAT44";
+  for (const auto side : {PolicerSide::Input, PolicerSide::Output}) {
+    if (stack.policers->is_bound(interface, side)) return "a policer";
+  }
+  if (interface < stack.source_checks.size() &&
+      stack.source_checks[interface] != SourceChecks{SourceCheck::Off, SourceCheck::Off}) {
+    return "a source check";
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -92,6 +110,33 @@ Result<void> BridgeTable::remove(uint32_t id) {
   return {};
 }
 
+// Whether it can be what it is to be in the domain.
+Result<void> BridgeTable::check_member(const BridgeDomain& domain,
+                                       const BridgeMember& member) const {
+  const InterfaceEntry& entry = stack_.interfaces[member.interface];
+  if (member.is_bvi) {
+    if (dynamic_cast<LoopbackInterface*>(entry.device) == nullptr) {
+      return fail("interface {}: a BVI is a loopback", entry.name);
+    }
+    for (const BridgeMember& m : domain.members_) {
+      if (!m.is_bvi) continue;
+      return fail("bridge domain {}: {} is its BVI", domain.config_.id,
+                  stack_.interfaces[m.interface].name);
+    }
+    return {};
+  }
+  for (const InterfaceAddress& a : entry.addresses) {
+    if (a.prefix.address.is_v4() || !a.prefix.address.v6().is_link_local()) {
+      return fail("interface {}: has address {}, which a bridge would take from it", entry.name,
+                  to_string(a.prefix));
+    }
+  }
+  if (const std::string_view has = routed_feature(stack_, member.interface); !has.empty()) {
+    return fail("interface {}: has {}, which would see none of a bridge's frames", entry.name, has);
+  }
+  return {};
+}
+
 Result<void> BridgeTable::add_member(uint32_t id, const BridgeMember& member) {
   BridgeDomain* domain = find(id);
   if (domain == nullptr) return fail("no bridge domain {}", id);
@@ -102,28 +147,8 @@ Result<void> BridgeTable::add_member(uint32_t id, const BridgeMember& member) {
   if (domain->members_.size() >= kMaxMembers) {
     return fail("bridge domain {}: at most {} members", id, kMaxMembers);
   }
-  auto* loopback = dynamic_cast<LoopbackInterface*>(entry.device);
-  if (member.is_bvi) {
-    if (loopback == nullptr) return fail("interface {}: a BVI is a loopback", entry.name);
-    for (const BridgeMember& m : domain->members_) {
-      if (m.is_bvi) {
-        return fail("bridge domain {}: {} is its BVI", id, stack_.interfaces[m.interface].name);
-      }
-    }
-    loopback->is_bvi = true;
-  } else {
-    for (const InterfaceAddress& a : entry.addresses) {
-      if (a.prefix.address.is_v4() || !a.prefix.address.v6().is_link_local()) {
-        return fail("interface {}: has address {}, which a bridge would take from it", entry.name,
-                    to_string(a.prefix));
-      }
-    }
-    for (const auto side : {AclTable::kInput, AclTable::kOutput}) {
-      if (stack_.acls->bound(member.interface, side).empty()) continue;
-      return fail("interface {}: has access lists, which would see none of a bridge's frames",
-                  entry.name);
-    }
-  }
+  TRY_VOID(check_member(*domain, member));
+  if (member.is_bvi) dynamic_cast<LoopbackInterface&>(*entry.device).is_bvi = true;
   if (by_interface_.size() <= member.interface) by_interface_.resize(member.interface + 1u);
   by_interface_[member.interface] = domain;
   domain->members_.push_back(member);
@@ -179,6 +204,13 @@ void BridgeTable::flush(uint32_t id) {
 BridgeDomain* BridgeTable::find(uint32_t id) const {
   const auto it = domains_.find(id);
   return it == domains_.end() ? nullptr : it->second.get();
+}
+
+Result<void> BridgeTable::check_routed(uint16_t interface, std::string_view what) const {
+  const InterfaceEntry& entry = stack_.interfaces[interface];
+  if (!entry.is_bridged) return {};
+  return fail("interface {}: in bridge domain {}, whose frames {} would not see; its BVI takes it",
+              entry.name, of(interface)->config_.id, what);
 }
 
 std::vector<const BridgeDomain*> BridgeTable::domains() const {

@@ -85,8 +85,9 @@ class BridgeTable {
   Result<void> change(const BridgeConfig& config);
   // Its members leave it. Error: there is none.
   Result<void> remove(uint32_t id);
-  // Errors: no such domain or interface; the interface is in a domain or has addresses and is no
-  // BVI; a BVI that is no loopback; the domain has a BVI, or kMaxMembers.
+  // Errors: no such domain or interface; the interface is in a domain; it is no BVI and has
+  // addresses, or something that looks at routed packets only (access lists, a part in NAT44, a
+  // policer, a source check); a BVI that is no loopback; the domain has a BVI, or kMaxMembers.
   Result<void> add_member(uint32_t id, const BridgeMember& member);
   // Error: it is in no domain.
   Result<void> remove_member(uint16_t interface);
@@ -101,9 +102,13 @@ class BridgeTable {
     return interface < by_interface_.size() ? by_interface_[interface] : nullptr;
   }
   std::vector<const BridgeDomain*> domains() const;  // By number.
+  // For what looks at routed packets only: `what` is a verb's subject, "a policer". Error: the
+  // interface is in a domain and not its BVI, so that its frames would pass unseen.
+  Result<void> check_routed(uint16_t interface, std::string_view what) const;
 
  private:
   void tick();
+  Result<void> check_member(const BridgeDomain& domain, const BridgeMember& member) const;
   Stack& stack_;
   std::unordered_map<uint32_t, std::unique_ptr<BridgeDomain>> domains_;
   std::vector<BridgeDomain*> by_interface_;

@@ -1,7 +1,7 @@
 // Features: nodes that packets of an interface take on their way, when they are enabled on it.
 //
 //   ip4-input --> [ip4-sv-reassembly] [ip4-acl-input] [ip4-source-check] [ip4-policer-input]
-//                 [nat44-out2in] --> ip4-lookup
+//                 [nat44-out2in] [nat44-hairpinning] --> ip4-lookup
 //   ip4-rewrite --> [..] [ip4-acl-output] [nat44-in2out-output] [..] --> interface-output
 //
 // Four arcs, each with its nodes in a fixed order: what follows one of them is the next that the
@@ -36,7 +36,7 @@ constexpr FeatureOrder feature_arc(std::string_view end, Nodes... nodes) {
 }
 constexpr std::array<FeatureOrder, kFeatureArcs> kFeatureOrders{
     feature_arc("ip4-lookup", "ip4-sv-reassembly", "ip4-acl-input", "ip4-source-check",
-                "ip4-policer-input", "nat44-out2in"),
+                "ip4-policer-input", "nat44-out2in", "nat44-hairpinning"),
     feature_arc("ip6-lookup", "ip6-acl-input", "ip6-source-check", "ip6-policer-input"),
     feature_arc("interface-output", "ip4-output-sv-reassembly", "ip4-acl-output",
                 "nat44-in2out-output", "ip4-policer-output"),

@@ -1,5 +1,7 @@
 // VLAN and QinQ sub-interfaces, bridge domains, and their BVI.
 #include "vnet/acl.h"
+#include "vnet/nat44.h"
+#include "vnet/policer.h"
 #include "vnet/test_support.h"
 
 namespace wh::vnet {
@@ -190,7 +192,8 @@ TEST_F(Bridge, keeps_a_split_horizon_group_apart) {
 TEST_F(Bridge, refuses_access_lists_where_they_would_see_nothing) {
   const uint32_t list = MUST(s.acls().add({AclRule{}}));
   EXPECT_EQ(s.acls().bind(ports[0], AclTable::kInput, {list}).error().text,
-            "interface p0: in bridge domain 1, whose frames no list sees; bind it to its BVI");
+            "interface p0: in bridge domain 1, whose frames access lists would not see; its BVI "
+            "takes it");
   EXPECT_TRUE(s.acls().bind(ports[0], AclTable::kInput, {}));
   const uint16_t bvi = MUST(s.virtuals().add_loopback(0));
   MUST(s.bridges().add_member(1, {.interface = bvi, .is_bvi = true}));
@@ -199,6 +202,44 @@ TEST_F(Bridge, refuses_access_lists_where_they_would_see_nothing) {
   MUST(s.acls().bind(ports[0], AclTable::kOutput, {list}));
   EXPECT_EQ(s.bridges().add_member(1, {.interface = ports[0]}).error().text,
             "interface p0: has access lists, which would see none of a bridge's frames");
+}
+
+// So do NAT44, policers and source checks, whichever comes first.
+TEST_F(Bridge, refuses_what_looks_at_routed_packets_only) {
+  MUST(s.policers().add(
+      {.name = "slow", .rate = Rate::bits_per_second(1000), .burst = Bytes(1000)}));
+  const uint16_t bvi = MUST(s.virtuals().add_loopback(0));
+  MUST(s.bridges().add_member(1, {.interface = bvi, .is_bvi = true}));
+  struct Feature {
+    std::string name;
+    std::function<Result<void>(uint16_t)> add, remove;
+  };
+  const std::vector<Feature> features{
+      {"NAT44", [&](uint16_t i) { return s.nat44().set_role(i, NatRole::Inside); },
+       [&](uint16_t i) { return s.nat44().set_role(i, NatRole::None); }},
+      {"a policer", [&](uint16_t i) { return s.policers().bind(i, PolicerSide::Output, "slow"); },
+       [&](uint16_t i) { return s.policers().unbind(i, PolicerSide::Output); }},
+      {"a source check",
+       [&](uint16_t i) { return s.set_source_check(i, net::Family::V6, SourceCheck::Loose); },
+       [&](uint16_t i) { return s.set_source_check(i, net::Family::V6, SourceCheck::Off); }}};
+  for (const auto& [name, add, remove] : features) {
+    SCOPED_TRACE(name);
+    EXPECT_EQ(
+        add(ports[0]).error().text,
+        fmt::format("interface p0: in bridge domain 1, whose frames {} would not see; its BVI "
+                    "takes it",
+                    name));
+    MUST_VOID(add(bvi));
+    MUST(s.bridges().remove_member(ports[0]));
+    MUST_VOID(add(ports[0]));
+    const auto refused = s.bridges().add_member(1, {.interface = ports[0]});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().text,
+              fmt::format("interface p0: has {}, which would see none of a bridge's frames",
+                          name == "NAT44" ? "a part in NAT44" : name));
+    MUST_VOID(remove(ports[0]));
+    MUST(s.bridges().add_member(1, {.interface = ports[0]}));
+  }
 }
 
 TEST_F(Bridge, refuses_members_that_cannot_be) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "net/wire/tcp.h"
+#include "vnet/bridge.h"
 #include "vnet/feature_node.h"
 #include "vnet/shallow_reassembly.h"
 
@@ -40,12 +41,15 @@ Result<void> Nat44::set_role(uint16_t interface, NatRole role_wanted) {
   if (role_wanted != NatRole::None && old != NatRole::None) {
     return fail("interface {}: is {}", entry.name, old == NatRole::Inside ? "inside" : "outside");
   }
+  if (role_wanted != NatRole::None) TRY_VOID(stack_.bridges->check_routed(interface, "NAT44"));
   if (roles_.size() <= interface) roles_.resize(interface + 1u);
   roles_[interface] = role_wanted;
   const bool is_outside = role_wanted == NatRole::Outside;
+  const bool is_inside = role_wanted == NatRole::Inside;
   set_feature(stack_, interface, FeatureArc::Ip4Input, "nat44-out2in", is_outside);
+  set_feature(stack_, interface, FeatureArc::Ip4Input, "nat44-hairpinning", is_inside);
   set_feature(stack_, interface, FeatureArc::Ip4Output, "nat44-in2out-output", is_outside);
-  want_shallow_reassembly(stack_, interface, true, ShallowUser::Nat, is_outside);
+  want_shallow_reassembly(stack_, interface, true, ShallowUser::Nat, is_outside || is_inside);
   want_shallow_reassembly(stack_, interface, false, ShallowUser::Nat, is_outside);
   return {};
 }

@@ -3,6 +3,7 @@
 //
 //   inside interface --> ip4-lookup --> ip4-rewrite --> nat44-in2out-output --> outside interface
 //   outside interface --> nat44-out2in --> ip4-lookup --> inside interface
+//   inside interface --> nat44-hairpinning --> ip4-lookup --> inside interface
 //
 // A *mapping* joins an inside address and port (or ICMP echo identifier) with an outside one, for
 // all peers (endpoint-independent mapping and filtering). It is made by the first packet that
@@ -15,7 +16,12 @@
 // else is dropped. An outside interface answers ARP for those that are on its link. Bounds:
 // `max_mappings` dynamic ones; at the bound one that has ended is used again, or nothing new is
 // mapped (counted, dropped). Fragments wait for their first (shallow reassembly). No application
-// gateways, no hairpinning.
+// gateways.
+//
+// Hairpinning (RFC 4787 section 6, RFC 5382 REQ-8): an inside host reaches another, or itself, by
+// what that one is outside. Both ends of a packet are translated, so that the answer comes back
+// here. ICMP errors are, with the packet they quote (RFC 5508 section 5); echo requests only to the
+// static mapping of a whole address, for their identifiers are chosen without regard to others.
 #pragma once
 
 #include <array>
@@ -77,7 +83,7 @@ class Nat44 {
   explicit Nat44(Stack& stack);
 
   // --- configuration ---
-  // Errors: no such interface; it has a role.
+  // Errors: no such interface; it has a role, or is a bridge's.
   Result<void> set_role(uint16_t interface, NatRole role);
   NatRole role(uint16_t interface) const {
     return interface < roles_.size() ? roles_[interface] : NatRole::None;
@@ -115,6 +121,8 @@ class Nat44 {
   bool is_on_link_of(uint16_t interface, net::Ip4 address) const;
   // Where an outside endpoint leads; nothing when there is no mapping.
   std::optional<NatEndpoint> inside_of(const NatEndpoint& outside);
+  // The same of static mappings alone.
+  std::optional<NatEndpoint> static_inside(const NatEndpoint& outside) const;
   // The outside endpoint of an inside one, its mapping made when need be and `make` says so.
   std::optional<NatEndpoint> outside_of(const NatEndpoint& inside, bool make);
   // A packet of a mapping passed.
@@ -132,7 +140,6 @@ class Nat44 {
   using Ages = std::list<NatMapping>;
 
   bool is_of_interface(net::Ip4 address) const;
-  std::optional<NatEndpoint> static_inside(const NatEndpoint& outside) const;
   std::optional<NatEndpoint> static_outside(const NatEndpoint& inside) const;
   std::optional<NatEndpoint> pick_outside(const NatEndpoint& inside);
   bool make_room();
@@ -155,6 +162,6 @@ class Nat44 {
   Timer timer_;
 };
 
-void add_nat44_nodes(Stack& stack);  // nat44-out2in, nat44-in2out-output; makes stack.nat44
+void add_nat44_nodes(Stack& stack);  // nat44-out2in and its siblings; makes stack.nat44
 
 }  // namespace wh::vnet

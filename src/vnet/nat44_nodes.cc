@@ -1,6 +1,7 @@
-// nat44-out2in and nat44-in2out-output: packets whose addresses and ports are translated.
+// nat44-out2in, nat44-in2out-output and nat44-hairpinning: packets whose addresses and ports are
+// translated.
 //
-// Both read a packet's transport, ask Nat44 (vnet/nat44.h) for the other endpoint and mend the
+// They read a packet's transport, ask Nat44 (vnet/nat44.h) for the other endpoint and mend the
 // header, the checksums by difference (RFC 1624). An ICMP error is translated by the packet it
 // quotes, whose endpoints are those of the opposite direction (RFC 5508 section 4).
 #include "net/checksum.h"
@@ -18,6 +19,7 @@ using graph::Severity;
 using net::Ip4;
 using net::Packet;
 
+constexpr auto kEchoRequest = static_cast<uint16_t>(net::IcmpType::Echo);
 constexpr auto kEchoReply = static_cast<uint16_t>(net::IcmpType::EchoReply);
 
 bool is_error(uint8_t type) {
@@ -136,6 +138,15 @@ enum : uint16_t {
   kPass = 0xffff,  // No reason to drop it.
 };
 
+// Where a translated packet is looked up: the VRF its inside host is in, by any of its interfaces.
+uint16_t into_vrf(const Stack& stack, uint16_t interface, uint16_t vrf) {
+  if (stack.interfaces[interface].vrf == vrf) return interface;
+  for (uint16_t i = 0; i < stack.interfaces.size(); ++i) {
+    if (stack.interfaces[i].vrf == vrf) return i;
+  }
+  return interface;
+}
+
 class Out2In final : public FeatureNode {
  public:
   explicit Out2In(Stack& stack)
@@ -170,7 +181,7 @@ class Out2In final : public FeatureNode {
     if (!inside) return untranslated(p, destination);
     nat.note(*inside, false, t->tcp_flags, p.size());
     translate(p, *t, End::Destination, *inside);
-    p.rx_interface = into_vrf(p.rx_interface, inside->vrf);
+    p.rx_interface = into_vrf(stack_, p.rx_interface, inside->vrf);
     batch.count(kTranslated);
     return kPass;
   }
@@ -188,7 +199,7 @@ class Out2In final : public FeatureNode {
     if (!inside) return untranslated(p, destination);
     translate_quote(p, t, *quote, End::Source, *inside);
     set_address(ip_of(p), End::Destination, inside->address);
-    p.rx_interface = into_vrf(p.rx_interface, inside->vrf);
+    p.rx_interface = into_vrf(stack_, p.rx_interface, inside->vrf);
     batch.count(kTranslated);
     return kPass;
   }
@@ -196,15 +207,6 @@ class Out2In final : public FeatureNode {
   uint16_t untranslated(const Packet& p, Ip4 destination) const {
     if (stack_.is_local(destination, stack_.vrf_of(p))) return kPass;
     return stack_.nat44->is_pool_address(destination) ? kNoTranslation : kPass;
-  }
-  // Where a translated packet is looked up: the VRF its inside host is in, by any of its
-  // interfaces.
-  uint16_t into_vrf(uint16_t interface, uint16_t vrf) const {
-    if (stack_.interfaces[interface].vrf == vrf) return interface;
-    for (uint16_t i = 0; i < stack_.interfaces.size(); ++i) {
-      if (stack_.interfaces[i].vrf == vrf) return i;
-    }
-    return interface;
   }
 };
 
@@ -275,11 +277,88 @@ class In2Out final : public FeatureNode {
   }
 };
 
+// What an inside host sends to an outside endpoint that leads back inside.
+class Hairpinning final : public FeatureNode {
+ public:
+  explicit Hairpinning(Stack& stack)
+      : FeatureNode(stack, FeatureArc::Ip4Input, "nat44-hairpinning", nat_error_specs()) {}
+
+  void process(Batch& batch) override {
+    for (uint32_t i = 0; i < batch.size(); ++i) {
+      Packet& p = batch[i];
+      if (const uint16_t fault = handle(batch, p); fault == kPass) {
+        batch.send(i, next(p));
+      } else {
+        batch.drop(i, fault);
+      }
+    }
+  }
+  std::string account(const Packet& p) const override {
+    const uint8_t* ip = p.data();
+    return fmt::format("{} to {}", to_string(Ip4{net::load32(ip + 12)}),
+                       to_string(Ip4{net::load32(ip + 16)}));
+  }
+
+ private:
+  uint16_t handle(Batch& batch, Packet& p) {
+    Nat44& nat = *stack_.nat44;
+    const auto t = transport_of(p);
+    if (!t) return kPass;
+    const bool is_icmp = t->protocol == net::kProtocolIcmp;
+    if (is_icmp && is_error(static_cast<uint8_t>(t->source_port))) {
+      return handle_error(batch, p, *t);
+    }
+    if (is_icmp && !t->echo_id) return kPass;
+    const bool is_request = is_icmp && t->source_port == kEchoRequest;
+    const NatEndpoint from{t->protocol, Ip4{net::load32(ip_of(p) + 12)},
+                           is_icmp ? *t->echo_id : t->source_port, stack_.vrf_of(p)};
+    const NatEndpoint to{t->protocol, Ip4{net::load32(ip_of(p) + 16)},
+                         is_icmp ? *t->echo_id : t->destination_port, 0};
+    const auto inside = is_request ? nat.static_inside(to) : nat.inside_of(to);
+    if (!inside) return kPass;
+    const auto outside = nat.outside_of(from, true);
+    if (!outside) return kNoMapping;
+    nat.note(from, true, t->tcp_flags, p.size());
+    nat.note(*inside, false, t->tcp_flags, p.size());
+    // An echo has one identifier, the asker's: a request's source, a reply's destination. Last
+    // wins.
+    if (is_request) translate(p, *t, End::Destination, *inside);
+    translate(p, *t, End::Source, *outside);
+    if (!is_request) translate(p, *t, End::Destination, *inside);
+    p.rx_interface = into_vrf(stack_, p.rx_interface, inside->vrf);
+    batch.count(kTranslated);
+    return kPass;
+  }
+  // It quotes a packet that was hairpinned: from an outside endpoint, to an inside one.
+  uint16_t handle_error(Batch& batch, Packet& p, const Transport4& t) {
+    Nat44& nat = *stack_.nat44;
+    const auto quote = quote_of(p, t);
+    if (!quote) return kPass;
+    const uint8_t* ip = p.data() + quote->ip_at;
+    const auto inside = nat.inside_of(
+        {quote->protocol, Ip4{net::load32(ip + 12)}, quoted_port(p, *quote, End::Source), 0});
+    if (!inside) return kPass;
+    const auto outside =
+        nat.outside_of({quote->protocol, Ip4{net::load32(ip + 16)},
+                        quoted_port(p, *quote, End::Destination), stack_.vrf_of(p)},
+                       false);
+    if (!outside) return kPass;
+    translate_quote(p, t, *quote, End::Source, *inside);
+    translate_quote(p, t, *quote, End::Destination, *outside);
+    set_address(ip_of(p), End::Source, outside->address);
+    set_address(ip_of(p), End::Destination, inside->address);
+    p.rx_interface = into_vrf(stack_, p.rx_interface, inside->vrf);
+    batch.count(kTranslated);
+    return kPass;
+  }
+};
+
 }  // namespace
 
 void add_nat44_nodes(Stack& stack) {
   stack.nat44 = std::make_unique<Nat44>(stack);
   stack.graph.add(std::make_unique<Out2In>(stack));
+  stack.graph.add(std::make_unique<Hairpinning>(stack));
   stack.graph.add(std::make_unique<In2Out>(stack));
 }
 

@@ -129,6 +129,62 @@ TEST_F(Nat, forwards_a_port) {
       r.nat44().remove_static({net::kProtocolUdp, pool_address, 8053, Ip4::of(10, 1, 0, 2), 53}));
 }
 
+// Inside, a forwarded port is reached by its outside address too (RFC 4787 REQ-9): the server sees
+// what the client is outside, so that its answer comes by here again.
+TEST_F(Nat, lets_the_inside_reach_a_forwarded_port_by_its_outside_address) {
+  MUST(a.add_address(ia, prefix("10.1.0.3/24")));
+  MUST(r.nat44().add_static({net::kProtocolUdp, pool_address, 8053, Ip4::of(10, 1, 0, 2), 53}));
+  int asked = 0, answered = 0;
+  size_t received = 0;
+  std::unique_ptr<UdpSocket> server =
+      MUST(a.open_udp({.address = ip("10.1.0.2"), .port = 53}, [&](const UdpDatagram& d) {
+        ++asked;
+        EXPECT_EQ(d.source, net::IpAddress(pool_address));
+        received += d.payload().size();
+        MUST(server->send(d.source, d.source_port, Octets(20)));
+      }));
+  auto client =
+      MUST(a.open_udp({.address = ip("10.1.0.3"), .port = 4000}, [&](const UdpDatagram& d) {
+        EXPECT_EQ(d.source, net::IpAddress(pool_address));
+        EXPECT_EQ(d.source_port, 8053u);
+        ++answered;
+      }));
+  MUST(client->send(net::IpAddress(pool_address), 8053, Octets(20)));
+  MUST(client->send(net::IpAddress(pool_address), 8053, Octets(4000)));  // In fragments.
+  loop.run_for(100ms);
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(received, 4020u);
+  EXPECT_EQ(answered, 2);
+  EXPECT_EQ(count(r, "nat44-hairpinning", "translated"), 4u + 2u);
+  ASSERT_EQ(r.nat44().size(), 1u);
+  EXPECT_EQ(r.nat44().mappings()[0]->inside.address, Ip4::of(10, 1, 0, 3));
+}
+
+// The same of what another inside host is at the moment, and of the error that it answers with.
+TEST_F(Nat, brings_errors_about_hairpinned_packets_back) {
+  MUST(a.add_address(ia, prefix("10.1.0.3/24")));
+  const NatEndpoint closed{net::kProtocolUdp, Ip4::of(10, 1, 0, 2), 5000, 0};
+  const NatEndpoint outside = *r.nat44().outside_of(closed, true);
+  std::vector<net::IpError> errors;
+  auto client =
+      MUST(a.open_udp({.address = ip("10.1.0.3"), .port = 4000}, [](const UdpDatagram&) {}));
+  client->on_error([&](const net::IpError& e) { errors.push_back(e); });
+  MUST(client->send(net::IpAddress(outside.address), outside.port, Octets(20)));
+  loop.run_for(100ms);
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_EQ(errors[0].destination, net::IpAddress(pool_address));
+}
+
+TEST_F(Nat, hairpins_echoes_to_a_whole_address_and_leaves_the_routers_own) {
+  MUST(a.add_address(ia, prefix("10.1.0.3/24")));
+  MUST(r.nat44().add_static({0, Ip4::of(10, 2, 0, 50), 0, Ip4::of(10, 1, 0, 2), 0}));
+  EXPECT_EQ(ping(a, "10.2.0.50", {.source = ip("10.1.0.3"), .count = 2}).received, 2u);
+  EXPECT_EQ(count(r, "nat44-hairpinning", "translated"), 4u);
+  EXPECT_EQ(ping(a, "10.2.0.2", {.count = 1}).received, 1u);
+  EXPECT_EQ(ping(a, "10.2.0.1", {.count = 2}).received, 2u);
+  EXPECT_EQ(count(r, "nat44-hairpinning", "translated"), 4u);
+}
+
 TEST_F(Nat, maps_a_whole_address) {
   MUST(r.nat44().add_static({0, Ip4::of(10, 2, 0, 50), 0, Ip4::of(10, 1, 0, 2), 0}));
   EXPECT_EQ(ping(b, "10.2.0.50", {.count = 2}).received, 2u);

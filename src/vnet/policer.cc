@@ -4,6 +4,7 @@
 
 #include "net/wire/describe.h"
 #include "net/wire/ip4.h"
+#include "vnet/bridge.h"
 #include "vnet/feature_node.h"
 
 namespace wh::vnet {
@@ -108,6 +109,7 @@ Result<void> PolicerTable::bind(uint16_t interface, PolicerSide side, std::strin
   const InterfaceEntry& entry = *TRY(stack_.interfaces.attached(interface));
   const auto it = by_name_.find(name);
   if (it == by_name_.end()) return fail("no policer '{}'", name);
+  TRY_VOID(stack_.bridges->check_routed(interface, "a policer"));
   if (bound_.size() <= interface) bound_.resize(interface + 1u);
   Policer*& place = bound_[interface][static_cast<size_t>(side)];
   if (place != nullptr) {
@@ -121,7 +123,7 @@ Result<void> PolicerTable::bind(uint16_t interface, PolicerSide side, std::strin
 
 Result<void> PolicerTable::unbind(uint16_t interface, PolicerSide side) {
   const InterfaceEntry& entry = *TRY(stack_.interfaces.attached(interface));
-  if (interface >= bound_.size() || bound_[interface][static_cast<size_t>(side)] == nullptr) {
+  if (!is_bound(interface, side)) {
     return fail("interface {}: no policer is bound to it", entry.name);
   }
   --std::exchange(bound_[interface][static_cast<size_t>(side)], nullptr)->bindings;

@@ -80,11 +80,14 @@ class PolicerTable {
   // Errors: none of that name; it is bound.
   Result<void> remove(std::string_view name);
   // All IPv4 and IPv6 packets of one side of an interface. Errors: no such interface or policer; it
-  // has one on that side.
+  // has one on that side, or is a bridge's.
   Result<void> bind(uint16_t interface, PolicerSide side, std::string_view name);
   Result<void> unbind(uint16_t interface, PolicerSide side);
   void forget(uint16_t interface);  // It is detached.
 
+  bool is_bound(uint16_t interface, PolicerSide side) const {
+    return interface < bound_.size() && bound_[interface][static_cast<size_t>(side)] != nullptr;
+  }
   // REQUIRES: one is bound.
   Policer& of(uint16_t interface, PolicerSide side) {
     return *bound_[interface][static_cast<size_t>(side)];

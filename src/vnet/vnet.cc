@@ -239,6 +239,7 @@ Result<void> Vnet::remove_neighbour(uint16_t index, const IpAddress& address) {
 
 Result<void> Vnet::set_source_check(uint16_t index, Family family, SourceCheck check) {
   TRY(stack_->interfaces.attached(index));
+  if (check != SourceCheck::Off) TRY_VOID(bridges().check_routed(index, "a source check"));
   vnet::set_source_check(*stack_, index, family, check);
   return {};
 }
