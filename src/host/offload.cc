@@ -22,6 +22,13 @@ uint32_t transport_size(uint8_t protocol, std::span<const uint8_t> transport) {
   }
 }
 
+// Whether kHeadRead bytes hold all headers, seen at a glance: IPv4 without options, no fragment,
+// and TCP with room for a timestamp.
+bool has_usual_headers(const uint8_t* frame) {
+  return net::load16(frame + 12) == 0x0800 && frame[14] == 0x45 && frame[23] == kTcp &&
+         (net::load16(frame + 20) & 0x1fff) == 0 && frame[46] >> 4 <= 8;
+}
+
 }  // namespace
 
 std::optional<HeaderLayout> lay_out(std::span<const uint8_t> head) {
@@ -56,6 +63,7 @@ void make_headers_contiguous(net::Packet& packet) {
   constexpr uint32_t kMostHeaders = 22 + 60 + 60;
   // IPv6, or options: the headers are longer than what was read into the head.
   const uint32_t size = packet.size();
+  if (has_usual_headers(packet.data())) return;
   if (packet.data()[14] != 0x45) packet.pullup(std::min(kHeadRead + 20, size));
   const auto layout = lay_out(packet.head());
   packet.pullup(std::min(layout ? layout->headers_end : kMostHeaders, size));

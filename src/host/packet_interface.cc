@@ -318,56 +318,34 @@ Progress PacketInterface::note_error() {
 
 // The messages of one sendmmsg(2): each is a frame, or a run of segments that is written as one.
 struct PacketInterface::Outbox {
-  static constexpr size_t kParts = 1024;  // What the kernel takes in one message.
   std::array<mmsghdr, kBatch> messages;
   std::array<VirtioHeader, kBatch> headers;
   std::array<SegmentRun, kBatch> runs;
   std::array<uint32_t, kBatch> packets;  // Of each message.
-  std::array<iovec, kParts> parts;
-  size_t count = 0, used = 0;
+  IoParts parts;
+  size_t count = 0;
   sockaddr_ll to{};  // Of every message; no family: where the socket is bound to.
 
-  void add_part(const void* data, size_t size) {
-    // Sound: sendmmsg(2) reads what iovec points to, though the type lets it write.
-    if (size != 0) parts[used++] = {const_cast<void*>(data), size};
+  void clear() {
+    parts.clear();
+    count = 0;
   }
-  // A packet has at most a head and two slices.
-  bool has_room() const { return count < kBatch && used + 5 <= kParts; }
+  bool has_room() const { return count < kBatch && parts.has_room(1); }
 
   // A message of the first packet and those that continue it. False when it asks for work that
   // cannot be expressed.
   bool add(std::span<net::Packet* const> from) {
-    net::Packet& first = *from.front();
-    SegmentRun& run = runs[count];
-    uint32_t taken = 1;
-    if (run.begin(first)) {
-      while (taken < from.size() && used + 4 + 3 * taken < kParts && run.append(*from[taken])) {
-        ++taken;
-      }
-    }
-    const bool is_run = run.segments() > 1;
-    const auto header = is_run ? run.offload() : describe_offload(first);
-    if (!header) return false;
-    headers[count] = *header;
-    const size_t begin = used;
-    add_part(&headers[count], sizeof(VirtioHeader));
-    if (is_run) {
-      const auto head = run.headers();
-      add_part(head.data(), head.size());
-    }
-    for (uint32_t i = 0; i < taken; ++i) {
-      from[i]->for_each_run(is_run ? run.header_size() : 0, [&](std::span<const uint8_t> bytes) {
-        add_part(bytes.data(), bytes.size());
-      });
-    }
-    messages[count] = {};
+    const size_t begin = parts.used();
+    packets[count] = add_message(from, runs[count], headers[count], parts);
+    if (packets[count] == 0) return false;
+    msghdr& message = messages[count++].msg_hdr;
+    message = {};
     if (to.sll_family != 0) {
-      messages[count].msg_hdr.msg_name = &to;
-      messages[count].msg_hdr.msg_namelen = sizeof to;
+      message.msg_name = &to;
+      message.msg_namelen = sizeof to;
     }
-    messages[count].msg_hdr.msg_iov = &parts[begin];
-    messages[count].msg_hdr.msg_iovlen = used - begin;
-    packets[count++] = taken;
+    message.msg_iov = parts.at(begin);
+    message.msg_iovlen = parts.used() - begin;
     return true;
   }
 };
@@ -383,7 +361,7 @@ size_t PacketInterface::write_frames(std::span<net::Packet* const> packets) {
   Outbox& out = *outbox_;
   size_t done = 0;
   while (done < packets.size()) {
-    out.count = out.used = 0;
+    out.clear();
     size_t looked_at = done;
     while (looked_at < packets.size() && out.has_room() && out.add(packets.subspan(looked_at))) {
       looked_at += out.packets[out.count - 1];

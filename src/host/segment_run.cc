@@ -15,6 +15,7 @@ using net::load32;
 using net::store16;
 
 constexpr uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kPsh = 0x08, kUrg = 0x20, kCwr = 0x80;
+constexpr uint8_t kDontFragment = 0x40;
 constexpr uint32_t kSequence = 4, kAcknowledgment = 8, kFlags = 13, kChecksum = 16;
 
 }  // namespace
@@ -62,7 +63,7 @@ bool SegmentRun::is_same_flow(const uint8_t* frame) const {
   if (is_v6_) {
     if (std::memcmp(ip + 6, my_ip + 6, 34) != 0) return false;
   } else if (std::memcmp(ip + 6, my_ip + 6, 4) != 0 || std::memcmp(ip + 12, my_ip + 12, 8) != 0 ||
-             load16(ip + 4) != static_cast<uint16_t>(load16(my_ip + 4) + segments_)) {
+             !is_identified(ip)) {
     return false;
   }
   return std::memcmp(tcp, my_tcp, 4) == 0 &&
@@ -71,6 +72,12 @@ bool SegmentRun::is_same_flow(const uint8_t* frame) const {
          (tcp[kFlags] & ~(kFin | kPsh)) == my_tcp[kFlags] &&
          std::memcmp(tcp + 14, my_tcp + 14, 2) == 0 &&  // Window, and below urgent and options.
          std::memcmp(tcp + 18, my_tcp + 18, header_size_ - tcp_at_ - 18) == 0;
+}
+
+bool SegmentRun::is_identified(const uint8_t* ip) const {
+  const bool may_change = identification_ == Identification::MayChange && (ip[6] & kDontFragment);
+  const uint16_t mine = load16(headers_.data() + kIpAt + 4);
+  return may_change || load16(ip + 4) == static_cast<uint16_t>(mine + segments_);
 }
 
 bool SegmentRun::is_verified(net::Packet& packet) const {
@@ -133,6 +140,30 @@ VirtioHeader SegmentRun::offload() const {
   header.checksum_start = static_cast<uint16_t>(tcp_at_);
   header.checksum_offset = kChecksum;
   return header;
+}
+
+uint32_t add_message(std::span<net::Packet* const> from, SegmentRun& run, VirtioHeader& header,
+                     IoParts& parts) {
+  net::Packet& first = *from.front();
+  uint32_t taken = 1;
+  if (run.begin(first)) {
+    while (taken < from.size() && parts.has_room(taken + 1) && run.append(*from[taken])) ++taken;
+  }
+  const bool is_run = taken > 1;
+  const auto described = is_run ? run.offload() : describe_offload(first);
+  if (!described) return 0;
+  header = *described;
+  parts.add(&header, sizeof header);
+  if (is_run) {
+    const auto head = run.headers();
+    parts.add(head.data(), head.size());
+  }
+  for (uint32_t i = 0; i < taken; ++i) {
+    from[i]->for_each_run(is_run ? run.header_size() : 0, [&](std::span<const uint8_t> bytes) {
+      parts.add(bytes.data(), bytes.size());
+    });
+  }
+  return taken;
 }
 
 }  // namespace wh::host

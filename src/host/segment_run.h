@@ -7,8 +7,11 @@
 // byte for byte the same, made in one go. What the kernel's GRO asks for is asked for here, and
 // checksums are verified first: the kernel will write new ones, which must not hide a broken byte.
 //
-// Nothing waits for a run to grow, and packets are not changed: the run's headers are a copy.
+// Nothing waits for a run to grow, and packets are not changed: the run's headers are a copy. A TAP
+// device that was opened for it (host/tap.h) is given the same.
 #pragma once
+
+#include <sys/uio.h>
 
 #include <array>
 #include <cstdint>
@@ -23,6 +26,12 @@ class SegmentRun {
  public:
   static constexpr uint32_t kMostBytes = 65535;  // Of the IP packet that stands for all.
   static constexpr uint32_t kMostHeaders = 14 + 40 + 60;
+
+  // Of IPv4 packets that are never fragmented, where it means nothing (RFC 6864 section 4.1): kept,
+  // or whatever whoever cuts the run counts up to.
+  enum class Identification : uint8_t { Stays, MayChange };
+  explicit SegmentRun(Identification identification = Identification::Stays)
+      : identification_(identification) {}
 
   // Begins anew with a frame, which must stay until the run is written. False: it cannot be
   // continued, and is to be written as it is.
@@ -42,6 +51,9 @@ class SegmentRun {
   bool is_same_flow(const uint8_t* frame) const;
   bool is_verified(net::Packet& packet) const;
 
+  bool is_identified(const uint8_t* ip) const;
+
+  Identification identification_;
   net::Packet* first_ = nullptr;
   std::array<uint8_t, kMostHeaders> headers_;
   bool is_v6_ = false;
@@ -49,5 +61,30 @@ class SegmentRun {
   uint32_t tcp_at_ = 0, header_size_ = 0;
   uint32_t segments_ = 0, gso_size_ = 0, payload_ = 0;
 };
+
+// Where the pieces of messages lie that are to be written.
+class IoParts {
+ public:
+  static constexpr size_t kMost = 1024;  // What the kernel takes in one message.
+  void clear() { used_ = 0; }
+  void add(const void* data, size_t size) {
+    // Sound: the kernel reads what iovec points to, though the type lets it write.
+    if (size != 0) parts_[used_++] = {const_cast<void*>(data), size};
+  }
+  size_t used() const { return used_; }
+  iovec* at(size_t i) { return &parts_[i]; }
+  // For a message of that many packets: two headers, and a head and two slices of each.
+  bool has_room(size_t packets) const { return used_ + 2 + 3 * packets <= kMost; }
+
+ private:
+  size_t used_ = 0;
+  std::array<iovec, kMost> parts_;
+};
+
+// Adds the pieces of one message: the first packet and those that continue it, behind `header`.
+// `run` and `header` must stay until it is written. Returns how many packets it is of; 0, and
+// nothing is added, when the first asks for work that cannot be expressed.
+uint32_t add_message(std::span<net::Packet* const> from, SegmentRun& run, VirtioHeader& header,
+                     IoParts& parts);
 
 }  // namespace wh::host

@@ -14,6 +14,7 @@ class SegmentRunTest : public testing::TestWithParam<bool> {
     uint32_t sequence = 1000, size = 100;
     uint8_t flags = 0x10;
     uint16_t id = 7, window = 500, port = 80;
+    bool may_be_fragmented = false;
   };
   bool is_v6() const { return GetParam(); }
   uint32_t tcp_at() const { return is_v6() ? 54 : 34; }
@@ -34,7 +35,7 @@ class SegmentRunTest : public testing::TestWithParam<bool> {
       ip[0] = 0x45;
       net::store16(ip + 2, static_cast<uint16_t>(20 + tcp_size));
       net::store16(ip + 4, s.id);
-      ip[6] = 0x40;
+      ip[6] = s.may_be_fragmented ? 0 : 0x40;
       ip[8] = 64;
       ip[9] = 6;
       net::store16(ip + 10, net::header_checksum({ip, 20}));
@@ -114,6 +115,42 @@ TEST_P(SegmentRunTest, what_differs_in_anything_else_does_not_follow) {
   if (!is_v6()) {
     EXPECT_FALSE(follows({.sequence = 1100, .id = 9}));
   }
+}
+
+TEST_P(SegmentRunTest, identification_of_what_is_never_fragmented_may_change_where_that_was_said) {
+  run_ = SegmentRun(SegmentRun::Identification::MayChange);
+  EXPECT_TRUE(follows({.sequence = 1100, .id = 7}));
+  EXPECT_TRUE(follows({.sequence = 1100, .id = 8}));
+  if (is_v6()) return;
+  auto first = make({.may_be_fragmented = true});
+  auto same = make({.sequence = 1100, .id = 7, .may_be_fragmented = true});
+  auto next = make({.sequence = 1100, .id = 8, .may_be_fragmented = true});
+  ASSERT_TRUE(run_.begin(*first));
+  EXPECT_FALSE(run_.append(*same));
+  EXPECT_TRUE(run_.append(*next));
+}
+
+TEST_P(SegmentRunTest, message_is_of_the_first_packet_and_those_that_continue_it) {
+  auto a = make({}), b = make({.sequence = 1100, .id = 8}), c = make({.sequence = 1300, .id = 9});
+  const std::array<net::Packet*, 3> packets{a.get(), b.get(), c.get()};
+  VirtioHeader header;
+  auto parts = std::make_unique<IoParts>();
+  EXPECT_EQ(add_message(packets, run_, header, *parts), 2u);
+  EXPECT_EQ(header.gso_size, 100);
+  // The virtio header, the run's, and the payloads.
+  ASSERT_EQ(parts->used(), 4u);
+  EXPECT_EQ(parts->at(1)->iov_len, tcp_at() + 20);
+  EXPECT_EQ(parts->at(2)->iov_len, 100u);
+  parts->clear();
+  EXPECT_EQ(add_message(std::span(packets).subspan(2), run_, header, *parts), 1u);
+  EXPECT_EQ(header.gso_size, 0);
+  ASSERT_EQ(parts->used(), 3u);
+  EXPECT_EQ(parts->at(1)->iov_base, c->data());
+  parts->clear();
+  c->gso_size = 50;
+  c->truncate(30);  // No headers that a device could cut by.
+  EXPECT_EQ(add_message(std::span(packets).subspan(2), run_, header, *parts), 0u);
+  EXPECT_EQ(parts->used(), 0u);
 }
 
 TEST_P(SegmentRunTest, broken_byte_is_not_hidden_behind_a_new_checksum) {

@@ -28,8 +28,8 @@ Result<Fd> open_tap(const std::string& device, Offload offload) {
     return fail("make TAP device '{}': a name has at most {} characters", device, IFNAMSIZ - 1);
   }
   device.copy(request.ifr_name, device.size());
-  const bool offloads = offload == Offload::ChecksumAndTso;
-  request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | (offloads ? IFF_VNET_HDR : 0));
+  const bool offloads = offload == Offload::ChecksumAndTso, has_header = offload != Offload::None;
+  request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | (has_header ? IFF_VNET_HDR : 0));
   Fd fd = TRY(open_file("/dev/net/tun", O_RDWR | O_NONBLOCK));
   if (::ioctl(fd.raw(), TUNSETIFF, &request) != 0) return os_error("make TAP device '{}'", device);
   const unsigned long features = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
@@ -63,19 +63,30 @@ Result<std::unique_ptr<TapInterface>> TapInterface::adopt(Fd fd, Options options
                 .mtu = options.mtu,
                 .checksum_offload = offloads,
                 .max_gso = offloads ? kMaxGso : 0u};
-  std::unique_ptr<TapInterface> tap(
-      new TapInterface(std::move(fd), std::move(config), options.queue_limit, loop, pool));
+  std::unique_ptr<TapInterface> tap(new TapInterface(
+      std::move(fd), std::move(config), options.offload, options.queue_limit, loop, pool));
   TRY(tap->start());
   return tap;
 }
 
-TapInterface::TapInterface(Fd fd, Config config, size_t queue_limit, RealLoop& loop,
-                           net::PacketPool& pool)
+TapInterface::TapInterface(Fd fd, Config config, Offload offload, size_t queue_limit,
+                           RealLoop& loop, net::PacketPool& pool)
     : DeviceInterface(std::move(fd), std::move(config), queue_limit, loop),
+      offload_(offload),
       pool_(pool),
       // What the MTU allows, and one byte more, which tells a longer frame from the longest.
-      small_pool_(std::max(mtu() + kLinkHeader + 1, kShortFrame + 1), kKeepSmall),
+      small_pool_(before_frame() + std::max(mtu() + kLinkHeader + 1, kShortFrame + 1), kKeepSmall),
       large_pool_(kLargestSegment, kKeepLarge) {}
+
+// What the kernel puts before a frame, and wants there.
+uint32_t TapInterface::header_size() const {
+  return offload_ == Offload::None ? 0 : sizeof(VirtioHeader);
+}
+
+// Where in a chunk a whole frame begins: at a cache line, behind that header.
+uint32_t TapInterface::before_frame() const {
+  return offload_ == Offload::Join ? 64 : 0;
+}
 
 // --- from the kernel ---
 
@@ -104,24 +115,26 @@ Progress TapInterface::read_frames() {
 
 TapInterface::Read TapInterface::read_frame(net::Packet& packet) {
   if (!small_) small_ = small_pool_.allocate();
-  return config().checksum_offload ? read_offloaded(packet) : read_plain(packet);
+  return offload_ == Offload::ChecksumAndTso ? read_offloaded(packet) : read_whole(packet);
 }
 
 // One buffer: reading into several costs the kernel more than copying the headers costs us.
-TapInterface::Read TapInterface::read_plain(net::Packet& packet) {
-  const ssize_t n =
-      uninterrupted([&] { return ::read(fd(), small_->bytes(), small_->capacity()); });
+TapInterface::Read TapInterface::read_whole(net::Packet& packet) {
+  uint8_t* const frame = small_->bytes() + before_frame();
+  const uint32_t header = header_size(), room = small_->capacity() - before_frame();
+  const ssize_t n = uninterrupted([&] { return ::read(fd(), frame - header, header + room); });
   if (n < 0 && errno == EAGAIN) return Read::Empty;
   if (n <= 0) return Read::Gone;  // EBADFD: the device was deleted. 0: the socket's peer closed.
-  const auto size = static_cast<uint32_t>(n);
-  if (size > std::min(link_frame(), small_->capacity() - 1)) {
+  // The virtio header says nothing: no offload was asked for.
+  const uint32_t size = static_cast<uint32_t>(n) - std::min(header, static_cast<uint32_t>(n));
+  if (size > std::min(link_frame(), room - 1)) {
     ++device().rx_too_long;
     return Read::Dropped;
   }
   const uint32_t in_head = size <= kShortFrame ? size : kHeadRead;
-  std::memcpy(packet.append(in_head), small_->bytes(), in_head);
+  std::memcpy(packet.append(in_head), frame, in_head);
   if (size == in_head) return Read::Frame;
-  packet.append(net::Slice{std::move(small_), in_head, size - in_head});
+  packet.append(net::Slice{std::move(small_), before_frame() + in_head, size - in_head});
   make_headers_contiguous(packet);
   return Read::Frame;
 }
@@ -183,23 +196,39 @@ void TapInterface::place(net::Packet& packet, uint32_t size) {
 
 size_t TapInterface::write_frames(std::span<net::Packet* const> packets) {
   size_t done = 0;
-  while (done < packets.size() && write(*packets[done])) ++done;
+  while (done < packets.size()) {
+    const uint32_t written = write(packets.subspan(done));
+    if (written == 0) break;
+    done += written;
+  }
   return done;
 }
 
-// Returns false when the kernel takes nothing now. What it refuses for good is dropped and counted.
-bool TapInterface::write(net::Packet& packet) {
-  const ssize_t n = config().checksum_offload ? write_offloaded(packet) : write_plain(packet);
-  if (n >= 0) return true;
-  if (errno == EAGAIN) return false;
-  drop(device().tx_refused);
-  return true;
+// Returns how many it is done with; 0 when the kernel takes nothing now. What it refuses for good
+// is dropped and counted.
+uint32_t TapInterface::write(std::span<net::Packet* const> packets) {
+  uint32_t count = 1;
+  ssize_t n = 0;
+  if (offload_ == Offload::None) {
+    if (packets.front()->gso_size != 0) return drop(device().tx_cannot), 1;
+    n = write_plain(*packets.front());
+  } else {
+    VirtioHeader header;
+    parts_.clear();
+    count = add_message(packets, run_, header, parts_);
+    if (count == 0) return drop(device().tx_cannot), 1;
+    const int parts = static_cast<int>(parts_.used());
+    n = uninterrupted([&] { return ::writev(fd(), parts_.at(0), parts); });
+  }
+  if (n >= 0) return count;
+  if (errno == EAGAIN) return 0;
+  for (uint32_t i = 0; i < count; ++i) drop(device().tx_refused);
+  return count;
 }
 
 // From one buffer, into which a frame of the MTU's size is gathered: cheaper than that the kernel
 // gathers it.
 ssize_t TapInterface::write_plain(net::Packet& packet) {
-  if (packet.gso_size != 0) return cannot();
   net::complete_checksum(packet);
   std::span<const uint8_t> bytes = packet.head();
   if (packet.payload_size() != 0) {
@@ -208,25 +237,6 @@ ssize_t TapInterface::write_plain(net::Packet& packet) {
     bytes = std::span(gathered_).first(packet.size());
   }
   return uninterrupted([&] { return ::write(fd(), bytes.data(), bytes.size()); });
-}
-
-ssize_t TapInterface::write_offloaded(net::Packet& packet) {
-  const std::optional<VirtioHeader> header = describe_offload(packet);
-  if (!header) return cannot();
-  std::array<iovec, 4> parts;
-  int count = 0;
-  auto add = [&](const void* data, size_t size) {
-    // Sound: writev(2) reads what iovec points to, though the type lets it write.
-    if (size != 0) parts[static_cast<size_t>(count++)] = {const_cast<void*>(data), size};
-  };
-  add(&*header, sizeof *header);
-  packet.for_each_run(0, [&](std::span<const uint8_t> run) { add(run.data(), run.size()); });
-  return uninterrupted([&] { return ::writev(fd(), parts.data(), count); });
-}
-
-ssize_t TapInterface::cannot() {
-  drop(device().tx_cannot);
-  return 0;
 }
 
 }  // namespace wh::host

@@ -406,9 +406,11 @@ class TapInNamespaceTest : public testing::TestWithParam<Offload> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Offloads, TapInNamespaceTest,
-                         testing::Values(Offload::None, Offload::ChecksumAndTso),
+                         testing::Values(Offload::None, Offload::Join, Offload::ChecksumAndTso),
                          [](const auto& of) {
-                           return of.param == Offload::None ? "none" : "checksum_and_tso";
+                           return of.param == Offload::None   ? "none"
+                                  : of.param == Offload::Join ? "join"
+                                                              : "checksum_and_tso";
                          });
 
 TEST_P(TapInNamespaceTest, kernel_pings_through_it_over_both_versions) {

@@ -30,7 +30,8 @@ Result<void> KernelHost::join(net::Interface& port, const std::vector<net::Prefi
   joint.tap = TRY(host::TapInterface::open(
       {.device = device,
        .mac = net::MacAddress::local(0x10000 + static_cast<uint32_t>(joints_.size())),
-       .mtu = port.mtu()},
+       .mtu = port.mtu(),
+       .offload = host::Offload::Join},
       space_, loop_, pool_));
   joint.patch = std::make_unique<Patch>(port, *joint.tap);
   host::Rtnetlink kernel = TRY(space_.netlink());

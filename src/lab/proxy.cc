@@ -68,7 +68,7 @@ Result<std::unique_ptr<Proxy>> Proxy::make(Config config, host::RealLoop& loop) 
 // With a link between, the kernel sees whole frames that were delayed and lost; without, the device
 // does the checksums and the cutting.
 Result<void> Proxy::join_kernel() {
-  const auto offload = config_.link ? host::Offload::None : host::Offload::ChecksumAndTso;
+  const auto offload = config_.link ? host::Offload::Join : host::Offload::ChecksumAndTso;
   tap_ = TRY(host::TapInterface::open(
       {.device = config_.device, .mac = net::MacAddress::local(1), .offload = offload}, loop_,
       pool_));

@@ -138,7 +138,8 @@ Result<void> World::attach(const CableEnd& end, net::Interface& port, Cable& cab
   cable.taps.push_back(
       TRY(host::TapInterface::open({.device = end.interface,
                                     .mac = net::MacAddress::local(0x10000 + next_mac_++),
-                                    .mtu = port.mtu()},
+                                    .mtu = port.mtu(),
+                                    .offload = host::Offload::Join},
                                    place.space, *real_, pool_)));
   cable.patches.push_back(std::make_unique<Patch>(port, *cable.taps.back()));
   for (const net::Prefix& address : end.addresses) {
