@@ -374,6 +374,7 @@ TEST_F(GraphTest, books_calls_vectors_and_clocks) {
   const RuntimeReport report = runtime_report(timed, {.out = 8, .punted = 0});
   ASSERT_EQ(report.rows.size(), 2u);
   EXPECT_EQ(report.in_per_second, 6);
+  EXPECT_EQ(report.rows[0].state, "active");
   EXPECT_EQ(report.rows[0].clocks, 30);
   EXPECT_EQ(report.rows[1].clocks, 1140);
   EXPECT_EQ(to_json(report)["nodes"][0]["vectors"], 12);

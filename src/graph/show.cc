@@ -11,8 +11,8 @@ using nlohmann::json;
 
 const char* state_of(NodeKind kind) {
   switch (kind) {
-    case NodeKind::Internal: return "active";
-    case NodeKind::Input: return "polling";
+    case NodeKind::Internal:
+    case NodeKind::Input: return "active";            // Devices hand it frames; nothing polls it.
     case NodeKind::Interrupt: return "interrupt wa";  // As VPP's column cuts it.
     case NodeKind::Process: return "any wait";
   }
@@ -221,8 +221,8 @@ json to_json(const GraphReport& report) {
 
 std::string format_traces(const Graph& graph, uint32_t thread) {
   const std::string name = thread == 0 ? "vpp_main" : fmt::format("vpp_wk_{}", thread - 1);
-  std::string out = fmt::format("------------------- Start of thread {} {} -------------------\n",
-                                thread, name);
+  std::string out =
+      fmt::format("------------------- Start of thread {} {} -------------------\n", thread, name);
   if (graph.traces().empty()) return out + "No packets in trace buffer\n";
   size_t number = 0;
   for (const PacketTrace& trace : graph.traces()) {

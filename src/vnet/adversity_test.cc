@@ -123,7 +123,7 @@ TEST_F(Broken, routing_loop_ends_with_the_ttl) {
   const PingStatistics many = ping(a, "10.9.0.1", {.count = 300, .ttl = 64}, keep);
   EXPECT_EQ(many.received, 0u);
   EXPECT_GT(errors.size(), 0u);
-  EXPECT_EQ(count(r, "ip4-rewrite", "ttl_expired") + count(b, "ip4-rewrite", "ttl_expired"), 301u);
+  EXPECT_EQ(count(r, "ip4-input", "ttl_expired") + count(b, "ip4-input", "ttl_expired"), 301u);
   EXPECT_EQ(pool.in_use(), 0u);
 }
 

@@ -22,6 +22,9 @@ using net::Ip4Header;
 using net::Ip4View;
 using net::Packet;
 
+// Counted as ip4-input's, though ip4-rewrite finds it: so VPP's users know it.
+constexpr uint16_t kTtlExpired = net::kIp4FaultNames.size();
+
 // Validation (RFC 1122 section 3.2.1, RFC 1812 section 5.2.2): what passes is a whole packet from a
 // plausible source, without padding. The source 0.0.0.0, of one who has no address yet, and this
 // host's own are no others' to forward (RFC 1122 section 3.2.1.3, RFC 1812 sections 4.2.2.11 and
@@ -33,6 +36,7 @@ class Ip4Input final : public Node {
               .next = features_after(FeatureArc::Ip4Input, -1),
               .errors = errors_of(net::kIp4FaultNames) +
                         std::vector<ErrorSpec>{
+                            {"ttl_expired", Severity::Error, "ip4 ttl <= 1"},
                             {"bad_source", Severity::Error, "ip4 source is no host"},
                             {"bad_destination", Severity::Error, "ip4 destination is no host"},
                             {"source_route", Severity::Error, "ip4 source route refused"}}}),
@@ -71,12 +75,7 @@ class Ip4Input final : public Node {
  private:
   static constexpr size_t kArc = static_cast<size_t>(FeatureArc::Ip4Input);
   static constexpr uint32_t kAhead = 8;  // Packets between asking for a header and reading it.
-  enum : uint16_t {
-    kBadSource = net::kIp4FaultNames.size(),
-    kBadDestination,
-    kSourceRoute,
-    kSound,
-  };
+  enum : uint16_t { kBadSource = kTtlExpired + 1, kBadDestination, kSourceRoute, kSound };
 
   static void fetch(const Packet& p) {
     __builtin_prefetch(&p);
@@ -243,8 +242,7 @@ class Ip4Rewrite final : public Node {
       : Node({.name = "ip4-rewrite",
               .next = std::vector<std::string>{"ip4-icmp-error", "ip4-frag"} +
                       features_after(FeatureArc::Ip4Output, -1),
-              .errors = {{"ttl_expired", Severity::Error, "ip4 ttl <= 1"},
-                         {"mtu_exceeded", Severity::Error, "ip4 MTU exceeded and DF set"},
+              .errors = {{"mtu_exceeded", Severity::Error, "ip4 MTU exceeded and DF set"},
                          {"gone", Severity::Error, "adjacency gone"}}}),
         stack_(stack) {}
 
@@ -269,7 +267,7 @@ class Ip4Rewrite final : public Node {
  private:
   // Behind the first two the arc of output features, at its end interface-output.
   enum : Arc { kIcmpError = 1, kFrag, kFeatures };
-  enum : uint16_t { kTtlExpired, kMtuExceeded, kGone };
+  enum : uint16_t { kMtuExceeded, kGone };
 
   // What decrement_ttl() does, for a header that was checked.
   static void lower_ttl(uint8_t* ip) {
@@ -292,7 +290,7 @@ class Ip4Rewrite final : public Node {
     }
     if (p.interface != kLocalInterface) {
       if (p.data()[8] <= 1) {
-        batch.blame(i, kTtlExpired);
+        stack_.graph.blame(stack_.node.ip4_input, kTtlExpired, p);
         note_icmp(p, {11, 0, 0});
         batch.send(i, kIcmpError);
         return false;
@@ -321,7 +319,7 @@ class Ip4Rewrite final : public Node {
 }  // namespace
 
 void add_ip4_nodes(Stack& stack) {
-  stack.graph.add(std::make_unique<Ip4Input>(stack));
+  stack.node.ip4_input = stack.graph.add(std::make_unique<Ip4Input>(stack)).index();
   stack.node.ip4_lookup = stack.graph.add(std::make_unique<Ip4Lookup>(stack)).index();
   stack.node.ip4_rewrite = stack.graph.add(std::make_unique<Ip4Rewrite>(stack)).index();
 }

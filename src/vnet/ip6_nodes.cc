@@ -38,6 +38,9 @@ bool is_loopback(const Ip6& a) {
   return a == one;
 }
 
+// Counted as ip6-input's, though ip6-rewrite finds it.
+constexpr uint16_t kHopLimit = net::kIp6FaultNames.size();
+
 // Validation (RFC 8200 section 3, RFC 4291 sections 2.5.2, 2.5.3 and 2.7).
 class Ip6Input final : public Node {
  public:
@@ -46,6 +49,7 @@ class Ip6Input final : public Node {
               .next = features_after(FeatureArc::Ip6Input, -1),
               .errors = errors_of(net::kIp6FaultNames) +
                         std::vector<ErrorSpec>{
+                            {"hop_limit", Severity::Error, "ip6 hop limit <= 1"},
                             {"bad_source", Severity::Error, "ip6 source is no host"},
                             {"bad_destination", Severity::Error, "ip6 destination is no host"}}}),
         stack_(stack) {}
@@ -79,7 +83,7 @@ class Ip6Input final : public Node {
  private:
   static constexpr size_t kArc = static_cast<size_t>(FeatureArc::Ip6Input);
   static constexpr uint32_t kAhead = 8;  // Packets between asking for a header and reading it.
-  enum : uint16_t { kBadSource = net::kIp6FaultNames.size(), kBadDestination };
+  enum : uint16_t { kBadSource = kHopLimit + 1, kBadDestination };
 
   static void fetch(const Packet& p) {
     __builtin_prefetch(&p);
@@ -305,8 +309,7 @@ class Ip6Rewrite final : public Node {
       : Node({.name = "ip6-rewrite",
               .next = std::vector<std::string>{"ip6-icmp-error", "ip6-frag"} +
                       features_after(FeatureArc::Ip6Output, -1),
-              .errors = {{"hop_limit", Severity::Error, "ip6 hop limit <= 1"},
-                         {"mtu_exceeded", Severity::Error, "ip6 MTU exceeded"},
+              .errors = {{"mtu_exceeded", Severity::Error, "ip6 MTU exceeded"},
                          {"gone", Severity::Error, "adjacency gone"}}}),
         stack_(stack) {}
 
@@ -329,7 +332,7 @@ class Ip6Rewrite final : public Node {
  private:
   // Behind the first two the arc of output features, at its end interface-output.
   enum : Arc { kIcmpError = 1, kFrag, kFeatures };
-  enum : uint16_t { kHopLimit, kMtuExceeded, kGone };
+  enum : uint16_t { kMtuExceeded, kGone };
 
   // False when the packet goes another way.
   bool look_closely(Batch& batch, uint32_t i, Adjacency& a) {
@@ -346,7 +349,7 @@ class Ip6Rewrite final : public Node {
   bool lower_hop_limit(Batch& batch, uint32_t i) {
     Packet& p = batch[i];
     if (p.data()[7] <= 1) {
-      batch.blame(i, kHopLimit);
+      stack_.graph.blame(stack_.node.ip6_input, kHopLimit, p);
       note_icmp(p, {static_cast<uint8_t>(Icmp6Type::TimeExceeded), net::kIcmp6HopLimitExceeded, 0});
       batch.send(i, kIcmpError);
       return false;
@@ -373,7 +376,7 @@ class Ip6Rewrite final : public Node {
 }  // namespace
 
 void add_ip6_nodes(Stack& stack) {
-  stack.graph.add(std::make_unique<Ip6Input>(stack));
+  stack.node.ip6_input = stack.graph.add(std::make_unique<Ip6Input>(stack)).index();
   stack.node.ip6_lookup = stack.graph.add(std::make_unique<Ip6Lookup>(stack)).index();
   stack.node.ip6_link_local = stack.graph.add(std::make_unique<Ip6LinkLocal>(stack)).index();
   stack.node.ip6_rewrite = stack.graph.add(std::make_unique<Ip6Rewrite>(stack)).index();

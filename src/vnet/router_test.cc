@@ -34,8 +34,8 @@ TEST_F(Router, answers_when_the_ttl_runs_out) {
   ASSERT_EQ(errors.size(), 2u);
   EXPECT_EQ(errors[0].kind, IpError::Kind::TimeExceeded);
   EXPECT_EQ(errors[1].kind, IpError::Kind::TimeExceeded);
-  EXPECT_EQ(count(r, "ip4-rewrite", "ttl_expired"), 1u);
-  EXPECT_EQ(count(r, "ip6-rewrite", "hop_limit"), 1u);
+  EXPECT_EQ(count(r, "ip4-input", "ttl_expired"), 1u);
+  EXPECT_EQ(count(r, "ip6-input", "hop_limit"), 1u);
   // Two hops are enough, and a packet for the router itself needs none to spare.
   EXPECT_EQ(ping(a, "10.2.0.2", {.count = 1, .ttl = 2}).received, 1u);
   EXPECT_EQ(ping(a, "10.2.0.1", {.count = 1, .ttl = 1}).received, 1u);
@@ -91,7 +91,7 @@ TEST_F(Router, stops_a_routing_loop_at_the_last_hop) {
   MUST(a.sysctl().set("net.inet.ip.forwarding", "1"));
   MUST(r.add_route(prefix("203.0.113.0/24"), ip("10.1.0.2")));
   ping(b, "203.0.113.1", {.count = 1});  // What a made itself would not come back through it.
-  EXPECT_EQ(count(a, "ip4-rewrite", "ttl_expired") + count(r, "ip4-rewrite", "ttl_expired"), 1u);
+  EXPECT_EQ(count(a, "ip4-input", "ttl_expired") + count(r, "ip4-input", "ttl_expired"), 1u);
   EXPECT_EQ(pool.in_use(), 0u);
 }
 

@@ -78,10 +78,10 @@ struct Stack {
 
   // Nodes that packets are handed to from outside a batch.
   struct {
-    graph::NodeIndex ethernet_input, ip4_lookup, ip6_lookup, ip4_rewrite, ip6_rewrite, ip4_local,
-        ip6_local, ip4_arp, ip6_discover, ip4_icmp_error, ip6_icmp_error, interface_output,
-        l2_input, arp_input, ip6_link_local, handoff_input, ip4_icmp_input, ip6_icmp_input,
-        ip4_reassembly, ip6_reassembly, arp_timer, nd_timer;
+    graph::NodeIndex ethernet_input, ip4_input, ip6_input, ip4_lookup, ip6_lookup, ip4_rewrite,
+        ip6_rewrite, ip4_local, ip6_local, ip4_arp, ip6_discover, ip4_icmp_error, ip6_icmp_error,
+        interface_output, l2_input, arp_input, ip6_link_local, handoff_input, ip4_icmp_input,
+        ip6_icmp_input, ip4_reassembly, ip6_reassembly, arp_timer, nd_timer;
   } node{};
 
   Fib& fib(net::Family family, uint16_t vrf = 0) {

@@ -74,7 +74,7 @@ TEST_F(Traced, tells_of_what_rewrite_refuses) {
   // This host's own, too.
   ping(h, "10.0.0.2", {.size = 1400, .count = 1, .dont_fragment = true});
   EXPECT_NE(told().find("type 3 code 4 value 1300"), std::string::npos);
-  EXPECT_EQ(count("ip4-rewrite", "ttl_expired"), 3u);
+  EXPECT_EQ(count("ip4-input", "ttl_expired"), 3u);
   EXPECT_EQ(count("ip4-rewrite", "mtu_exceeded"), 2u);
 }
 
