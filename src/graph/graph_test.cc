@@ -202,7 +202,7 @@ TEST_F(GraphTest, takes_a_pair_on_together_until_it_parts) {
   EXPECT_EQ(graph.loops(), 1u);
 }
 
-TEST_F(GraphTest, a_frame_that_comes_while_it_runs_waits_behind_the_rest) {
+TEST_F(GraphTest, a_frame_that_comes_while_it_runs_waits_for_its_turn) {
   ScriptNode *a = nullptr, *b = nullptr;
   a = &add("a", {"b"}, [&](Batch& batch, uint32_t i) {
     if (batch[i].flow == 1) graph.run(a->index(), frame(1, 2));
@@ -212,7 +212,8 @@ TEST_F(GraphTest, a_frame_that_comes_while_it_runs_waits_behind_the_rest) {
   ASSERT_TRUE(graph.link());
   graph.run(a->index(), frame(1, 1));
   EXPECT_EQ(a->flows, (std::vector<uint32_t>{1, 2}));
-  EXPECT_EQ(b->flows, (std::vector<uint32_t>{2, 1}));  // Behind what waited when it was sent.
+  EXPECT_EQ(b->flows, (std::vector<uint32_t>{1, 2}));
+  EXPECT_EQ(b->vectors, std::vector<uint32_t>{2});  // The first waited for it in turn.
   EXPECT_EQ(graph.loops(), 1u);
 }
 
