@@ -1,5 +1,7 @@
 #include "vnet/udp.h"
 
+#include <set>
+
 #include "vnet/test_support.h"
 
 namespace wh::vnet {
@@ -116,6 +118,34 @@ TEST_F(Udp, reaches_itself) {
   MUST(client->send(ip("10.0.0.1"), 9, Octets(3)));
   MUST(client->send(ip("127.0.0.1"), 9, Octets(60'000)));
   EXPECT_EQ(received, 2);
+}
+
+// What routers on the way may cut is told apart by its identification (RFC 6864 section 4.3): each
+// packet of ours that may be has another, whatever made it.
+TEST_F(Udp, identifications_of_packets_that_may_be_cut_differ) {
+  Recorder wire;
+  cable.a().add_tap(&wire);
+  auto server = MUST(b.open_udp({.port = 53}, [](const UdpDatagram&) {}));
+  auto client = MUST(a.open_udp({}, [](const UdpDatagram&) {}));
+  for (int i = 0; i < 3; ++i) {
+    MUST(client->send(ip("10.0.0.2"), 53, Octets(20)));
+    MUST(client->send(ip("10.0.0.2"), 54, Octets(20)));  // Nobody's: an error comes back.
+  }
+  EXPECT_EQ(ping(a, "10.0.0.2", {.count = 3}).received, 3u);
+  const auto differ = [](const std::vector<Octets>& frames) {
+    std::set<uint16_t> seen;
+    size_t count = 0;
+    for (const Octets& f : frames) {
+      if (net::load16(f.data() + 12) != 0x0800 || (f[20] & 0x40) != 0) continue;
+      ++count;
+      seen.insert(net::load16(f.data() + 18));
+    }
+    EXPECT_EQ(seen.size(), count);
+    return count;
+  };
+  EXPECT_EQ(differ(wire.out), 9u);
+  EXPECT_EQ(differ(wire.in), 6u);
+  cable.a().remove_tap(&wire);
 }
 
 }  // namespace
