@@ -106,11 +106,18 @@ struct ConfigurationLine {
   bool operator==(const ConfigurationLine&) const = default;
 };
 
+using ConfigurationLines = std::vector<ConfigurationLine>;
+// A configuration bit by bit: each call appends some lines; false: those were the last.
+using ConfigurationWalk = std::function<bool(ConfigurationLines&)>;
+
 struct Feature {
   std::vector<Command> commands;
   // Appends what is set now, in an order in which it can be set.
-  std::function<void(const Router&, std::vector<ConfigurationLine>&)> configuration =
-      [](const Router&, std::vector<ConfigurationLine>&) {};
+  std::function<void(const Router&, ConfigurationLines&)> configuration =
+      [](const Router&, ConfigurationLines&) {};
+  // Of one that may have very many, in place of that: the same a quarter of a millisecond's work at
+  // a time. The router must outlive the walk.
+  std::function<ConfigurationWalk(const Router&)> walk = {};
 };
 
 // In the order in which their lines appear in a configuration.

@@ -239,10 +239,24 @@ json CommandLine::schema() const {
   return methods;
 }
 
-std::vector<ConfigurationLine> CommandLine::configuration() const {
-  std::vector<ConfigurationLine> lines;
-  for (const Feature& feature : features_) feature.configuration(router_, lines);
+ConfigurationLines CommandLine::configuration() const {
+  ConfigurationLines lines;
+  const auto walk = walk_configuration();
+  while (walk(lines)) continue;
   return lines;
+}
+
+ConfigurationWalk CommandLine::walk_configuration() const {
+  return
+      [this, feature = size_t{0}, part = ConfigurationWalk()](ConfigurationLines& lines) mutable {
+        if (feature == features_.size()) return false;
+        const Feature& f = features_[feature];
+        if (f.walk && !part) part = f.walk(router_);
+        if (!f.walk) f.configuration(router_, lines);
+        if (part && part(lines)) return true;
+        part = {};
+        return ++feature < features_.size();
+      };
 }
 
 }  // namespace wh::router

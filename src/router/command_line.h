@@ -47,7 +47,9 @@ class CommandLine {
   nlohmann::json schema() const;
 
   // What is set now, as lines that set it again.
-  std::vector<ConfigurationLine> configuration() const;
+  ConfigurationLines configuration() const;
+  // The same bit by bit. What is set meanwhile may be missing. REQUIRES: this outlives the walk.
+  ConfigurationWalk walk_configuration() const;
 
  private:
   Result<Answer> perform(const Grammar::Match& match);

@@ -11,8 +11,6 @@
 
 namespace wh::router {
 
-using ConfigurationLines = std::vector<ConfigurationLine>;
-
 struct ConfigurationDifference {
   ConfigurationLines to_remove, to_add;  // In the order in which they stand in a configuration.
   bool is_empty() const { return to_remove.empty() && to_add.empty(); }

@@ -20,15 +20,45 @@ Command at_once(std::string syntax, std::string help,
           }};
 }
 
-Result<Answer> show(CommandLine& line, const Arguments&) {
-  const auto lines = line.configuration();
-  return Answer{[lines] { return to_text(lines); },
-                [lines] {
-                  json all = json::array();
-                  for (const auto& l : lines) all.push_back(l.line);
-                  return all;
-                }};
-}
+// All that is set, told in pieces: forwarding goes on meanwhile, and the words wait for whoever
+// reads them.
+class Listing final : public Activity {
+ public:
+  Listing(CommandLine& line, Output out)
+      : loop_(line.router().loop()),
+        walk_(line.walk_configuration()),
+        out_(std::move(out)),
+        next_(loop_, [this] { go_on(); }) {
+    next_.arm(loop_.now());
+  }
+  void interrupt() override { is_interrupted_ = true; }
+
+ private:
+  void go_on() {
+    if (is_interrupted_) return finish(fail("interrupted"));
+    if (!out_.has_room()) return next_.arm(loop_.now() + 1ms);
+    ConfigurationLines lines;
+    const bool is_more = walk_(lines);
+    if (out_.is_text) {
+      if (!lines.empty()) out_.print(to_text(lines));
+    } else {
+      for (auto& l : lines) rows_.push_back(std::move(l.line));
+    }
+    if (is_more) return next_.arm(loop_.now());
+    finish(Answer{[] { return std::string(); }, [rows = std::move(rows_)] { return rows; }});
+  }
+  void finish(Result<Answer> answer) {
+    const auto done = std::move(out_.done);
+    done(std::move(answer));  // May destroy this.
+  }
+
+  Loop& loop_;
+  ConfigurationWalk walk_;
+  Output out_;
+  json rows_ = json::array();
+  bool is_interrupted_ = false;
+  Timer next_;
+};
 
 Result<Answer> save(CommandLine& line, const Arguments& a) {
   auto file = TRY(host::OutputFile::create(a["file"]));
@@ -125,7 +155,10 @@ std::unique_ptr<Activity> execute(CommandLine& line, const Arguments& a, Output 
 
 Feature configuration_feature() {
   return {
-      {at_once("show configuration", "what is set, as commands that set it again", show),
+      {{.syntax = "show configuration",
+        .help = "what is set, as commands that set it again",
+        .start = [](CommandLine& line, const Arguments&,
+                    Output out) { return std::make_unique<Listing>(line, std::move(out)); }},
        at_once("configuration save <file>", "write that to a file", save),
        at_once("configuration check <file>", "whether a file could be loaded", check),
        at_once("configuration diff <file>", "what loading a file would take back (-) and set (+)",

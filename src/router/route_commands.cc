@@ -4,6 +4,7 @@
 #include "router/reports.h"
 #include "vnet/route_file.h"
 #include "vnet/show.h"
+#include "vnet/static_routes.h"
 
 namespace wh::router {
 namespace {
@@ -309,20 +310,18 @@ Result<Answer> show_checks(Router& router, const Arguments&) {
 
 // --- what is set ---
 
-void list_routes(const Router& router, std::vector<ConfigurationLine>& lines) {
-  for (const auto& route : router.vnet().static_routes()) {
-    std::string what = to_string(route.prefix);
-    if (route.vrf != 0) what += fmt::format(" table {}", route.vrf);
-    std::string via = route.next_hops.empty() ? " via drop" : "";
-    for (const NextHop& hop : route.next_hops) {
-      via += " via";
-      if (!hop.address.is_unspecified()) via += " " + to_string(hop.address);
-      if (hop.interface != 0) via += " " + router.vnet().interfaces()[hop.interface].name;
-      if (hop.may_be_unreached) via += " unreached";
-      if (hop.weight != 1) via += fmt::format(" weight {}", hop.weight);
-    }
-    lines.push_back({"ip route add " + what + via, "ip route del " + what});
+ConfigurationLine line_of(const Router& router, const vnet::Vnet::StaticRoute& route) {
+  std::string what = to_string(route.prefix);
+  if (route.vrf != 0) what += fmt::format(" table {}", route.vrf);
+  std::string via = route.next_hops.empty() ? " via drop" : "";
+  for (const NextHop& hop : route.next_hops) {
+    via += " via";
+    if (!hop.address.is_unspecified()) via += " " + to_string(hop.address);
+    if (hop.interface != 0) via += " " + router.vnet().interfaces()[hop.interface].name;
+    if (hop.may_be_unreached) via += " unreached";
+    if (hop.weight != 1) via += fmt::format(" weight {}", hop.weight);
   }
+  return {"ip route add " + what + via, "ip route del " + what};
 }
 
 void list_checks(const Router& router, std::vector<ConfigurationLine>& lines) {
@@ -335,6 +334,18 @@ void list_checks(const Router& router, std::vector<ConfigurationLine>& lines) {
       lines.push_back({fmt::format("{} {}", text, check_name(check)), text + " del"});
     }
   }
+}
+
+ConfigurationWalk walk_routes(const Router& router) {
+  constexpr size_t kPiece = 128;
+  const auto walk = std::make_shared<vnet::StaticRouteWalk>(router.vnet());
+  return [&router, walk](ConfigurationLines& lines) {
+    std::vector<vnet::Vnet::StaticRoute> routes;
+    const bool is_more = walk->next(kPiece, routes);
+    for (const auto& route : routes) lines.push_back(line_of(router, route));
+    if (!is_more) list_checks(router, lines);
+    return is_more;
+  };
 }
 
 }  // namespace
@@ -361,10 +372,8 @@ Feature route_feature() {
        setting("set interface ip6 source-check <interface> [strict|loose|del]", "the same of IPv6",
                set_check(Family::V6)),
        {"show ip source-check", "what each interface asks of sources", show_checks}},
-      [](const Router& router, std::vector<ConfigurationLine>& lines) {
-        list_routes(router, lines);
-        list_checks(router, lines);
-      }};
+      {},
+      walk_routes};
 }
 
 }  // namespace wh::router

@@ -288,5 +288,46 @@ TEST_F(RouteLines, whole_table_is_told_in_pieces_to_who_has_room) {
   EXPECT_TRUE(is_done && pieces.empty());
 }
 
+// So is what is set, in an order in which it can be set.
+TEST_F(RouteLines, configuration_is_told_in_pieces_to_who_has_room) {
+  up();
+  set("ip route add 198.18.0.0/16 via 10.2.0.2\nip route add 19.0.0.0/8 via 198.18.0.1");
+  for (uint32_t i = 0; i < 1000; ++i) {
+    const net::Ip4 network{20u << 24 | i << 8};
+    MUST_VOID(router.vnet().add_route({network, 24}, vnet::ip("10.2.0.2")));
+  }
+  bool has_room = false, is_done = false;
+  std::vector<std::string> pieces;
+  json rows;
+  const auto output = [&](bool is_text) {
+    is_done = false;
+    return Output{[&](std::string_view text) { pieces.emplace_back(text); },
+                  [&](Result<Answer> answer) {
+                    is_done = true;
+                    if (answer) rows = answer->data();
+                  },
+                  is_text, [&] { return has_room; }};
+  };
+  auto activity = line.execute("show configuration", output(true));
+  loop.run_for(100ms);
+  EXPECT_TRUE(pieces.empty());
+  has_room = true;
+  loop.run_for(100ms);
+  EXPECT_TRUE(is_done);
+  EXPECT_GT(pieces.size(), 7u);
+  EXPECT_EQ(fmt::format("{}", fmt::join(pieces, "")), now());
+  EXPECT_LT(now().find("198.18.0.0/16"), now().find("19.0.0.0/8"));
+  pieces.clear();
+  activity = line.execute("show configuration", output(false));
+  loop.run_for(100ms);
+  EXPECT_TRUE(is_done && pieces.empty());
+  EXPECT_EQ(rows.size(), line.configuration().size());
+  has_room = false;
+  activity = line.execute("show configuration", output(true));
+  activity->interrupt();
+  loop.run_for(10ms);
+  EXPECT_TRUE(is_done && pieces.empty());
+}
+
 }  // namespace
 }  // namespace wh::router

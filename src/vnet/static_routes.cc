@@ -1,9 +1,11 @@
 // The routes that people give: Vnet's part of them (vnet/vnet.h).
+#include "vnet/static_routes.h"
+
 #include <algorithm>
 #include <map>
 
+#include "vnet/show.h"
 #include "vnet/stack.h"
-#include "vnet/vnet.h"
 
 namespace wh::vnet {
 
@@ -71,12 +73,19 @@ std::optional<Vnet::StaticRoute> Vnet::static_route(const Prefix& prefix, uint32
   return StaticRoute{vrf, prefix.network(), stack_->paths.hops_now(way)};
 }
 
-namespace {
+std::vector<Vnet::StaticRoute> Vnet::static_routes() const {
+  std::vector<StaticRoute> routes;
+  StaticRouteWalk walk(*this);
+  while (walk.next(SIZE_MAX, routes)) continue;
+  return routes;
+}
+
+// --- all of them ---
 
 // How many routes lead to each other before a next hop is on a link.
-class RouteDepths {
+class StaticRouteWalk::Depths {
  public:
-  explicit RouteDepths(const Stack& stack) : stack_(stack) {}
+  explicit Depths(const Stack& stack) : stack_(stack) {}
 
   uint32_t of(uint16_t vrf, std::span<const NextHop> hops, uint32_t bound = Balance::kMaxDepth) {
     uint32_t depth = 0;
@@ -101,31 +110,55 @@ class RouteDepths {
   std::map<std::pair<uint16_t, IpAddress>, uint32_t> known_;
 };
 
-}  // namespace
+StaticRouteWalk::StaticRouteWalk(const Vnet& vnet)
+    : vnet_(vnet), depths_(std::make_unique<Depths>(vnet.stack())) {
+  for (const uint32_t id : vnet.vrfs()) {
+    for (const Family family : {Family::V4, Family::V6}) tables_.push_back({id, family});
+  }
+  std::reverse(tables_.begin(), tables_.end());
+}
 
-std::vector<Vnet::StaticRoute> Vnet::static_routes() const {
-  std::vector<StaticRoute> routes;
-  std::vector<std::pair<uint32_t, size_t>> order;  // Depth, and place in `routes`.
-  RouteDepths depths(*stack_);
-  for (const uint32_t id : vrfs()) {
-    const uint16_t slot = MUST(stack_->find_vrf(id));
-    for (const Family family : {Family::V4, Family::V6}) {
-      const Fib& fib = stack_->fib(family, slot);
-      fib.for_each([&](const Fib::Entry& entry) {
-        const AdjacencyIndex way = fib.find(entry.prefix, RouteSource::Static);
-        if (way == kNoRoute) return;
-        order.push_back({depths.of(slot, stack_->paths.hops(way)), routes.size()});
-        routes.push_back({id, entry.prefix, stack_->paths.hops_now(way)});
-      });
+StaticRouteWalk::~StaticRouteWalk() = default;
+
+bool StaticRouteWalk::next(size_t most, std::vector<Vnet::StaticRoute>& routes) {
+  for (; most > 0; --most) {
+    while (at_ == prefixes_.size()) {
+      if (!open_table()) return next_deep(most, routes);
+    }
+    look_at(prefixes_[at_++], routes);
+  }
+  return true;
+}
+
+bool StaticRouteWalk::open_table() {
+  if (tables_.empty()) return false;
+  table_ = tables_.back();
+  tables_.pop_back();
+  prefixes_ = fib_prefixes(vnet_, table_.family, table_.vrf);
+  at_ = 0;
+  return true;
+}
+
+void StaticRouteWalk::look_at(const Prefix& prefix, std::vector<Vnet::StaticRoute>& routes) {
+  const Stack& stack = vnet_.stack();
+  const auto slot = stack.find_vrf(table_.vrf);
+  if (!slot) return;  // The table went.
+  const auto way = stack.fib(table_.family, *slot).find(prefix, RouteSource::Static);
+  if (way == kNoRoute) return;
+  const uint32_t depth = depths_->of(*slot, stack.paths.hops(way));
+  if (deep_.size() < depth) deep_.resize(depth);
+  auto& place = depth == 0 ? routes : deep_[depth - 1];
+  place.push_back({table_.vrf, prefix, stack.paths.hops_now(way)});
+}
+
+bool StaticRouteWalk::next_deep(size_t most, std::vector<Vnet::StaticRoute>& routes) {
+  for (; depth_ < deep_.size(); ++depth_, deep_at_ = 0) {
+    for (auto& level = deep_[depth_]; deep_at_ < level.size(); --most) {
+      if (most == 0) return true;
+      routes.push_back(std::move(level[deep_at_++]));
     }
   }
-  if (std::all_of(order.begin(), order.end(), [](const auto& o) { return o.first == 0; })) {
-    return routes;
-  }
-  std::sort(order.begin(), order.end());
-  std::vector<StaticRoute> sorted;
-  for (const auto& [depth, place] : order) sorted.push_back(std::move(routes[place]));
-  return sorted;
+  return false;
 }
 
 }  // namespace wh::vnet
