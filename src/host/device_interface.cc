@@ -7,8 +7,10 @@ namespace wh::host {
 
 DeviceInterface::DeviceInterface(Fd fd, Config config, size_t queue_limit, RealLoop& loop)
     : Interface(std::move(config), loop),
+      loop_(loop),
       fd_(std::move(fd)),
       queue_limit_(queue_limit),
+      link_mtu_told_(mtu()),
       watch_(
           loop, name(),
           [this] {
@@ -18,6 +20,7 @@ DeviceInterface::DeviceInterface(Fd fd, Config config, size_t queue_limit, RealL
           [this] { return write_queued(); }) {}
 
 DeviceInterface::~DeviceInterface() {
+  set_rx_mode(RxMode::Interrupt);
   watch_.unwatch();
 }
 
@@ -26,7 +29,38 @@ void DeviceInterface::drop(uint64_t& reason) {
   count_tx_error();
 }
 
+void DeviceInterface::set_rx_mode(RxMode mode) {
+  if (mode == rx_mode_) return;
+  if (is_polling()) loop_.set_polling(false);
+  loop_.alertness().forget(habit_);
+  rx_mode_ = mode;
+  if (is_polling()) loop_.set_polling(true);
+}
+
+void DeviceInterface::deliver(net::Frame frame) {
+  ++device_.rx_wakes;
+  if (rx_mode_ == RxMode::Adaptive) {
+    uint32_t bytes = 0;
+    const bool is_few = frame.size() <= kLoneFrames;
+    if (is_few) {
+      for (const net::Packet* p : frame.packets()) bytes += p->size();
+    }
+    loop_.alertness().arrived(habit_, is_few && bytes <= kLoneBytes, loop_.now());
+  }
+  receive(std::move(frame));
+}
+
+void DeviceInterface::note_link(uint32_t mtu, bool has_carrier) {
+  if (mtu == link_mtu_told_ && has_carrier == has_carrier_) return;
+  link_mtu_told_ = mtu;
+  has_carrier_ = has_carrier;
+  set_link_mtu(mtu);
+  set_mtu(std::min(this->mtu(), mtu));  // Whatever a stack knows yet: more would be lost.
+  if (on_link_change_) on_link_change_();
+}
+
 void DeviceInterface::close() {
+  set_rx_mode(RxMode::Interrupt);
   watch_.unwatch();
   for (; !queue_.empty(); queue_.pop_front()) drop(device_.tx_refused);
   if (on_close_) on_close_();

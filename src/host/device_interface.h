@@ -5,6 +5,9 @@
 // kernel takes no more, packets wait in a queue of at most `queue_limit`, in order; what does not
 // fit is dropped and counted. When the device is gone, is_open() is false and output is refused. A
 // device derives from it and says how frames are read and written.
+//
+// Its receive mode says what the loop does when there is nothing to read: sleep at once, never
+// sleep, or poll on for a little where that has paid lately (host/alertness.h).
 #pragma once
 
 #include <deque>
@@ -52,6 +55,8 @@ inline constexpr DeviceCounterKind kDeviceCounters[] = {
     {&DeviceCounters::tx_refused, "tx refused"},
 };
 
+enum class RxMode : uint8_t { Interrupt, Polling, Adaptive };
+
 class DeviceInterface : public net::Interface {
  public:
   static constexpr uint32_t kBatch = 64;              // Frames read in one go,
@@ -62,6 +67,13 @@ class DeviceInterface : public net::Interface {
   // False once the device has been deleted or the other end of the socket closed.
   bool is_open() const { return watch_.is_watching(); }
   void on_close(std::function<void()> action) { on_close_ = std::move(action); }
+  // What is at the other end of its cable; true where nothing tells.
+  bool has_carrier() const { return has_carrier_; }
+  // Called when link_mtu() or has_carrier() has changed.
+  void on_link_change(std::function<void()> action) { on_link_change_ = std::move(action); }
+  // Interrupt when it was made.
+  void set_rx_mode(RxMode mode);
+  RxMode rx_mode() const { return rx_mode_; }
   size_t queued() const { return queue_.size(); }
   const DeviceCounters& device_counters() const { return device_; }
 
@@ -72,6 +84,12 @@ class DeviceInterface : public net::Interface {
   // Reads what there is, up to a batch, and hands it to receive(). Calls close() when nothing will
   // come any more.
   virtual Progress read_frames() = 0;
+  // Hands over what was read.
+  void deliver(net::Frame frame);
+  // Nothing will come: there is nothing to poll for. Before set_rx_mode().
+  void receives_nothing() { is_receiving_ = false; }
+  // What the link is like now.
+  void note_link(uint32_t mtu, bool has_carrier);
   // Writes packets in order, or drops them with a counted reason; returns how many it is done with.
   // Fewer than all: the kernel takes no more now.
   virtual size_t write_frames(std::span<net::Packet* const> packets) = 0;
@@ -86,11 +104,23 @@ class DeviceInterface : public net::Interface {
   void enqueue(net::PacketPtr packet);
   Progress write_queued();
 
+  // Frames read at once that are no bulk.
+  static constexpr uint32_t kLoneFrames = 2;
+  static constexpr uint32_t kLoneBytes = 4096;
+
+  bool is_polling() const { return rx_mode_ == RxMode::Polling && is_receiving_; }
+
+  RealLoop& loop_;
   Fd fd_;
   size_t queue_limit_;
   std::deque<net::PacketPtr> queue_;
   DeviceCounters device_;
-  std::function<void()> on_close_;
+  std::function<void()> on_close_, on_link_change_;
+  RxMode rx_mode_ = RxMode::Interrupt;
+  bool is_receiving_ = true;
+  Alertness::Habit habit_ = 0;
+  bool has_carrier_ = true;
+  uint32_t link_mtu_told_;
   FdWatch watch_;
 };
 

@@ -61,9 +61,9 @@ std::optional<HeaderLayout> lay_out(std::span<const uint8_t> head) {
 void make_headers_contiguous(net::Packet& packet) {
   // More than this no headers take: two tags, all of IPv4's options and all of TCP's.
   constexpr uint32_t kMostHeaders = 22 + 60 + 60;
-  // IPv6, or options: the headers are longer than what was read into the head.
   const uint32_t size = packet.size();
   if (has_usual_headers(packet.data())) return;
+  // IPv6, or options: the headers are longer than what was read into the head.
   if (packet.data()[14] != 0x45) packet.pullup(std::min(kHeadRead + 20, size));
   const auto layout = lay_out(packet.head());
   packet.pullup(std::min(layout ? layout->headers_end : kMostHeaders, size));

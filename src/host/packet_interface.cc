@@ -2,7 +2,9 @@
 
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -128,6 +130,16 @@ tpacket2_hdr* PacketInterface::Ring::filled() const {
   return (status & TP_STATUS_USER) != 0 ? slot : nullptr;
 }
 
+bool PacketInterface::Ring::any_filled() const {
+  for (uint32_t i = 0; i < slots_; ++i) {
+    // Sound: as filled().
+    auto* slot = reinterpret_cast<tpacket2_hdr*>(memory_ + size_t{i} * slot_size_);
+    const uint32_t status = std::atomic_ref(slot->tp_status).load(std::memory_order_relaxed);
+    if ((status & TP_STATUS_USER) != 0) return true;
+  }
+  return false;
+}
+
 void PacketInterface::Ring::give_back(tpacket2_hdr* slot) {
   std::atomic_ref(slot->tp_status).store(TP_STATUS_KERNEL, std::memory_order_release);
   next_ = next_ + 1 == slots_ ? 0 : next_ + 1;
@@ -142,7 +154,7 @@ Result<std::unique_ptr<PacketInterface>> PacketInterface::open(Options options, 
   if (options.receive == Receive::None) options.slots = 1;
   Fd fd = TRY(open_socket(link, options.slots, options.receive));
   TRY_VOID(kernel.set_up(options.link));
-  return adopt(std::move(fd), std::move(options), std::move(link), loop, pool);
+  return adopt(std::move(fd), std::move(options), std::move(link), std::move(kernel), loop, pool);
 }
 
 Result<std::unique_ptr<PacketInterface>> PacketInterface::open(Options options, const Netns& space,
@@ -153,11 +165,12 @@ Result<std::unique_ptr<PacketInterface>> PacketInterface::open(Options options, 
   if (options.receive == Receive::None) options.slots = 1;
   Fd fd = TRY(space.open([&] { return open_socket(link, options.slots, options.receive); }));
   TRY_VOID(kernel.set_up(options.link));
-  return adopt(std::move(fd), std::move(options), std::move(link), loop, pool);
+  return adopt(std::move(fd), std::move(options), std::move(link), std::move(kernel), loop, pool);
 }
 
 Result<std::unique_ptr<PacketInterface>> PacketInterface::adopt(Fd fd, Options options,
-                                                                LinkInfo link, RealLoop& loop,
+                                                                LinkInfo link, Rtnetlink kernel,
+                                                                RealLoop& loop,
                                                                 net::PacketPool& pool) {
   const tpacket_req request = ring_request(slot_size(link.mtu), options.slots);
   const size_t size = size_t{request.tp_frame_size} * request.tp_frame_nr;
@@ -165,28 +178,57 @@ Result<std::unique_ptr<PacketInterface>> PacketInterface::adopt(Fd fd, Options o
   if (memory == MAP_FAILED) return os_error("map the ring of {}", link.name);
   auto ring = std::make_unique<Ring>(static_cast<uint8_t*>(memory), request.tp_frame_size,
                                      request.tp_frame_nr);
+  TRY_VOID(kernel.hear_changes());
+  const LinkInfo now = TRY(kernel.link(link.index));  // It was set up since, for one thing.
   Config config{.name = options.name.empty() ? link.name : options.name,
                 .mac = options.mac == net::MacAddress{} ? own_mac(link.mac) : options.mac,
-                .mtu = link.mtu,
+                .mtu = now.mtu,
                 .checksum_offload = true,
                 .max_gso = kMaxGso};
-  std::unique_ptr<PacketInterface> made(new PacketInterface(
-      std::move(fd), std::move(config), options.queue_limit, std::move(ring), loop, pool));
-  if (options.receive == Receive::None) made->address_frames(link.index);
+  std::unique_ptr<PacketInterface> made(
+      new PacketInterface(std::move(fd), std::move(config), options.queue_limit, std::move(ring),
+                          link.index, std::move(kernel), loop, pool));
+  if (options.receive == Receive::None) {
+    made->address_frames();
+    made->receives_nothing();
+  }
+  made->note_link(now.mtu, now.has_carrier);
+  TRY_VOID(made->link_watch_.watch(made->kernel_.fd()));
   TRY_VOID(made->start());
   return made;
 }
 
 PacketInterface::PacketInterface(Fd fd, Config config, size_t queue_limit,
-                                 std::unique_ptr<Ring> ring, RealLoop& loop, net::PacketPool& pool)
+                                 std::unique_ptr<Ring> ring, uint32_t link, Rtnetlink kernel,
+                                 RealLoop& loop, net::PacketPool& pool)
     : DeviceInterface(std::move(fd), std::move(config), queue_limit, loop),
       pool_(pool),
       ring_(std::move(ring)),
       small_pool_(ring_->slot_size(), kSlotsKept),
       large_pool_(kLargestSegment + kLinkHeader, kSegmentsKept),
-      outbox_(std::make_unique<Outbox>()) {}
+      outbox_(std::make_unique<Outbox>()),
+      link_(link),
+      kernel_(std::move(kernel)),
+      link_watch_(loop, this->name() + " link", [this] {
+        kernel_.forget_changes();
+        look_at_link();
+        return Progress::Some;
+      }) {
+  link_watch_.set_background();
+}
 
-PacketInterface::~PacketInterface() = default;
+PacketInterface::~PacketInterface() {
+  link_watch_.unwatch();
+}
+
+// --- what becomes of the link ---
+
+void PacketInterface::look_at_link() {
+  const auto now = kernel_.link(link_);
+  if (now) return note_link(now->mtu, now->has_carrier);
+  // Its socket tells as well (note_error()), but not one that receives nothing.
+  if (now.error().code == std::errc::no_such_device && is_open()) close();
+}
 
 // --- from the kernel ---
 
@@ -205,10 +247,7 @@ Progress PacketInterface::read_frames() {
     ring_->give_back(slot);
   }
   if (slots == 0) return note_error();
-  if (!frame.empty()) {
-    ++device().rx_wakes;
-    receive(std::move(frame));
-  }
+  if (!frame.empty()) deliver(std::move(frame));
   return Progress::Some;
 }
 
@@ -303,7 +342,7 @@ Progress PacketInterface::note_error() {
   int error = 0;
   socklen_t size = sizeof error;
   if (::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error == 0) {
-    return Progress::None;
+    return is_filling() ? Progress::Some : Progress::None;
   }
   sockaddr_ll address{};
   size = sizeof address;
@@ -312,6 +351,15 @@ Progress PacketInterface::note_error() {
   const int known = ::getsockname(fd(), reinterpret_cast<sockaddr*>(&address), &size);
   if (known != 0 || address.sll_ifindex <= 0 || address.sll_hatype == 0) close();
   return Progress::Some;
+}
+
+// Whether the socket is rightly called readable, though the next slot is not filled: a long frame
+// is in its queue before its beginning is in the slot, and a slot behind may be filled before this
+// one, by another processor. It lasts as long as a copy, and milliseconds where memory is slow to
+// come or the processor is taken from the kernel meanwhile.
+bool PacketInterface::is_filling() const {
+  int queued = 0;
+  return (::ioctl(fd(), SIOCINQ, &queued) == 0 && queued > 0) || ring_->any_filled();
 }
 
 // --- to the kernel ---
@@ -351,10 +399,10 @@ struct PacketInterface::Outbox {
 };
 
 // This has the kernel read each frame's protocol.
-void PacketInterface::address_frames(uint32_t link) {
+void PacketInterface::address_frames() {
   outbox_->to.sll_family = AF_PACKET;
   outbox_->to.sll_protocol = __builtin_bswap16(ETH_P_ALL);
-  outbox_->to.sll_ifindex = static_cast<int>(link);
+  outbox_->to.sll_ifindex = static_cast<int>(link_);
 }
 
 size_t PacketInterface::write_frames(std::span<net::Packet* const> packets) {

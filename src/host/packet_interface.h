@@ -15,6 +15,9 @@
 // pass in both directions and are completed by the kernel if the device does not. Whatever is
 // switched on or off at the device or its peer, the frames that leave are right.
 //
+// What becomes of the link is followed: its MTU and whether it has a carrier. Slots stay as long as
+// the MTU was at first; a frame of a larger one since is longer than a slot.
+//
 // The kernel's own stack still sees what arrives. The link is made promiscuous and this side has a
 // MAC address of its own, so the kernel takes no packet for its own and answers nothing. A VLAN tag
 // that the device took off is put back.
@@ -25,6 +28,7 @@
 
 #include "host/device_interface.h"
 #include "host/netns.h"
+#include "host/rtnetlink.h"
 #include "net/chunk_pool.h"
 
 struct tpacket2_hdr;
@@ -69,6 +73,7 @@ class PacketInterface final : public DeviceInterface {
     // The next slot if the kernel has filled it, else null.
     tpacket2_hdr* filled() const;
     void give_back(tpacket2_hdr* slot);
+    bool any_filled() const;  // Looks at all of them.
     uint32_t slot_size() const { return slot_size_; }
 
    private:
@@ -76,10 +81,13 @@ class PacketInterface final : public DeviceInterface {
     uint32_t slot_size_, slots_, next_ = 0;
   };
 
+  // `link` is as it was when the socket was set up.
   static Result<std::unique_ptr<PacketInterface>> adopt(Fd fd, Options options, LinkInfo link,
-                                                        RealLoop& loop, net::PacketPool& pool);
+                                                        Rtnetlink kernel, RealLoop& loop,
+                                                        net::PacketPool& pool);
   PacketInterface(Fd fd, Config config, size_t queue_limit, std::unique_ptr<Ring> ring,
-                  RealLoop& loop, net::PacketPool& pool);
+                  uint32_t link, Rtnetlink kernel, RealLoop& loop, net::PacketPool& pool);
+  void look_at_link();
   Progress read_frames() override;
   size_t write_frames(std::span<net::Packet* const> packets) override;
   net::PacketPtr read_slot(tpacket2_hdr& slot);
@@ -88,15 +96,19 @@ class PacketInterface final : public DeviceInterface {
   void restore_tag(net::Packet& packet, const tpacket2_hdr& slot);
   // For a socket that is bound to no protocol that there is: what it sends would be of that one,
   // and the kernel cannot cut a segment of a protocol it does not know.
-  void address_frames(uint32_t link);
+  void address_frames();
   void count_lost();
   Progress note_error();
+  bool is_filling() const;
 
   net::PacketPool& pool_;
   std::unique_ptr<Ring> ring_;
   net::ChunkPool small_pool_, large_pool_;
   struct Outbox;
   std::unique_ptr<Outbox> outbox_;
+  uint32_t link_;  // Its number.
+  Rtnetlink kernel_;
+  FdWatch link_watch_;
 };
 
 // A locally administered MAC address made of a link's own, always the same.

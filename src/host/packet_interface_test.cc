@@ -189,16 +189,52 @@ TEST_F(PacketInterfaceTest, link_that_goes_down_comes_back_and_one_that_is_remov
   loop_->run_for(20ms);
   transfer(*a, *b);
   EXPECT_EQ(received_, 3 << 20);
+  auto sender = open("e0a", Receive::None);
   bool told = false;
   a->on_close([&] { told = true; });
   MUST_VOID(kernel.delete_link("e0a"));
   loop_->run_for(20ms);
   EXPECT_TRUE(told);
   EXPECT_FALSE(a->is_open());
+  EXPECT_FALSE(sender->is_open());
   net::Frame frame;
   frame.push(pool_.allocate());
   a->transmit(std::move(frame));
   EXPECT_EQ(a->device_counters().tx_refused, 1u);
+}
+
+TEST_F(PacketInterfaceTest, follows_its_links_mtu_and_carrier) {
+  auto a = open("e0a"), b = open("e1a");
+  ASSERT_TRUE(a != nullptr && b != nullptr);
+  int changes = 0;
+  a->on_link_change([&] { ++changes; });
+  auto near = MUST(middle_->netlink()), far = MUST(left_->netlink());
+  const auto wait_for = [&](auto holds) {
+    for (int i = 0; i < 500 && !holds(); ++i) loop_->run_for(2ms);
+    EXPECT_TRUE(holds());
+  };
+  wait_for([&] { return a->has_carrier(); });
+  MUST_VOID(far.set_up("e0b", false));
+  wait_for([&] { return !a->has_carrier(); });
+  EXPECT_TRUE(b->has_carrier());
+  MUST_VOID(far.set_up("e0b", true));
+  wait_for([&] { return a->has_carrier(); });
+  MUST_VOID(near.set_mtu("e0a", 1200));
+  wait_for([&] { return changes >= 3; });
+  EXPECT_EQ(a->mtu(), 1200u);
+  EXPECT_EQ(a->link_mtu(), 1200u);
+  // Frames of a larger MTU are longer than the slots of the ring, and come all the same.
+  for (const auto& [space, link] : {std::pair(middle_.get(), "e0a"),
+                                    {left_.get(), "e0b"},
+                                    {middle_.get(), "e1a"},
+                                    {right_.get(), "e1b"}}) {
+    MUST_VOID(MUST(space->netlink()).set_mtu(link, 4000));
+    set_offloads(*space, link, false);
+  }
+  wait_for([&] { return a->link_mtu() == 4000 && b->link_mtu() == 4000; });
+  a->set_mtu(4000), b->set_mtu(4000);
+  EXPECT_EQ(transfer(*a, *b), 4014u);
+  EXPECT_EQ(received_, 3 << 20);
 }
 
 TEST_F(PacketInterfaceTest, link_that_is_not_there_is_an_error) {

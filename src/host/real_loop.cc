@@ -119,6 +119,10 @@ void RealLoop::fire_due(Instant limit) {
 
 void RealLoop::wait(Instant until) {
   has_slept_ = false;
+  const Instant begin = clock();
+  const Instant awake = alertness_.rest(begin);
+  const bool is_over = pollers_ > 0 || awake >= until;
+  if ((is_over || awake > begin) && (poll_until(is_over ? until : awake) || is_over)) return;
   if (until == kNever) {
     batch_size_ = poll(-1ns);
     return;
@@ -126,10 +130,15 @@ void RealLoop::wait(Instant until) {
   const Duration left = until - clock();
   has_slept_ = left > 0ns;
   batch_size_ = poll(std::max(left - config_.spin, Duration::zero()));
-  while (batch_size_ == 0 && config_.spin > 0ns && clock() < until && !is_stopped()) {
-    batch_size_ = poll(0ns);
-  }
+  if (batch_size_ == 0 && config_.spin > 0ns) poll_until(until);
   if (batch_size_ != 0) has_slept_ = false;
+}
+
+bool RealLoop::poll_until(Instant until) {
+  do {
+    batch_size_ = poll(0ns);
+  } while (batch_size_ == 0 && !is_stopped() && clock() < until);
+  return batch_size_ != 0 || is_stopped();
 }
 
 int RealLoop::poll(Duration timeout) {

@@ -17,6 +17,9 @@
 // measured as late as a timerfd, and it needs no second system call to move a deadline. What
 // lateness is left is the processor's way out of idle; `spin` buys it off with processor time.
 //
+// Before it sleeps a loop polls on for a little while its Alertness says that this pays, and it
+// never sleeps while somebody has asked for that (set_polling()).
+//
 // run() ends when nothing can happen any more: no timer is armed, no watch is watching (background
 // ones, such as a SignalWatch, do not count) and nothing was asked of wake(). After run_until(t),
 // now() is t or later. Threads: a loop belongs to the thread that made it; only wake() may be
@@ -34,6 +37,7 @@
 #include "core/histogram.h"
 #include "core/loop.h"
 #include "core/result.h"
+#include "host/alertness.h"
 #include "host/fd.h"
 
 namespace wh::host {
@@ -114,6 +118,11 @@ class RealLoop final : public Loop {
   void wake();
   void on_wake(std::function<void()> action);
 
+  // What devices tell it of the frames that came.
+  Alertness& alertness() { return alertness_; }
+  // While more have said true than false, it polls instead of sleeping: all of a core.
+  void set_polling(bool on) { pollers_ += on ? 1 : -1; }
+
   // How long after its deadline the first timer fired whenever the loop had slept for it, in ns.
   const Histogram& wake_lateness() const { return wake_lateness_; }
   uint64_t waits() const { return waits_; }
@@ -126,7 +135,8 @@ class RealLoop final : public Loop {
   RealLoop(Config config, Fd epoll, Fd wake_event);
   void fire_due(Instant limit);
   void wait(Instant until);
-  int poll(Duration timeout);  // Negative: forever. Returns the number of events in batch_.
+  bool poll_until(Instant until);  // False when nothing came by then.
+  int poll(Duration timeout);      // Negative: forever. Returns the number of events in batch_.
   void forget(const FdWatch& watch);
   bool is_idle() const;
 
@@ -136,6 +146,8 @@ class RealLoop final : public Loop {
   FdWatch wake_watch_;
   FdWatch* dispatching_ = nullptr;  // Whose action is running; null once it has been destroyed.
   uint64_t watching_ = 0, foreground_ = 0;
+  Alertness alertness_;
+  int pollers_ = 0;
   bool is_running_ = false;
   bool has_slept_ = false;  // Since the last timer fired.
   int batch_next_ = 0, batch_size_ = 0;

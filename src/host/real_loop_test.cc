@@ -46,6 +46,39 @@ TEST_F(RealLoopTest, calls_readable_when_bytes_arrive) {
   EXPECT_EQ(received_, "hello");
 }
 
+// It neither sleeps nor misses what comes.
+TEST_F(RealLoopTest, polls_while_somebody_wants_that) {
+  FdWatch watch(*loop_, "a", [&] {
+    loop_->stop();
+    return drain(a_.raw());
+  });
+  ASSERT_TRUE(watch.watch(a_.raw()));
+  loop_->set_polling(true);
+  uint64_t before = loop_->waits();
+  EXPECT_TRUE(loop_->run_for(5ms));
+  EXPECT_GT(loop_->waits() - before, 50u);
+  Timer writer(*loop_, [&] { ASSERT_TRUE(write_all(b_.raw(), "hello")); });
+  writer.arm(loop_->now() + 1ms);
+  EXPECT_FALSE(loop_->run_for(10s));
+  EXPECT_EQ(received_, "hello");
+  loop_->set_polling(false);
+  before = loop_->waits();
+  EXPECT_TRUE(loop_->run_for(5ms));
+  EXPECT_LT(loop_->waits() - before, 5u);
+}
+
+TEST_F(RealLoopTest, polls_a_little_after_what_is_soon_followed) {
+  Alertness::Habit habit = 0xff;
+  loop_->alertness().arrived(habit, true, loop_->now());
+  const uint64_t before = loop_->waits();
+  EXPECT_TRUE(loop_->run_for(5ms));
+  const uint64_t polls = loop_->waits() - before;
+  EXPECT_GT(polls, 2u);  // A slow machine polls seldom.
+  loop_->alertness().forget(habit);
+  EXPECT_TRUE(loop_->run_for(5ms));
+  EXPECT_LT(loop_->waits() - before - polls, 5u);
+}
+
 TEST_F(RealLoopTest, one_event_may_call_both_actions_and_interest_is_heeded) {
   std::string calls;
   FdWatch watch(

@@ -18,6 +18,7 @@
 namespace wh::host {
 namespace {
 
+constexpr unsigned kLowerUp = 1u << 16;  // IFF_LOWER_UP, which <net/if.h> lacks.
 constexpr uint16_t kNew = NLM_F_CREATE | NLM_F_EXCL;
 
 uint8_t family_of(const net::IpAddress& address) {
@@ -42,6 +43,8 @@ LinkInfo parse_link(std::span<const uint8_t> message) {
   std::memcpy(&fixed, message.data(), sizeof fixed);
   info.index = static_cast<uint32_t>(fixed.ifi_index);
   info.is_up = (fixed.ifi_flags & IFF_UP) != 0;
+  // IFF_RUNNING follows the carrier (RFC 2863's operational state); IFF_LOWER_UP is it.
+  info.has_carrier = info.is_up && (fixed.ifi_flags & kLowerUp) != 0;
   for_each_attribute(message.subspan(sizeof fixed), [&](uint16_t type, auto value) {
     if (type == IFLA_IFNAME && !value.empty()) info.name.assign(value.begin(), value.end() - 1);
     if (type == IFLA_ADDRESS && value.size() == 6) {
@@ -142,6 +145,30 @@ Result<LinkInfo> Rtnetlink::link(const std::string& name) {
   if (!answers) return tl::unexpected(std::move(answers).error().within("interface " + name));
   CHECK(!answers->empty());
   return parse_link(answers->front());
+}
+
+Result<LinkInfo> Rtnetlink::link(uint32_t index) {
+  NetlinkRequest request(RTM_GETLINK, 0, link_message(index));
+  auto answers = collect(request);
+  if (!answers) {
+    return tl::unexpected(std::move(answers).error().within(fmt::format("interface {}", index)));
+  }
+  CHECK(!answers->empty());
+  return parse_link(answers->front());
+}
+
+Result<void> Rtnetlink::hear_changes() {
+  const int group = RTNLGRP_LINK;
+  if (::setsockopt(fd(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) {
+    return os_error("hear of links' changes");
+  }
+  return {};
+}
+
+void Rtnetlink::forget_changes() {
+  // Truncated, and too many to keep (ENOBUFS), are as good.
+  uint8_t byte;
+  while (::recv(fd(), &byte, 1, MSG_DONTWAIT) >= 0 || errno == EINTR || errno == ENOBUFS) continue;
 }
 
 Result<uint32_t> Rtnetlink::index_of(const std::string& name) {

@@ -25,6 +25,7 @@ struct LinkInfo {
   net::MacAddress mac;
   uint32_t mtu = 0;
   bool is_up = false;
+  bool has_carrier = false;  // And is up.
 };
 
 class Rtnetlink {
@@ -35,6 +36,13 @@ class Rtnetlink {
 
   Result<std::vector<LinkInfo>> links();
   Result<LinkInfo> link(const std::string& name);
+  Result<LinkInfo> link(uint32_t index);
+
+  // From now on, fd() is readable when any link has changed. Which, is not told: whoever waits
+  // calls forget_changes() and then asks for what it wants to know.
+  Result<void> hear_changes();
+  int fd() const { return socket_.raw(); }
+  void forget_changes();
 
   Result<void> set_up(const std::string& link, bool up = true);
   Result<void> set_promiscuous(const std::string& link, bool on = true);

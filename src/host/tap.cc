@@ -105,10 +105,7 @@ Progress TapInterface::read_frames() {
     if (spare_ != nullptr) spare_->clear();
     if (read != Read::Dropped) break;
   }
-  if (!frame.empty()) {
-    ++device().rx_wakes;
-    receive(std::move(frame));
-  }
+  if (!frame.empty()) deliver(std::move(frame));
   if (read == Read::Gone) close();  // Last: whoever hears of it may destroy this.
   return reads > 0 || read == Read::Gone ? Progress::Some : Progress::None;
 }

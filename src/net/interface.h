@@ -70,7 +70,7 @@ class Interface {
   const std::string& name() const { return config_.name; }
   const MacAddress& mac() const { return config_.mac; }
   uint32_t mtu() const { return config_.mtu; }
-  // What it can carry, however small its MTU was set since.
+  // What its link carries, however small its own MTU was set since.
   uint32_t link_mtu() const { return std::max(link_mtu_, config_.mtu); }
   uint32_t link_frame() const { return link_mtu() + kLinkHeader; }
   // The longest frame that transmit() lets pass, unless the device cuts it.
@@ -79,6 +79,8 @@ class Interface {
   bool is_up() const { return up_; }
   void set_up(bool up) { up_ = up; }
   void set_mtu(uint32_t mtu) { config_.mtu = mtu; }
+  // Of its link, where that changes.
+  void set_link_mtu(uint32_t mtu) { link_mtu_ = mtu; }
   uint16_t index() const { return index_; }  // Set by the stack that it is attached to.
   void set_index(uint16_t index) { index_ = index; }
   const InterfaceCounters& counters() const { return counters_; }
@@ -98,7 +100,7 @@ class Interface {
   void show(const Packet& packet, Direction direction);
 
   Config config_;
-  uint32_t link_mtu_;  // As it began.
+  uint32_t link_mtu_;
   Loop& loop_;
   FrameSink* input_ = nullptr;
   std::vector<PacketTap*> taps_;

@@ -25,6 +25,23 @@ Result<Answer> set_mtu(Router& router, const Arguments& a) {
   return Answer::nothing();
 }
 
+std::string_view mode_name(host::RxMode mode) {
+  switch (mode) {
+    case host::RxMode::Interrupt: return "interrupt";
+    case host::RxMode::Polling: return "polling";
+    case host::RxMode::Adaptive: return "adaptive";
+  }
+  UNREACHABLE();
+}
+
+Result<Answer> set_rx_mode(Router& router, const Arguments& a) {
+  const auto mode = a.has("polling")     ? host::RxMode::Polling
+                    : a.has("interrupt") ? host::RxMode::Interrupt
+                                         : host::RxMode::Adaptive;
+  TRY_VOID(router.set_rx_mode(TRY(router.index_of(a["interface"])), mode));
+  return Answer::nothing();
+}
+
 template <class Rows>
 Result<void> keep_one(Router& router, const Arguments& a, Rows& rows) {
   if (!a.has("interface")) return {};
@@ -51,8 +68,11 @@ Result<Answer> show_hardware(Router& router, const Arguments&) {
   for (const auto& port : router.ports()) {
     const auto* device = dynamic_cast<const host::DeviceInterface*>(port->device.get());
     const net::Interface& i = *port->device;
-    text += fmt::format("{:<32}{:<8}{}\n  Ethernet address {}\n", i.name(), port->index,
-                        port->is_open() ? "open" : "gone", to_string(i.mac()));
+    const bool has_carrier = port->has_carrier();
+    text +=
+        fmt::format("{:<32}{:<8}{}\n  Ethernet address {}\n  link {}, MTU {}, rx mode {}\n",
+                    i.name(), port->index, port->is_open() ? "open" : "gone", to_string(i.mac()),
+                    has_carrier ? "up" : "down", i.link_mtu(), mode_name(port->rx_mode));
     nlohmann::json counters = nlohmann::json::object();
     if (device != nullptr) {
       const host::DeviceCounters sums = device_report(router, i.name());
@@ -66,6 +86,9 @@ Result<Answer> show_hardware(Router& router, const Arguments&) {
                    {"index", port->index},
                    {"open", port->is_open()},
                    {"mac", to_string(i.mac())},
+                   {"carrier", has_carrier},
+                   {"link_mtu", i.link_mtu()},
+                   {"rx_mode", mode_name(port->rx_mode)},
                    {"counters", counters}});
   }
   return Answer{[text] { return text; }, [all] { return all; }};
@@ -76,12 +99,17 @@ void list_interfaces(const Router& router, std::vector<ConfigurationLine>& lines
   for (uint16_t i = 1; i < table.size(); ++i) {
     if (table[i].device == nullptr) continue;
     const std::string& name = table[i].name;
-    const uint32_t first_mtu = router.first_mtu(i);
-    if (table[i].mtu() != first_mtu) {
-      lines.push_back({fmt::format("set interface mtu packet {} {}", table[i].mtu(), name),
+    const uint32_t first_mtu = router.first_mtu(i), mtu = router.wanted_mtu(i);
+    if (mtu != first_mtu) {
+      lines.push_back({fmt::format("set interface mtu packet {} {}", mtu, name),
                        fmt::format("set interface mtu packet {} {}", first_mtu, name)});
     }
     const Router::Port* port = router.port(i);
+    if (port != nullptr && port->rx_mode != Router::kFirstRxMode) {
+      lines.push_back(
+          {fmt::format("set interface rx-mode {} {}", name, mode_name(port->rx_mode)),
+           fmt::format("set interface rx-mode {} {}", name, mode_name(Router::kFirstRxMode))});
+    }
     if (table[i].is_up() || (port != nullptr && port->was_up)) {
       lines.push_back({fmt::format("set interface state {} up", name),
                        fmt::format("set interface state {} down", name)});
@@ -98,6 +126,8 @@ Feature interface_feature() {
        {"show interface address [<interface>]", "addresses of interfaces", show_addresses},
        setting("set interface state <interface> (up|down)", "switch an interface on or off",
                set_state),
+       setting("set interface rx-mode <interface> (polling|interrupt|adaptive)",
+               "never sleep, sleep at once, or poll on a little where that pays", set_rx_mode),
        setting("set interface mtu [packet] <mtu:68..65535> <interface>",
                "the largest IP packet that leaves by an interface", set_mtu)},
       list_interfaces};

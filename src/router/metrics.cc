@@ -35,6 +35,11 @@ void interfaces(std::string& text, const Router& router) {
     text += fmt::format("wheelhouse_interface_up{{interface=\"{}\"}} {}\n", label(row.name),
                         row.up ? 1 : 0);
   }
+  head(text, "wheelhouse_interface_carrier", "gauge", "Whether its link has another end.");
+  for (const auto& row : rows) {
+    text += fmt::format("wheelhouse_interface_carrier{{interface=\"{}\"}} {}\n", label(row.name),
+                        row.has_carrier ? 1 : 0);
+  }
   // A family's samples stand together.
   for (size_t i = 0; !rows.empty() && i < rows.front().counters.size(); ++i) {
     const std::string& counter = rows.front().counters[i].first;

@@ -17,6 +17,7 @@ class PairDevice final : public host::DeviceInterface {
   PairDevice(host::Fd fd, Config config, host::RealLoop& loop)
       : DeviceInterface(std::move(fd), std::move(config), 8, loop) {}
   Result<void> begin() { return start(); }
+  using DeviceInterface::note_link;
 
  private:
   host::Progress read_frames() override {
@@ -50,6 +51,69 @@ class PairPorts final : public Ports {
   host::RealLoop& loop_;
   PaperPorts plain_;
 };
+
+TEST(Ports, follows_its_links_mtu_and_tells_of_its_carrier) {
+  const auto loop = MUST(host::RealLoop::make());  // Descriptors are left.
+  PairPorts ports(*loop);
+  Router router({}, *loop, ports);
+  CommandLine line(router);
+  for (const char* text :
+       {"create netmap name e1", "set interface state netmap-e1 up",
+        "create sub-interfaces netmap-e1 2 dot1ad 200 inner-dot1q 7",
+        "create sub-interfaces netmap-e1 100", "set interface mtu packet 1300 netmap-e1.100"}) {
+    MUST_VOID(line.set(text));
+  }
+  auto& device = dynamic_cast<PairDevice&>(*router.ports()[0]->device);
+  const auto mtus = [&] {
+    std::vector<uint32_t> all;
+    for (uint16_t i = 1; i <= 3; ++i) all.push_back(router.vnet().interfaces()[i].mtu());
+    return all;
+  };
+  const auto said = [&](const char* command, const char* what) {
+    return MUST(line.run(command)).text().find(what) != std::string::npos;
+  };
+  const std::string saved = to_text(line.configuration());
+  EXPECT_EQ(mtus(), (std::vector<uint32_t>{1500, 1492, 1300}));
+  device.note_link(1200, true);
+  EXPECT_EQ(mtus(), (std::vector<uint32_t>{1200, 1192, 1200}));
+  EXPECT_EQ(device.link_frame(), 1218u);
+  EXPECT_EQ(line.set("set interface mtu packet 1300 netmap-e1").error().text,
+            "mtu 1300: the link of netmap-e1 carries 1200");
+  EXPECT_EQ(to_text(line.configuration()), saved);
+  device.note_link(9000, true);
+  EXPECT_EQ(mtus(), (std::vector<uint32_t>{9000, 8992, 1300}));
+  EXPECT_EQ(to_text(line.configuration()), saved);
+  EXPECT_TRUE(said("show hardware-interfaces", "link up, MTU 9000"));
+  EXPECT_TRUE(said("show interface netmap-e1", " up "));
+  device.note_link(9000, false);
+  EXPECT_TRUE(said("show hardware-interfaces", "link down, MTU 9000"));
+  EXPECT_TRUE(said("show interface netmap-e1", " no link "));
+  EXPECT_TRUE(router.vnet().interfaces()[1].is_up());
+}
+
+TEST(Ports, receive_mode_is_set_told_and_kept) {
+  const auto loop = MUST(host::RealLoop::make());  // Descriptors are left.
+  PairPorts ports(*loop);
+  Router router({}, *loop, ports);
+  CommandLine line(router);
+  MUST_VOID(line.set("create netmap name e1"));
+  MUST_VOID(line.set("create loopback interface instance 0"));
+  auto& device = dynamic_cast<PairDevice&>(*router.ports()[0]->device);
+  EXPECT_EQ(device.rx_mode(), host::RxMode::Adaptive);
+  const std::string saved = to_text(line.configuration());
+  MUST_VOID(line.set("set interface rx-mode netmap-e1 polling"));
+  EXPECT_EQ(device.rx_mode(), host::RxMode::Polling);
+  EXPECT_NE(MUST(line.run("show hardware-interfaces")).text().find("rx mode polling"),
+            std::string::npos);
+  const std::string polling = to_text(line.configuration());
+  EXPECT_NE(polling.find("set interface rx-mode netmap-e1 polling\n"), std::string::npos);
+  MUST_VOID(apply_configuration(line, MUST(try_configuration(router, saved, "saved"))));
+  EXPECT_EQ(device.rx_mode(), host::RxMode::Adaptive);
+  MUST_VOID(line.set("set interface rx-mode netmap-e1 interrupt"));
+  EXPECT_EQ(device.rx_mode(), host::RxMode::Interrupt);
+  EXPECT_EQ(line.set("set interface rx-mode loop0 polling").error().text,
+            "interface loop0: no port, and so receives by another's mode");
+}
 
 TEST(Ports, one_whose_linux_interface_went_stays_down_until_it_is_opened_again) {
   const auto loop = MUST(host::RealLoop::make());  // Descriptors are left.

@@ -16,7 +16,14 @@ auto summed(const Router& router, Take take) {
 }  // namespace
 
 graph::RuntimeReport runtime_report(const Router& router) {
-  return summed(router, [](const Router& r) { return vnet::runtime_report(r.vnet()); });
+  auto report = summed(router, [](const Router& r) { return vnet::runtime_report(r.vnet()); });
+  for (const auto& port : router.ports()) {
+    if (port->rx_mode != host::RxMode::Polling) continue;
+    for (graph::RuntimeRow& row : report.rows) {
+      if (row.name == port->spec.input_node()) row.state = "polling";
+    }
+  }
+  return report;
 }
 
 graph::ErrorReport error_report(const Router& router) {
@@ -30,7 +37,12 @@ graph::ErrorReport error_report(const Router& router) {
 }
 
 std::vector<vnet::InterfaceRow> interface_report(const Router& router) {
-  return summed(router, [](const Router& r) { return vnet::interface_report(r.vnet()); });
+  auto rows = summed(router, [](const Router& r) { return vnet::interface_report(r.vnet()); });
+  for (vnet::InterfaceRow& row : rows) {
+    const Router::Port* port = router.port(row.index);
+    if (port != nullptr) row.has_carrier = port->has_carrier();
+  }
+  return rows;
 }
 
 vnet::FibReport fib_report(const Router& router, net::Family family, uint32_t vrf) {

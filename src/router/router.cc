@@ -41,6 +41,11 @@ bool Router::Port::is_open() const {
   return host_device == nullptr || host_device->is_open();
 }
 
+bool Router::Port::has_carrier() const {
+  const auto* host_device = dynamic_cast<const host::DeviceInterface*>(device.get());
+  return host_device == nullptr || (host_device->is_open() && host_device->has_carrier());
+}
+
 Result<std::string> Router::create_port(PortSpec spec) {
   if (vnet_.interfaces().find(spec.name())) return fail("interface {} exists", spec.name());
   for (const auto& other : ports_list_) {
@@ -67,7 +72,12 @@ Result<std::string> Router::create_port(PortSpec spec) {
   port->spec = std::move(spec);
   port->index = TRY(vnet_.attach(*port->device, port->spec.input_node()));
   ports_list_.push_back(std::move(port));
-  return begin(ports_list_.back()->index, mtu);
+  const Port& made = *ports_list_.back();
+  if (auto* device = dynamic_cast<host::DeviceInterface*>(made.device.get())) {
+    device->set_rx_mode(made.rx_mode);
+    device->on_link_change([this, raw = &made] { follow_link(*raw); });
+  }
+  return begin(made.index, mtu);
 }
 
 // Down, and with the MTU that it is said to begin with, or the most that a vnet takes. REQUIRES: it
@@ -123,7 +133,42 @@ Result<void> Router::set_mtu(uint16_t index, uint32_t mtu) {
     return fail("mtu {}: the link of {} carries {}", mtu, vnet_.interfaces()[index].name,
                 first->second);
   }
-  return vnet_.set_mtu(index, mtu);
+  TRY_VOID(vnet_.set_mtu(index, mtu));
+  if (first != first_mtus_.end() && mtu == first->second) {
+    set_mtus_.erase(index);
+  } else {
+    set_mtus_[index] = mtu;
+  }
+  return {};
+}
+
+// A port's link carries another MTU now: so do the port and its sub-interfaces.
+void Router::follow_link(const Port& port) {
+  const uint32_t mtu = port.device->link_mtu();
+  follow_mtu(port.index, mtu);
+  for (uint16_t i = 1; i < vnet_.interfaces().size(); ++i) {
+    const vnet::SubInterface* sub = vnet_.virtuals().sub(i);
+    if (sub == nullptr || &sub->parent() != port.device.get()) continue;
+    follow_mtu(i, mtu - std::min(mtu, vnet::beyond_link(sub->tags())));
+  }
+}
+
+void Router::follow_mtu(uint16_t index, uint32_t first) {
+  first = std::clamp(first, vnet::Vnet::kLeastMtu, vnet::Vnet::kMostMtu);
+  first_mtus_[index] = first;
+  MUST_VOID(vnet_.set_mtu(index, std::min(first, wanted_mtu(index))));  // Attached, and in range.
+}
+
+Result<void> Router::set_rx_mode(uint16_t index, host::RxMode mode) {
+  Port* changed = port(index);
+  if (changed == nullptr) {
+    return fail("interface {}: no port, and so receives by another's mode",
+                vnet_.interfaces()[index].name);
+  }
+  changed->rx_mode = mode;
+  auto* device = dynamic_cast<host::DeviceInterface*>(changed->device.get());
+  if (device != nullptr && device->is_open()) device->set_rx_mode(mode);
+  return {};
 }
 
 uint32_t Router::free_loopback_number() const {

@@ -46,12 +46,16 @@ class Router {
   Ports& source() { return source_; }
 
   // --- ports ---
+  static constexpr auto kFirstRxMode = host::RxMode::Adaptive;
   struct Port {
     PortSpec spec;
     uint16_t index = 0;  // Of its interface.
     std::unique_ptr<net::Interface> device;
     bool is_open() const;  // Whether its Linux interface is still there.
-    bool was_up = false;   // When that went: it is down since, but was set up.
+    // Whether it has a cable with somebody at the other end, as far as can be told.
+    bool has_carrier() const;
+    bool was_up = false;  // When that went: it is down since, but was set up.
+    host::RxMode rx_mode = kFirstRxMode;
   };
   // Its interface begins down. Returns the interface's name. Errors: as Ports::open; the name is
   // in use.
@@ -62,6 +66,8 @@ class Router {
   const Port* port(uint16_t index) const;
   Port* port(uint16_t index) { return const_cast<Port*>(std::as_const(*this).port(index)); }
   uint32_t free_tap_number() const;
+  // What its loop does when there is nothing to read. Error: it is no port.
+  Result<void> set_rx_mode(uint16_t index, host::RxMode mode);
 
   // --- interfaces whose medium is inside; they begin down, too ---
   // As VirtualInterfaces::add_loopback and add_sub, which own them. The interface's name. A
@@ -72,11 +78,17 @@ class Router {
   Result<void> delete_virtual(uint16_t index);
   uint32_t free_loopback_number() const;
 
-  // As Vnet::set_mtu. Error: beyond what an interface began with, its link's own, which would lose
-  // what does not fit. A loopback's may be any.
+  // As Vnet::set_mtu. Error: beyond what its link carries, which would lose what does not fit. A
+  // loopback's may be any. While the link carries less, so does the interface.
   Result<void> set_mtu(uint16_t index, uint32_t mtu);
-  // The MTU that an interface began with. REQUIRES: it is a port or was created here.
+  // The MTU that an interface has when none is set: its link's, followed where that changes, or
+  // what it began with. REQUIRES: it is a port or was created here.
   uint32_t first_mtu(uint16_t index) const { return first_mtus_.at(index); }
+  // The one that is set, whether or not the link carries it now; first_mtu() when none is.
+  uint32_t wanted_mtu(uint16_t index) const {
+    const auto set = set_mtus_.find(index);
+    return set == set_mtus_.end() ? first_mtu(index) : set->second;
+  }
   // Error: no interface has it, with the nearest name.
   Result<uint16_t> index_of(std::string_view name) const { return vnet_.interfaces().find(name); }
 
@@ -153,7 +165,7 @@ class Router {
   std::unique_ptr<LocalApps> apps_;
   PcapTrace pcap_;
   std::vector<std::unique_ptr<Port>> ports_list_;
-  std::map<uint16_t, uint32_t> first_mtus_;  // By index.
+  std::map<uint16_t, uint32_t> first_mtus_, set_mtus_;  // By index.
   std::map<std::string, std::string> first_tunables_;
   std::string plugin_path_;
   std::function<void()> on_quit_;
@@ -164,6 +176,8 @@ class Router {
   std::vector<std::pair<std::string, DeviceDrop>> device_losses() const;
   std::string plugin_file(const std::string& name) const;  // Its absolute path.
   std::string begin(uint16_t index, uint32_t mtu);
+  void follow_link(const Port& port);
+  void follow_mtu(uint16_t index, uint32_t first);
   void start_plugin(std::shared_ptr<host::Library> library);
 };
 

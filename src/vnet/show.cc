@@ -44,7 +44,7 @@ const char* state_text(InterfaceAddress::State state) {
 std::vector<InterfaceRow> interface_report(const Vnet& vnet) {
   std::vector<InterfaceRow> rows;
   for (const InterfaceEntry* e : entries_by_name(vnet)) {
-    InterfaceRow row{e->name, e->index, e->is_up(), e->mtu(), {}};
+    InterfaceRow row{e->name, e->index, e->is_up(), e->mtu()};
     const net::InterfaceCounters c =
         e->device != nullptr ? e->device->counters() : net::InterfaceCounters{};
     row.counters = {{"rx packets", c.rx_packets},
@@ -67,7 +67,10 @@ std::string format(const std::vector<InterfaceRow>& rows) {
               centred("MTU (L3/IP4/IP6/MPLS)", 21) + centred("Counter", 16) + centred("Count", 16));
   for (const InterfaceRow& row : rows) {
     std::string line = fmt::format("{:<32}{}{}{}", row.name, centred(std::to_string(row.index), 5),
-                                   centred(row.up ? "up" : "down", 10),
+                                   centred(!row.up           ? "down"
+                                           : row.has_carrier ? "up"
+                                                             : "no link",
+                                           10),
                                    centred(fmt::format("{}/0/0/0", row.mtu), 21));
     for (const auto& [name, count] : row.counters) {
       if (count == 0) continue;
@@ -88,6 +91,7 @@ json to_json(const std::vector<InterfaceRow>& rows) {
                    {"index", row.index},
                    {"up", row.up},
                    {"mtu", row.mtu},
+                   {"carrier", row.has_carrier},
                    {"counters", counters}});
   }
   return all;

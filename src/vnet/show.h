@@ -19,7 +19,8 @@ struct InterfaceRow {
   uint16_t index = 0;
   bool up = false;
   uint32_t mtu = 0;
-  std::vector<std::pair<std::string, uint64_t>> counters;  // All of them, by VPP's names.
+  std::vector<std::pair<std::string, uint64_t>> counters = {};  // All of them, by VPP's names.
+  bool has_carrier = true;  // As far as whoever has the devices can tell.
 };
 std::vector<InterfaceRow> interface_report(const Vnet& vnet);  // By name.
 std::string format(const std::vector<InterfaceRow>& rows);     // `show interface`

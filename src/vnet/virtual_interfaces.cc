@@ -18,13 +18,6 @@ constexpr uint16_t kMaxVlan = 4094;  // 0 and 4095 are reserved (IEEE 802.1Q tab
 uint32_t tag_size(const SubInterfaceConfig& tags) {
   return tags.inner != 0 ? 8 : 4;
 }
-// What its tags take of the link's MTU. Linux gives a frame 4 bytes more only when its first tag is
-// 0x8100 (packet_extra_vlan_len_allowed() in net/packet/af_packet.c).
-uint32_t beyond_link(const SubInterfaceConfig& tags) {
-  if (tags.inner == 0) return 0;
-  return tags.dot1q ? 4 : 8;
-}
-
 net::Interface::Config sub_config(const net::Interface& parent, const SubInterfaceConfig& tags) {
   net::Interface::Config config = parent.config();
   config.name = fmt::format("{}.{}", parent.name(), tags.id);
@@ -36,6 +29,13 @@ net::Interface::Config sub_config(const net::Interface& parent, const SubInterfa
 }
 
 }  // namespace
+
+// Linux gives a frame 4 bytes more only when its first tag is 0x8100
+// (packet_extra_vlan_len_allowed() in net/packet/af_packet.c).
+uint32_t beyond_link(const SubInterfaceConfig& tags) {
+  if (tags.inner == 0) return 0;
+  return tags.dot1q ? 4 : 8;
+}
 
 SubInterface::SubInterface(net::Interface& parent, SubInterfaceConfig config, Loop& loop)
     : Interface(sub_config(parent, config), loop), parent_(parent), tags_(config) {}

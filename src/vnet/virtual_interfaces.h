@@ -38,6 +38,9 @@ struct SubInterfaceConfig {
   bool operator==(const SubInterfaceConfig&) const = default;
 };
 
+// What its tags take of the link's MTU.
+uint32_t beyond_link(const SubInterfaceConfig& tags);
+
 class SubInterface final : public net::Interface {
  public:
   SubInterface(net::Interface& parent, SubInterfaceConfig config, Loop& loop);
