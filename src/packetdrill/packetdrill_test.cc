@@ -149,6 +149,8 @@ TEST_F(InterfaceTest, takes_data_and_says_when_there_is_none) {
 TEST_F(InterfaceTest, reports_a_reset_once) {
   const int fd = establish();
   inject(net::kTcpRst, 1, 0);
+  EXPECT_EQ(ifc.write(ifc.userdata, fd, "x", 1), -1);
+  EXPECT_EQ(errno, EPIPE);  // And leaves the error to who asks for it.
   int error = 0;
   socklen_t length = sizeof error;
   EXPECT_EQ(ifc.getsockopt(ifc.userdata, fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);

@@ -233,10 +233,8 @@ Outcome TcpSocket::send(World::Lock& lock, std::span<const iovec> parts, int fla
     return error(connection_ == nullptr || !is_connected() ? ENOTCONN : EPIPE);
   };
   if (connection_ == nullptr) return refuse();
-  if (is_over() || is_mute_) {
-    const int e = take_error();
-    return error(e != 0 ? e : EPIPE);
-  }
+  // As FreeBSD's sosend(): why it is over is for who reads or asks.
+  if (is_over() || is_mute_) return error(EPIPE);
   if (!is_connected()) return refuse();
   const std::vector<uint8_t> bytes = gather(parts);
   const bool holds_back = (flags & MSG_MORE) != 0;
@@ -259,11 +257,7 @@ Outcome TcpSocket::send(World::Lock& lock, std::span<const iovec> parts, int fla
   }
   if (!holds_back && settings_.cork == 0) connection_->set_cork(false);
   if (sent > 0 || bytes.empty()) return static_cast<int64_t>(sent);
-  if (is_over() || is_mute_) {
-    const int e = take_error();
-    return error(e != 0 ? e : EPIPE);
-  }
-  return error(EAGAIN);
+  return error(is_over() || is_mute_ ? EPIPE : EAGAIN);
 }
 
 Outcome TcpSocket::shutdown(int how) {

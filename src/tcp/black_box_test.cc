@@ -108,6 +108,16 @@ TEST_F(BlackBoxTest, a_handshake_and_a_close_are_a_line_for_each_state) {
     EXPECT_EQ(count({"\"ev\":\"state\"", fmt::format("\"state\":\"{}\"", state)}), 1u) << state;
   }
   EXPECT_EQ(count({"\"ev\":\"out\"", "\"why\":\"fin\""}), 1u);
+  EXPECT_EQ(count({"\"state\":\"CLOSED\"", "\"end\":"}), 1u);
+}
+
+TEST_F(BlackBoxTest, an_attempt_that_is_given_up_says_why_and_has_nothing_unsent) {
+  TestWorld w;
+  Connection& c = *MUST(w.client.tcp.connect(
+      w.server_endpoint(), {.on_create = [this](Connection& made) { trace(made); }}));
+  w.run(1ms);
+  c.abort();
+  EXPECT_EQ(count({"\"from\":\"SYN_SENT\"", "\"unsent\":0", "\"end\":"}), 1u);
 }
 
 TEST_F(BlackBoxTest, nothing_is_said_once_it_is_taken_away) {

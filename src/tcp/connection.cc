@@ -68,17 +68,16 @@ void Connection::open_passively(const Segment& syn, SeqNum iss) {
   stack_.mark(*this);
 }
 
-void Connection::adopt_cookie(const Segment& ack, SeqNum iss, SeqNum irs, uint16_t peer_mss) {
+void Connection::adopt_cookie(const Segment& ack, SeqNum iss, SeqNum irs,
+                              const net::TcpOptions& offered) {
   iss_ = iss;
   irs_ = irs;
   recover_ = iss;
   snd_una_ = snd_max_ = round_end_ = iss + SeqLen(1);
   rcv_nxt_ = rcv_adv_ = last_ack_sent_ = irs + SeqLen(1);
   rcv_adv_ += SeqLen(65535);
-  net::TcpOptions options;  // A cookie remembers the segment size only.
-  options.mss = peer_mss;
-  negotiate(options);
-  snd_wnd_ = max_snd_wnd_ = ack.window;
+  negotiate(offered);
+  snd_wnd_ = max_snd_wnd_ = uint32_t{ack.window} << snd_scale_;
   snd_wl1_ = ack.seq;
   snd_wl2_ = ack.ack;
   become_established();
@@ -177,8 +176,9 @@ void Connection::enter_time_wait() {
 
 void Connection::finish(End end) {
   if (state_ == State::Closed) return;
-  enter(State::Closed);
   if (end_ == End::None) end_ = end;
+  if (is_handshaking()) map_.clear();  // Its SYN is no data to any other state.
+  enter(State::Closed);
   ++stack_.counters().closed;
   limits_.note(now(), LimitClock::State::Idle);
   stop_timers();

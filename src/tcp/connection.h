@@ -169,7 +169,7 @@ class Connection final : private pacing::HptsClient {
   // connection.cc: the life of it.
   void open_actively(SeqNum iss);
   void open_passively(const Segment& syn, SeqNum iss);
-  void adopt_cookie(const Segment& ack, SeqNum iss, SeqNum irs, uint16_t peer_mss);
+  void adopt_cookie(const Segment& ack, SeqNum iss, SeqNum irs, const net::TcpOptions& offered);
   void become_established();
   void enter(State state);
   void on_ip_error(const net::IpError& error, SeqNum quoted);

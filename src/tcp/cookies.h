@@ -1,12 +1,13 @@
 // SYN cookies: an initial sequence number that remembers a SYN, so that the stack need not (RFC
 // 4987 section 3.6).
 //
-//   31            8 7         3 2      0
-//   | keyed hash    | time slot | MSS  |
+//   31            8 7      6      5     3 2   0
+//   | keyed hash    | slot | SACK | scale | MSS |
 //
-// The hash covers both endpoints, the peer's sequence number, the slot and the segment size. A slot
-// is 64 s; a cookie is good in the slot it was made in and in the next. Window scale, SACK and
-// timestamps are lost with it.
+// The hash covers both endpoints, the peer's sequence number, the time slot and the other bits. A
+// slot is 64 s; a cookie is good in the slot it was made in and in the next, which its last bit
+// tells apart. Segment size and window scale are rounded down to what three bits can say, as
+// FreeBSD's are; timestamps are agreed on when the peer's next segment has them.
 #pragma once
 
 #include <array>
@@ -14,6 +15,7 @@
 #include <optional>
 
 #include "net/seq.h"
+#include "net/wire/tcp.h"
 #include "tcp/siphash.h"
 #include "tcp/types.h"
 
@@ -23,35 +25,52 @@ class CookieJar {
  public:
   explicit CookieJar(SipKey key) : key_(key) {}
 
+  // Of what the peer offers its segment size, window scale and SACK are kept. REQUIRES: a size.
   net::SeqNum bake(const Endpoint& local, const Endpoint& remote, net::SeqNum irs,
-                   uint16_t peer_mss, Instant now) const {
-    uint32_t index = 0;
-    while (index + 1 < kSizes.size() && kSizes[index + 1] <= peer_mss) ++index;
-    return net::SeqNum(make(local, remote, irs, slot(now), index));
+                   const net::TcpOptions& offered, Instant now) const {
+    const uint32_t scale =
+        offered.window_scale ? 1 + last_within(kScales, *offered.window_scale) : 0;
+    const uint32_t bits = uint32_t{offered.sack_permitted} << 6 | scale << 3 |
+                          last_within(kSizes, offered.mss.value());
+    return net::SeqNum(make(local, remote, irs, slot(now), bits));
   }
-  // The peer's segment size when `cookie` is one of ours for these endpoints and not too old.
-  std::optional<uint16_t> check(const Endpoint& local, const Endpoint& remote, net::SeqNum irs,
-                                net::SeqNum cookie, Instant now) const {
-    const uint32_t index = cookie.value() & 7;
-    for (uint32_t age = 0; age < 2; ++age) {
-      const uint32_t when = (slot(now) - age) & 31;
-      if (make(local, remote, irs, when, index) == cookie.value()) return kSizes[index];
+  // What the peer offered when `cookie` is one of ours for these endpoints and not too old.
+  std::optional<net::TcpOptions> check(const Endpoint& local, const Endpoint& remote,
+                                       net::SeqNum irs, net::SeqNum cookie, Instant now) const {
+    const uint32_t bits = cookie.value() & kBits;
+    for (uint64_t age = 0; age < 2 && age <= slot(now); ++age) {
+      if (make(local, remote, irs, slot(now) - age, bits) != cookie.value()) continue;
+      net::TcpOptions offered;
+      offered.mss = kSizes[bits & 7];
+      if (const uint32_t scale = bits >> 3 & 7; scale != 0)
+        offered.window_scale = kScales[scale - 1];
+      offered.sack_permitted = bits >> 6 != 0;
+      return offered;
     }
     return std::nullopt;
   }
 
  private:
-  // Rounded down to; the first is the least of net.inet.tcp.minmss.
-  static constexpr std::array<uint16_t, 8> kSizes = {64, 216, 536, 1220, 1400, 1440, 1460, 8940};
+  static constexpr uint32_t kBits = 0x7f;
+  // Sizes below the first are no peer's (net.inet.tcp.minmss).
+  static constexpr std::array<uint16_t, 8> kSizes = {64, 216, 536, 1200, 1360, 1400, 1440, 1460};
+  static constexpr std::array<uint8_t, 7> kScales = {0, 1, 2, 4, 6, 7, 8};
 
-  static uint32_t slot(Instant now) {
-    return static_cast<uint32_t>(now.time_since_epoch() / 64s) & 31;
+  // The index of the last that is not above `value`; 0 when all are.
+  template <class T, size_t N>
+  static uint32_t last_within(const std::array<T, N>& rising, T value) {
+    uint32_t index = 0;
+    while (index + 1 < N && rising[index + 1] <= value) ++index;
+    return index;
   }
-  uint32_t make(const Endpoint& local, const Endpoint& remote, net::SeqNum irs, uint32_t when,
-                uint32_t index) const {
-    const uint64_t hash = siphash(key_, {fingerprint(local, 0), fingerprint(remote, 1),
-                                         uint64_t{irs.value()} << 8 | uint64_t{when} << 3 | index});
-    return (static_cast<uint32_t>(hash) & ~uint32_t{0xff}) | when << 3 | index;
+  static uint64_t slot(Instant now) { return static_cast<uint64_t>(now.time_since_epoch() / 64s); }
+  uint32_t make(const Endpoint& local, const Endpoint& remote, net::SeqNum irs, uint64_t when,
+                uint32_t bits) const {
+    const uint64_t hash =
+        siphash(key_, {fingerprint(local, 0), fingerprint(remote, 1),
+                       uint64_t{irs.value()} << 32 | static_cast<uint32_t>(when << 7 | bits)});
+    const auto parity = static_cast<uint32_t>(when & 1);
+    return (static_cast<uint32_t>(hash) & ~uint32_t{0xff}) | parity << 7 | bits;
   }
   uint64_t fingerprint(const Endpoint& e, uint64_t which) const {
     uint64_t high, low;

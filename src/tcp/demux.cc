@@ -140,15 +140,25 @@ void TcpStack::answer_syn(Listener& listener, const Segment& s) {
   ++counters_.cookies_sent;
   const bool is_v4 = s.source.address.is_v4();  // RFC 9293 section 3.7.1: 536 and 1220.
   const int64_t unsaid = is_v4 ? tunables_.mssdflt : tunables_.v6mssdflt;
-  const uint16_t peer_mss = s.options.mss.value_or(static_cast<uint16_t>(unsaid));
   HeaderTemplate::Fields fields;
-  fields.seq = cookies_.bake(s.destination, s.source, s.seq, peer_mss, now());
+  net::TcpOptions offered;
+  offered.mss = s.options.mss.value_or(static_cast<uint16_t>(unsaid));
+  offered.sack_permitted = tunables_.sack_enable != 0 && s.options.sack_permitted;
+  if (tunables_.rfc1323 != 0) offered.window_scale = s.options.window_scale;
+  fields.seq = cookies_.bake(s.destination, s.source, s.seq, offered, now());
   fields.ack = s.seq + SeqLen(1);
   fields.flags = net::kTcpSyn | net::kTcpAck;
   fields.window = 65535;
   net::TcpOptions options;
   const uint32_t headers = is_v4 ? 40 : 60;
   options.mss = static_cast<uint16_t>(std::min(route->mtu - headers, 65535u));
+  options.sack_permitted = offered.sack_permitted;
+  if (offered.window_scale) options.window_scale = receive_scale();
+  if (tunables_.rfc1323 != 0 && s.options.timestamps) {
+    const uint32_t offset = timestamp_offset(s.destination, s.source);
+    options.timestamps = {offset + static_cast<uint32_t>(now().time_since_epoch() / 1ms),
+                          s.options.timestamps->value};
+  }
   send_stray(s.destination, s.source, fields, options);
 }
 
@@ -158,9 +168,8 @@ void TcpStack::answer_cookie(Listener& listener, const Segment& s) {
   const SeqNum iss = s.ack - SeqLen(1), irs = s.seq - SeqLen(1);
   const bool may_be =
       tunables_.syncookies != 0 && !s.has(net::kTcpSyn) && counters_.cookies_sent > 0;
-  const auto peer_mss =
-      may_be ? cookies_.check(s.destination, s.source, irs, iss, now()) : std::nullopt;
-  const auto route = peer_mss ? ip_.route(s.source.address) : std::nullopt;
+  auto offered = may_be ? cookies_.check(s.destination, s.source, irs, iss, now()) : std::nullopt;
+  const auto route = offered ? ip_.route(s.source.address) : std::nullopt;
   if (!route) {
     if (may_be) ++counters_.cookies_refused;
     ++counters_.no_connection;
@@ -176,7 +185,8 @@ void TcpStack::answer_cookie(Listener& listener, const Segment& s) {
   add(*c);
   c->listener_ = &listener;
   if (listener.config().on_create) listener.config().on_create(*c);
-  c->adopt_cookie(s, iss, irs, *peer_mss);
+  offered->timestamps = s.options.timestamps;  // Agreed on if the peer uses them.
+  c->adopt_cookie(s, iss, irs, *offered);
   c->input(s);
 }
 

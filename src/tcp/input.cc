@@ -330,7 +330,7 @@ void Connection::take_payload(const Segment& s) {
   if (!can_receive(state_)) return;
   if (is_released_) {  // Nobody is left to read it (RFC 9293 section 3.10.4, CLOSE).
     ++counters.after_close;
-    send_reset();
+    stack_.answer_with_reset(s);
     return finish(End::Aborted);
   }
   const bool filled_a_hole = receive_.has_islands();

@@ -117,10 +117,12 @@ bool Connection::is_prr_off() const {
 
 void Connection::run_recovery(const AckWork& work, bool found_loss) {
   if (has_model()) return;  // It keeps to its own window, also now.
+  // A repair that leaves whatever is in the network: without SACK each (RFC 6582 section 3.2, steps
+  // 2 and 3), with it the first (RFC 6675 section 5, step 4.3), to which PRR sees itself.
+  const Bytes repair = Bytes(pipe()) + window_.mss;
+  const Bytes least = !has_sack_ && map_.lost() > 0 ? repair : window_.mss;
   if (is_prr_off()) {
-    // The first repair leaves whatever is in the network (RFC 6675 section 5, step 4.3).
-    const Bytes least = undo_retransmitted_ == 0 ? Bytes(pipe()) + window_.mss : window_.mss;
-    window_.cwnd = std::max(window_.ssthresh, least);
+    window_.cwnd = std::max(window_.ssthresh, undo_retransmitted_ == 0 ? repair : least);
     return;
   }
   // RFC 9937 section 6.2: who delivers nothing takes nothing away either.
@@ -132,7 +134,7 @@ void Connection::run_recovery(const AckWork& work, bool found_loss) {
   d.mss = window_.mss;
   d.is_safe = work.newly_acked > 0 && !found_loss;
   const auto variant = stack_.tunables().prr == 0 ? Prr::Variant::FreeBsd : Prr::Variant::Rfc9937;
-  window_.cwnd = std::max(d.pipe + prr_.on_delivery(d, variant), window_.mss);
+  window_.cwnd = std::max(d.pipe + prr_.on_delivery(d, variant), least);
 }
 
 void Connection::leave_recovery() {

@@ -51,6 +51,8 @@ constexpr Tunable kTunables[] = {
      "islands of out-of-order data a connection holds"},
     {"syncookies", &Tunables::syncookies, "bool", 0, 1,
      "answer with cookies when a backlog is full"},
+    {"syncache.rexmtlimit", &Tunables::syncache_rexmtlimit, "", 0, 100,
+     "times that a SYN is answered again before it is forgotten"},
     {"blackhole", &Tunables::blackhole, "bool", 0, 1, "do not answer segments to closed ports"},
     {"drop_synfin", &Tunables::drop_synfin, "bool", 0, 1, "drop segments with SYN and FIN"},
     {"insecure_rst", &Tunables::insecure_rst, "bool", 0, 1, "accept a RST anywhere in the window"},

@@ -173,7 +173,9 @@ void Connection::on_timeout() {
   // it is answered (RFC 9293 section 3.8.6: SHLD-17, and a zero window's probes).
   const bool is_probe = !is_handshaking() && snd_wnd_ == 0;
   const bool is_silent = !is_probe || now() - last_heard_ >= keep_idle();
-  const int64_t most = stack_.tunables().retries;
+  const bool is_answering = state_ == State::SynReceived && listener_ != nullptr;
+  const int64_t most =
+      is_answering ? stack_.tunables().syncache_rexmtlimit : stack_.tunables().retries;
   if (timeouts_in_row_ <= most) ++timeouts_in_row_;
   if ((timeouts_in_row_ > most && is_silent) || is_user_timeout()) {
     ++counters.dropped_by_timeout;

@@ -40,6 +40,7 @@ struct Tunables {
   int64_t icmp_may_rst = 1;         // An ICMP error may end a connection attempt.
   int64_t tolerate_missing_ts = 0;  // Take segments without timestamps where they were agreed.
   int64_t rexmit_initial_ms = 1000;
+  int64_t syncache_rexmtlimit = 3;
   int64_t rexmit_drop_options = 0;  // After three SYNs without an answer.
   int64_t ecn_maxretries = 1;       // SYNs that ask for ECN before one does not.
   int64_t syncookies_only = 0;
