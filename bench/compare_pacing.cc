@@ -6,8 +6,8 @@
 // Both send bulk at a rate; at the receiver's interface the kernel notes when each packet came. Per
 // rate, in turns: how far gaps are from the ideal one (a frame of 1514 bytes at the rate), and the
 // rate over the whole run. The kernel paces payload, so it is asked for 1448/1514 of the rate. Ours
-// runs with `hpts.precise`, on a loop that polls for the last 200 us before a deadline (a sleeping
-// processor wakes late) and, in the last line, on one that sleeps.
+// runs with `hpts.precise`, on a loop that polls for the last 2 ms before a deadline (a sleeping
+// processor wakes late, by up to a millisecond) and, in the last line, on one that sleeps.
 //
 // usage: compare_pacing [SECONDS_PER_RUN] [ROUNDS]
 #include <cstdlib>
@@ -89,7 +89,7 @@ Run middle(std::vector<Run> runs) {
 Result<void> compare(Rate rate, Duration length, int rounds) {
   std::vector<Run> ours, kernels;
   for (int i = 0; i < rounds; ++i) {
-    ours.push_back(TRY(run_ours(rate, length, 200us)));
+    ours.push_back(TRY(run_ours(rate, length, 2ms)));
     kernels.push_back(TRY(run_kernel(rate, length)));
   }
   const Run sleeping = TRY(run_ours(rate, length, 0ns));

@@ -50,8 +50,6 @@ class OurEnd {
   }
 
   lab::Host& host() { return *host_; }
-  host::TapInterface& tap() { return *tap_; }
-  host::RealLoop& loop() { return *loop_; }
   host::Netns& space() { return space_; }
 
  private:

@@ -25,7 +25,7 @@ constexpr const char* kProxyFooter =
     "Exit status: 0; 2 when asked wrongly or the machine cannot.";
 
 struct ProxyOptions {
-  std::string device = "wh0", link, rate, congestion, duration;
+  std::string device = "wh0", link, rate, congestion, duration, poll;
   std::vector<std::string> ours = {"10.77.0.2/24", "fd77::2/64"};
   std::vector<std::string> kernels = {"10.77.0.1/24", "fd77::1/64"};
   std::vector<std::string> serve, reach, sysctls;
@@ -50,6 +50,9 @@ void declare(CLI::App& app, ProxyOptions& o) {
   app.add_option("--cc", o.congestion, "Congestion control of our connections [the stack's]");
   app.add_option("--sysctl", o.sysctls, "NAME=VALUE for our stack; may be repeated")
       ->allow_extra_args(false);
+  app.add_option("--poll", o.poll,
+                 "Poll, not sleep, so long before each deadline: gaps of microseconds for a "
+                 "processor's time [never]");
   app.add_option("--duration", o.duration, "Stop after this long [until interrupted]");
   app.add_option("--seed", o.seed, "What the link's chances are drawn from")
       ->check(kWholeNumber)
@@ -105,7 +108,13 @@ Result<lab::Proxy::Config> config_of(const ProxyOptions& o) {
 
 Result<void> run(const ProxyOptions& o) {
   auto config = TRY(config_of(o));
-  auto loop = TRY(host::RealLoop::make());
+  host::RealLoop::Config time;
+  if (!o.poll.empty()) {
+    auto spin = parse_duration(o.poll);
+    if (!spin) return tl::unexpected(std::move(spin.error()).within("--poll"));
+    time.spin = *spin;
+  }
+  auto loop = TRY(host::RealLoop::make(time));
   auto proxy = TRY(lab::Proxy::make(std::move(config), *loop));
   host::InterruptGuard interrupt([&] { loop->stop(); });
   if (o.duration.empty()) {
