@@ -72,7 +72,8 @@ TEST_F(RouteLines, next_hop_that_nothing_leads_to_may_be_given_and_waits) {
   expect_lasting();
   set("set interface ip address host-e1 10.60.0.1/24");
   EXPECT_EQ(pings(a, "192.0.2.1"), 2u);
-  EXPECT_NE(now().find("ip route add 192.0.2.0/24 via 10.60.0.9\n"), std::string::npos) << now();
+  EXPECT_NE(now().find("192.0.2.0/24 via 10.60.0.9 unreached\n"), std::string::npos) << now();
+  expect_lasting();  // As it was asked for, whatever leads to it now.
   // It says so, too, when what led to it has gone, and so can be loaded.
   set(R"(ip route add 198.18.0.0/16 via 10.1.0.2
          ip route add 203.0.113.0/24 via 198.18.0.1
@@ -80,9 +81,42 @@ TEST_F(RouteLines, next_hop_that_nothing_leads_to_may_be_given_and_waits) {
   EXPECT_NE(now().find("ip route add 203.0.113.0/24 via 198.18.0.1 unreached\n"), std::string::npos)
       << now();
   set("set interface ip address del host-e1 10.60.0.1/24");
-  EXPECT_NE(now().find("ip route add 192.0.2.0/24 via 10.60.0.9 host-e1\n"), std::string::npos)
-      << now();
   expect_lasting();
+}
+
+// What leads to a next hop may itself wait for another, or for the very same.
+TEST_F(RouteLines, routes_that_lead_to_each_other_can_be_saved_and_loaded) {
+  for (const char* text : {"ip route add 172.16.0.0/24 via 10.0.0.4 unreached\n"
+                           "ip route add 10.0.0.0/8 via 172.16.0.1 unreached",
+                           "ip route add 172.16.1.0/24 via 172.16.1.1 unreached\n"
+                           "ip route add 0.0.0.0/0 via 172.16.1.1",
+                           "ip route add 10.0.0.0/8 via 10.1.0.9\n"
+                           "ip route add 172.16.0.0/12 via 10.0.0.1\n"
+                           "ip route add 10.0.0.0/8 via 172.16.0.1\n"
+                           "ip route del 10.0.0.0/8 via 10.1.0.9"}) {
+    SCOPED_TRACE(text);
+    up();
+    set(text);
+    expect_lasting();
+    EXPECT_EQ(load(""), "applied");
+  }
+}
+
+TEST_F(RouteLines, next_hop_is_found_on_a_link_that_a_route_says_it_is_on) {
+  up();
+  set("create loopback interface\nset interface state loop0 up");
+  const std::string before = now();
+  const std::string link = "ip route add 10.0.0.0/8 via loop0\n";
+  const std::string waiting = "ip route add 0.0.0.0/0 via 10.0.0.3 unreached\n";
+  for (const std::string& text : {link + waiting, waiting + link}) {
+    set(text);
+    EXPECT_NE(now().find(waiting + link), std::string::npos) << now();
+    EXPECT_NE(say("show ip fib 192.0.2.1").find("10.0.0.3 loop0"), std::string::npos);
+    expect_lasting();
+    EXPECT_NE(say("show ip fib 192.0.2.1").find("10.0.0.3 loop0"), std::string::npos)
+        << say("show ip fib 192.0.2.1");
+    EXPECT_EQ(load(before), "applied");
+  }
 }
 
 TEST_F(RouteLines, tables_keep_interfaces_apart) {

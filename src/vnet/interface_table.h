@@ -23,6 +23,7 @@ struct InterfaceAddress {
   net::Prefix prefix;  // With the host's own bits.
   enum class State : uint8_t { Ready, Tentative, Duplicated } state = State::Ready;
   int64_t probes_left = 0;  // Of duplicate address detection.
+  bool is_leased = false;   // By a DHCP server: no configuration gives it.
 };
 
 struct InterfaceEntry {

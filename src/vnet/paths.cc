@@ -153,22 +153,28 @@ std::span<const NextHop> PathTable::hops(AdjacencyIndex adjacency) const {
   return by_adjacency_[adjacency]->key.hops;
 }
 
+NextHop PathTable::hop_now(const PathList& list, const Member& member) const {
+  NextHop hop = member.hop;
+  if (member.is_recursive) {
+    hop.may_be_unreached = hop.may_be_unreached || resolve(list, member) == kNoRoute;
+    return hop;
+  }
+  if (hop.interface != 0 || hop.may_be_unreached) return hop;
+  const InterfaceEntry& entry = stack_.interfaces[stack_.adjacencies[member.adjacency].interface];
+  bool is_on_link = false, is_on_lease = false;
+  for (const InterfaceAddress& a : entry.addresses) {
+    if (a.prefix.contains(hop.address)) (a.is_leased ? is_on_lease : is_on_link) = true;
+  }
+  hop.may_be_unreached = !is_on_link && is_on_lease;
+  if (!is_on_link && !is_on_lease) hop.interface = entry.index;
+  return hop;
+}
+
 std::vector<NextHop> PathTable::hops_now(AdjacencyIndex adjacency) const {
   std::vector<NextHop> all;
   if (adjacency >= by_adjacency_.size() || by_adjacency_[adjacency] == nullptr) return all;
   const PathList& list = *by_adjacency_[adjacency];
-  for (const Member& m : list.members) {
-    NextHop hop = m.hop;
-    hop.may_be_unreached = m.is_recursive && resolve(list, m) == kNoRoute;
-    if (!m.is_recursive && hop.interface == 0) {
-      const InterfaceEntry& entry = stack_.interfaces[stack_.adjacencies[m.adjacency].interface];
-      const bool is_on_link =
-          std::any_of(entry.addresses.begin(), entry.addresses.end(),
-                      [&](const InterfaceAddress& a) { return a.prefix.contains(hop.address); });
-      if (!is_on_link) hop.interface = entry.index;
-    }
-    all.push_back(hop);
-  }
+  for (const Member& m : list.members) all.push_back(hop_now(list, m));
   return all;
 }
 

@@ -54,8 +54,9 @@ class PathTable {
   // The next hops of a path list, as they were given; empty for any other adjacency.
   std::span<const NextHop> hops(AdjacencyIndex adjacency) const;
 
-  // The same as they could be given now: with the interface of one that is on no prefix of its
-  // link; and one that nothing leads to says so.
+  // The same as they could be given again, when only what people set is there: one that nothing
+  // leads to, or only an address that a DHCP server gave, may be unreached; one whose link has lost
+  // the prefix that it was on has its interface.
   std::vector<NextHop> hops_now(AdjacencyIndex adjacency) const;
 
   // Whether a next hop of the path list is on this interface's link.
@@ -63,8 +64,8 @@ class PathTable {
 
   // What packets see for a prefix has changed: next hops within it are resolved again.
   void route_changed(uint16_t vrf, const net::Prefix& prefix);
-  // A link has got a prefix: next hops that other routes led to, or none, may be on it. Not to be
-  // called from within a change of a FIB.
+  // A link has got a prefix, by an address or a route to the link itself: next hops that other
+  // routes led to, or none, may be on it. Not to be called from within a change of a FIB.
   void prefix_connected(uint16_t vrf);
   // An interface went up or down.
   void interface_changed(uint16_t interface);
@@ -91,6 +92,7 @@ class PathTable {
     uint64_t routes = 0;
   };
 
+  NextHop hop_now(const PathList& list, const Member& member) const;
   Result<Member> resolve_new(const Key& key, const NextHop& hop);
   AdjacencyIndex resolve(const PathList& list, const Member& member) const;
   bool is_connected(uint16_t vrf, const net::IpAddress& address, uint16_t& interface) const;

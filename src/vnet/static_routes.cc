@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <set>
 
 #include "vnet/show.h"
 #include "vnet/stack.h"
@@ -30,6 +32,9 @@ void Vnet::set_static(uint16_t vrf, const Prefix& prefix, AdjacencyIndex adjacen
   const AdjacencyIndex old = fib.find(prefix, RouteSource::Static);
   fib.set(prefix, RouteSource::Static, adjacency);
   stack_->paths.release(old);
+  if (stack_->adjacencies[adjacency].kind == AdjacencyKind::Glean) {
+    stack_->paths.prefix_connected(vrf);
+  }
 }
 
 Result<void> Vnet::add_route(const Prefix& prefix, std::span<const NextHop> next_hops,
@@ -82,32 +87,47 @@ std::vector<Vnet::StaticRoute> Vnet::static_routes() const {
 
 // --- all of them ---
 
-// How many routes lead to each other before a next hop is on a link.
+// How many routes lead to each other before a next hop is on a link. One that may be unreached
+// waits for none of them.
 class StaticRouteWalk::Depths {
  public:
   explicit Depths(const Stack& stack) : stack_(stack) {}
 
+  // A next hop by which routes lead to each other in a circle, once depths of them were asked for:
+  // at this place of it none leads further.
+  bool is_waiting(uint16_t vrf, const NextHop& hop) const {
+    return hop.interface == 0 && waiting_.contains({vrf, hop.address});
+  }
+
   uint32_t of(uint16_t vrf, std::span<const NextHop> hops, uint32_t bound = Balance::kMaxDepth) {
     uint32_t depth = 0;
     for (const NextHop& hop : hops) {
-      if (hop.interface == 0 && bound > 0) depth = std::max(depth, of(vrf, hop.address, bound));
+      if (hop.interface != 0 || hop.may_be_unreached || bound == 0) continue;
+      depth = std::max(depth, of(vrf, hop.address, bound));
     }
     return depth;
   }
 
  private:
   uint32_t of(uint16_t vrf, const IpAddress& next_hop, uint32_t bound) {
-    const auto known = known_.find({vrf, next_hop});
-    if (known != known_.end()) return known->second;
+    const auto [known, is_new] = known_.insert({{vrf, next_hop}, std::nullopt});
+    if (!is_new) {
+      if (!known->second) waiting_.insert({vrf, next_hop});
+      return known->second.value_or(0);
+    }
     uint32_t depth = 0;
     const auto entry = stack_.fib(next_hop.family, vrf).covering(next_hop);
     if (entry && entry->source == RouteSource::Static) {
       depth = 1 + of(vrf, stack_.paths.hops(entry->adjacency), bound - 1);
     }
-    return known_[{vrf, next_hop}] = depth;
+    if (waiting_.contains({vrf, next_hop})) depth = 0;
+    known->second = depth;
+    return depth;
   }
   const Stack& stack_;
-  std::map<std::pair<uint16_t, IpAddress>, uint32_t> known_;
+  std::set<std::pair<uint16_t, IpAddress>> waiting_;
+  // Nothing while it is being found out.
+  std::map<std::pair<uint16_t, IpAddress>, std::optional<uint32_t>> known_;
 };
 
 StaticRouteWalk::StaticRouteWalk(const Vnet& vnet)
@@ -149,6 +169,9 @@ void StaticRouteWalk::look_at(const Prefix& prefix, std::vector<Vnet::StaticRout
   if (deep_.size() < depth) deep_.resize(depth);
   auto& place = depth == 0 ? routes : deep_[depth - 1];
   place.push_back({table_.vrf, prefix, stack.paths.hops_now(way)});
+  for (NextHop& hop : place.back().next_hops) {
+    if (depths_->is_waiting(*slot, hop)) hop.may_be_unreached = true;
+  }
 }
 
 bool StaticRouteWalk::next_deep(size_t most, std::vector<Vnet::StaticRoute>& routes) {
