@@ -79,8 +79,10 @@ Result<Answer> show_relays(Router& router, const Arguments&) {
   nlohmann::json all = nlohmann::json::array();
   for (const auto& [index, servers] : router.vnet().dhcp().relays()) {
     const std::string& name = router.vnet().interfaces()[index].name;
-    text += fmt::format("{}{}\n", name, join_addresses(" server ", servers));
-    all.push_back({{"interface", name}, {"servers", texts_of(servers)}});
+    const bool waits = router.vnet().interfaces()[index].source_for(servers[0]) == nullptr;
+    text += fmt::format("{}{}{}\n", name, join_addresses(" server ", servers),
+                        waits ? " (waits for an IPv4 address)" : "");
+    all.push_back({{"interface", name}, {"servers", texts_of(servers)}, {"waits", waits}});
   }
   return Answer::of_both(std::move(text), std::move(all));
 }

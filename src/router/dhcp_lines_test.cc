@@ -82,6 +82,27 @@ TEST_F(DhcpLines, client_asks_for_an_address_that_is_not_configuration) {
   EXPECT_EQ(now(), before);
 }
 
+// The address that leads to them is not there when the configuration is loaded.
+TEST_F(DhcpLines, routes_and_relay_by_a_leased_address_survive_a_restart) {
+  set("create host-interface name e0\nset interface state host-e0 up");
+  MUST_VOID(a.dhcp().add_pool({.name = "lan",
+                               .network = vnet::prefix("10.1.0.0/24"),
+                               .first = net::Ip4::of(10, 1, 0, 100),
+                               .last = net::Ip4::of(10, 1, 0, 110)}));
+  set("set dhcp client intfc host-e0");
+  loop.run_for(5s);
+  set(R"(ip route add 172.16.0.0/16 via 10.1.0.2
+         ip route add 172.17.0.0/16 via 172.16.0.1
+         dhcp relay add host-e0 server 10.1.0.2)");
+  expect_lasting();
+  EXPECT_EQ(data("show dhcp client")[0]["state"], "bound");
+  EXPECT_NE(say("show ip fib 172.16.0.1").find("via 10.1.0.2 host-e0"), std::string::npos)
+      << say("show ip fib 172.16.0.1");
+  EXPECT_EQ(data("show dhcp relay")[0]["waits"], false);
+  set("set dhcp client del intfc host-e0");
+  EXPECT_NE(say("show dhcp relay").find("(waits for an IPv4 address)"), std::string::npos);
+}
+
 TEST_F(DhcpLines, router_advertisements_say_what_they_are_told) {
   up();
   vnet::Recorder seen;

@@ -47,23 +47,14 @@ auto show_local(Family family) {
   };
 }
 
-// What a DHCP client was given for an interface.
-std::optional<net::Prefix> leased_address(const Router& router, uint16_t index) {
-  for (const vnet::DhcpClient* client : router.vnet().dhcp_clients().clients()) {
-    if (client->interface() == index) return client->address();
-  }
-  return std::nullopt;
-}
-
 void list_addresses(const Router& router, std::vector<ConfigurationLine>& lines) {
   const auto& table = router.vnet().interfaces();
   for (uint16_t i = 1; i < table.size(); ++i) {
     if (table[i].device == nullptr) continue;
     const net::IpAddress own = router.link_local(i);
-    const std::optional<net::Prefix> leased = leased_address(router, i);
     for (const auto& address : table[i].addresses) {
       // The link-local address, and one from a DHCP server, come by themselves.
-      if (address.prefix.address == own || address.prefix == leased) continue;
+      if (address.prefix.address == own || address.is_leased) continue;
       const std::string rest = fmt::format("{} {}", table[i].name, to_string(address.prefix));
       lines.push_back({"set interface ip address " + rest, "set interface ip address del " + rest,
                        fmt::format("{} {}", table[i].name, address.prefix.address.is_v4())});

@@ -99,8 +99,9 @@ class DhcpService {
   Result<void> add_pool(DhcpPool pool);
   Result<void> remove_pool(std::string_view name);
   const DhcpServer& server() const { return server_; }
-  // Relays what clients on an interface's link ask. Errors: no such interface or one without an
-  // IPv4 address; no servers or more than 8; port 67 is in use.
+  // Relays what clients on an interface's link ask, while the interface has an IPv4 address: that
+  // may come by DHCP, and later. Errors: no such interface; it is bridged; no servers or more than
+  // 8; port 67 is in use.
   Result<void> set_relay(uint16_t interface, std::vector<net::Ip4> servers);
   Result<void> remove_relay(uint16_t interface);
   const std::map<uint16_t, std::vector<net::Ip4>>& relays() const { return relays_; }

@@ -142,6 +142,7 @@ void DhcpClient::bind(const DhcpMessage& ack) {
       send(DhcpType::Decline);
       return restart(kRestart);
     }
+    vnet_.stack().interfaces[interface_].find(address.address)->is_leased = true;
     address_ = address;
     tell_address(*address_, true);
   }

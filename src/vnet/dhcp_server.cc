@@ -279,13 +279,11 @@ Result<void> DhcpService::remove_pool(std::string_view name) {
 
 Result<void> DhcpService::set_relay(uint16_t interface, std::vector<Ip4> servers) {
   constexpr size_t kMaxRelayServers = 8;
-  const InterfaceEntry& entry = *TRY(vnet_.stack().interfaces.attached(interface));
+  TRY(vnet_.stack().interfaces.attached(interface));
   if (servers.empty() || servers.size() > kMaxRelayServers) {
     return fail("dhcp relay to {} servers; accepted: 1..{}", servers.size(), kMaxRelayServers);
   }
-  if (entry.source_for(servers[0]) == nullptr) {
-    return fail("dhcp relay on {}: it has no IPv4 address", entry.name);
-  }
+  TRY_VOID(vnet_.bridges().check_routed(interface, "a DHCP relay"));
   TRY(open());
   relays_[interface] = std::move(servers);
   return {};

@@ -134,7 +134,7 @@ TEST_F(Dhcp, refuses_pools_that_cannot_be) {
   p.last = Ip4::of(10, 0, 0, 99);
   EXPECT_FALSE(s.dhcp().add_pool(p));
   EXPECT_FALSE(s.dhcp().remove_pool("lan"));
-  EXPECT_FALSE(c.dhcp().set_relay(ic, {Ip4::of(10, 0, 0, 1)})) << "it has no address";
+  EXPECT_FALSE(c.dhcp().set_relay(ic, {})) << "no servers";
   EXPECT_FALSE(c.dhcp_clients().add(99));
 }
 
