@@ -116,6 +116,18 @@ TEST_F(ConfigurationTest, link_with_an_mtu_that_no_vnet_takes_is_refused_or_cut)
   EXPECT_EQ(load(now()), "applied");
 }
 
+TEST_F(ConfigurationTest, one_linux_interface_is_one_port) {
+  set("create netmap name e0\ncreate tap id 3 host-if-name t");
+  const std::string before = now();
+  const auto refused = line_.set("create host-interface name e0");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text, "Linux interface 'e0': interface netmap-e0 has it");
+  EXPECT_EQ(load(before + "create host-interface name e0\n"),
+            "new.conf:3: " + refused.error().text);
+  EXPECT_EQ(now(), before);
+  EXPECT_EQ(load("create host-interface name e0\n"), "applied") << "by another name";
+}
+
 TEST_F(ConfigurationTest, difference_names_what_goes_and_what_comes) {
   set(kArticle);
   const auto target = try_configuration(

@@ -49,9 +49,12 @@ bool Router::Port::has_carrier() const {
 Result<std::string> Router::create_port(PortSpec spec) {
   if (vnet_.interfaces().find(spec.name())) return fail("interface {} exists", spec.name());
   for (const auto& other : ports_list_) {
-    const bool is_tap = spec.kind == PortSpec::Kind::Tap && other->spec.kind == spec.kind;
-    if (is_tap && other->spec.link == spec.link) {
-      return fail("TAP device '{}': interface {} has it", spec.link, other->spec.name());
+    // Twice, each would see every packet.
+    const bool is_tap = spec.kind == PortSpec::Kind::Tap;
+    const bool is_like = is_tap == (other->spec.kind == PortSpec::Kind::Tap);
+    if (is_like && other->spec.link == spec.link) {
+      return fail("{} '{}': interface {} has it", is_tap ? "TAP device" : "Linux interface",
+                  spec.link, other->spec.name());
     }
   }
   auto port = std::make_unique<Port>();

@@ -58,7 +58,7 @@ class Router {
     host::RxMode rx_mode = kFirstRxMode;
   };
   // Its interface begins down. Returns the interface's name. Errors: as Ports::open; the name is
-  // in use.
+  // in use, or the Linux interface is, by a port that is here.
   Result<std::string> create_port(PortSpec spec);
   // With its addresses and routes. Errors: no port has this name.
   Result<void> delete_port(std::string_view name);
