@@ -68,6 +68,8 @@ class RouterLab : public testing::Test, protected vnet::World {
     }
   }
   ~RouterLab() override {
+    // Says its last words while somebody can take them.
+    for (const auto& port : router.ports()) MUST_VOID(router.vnet().set_up(port->index, false));
     for (auto* host : hosts) MUST_VOID(host->detach(1));
     loop.run_for(1s);  // No packet of the router's is on a cable when it goes.
   }

@@ -243,5 +243,46 @@ TEST_F(RouterTest, advertises_itself_and_answers_solicitations) {
   left.a().remove_tap(&seen);
 }
 
+// RFC 4861 sections 6.2.1, 6.2.4 and 6.2.5.
+TEST_F(RouterTest, advertisements_keep_apart_and_end_with_a_last_one) {
+  Recorder seen;
+  left.a().add_tap(&seen);
+  std::vector<std::pair<Instant, std::chrono::seconds>> all;  // When, and the lifetime.
+  auto run = [&](Duration time) {
+    for (const Instant end = loop.now() + time; loop.now() < end; loop.run_for(10ms)) {
+      for (const Octets& bytes : seen.in) {
+        if (bytes.size() < 70 || bytes[20] != net::kProtocolIcmp6 || bytes[54] != 134) continue;
+        const auto m = net::Icmp6View::parse(std::span(bytes).subspan(54));
+        all.emplace_back(loop.now(), m->router_advertisement().router_lifetime);
+      }
+      seen.in.clear();
+    }
+  };
+  MUST(r.advertiser().enable(1, {.max_interval = 4s}));
+  run(100s);
+  ASSERT_GE(all.size(), 25u);
+  for (size_t i = 1; i < all.size(); ++i) {
+    EXPECT_GE(all[i].first - all[i - 1].first, 2990ms) << i;
+    EXPECT_LE(all[i].first - all[i - 1].first, 4010ms) << i;
+  }
+  MUST(r.advertiser().enable(1, {.max_interval = 1800s}));
+  run(60s);
+  all.clear();
+  MUST(r.set_up(1, false));
+  run(1s);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].second, std::chrono::seconds(0));
+  MUST(r.set_up(1, true));
+  run(4s);
+  ASSERT_EQ(all.size(), 2u) << "hosts do not wait for half an hour";
+  EXPECT_EQ(all[1].second, std::chrono::seconds(1800));
+  EXPECT_GE(all[1].first - all[0].first, 2990ms);
+  MUST(r.detach(1));
+  run(1s);
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[2].second, std::chrono::seconds(0));
+  left.a().remove_tap(&seen);
+}
+
 }  // namespace
 }  // namespace wh::vnet

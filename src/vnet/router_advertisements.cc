@@ -62,21 +62,36 @@ Result<void> RouterAdvertiser::enable(uint16_t interface, RouterAdvertisementCon
   auto& sender = senders_[interface];
   if (sender == nullptr) sender = std::make_unique<Sender>(*this, interface);
   sender->config = std::move(config);
-  sender->timer.arm(stack_.loop.now() + kMaxAnswerDelay);
+  send_soon(*sender);
   return {};
 }
 
 Result<void> RouterAdvertiser::disable(uint16_t interface) {
   const auto it = senders_.find(interface);
   if (it == senders_.end()) return fail("interface {}: no router advertisements", interface);
-  if (may_send(*it->second) && it->second->ever_sent) send(*it->second, true);
-  forget(interface);
-  stack_.graph.run();
+  going_down(interface);
+  senders_.erase(interface);
   return {};
 }
 
-void RouterAdvertiser::forget(uint16_t interface) {
-  senders_.erase(interface);
+void RouterAdvertiser::going_down(uint16_t interface) {
+  const auto it = senders_.find(interface);
+  if (it == senders_.end() || !may_send(*it->second) || !it->second->ever_sent) return;
+  send(*it->second, true);
+  stack_.graph.run();
+}
+
+void RouterAdvertiser::came_up(uint16_t interface) {
+  const auto it = senders_.find(interface);
+  if (it == senders_.end()) return;
+  it->second->initial_left = kInitial;
+  send_soon(*it->second);
+}
+
+void RouterAdvertiser::send_soon(Sender& sender) {
+  Instant when = stack_.loop.now() + kMaxAnswerDelay;
+  if (sender.ever_sent) when = std::max(when, sender.last_sent + kMinDelay);
+  sender.timer.arm(when);
 }
 
 bool RouterAdvertiser::may_send(const Sender& sender) const {
@@ -100,8 +115,10 @@ bool RouterAdvertiser::solicited(uint16_t interface) {
 
 void RouterAdvertiser::tick(Sender& sender) {
   if (may_send(sender)) send(sender, false);
-  const auto most = static_cast<uint64_t>(sender.config.max_interval.count());
-  Duration next(static_cast<int64_t>(random_.between(most / 3, most)));
+  // RFC 4861 section 6.2.1 has MinRtrAdvInterval no less than 3 s.
+  const Duration most = sender.config.max_interval, least = std::max<Duration>(most / 3, kMinDelay);
+  Duration next(
+      static_cast<int64_t>(random_.between(uint64_t(least.count()), uint64_t(most.count()))));
   if (sender.initial_left > 0) {
     --sender.initial_left;
     next = std::min<Duration>(next, kInitialInterval);

@@ -4,8 +4,9 @@
 // Sent from an interface that is asked to, while net.inet6.ip6.forwarding is on: three soon after
 // the start, then at random times between a third of `max_interval` and all of it, and in answer to
 // router solicitations, to all nodes, at most once in three seconds. The prefixes are the
-// interface's own, unless others are given. When sending ends, hosts are told so with a lifetime of
-// zero. Solicitations that come when none may be sent are dropped, counted.
+// interface's own, unless others are given. When sending ends, by command or because the interface
+// is set down or goes, hosts are told so with a lifetime of zero (section 6.2.5). Solicitations
+// that come when none may be sent are dropped, counted.
 #pragma once
 
 #include <map>
@@ -40,7 +41,9 @@ class RouterAdvertiser {
   Result<void> enable(uint16_t interface, RouterAdvertisementConfig config);
   // Error: it does not advertise.
   Result<void> disable(uint16_t interface);
-  void forget(uint16_t interface);  // It is detached.
+  bool has(uint16_t interface) const { return senders_.contains(interface); }
+  void going_down(uint16_t interface);  // While it can still send.
+  void came_up(uint16_t interface);     // Begins as at the start.
   // A sound solicitation came. False when the interface does not advertise.
   bool solicited(uint16_t interface);
 
@@ -54,6 +57,7 @@ class RouterAdvertiser {
  private:
   struct Sender;
   void send(Sender& sender, bool last);
+  void send_soon(Sender& sender);
   void tick(Sender& sender);
   bool may_send(const Sender& sender) const;
   Stack& stack_;

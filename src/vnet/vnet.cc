@@ -93,11 +93,11 @@ Result<uint16_t> Vnet::attach(net::Interface& interface, std::string_view reader
 Result<void> Vnet::detach(uint16_t index) {
   InterfaceEntry& entry = *TRY(stack_->interfaces.attached(index));
   virtuals_.remove_subs_of(index);
+  (void)stack_->advertiser->disable(index);     // It may send none.
   (void)stack_->bridges->remove_member(index);  // It may be in none.
   stack_->nat44->forget(index);
   stack_->acls->forget(index);
   stack_->policers->forget(index);
-  stack_->advertiser->forget(index);
   dhcp_.forget(index);
   (void)dhcp_clients_.remove(index);  // It may have none.
   for (const StaticRoute& r : static_routes()) {
@@ -122,8 +122,18 @@ Result<void> Vnet::detach(uint16_t index) {
 
 Result<void> Vnet::set_up(uint16_t index, bool up) {
   InterfaceEntry& entry = *TRY(stack_->interfaces.attached(index));
+  const bool was_up = entry.is_up();
+  if (!up) {
+    // Its sub-interfaces lose their way out as well.
+    for (uint16_t i = 1; i < stack_->interfaces.size(); ++i) {
+      const SubInterface* sub = virtuals_.sub(i);
+      if (sub != nullptr && &sub->parent() == entry.device) stack_->advertiser->going_down(i);
+    }
+    stack_->advertiser->going_down(index);
+  }
   entry.device->set_up(up);
   stack_->paths.interface_changed(index);
+  if (up && !was_up) stack_->advertiser->came_up(index);
   return {};
 }
 
