@@ -43,10 +43,23 @@ Result<Answer> change_domain(Router& router, const Arguments& a) {
   return Answer::nothing();
 }
 
+// Any address but the one that came by itself, which the vnet cannot tell from a person's.
+Result<void> check_addresses(const Router& router, const vnet::BridgeMember& member) {
+  const vnet::InterfaceEntry& entry = router.vnet().interfaces()[member.interface];
+  for (const vnet::InterfaceAddress& a : entry.addresses) {
+    if (member.is_bvi || a.prefix.address == net::IpAddress(router.link_local(entry.index)))
+      continue;
+    return fail("interface {}: has address {}, which a bridge would take from it", entry.name,
+                to_string(a.prefix));
+  }
+  return {};
+}
+
 Result<Answer> join_domain(Router& router, const Arguments& a) {
   const vnet::BridgeMember member{.interface = TRY(router.index_of(a["interface"])),
                                   .group = static_cast<uint8_t>(a.number("shg")),
                                   .is_bvi = a.has("bvi")};
+  TRY_VOID(check_addresses(router, member));
   TRY_VOID(router.vnet().bridges().add_member(domain_number(a), member));
   return Answer::nothing();
 }

@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "vnet/acl.h"
+#include "vnet/dhcp.h"
 #include "vnet/nat44.h"
 #include "vnet/policer.h"
+#include "vnet/router_advertisements.h"
 #include "vnet/stack.h"
 #include "vnet/virtual_interfaces.h"
 
@@ -30,6 +32,10 @@ std::string_view routed_feature(const Stack& stack, uint16_t interface) {
       stack.source_checks[interface] != SourceChecks{SourceCheck::Off, SourceCheck::Off}) {
     return "a source check";
   }
+  if (stack.dhcp_clients->has(interface)) return "a DHCP client";
+  if (stack.dhcp->relays().contains(interface)) return "a DHCP relay";
+  if (stack.advertiser->has(interface)) return "router advertisements";
+  if (stack.paths.leads_through(interface)) return "a route";
   return "";
 }
 

@@ -86,8 +86,9 @@ class BridgeTable {
   // Its members leave it. Error: there is none.
   Result<void> remove(uint32_t id);
   // Errors: no such domain or interface; the interface is in a domain; it is no BVI and has
-  // addresses, or something that looks at routed packets only (access lists, a part in NAT44, a
-  // policer, a source check); a BVI that is no loopback; the domain has a BVI, or kMaxMembers.
+  // addresses, or something that sees routed packets only (access lists, a part in NAT44, a
+  // policer, a source check, DHCP, router advertisements, a route); a BVI that is no loopback; the
+  // domain has a BVI, or kMaxMembers.
   Result<void> add_member(uint32_t id, const BridgeMember& member);
   // Error: it is in no domain.
   Result<void> remove_member(uint16_t interface);

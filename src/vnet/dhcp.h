@@ -170,10 +170,12 @@ const char* to_string(DhcpClient::State state);
 class DhcpClients {
  public:
   explicit DhcpClients(Vnet& vnet) : vnet_(vnet) {}
-  // Starts asking on an interface. Errors: no such interface; it has a client; port 68 is in use.
+  // Starts asking on an interface. Errors: no such interface; it has a client, or is bridged; port
+  // 68 is in use.
   Result<void> add(uint16_t interface);
   // Gives the lease back and takes its address away. Error: there is no client.
   Result<void> remove(uint16_t interface);
+  bool has(uint16_t interface) const { return clients_.contains(interface); }
   std::vector<const DhcpClient*> clients() const;  // By interface.
 
  private:

@@ -204,7 +204,7 @@ TEST_F(Bridge, refuses_access_lists_where_they_would_see_nothing) {
             "interface p0: has access lists, which would see none of a bridge's frames");
 }
 
-// So do NAT44, policers and source checks, whichever comes first.
+// So do NAT44, policers, source checks, DHCP and advertisements, whichever comes first.
 TEST_F(Bridge, refuses_what_looks_at_routed_packets_only) {
   MUST(s.policers().add(
       {.name = "slow", .rate = Rate::bits_per_second(1000), .burst = Bytes(1000)}));
@@ -221,7 +221,14 @@ TEST_F(Bridge, refuses_what_looks_at_routed_packets_only) {
        [&](uint16_t i) { return s.policers().unbind(i, PolicerSide::Output); }},
       {"a source check",
        [&](uint16_t i) { return s.set_source_check(i, net::Family::V6, SourceCheck::Loose); },
-       [&](uint16_t i) { return s.set_source_check(i, net::Family::V6, SourceCheck::Off); }}};
+       [&](uint16_t i) { return s.set_source_check(i, net::Family::V6, SourceCheck::Off); }},
+      {"a DHCP client", [&](uint16_t i) { return s.dhcp_clients().add(i); },
+       [&](uint16_t i) { return s.dhcp_clients().remove(i); }},
+      {"a DHCP relay",
+       [&](uint16_t i) { return s.dhcp().set_relay(i, {net::Ip4::of(10, 0, 0, 1)}); },
+       [&](uint16_t i) { return s.dhcp().remove_relay(i); }},
+      {"router advertisements", [&](uint16_t i) { return s.advertiser().enable(i, {}); },
+       [&](uint16_t i) { return s.advertiser().disable(i); }}};
   for (const auto& [name, add, remove] : features) {
     SCOPED_TRACE(name);
     EXPECT_EQ(

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "vnet/bridge.h"
 #include "vnet/stack.h"
 
 namespace wh::vnet {
@@ -71,6 +72,7 @@ Result<PathTable::Member> PathTable::resolve_new(const Key& key, const NextHop& 
     }
   }
   InterfaceEntry& entry = *TRY(stack_.interfaces.attached(interface));
+  TRY_VOID(stack_.bridges->check_routed(interface, "a route"));
   if (is_attached) {
     member.adjacency =
         stack_.adjacencies.make(AdjacencyKind::Glean, interface, entry.mtu(), hop.address);
@@ -181,6 +183,11 @@ std::vector<NextHop> PathTable::hops_now(AdjacencyIndex adjacency) const {
 bool PathTable::uses(AdjacencyIndex adjacency, uint16_t interface) const {
   if (adjacency >= by_adjacency_.size() || by_adjacency_[adjacency] == nullptr) return false;
   return is_direct(*by_adjacency_[adjacency], interface);
+}
+
+bool PathTable::leads_through(uint16_t interface) const {
+  return std::any_of(lists_.begin(), lists_.end(),
+                     [&](const auto& known) { return is_direct(known.second, interface); });
 }
 
 bool PathTable::is_direct(const PathList& list, uint16_t interface) const {

@@ -45,7 +45,7 @@ class PathTable {
 
   // One more route of a VRF that goes these ways; the adjacency it leads to. Errors: no next hops
   // or more than kMaxHops, two families, one that is this host or that nothing leads to, no such
-  // interface, a full neighbour table.
+  // interface or one that is bridged, a full neighbour table.
   Result<AdjacencyIndex> acquire(uint16_t vrf, net::Family family, std::span<const NextHop> hops);
   // One more route that takes a path list's adjacency. Nothing for any other.
   void retain(AdjacencyIndex adjacency);
@@ -61,6 +61,9 @@ class PathTable {
 
   // Whether a next hop of the path list is on this interface's link.
   bool uses(AdjacencyIndex adjacency, uint16_t interface) const;
+
+  // The same of any path list.
+  bool leads_through(uint16_t interface) const;
 
   // What packets see for a prefix has changed: next hops within it are resolved again.
   void route_changed(uint16_t vrf, const net::Prefix& prefix);

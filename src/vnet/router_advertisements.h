@@ -36,8 +36,8 @@ class RouterAdvertiser {
   explicit RouterAdvertiser(Stack& stack);
   ~RouterAdvertiser();
 
-  // Starts on an interface, or changes what it says. Errors: no such interface, times out of the
-  // bounds above, more prefixes than a message has.
+  // Starts on an interface, or changes what it says. Errors: no such interface or one that is
+  // bridged, times out of the bounds above, more prefixes than a message has.
   Result<void> enable(uint16_t interface, RouterAdvertisementConfig config);
   // Error: it does not advertise.
   Result<void> disable(uint16_t interface);

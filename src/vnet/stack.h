@@ -21,6 +21,8 @@ namespace wh::vnet {
 
 class AclTable;
 class BridgeTable;
+class DhcpClients;
+class DhcpService;
 class Discoveries;
 class Handoff;
 class Nat44;
@@ -61,7 +63,9 @@ struct Stack {
   std::unique_ptr<Nat44> nat44;
   std::unique_ptr<PolicerTable> policers;
   std::unique_ptr<RouterAdvertiser> advertiser;
-  VirtualInterfaces* virtuals = nullptr;  // The vnet's.
+  VirtualInterfaces* virtuals = nullptr;  // The vnet's, as the next two.
+  DhcpService* dhcp = nullptr;
+  DhcpClients* dhcp_clients = nullptr;
   std::array<net::IpProtocol*, 256> protocols{};
   // The arcs of ip4-local and ip6-local by protocol number.
   std::array<graph::Arc, 256> ip4_arcs{}, ip6_arcs{};

@@ -49,6 +49,8 @@ Vnet::Vnet(Config config, Loop& loop, net::PacketPool& pool, Random random)
   add_nat44_nodes(s);
   add_router_advertisement_nodes(s);
   s.virtuals = &virtuals_;
+  s.dhcp = &dhcp_;
+  s.dhcp_clients = &dhcp_clients_;
   MUST(s.graph.link());  // Every name above is one of the names above.
   if (s.handoff != nullptr) add_handoff_nodes(s);
   s.graph.on_drop([this, &s](const Packet& p) {
