@@ -99,6 +99,30 @@ Result<ConfigurationLines> try_configuration(Router& like, std::string_view text
   return line.configuration();
 }
 
+std::string find_place(Router& like, std::string_view text, std::string_view name,
+                       const std::string& line) {
+  text = without_mark(text);
+  std::vector<size_t> ends;
+  for (size_t at = 0; at < text.size(); at = ends.back() + 1) {
+    ends.push_back(std::min(text.find('\n', at), text.size()));
+    if (text.substr(at, ends.back() - at) == line) return fmt::format("{}:{}", name, ends.size());
+  }
+  // Not as it is shown, then. What a part of the text brings, a longer one brings as well.
+  const auto lacks = [&](size_t end) {
+    const auto made = try_configuration(like, text.substr(0, end), name);
+    return !made || std::none_of(made->begin(), made->end(),
+                                 [&](const ConfigurationLine& l) { return l.line == line; });
+  };
+  const auto at = std::partition_point(ends.begin(), ends.end(), lacks);
+  return at == ends.end() ? "" : fmt::format("{}:{}", name, at - ends.begin() + 1);
+}
+
+std::string_view without_mark(std::string_view text) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";  // U+FEFF in UTF-8.
+  if (text.starts_with(kMark)) text.remove_prefix(kMark.size());
+  return text;
+}
+
 namespace {
 
 // The lines from the first on that the other list does not have in that place.
@@ -109,27 +133,34 @@ ConfigurationLines after_common(const ConfigurationLines& lines, const Configura
 
 // One round after the other, as long as they change anything. What cannot be changed while other
 // lines stand (an interface's table, while it has addresses) is reached by taking back all that
-// comes after the first difference. The error is the first of the last round.
-Result<void> converge(CommandLine& line, const ConfigurationLines& target) {
+// comes after the first difference. The error is the first of the last round; `culprit` the line
+// that made it. `now` is what is set.
+Result<void> converge(CommandLine& line, ConfigurationLines now, const ConfigurationLines& target,
+                      std::string& culprit) {
   constexpr int kMostRounds = 8;
   bool is_thorough = false;
   for (int round = 0; round < kMostRounds; ++round) {
-    const auto now = line.configuration();
     const auto d = difference(now, target);
     if (d.is_empty()) return {};
+    culprit.clear();
     Result<void> problem;
     auto run = [&](const std::string& text) {
       auto done = line.set(text);
       if (!done && problem) {
         problem = tl::unexpected(std::move(done.error()).within(fmt::format("'{}'", text)));
+        culprit = text;
       }
     };
     const auto to_remove = is_thorough ? after_common(now, target) : d.to_remove;
     for (auto l = to_remove.rbegin(); l != to_remove.rend(); ++l) {
       if (!l->undo.empty()) run(l->undo);
     }
-    for (const auto& l : difference(line.configuration(), target).to_add) run(l.line);
-    const auto left = difference(line.configuration(), target);
+    // Taking back may have taken others along.
+    const auto to_add =
+        to_remove.empty() ? d.to_add : difference(line.configuration(), target).to_add;
+    for (const auto& l : to_add) run(l.line);
+    now = line.configuration();
+    const auto left = difference(now, target);
     if (left.is_empty()) return {};
     if (!(left == d)) continue;
     if (!is_thorough) {
@@ -144,12 +175,17 @@ Result<void> converge(CommandLine& line, const ConfigurationLines& target) {
 
 }  // namespace
 
-Result<void> apply_configuration(CommandLine& line, const ConfigurationLines& target) {
+Result<void> apply_configuration(CommandLine& line, const ConfigurationLines& target,
+                                 const PlaceOf& place) {
   ConfigurationLines before = line.configuration();
-  for (ConfigurationLine& l : before) l.is_stale = false;  // As it should be, then.
-  auto reached = converge(line, target);
+  std::string culprit, other;
+  auto reached = converge(line, before, target, culprit);
   if (reached) return {};
-  if (auto back = converge(line, before); !back) {
+  for (ConfigurationLine& l : before) l.is_stale = false;  // As it should be, then.
+  auto back = converge(line, line.configuration(), before, other);
+  const std::string where = place && !culprit.empty() ? place(culprit) : "";
+  if (!where.empty()) reached = tl::unexpected(std::move(reached.error()).within(where));
+  if (!back) {
     return fail("{}; and the former configuration could not be restored: {}", reached.error().text,
                 back.error().text);
   }

@@ -25,8 +25,19 @@ ConfigurationDifference difference(const ConfigurationLines& from, const Configu
 Result<ConfigurationLines> try_configuration(Router& like, std::string_view text,
                                              std::string_view name);
 
-// Makes the router what `target` says. Error: what could not be done; the router is as before.
-Result<void> apply_configuration(CommandLine& line, const ConfigurationLines& target);
+// Makes the router what `target` says. `place` says where a line of it was read, if given. Error:
+// what could not be done, and where it stands; the router is as before.
+using PlaceOf = std::function<std::string(const std::string& line)>;
+Result<void> apply_configuration(CommandLine& line, const ConfigurationLines& target,
+                                 const PlaceOf& place = {});
+
+// Which line of a text brings a line of the configuration that it makes: "name:3"; "" when none
+// does. Tries parts of the text, so it is for what has gone wrong.
+std::string find_place(Router& like, std::string_view text, std::string_view name,
+                       const std::string& line);
+
+// The text without the byte order mark that some editors put in front.
+std::string_view without_mark(std::string_view text);
 
 std::string to_text(const ConfigurationLines& lines);
 

@@ -82,9 +82,12 @@ Result<Answer> diff(CommandLine& line, const Arguments& a) {
 }
 
 Result<Answer> load(CommandLine& line, const Arguments& a) {
-  const auto target = TRY(target_of(line, a));
+  const std::string text = TRY(host::read_file(a["file"]));
+  const auto target = TRY(try_configuration(line.router(), text, a["file"]));
   auto changes = difference(line.configuration(), target);
-  TRY_VOID(apply_configuration(line, target));
+  TRY_VOID(apply_configuration(line, target, [&](const std::string& one) {
+    return find_place(line.router(), text, a["file"], one);
+  }));
   return Answer::of(std::move(changes));
 }
 

@@ -44,7 +44,9 @@ class ConfigurationTest : public testing::Test {
   std::string load(std::string_view text) {
     const auto target = try_configuration(router_, text, "new.conf");
     if (!target) return target.error().text;
-    const auto done = apply_configuration(line_, *target);
+    const auto done = apply_configuration(line_, *target, [&](const std::string& one) {
+      return find_place(router_, text, "new.conf", one);
+    });
     return done ? "applied" : done.error().text;
   }
   VirtualLoop loop_;
@@ -161,8 +163,13 @@ TEST_F(ConfigurationTest, failure_on_the_way_leaves_everything_as_it_was) {
       "set interface state netmap-epair7a up\n"
       "create netmap name treacherous\n");
   EXPECT_NE(text.find("the former configuration stands"), std::string::npos) << text;
-  EXPECT_NE(text.find("open treacherous: refused"), std::string::npos) << text;
+  EXPECT_NE(text.find("new.conf:3: 'create netmap name treacherous': open treacherous: refused"),
+            std::string::npos)
+      << text;
   EXPECT_EQ(now(), before);
+  // Also where the file says it in other words.
+  const std::string other = load("# Two ports\ncreate netmap name e7\ncre net n treacherous\n");
+  EXPECT_NE(other.find("new.conf:3: 'create netmap name treacherous'"), std::string::npos) << other;
 }
 
 TEST_F(ConfigurationTest, port_that_changes_takes_its_addresses_along_and_gets_them_back) {

@@ -67,8 +67,9 @@ class Process {
     }
     // Not before: a thread begins where its maker may run.
     if (startup.main_core) TRY_VOID(host::run_on_core(*startup.main_core));
-    for (const std::string& name : startup.plugins) {
-      TRY_VOID(line_.run("plugin load " + quote_word(name)));
+    for (const Startup::Plugin& plugin : startup.plugins) {
+      auto loaded = line_.run("plugin load " + quote_word(plugin.name));
+      if (!loaded) return tl::unexpected(std::move(loaded.error()).within(plugin.place));
     }
     if (startup.metrics_port) {
       metrics_ = TRY(MetricsServer::open(router_, loop_, *startup.metrics_port));

@@ -181,7 +181,13 @@ TEST(Startup, reads_the_articles_arguments_and_what_else_vpp_takes) {
   EXPECT_EQ(*other->prompt, "r1# ");
   EXPECT_EQ(other->workers, 2u);
   EXPECT_EQ(other->text, "unix { pidfile /p cli-prompt r1# } cpu { workers 2 }");
-  EXPECT_EQ(file->plugins, std::vector<std::string>{"mine.so"});
+  ASSERT_EQ(file->plugins.size(), 1u);
+  EXPECT_EQ(file->plugins[0].name, "mine.so");
+  EXPECT_EQ(file->plugins[0].place, "f:10");
+  EXPECT_TRUE(
+      parse_startup("\xef\xbb\xbf"
+                    "unix { nodaemon }",
+                    "f"));
 }
 
 TEST(Startup, error_names_line_word_and_what_was_expected) {

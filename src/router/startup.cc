@@ -166,6 +166,7 @@ class Parser {
       }
       if (!accept("plugin")) return wrong("path DIR, plugin NAME { enable } or }");
       const std::string name = TRY(value("a plugin's name"));
+      const std::string place = fmt::format("{}:{}", name_, tokens_[at_ - 1].line);
       bool enabled = false;
       TRY_VOID(section([&]() -> Result<void> {
         if (accept("enable")) {
@@ -178,7 +179,7 @@ class Parser {
         return {};
       }));
       const bool built_in = std::find(kBuiltIn.begin(), kBuiltIn.end(), name) != kBuiltIn.end();
-      if (enabled && !built_in) made_.plugins.push_back(name);
+      if (enabled && !built_in) made_.plugins.push_back({name, place});
       return {};
     });
   }

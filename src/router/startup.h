@@ -35,8 +35,11 @@ struct Startup {
   std::optional<uint32_t> main_core;   // Where the main thread runs,
   std::vector<uint32_t> worker_cores;  // and each worker; empty: anywhere.
   std::string plugin_path;             // Where shared objects with nodes are looked for.
-  std::vector<std::string> plugins;    // To be loaded from there.
-  std::string text;                    // All of this as it was given, in one line.
+  struct Plugin {
+    std::string name, place;  // "wh.conf:3", where it was asked for.
+  };
+  std::vector<Plugin> plugins;  // To be loaded from there.
+  std::string text;             // All of this as it was given, in one line.
 };
 
 // `name` stands for the text in errors: a file's name, or "arguments". Errors: the line, the word,
