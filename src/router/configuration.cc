@@ -87,6 +87,7 @@ Result<ConfigurationLines> try_configuration(Router& like, std::string_view text
   paper.share_plugins(like);
   CommandLine line(paper);
   size_t number = 0;
+  text = without_mark(text);
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
     const std::string_view one = text.substr(at, end - at);

@@ -151,7 +151,8 @@ std::unique_ptr<Activity> execute(CommandLine& line, const Arguments& a, Output 
     out.done(tl::unexpected(std::move(text.error())));
     return nullptr;
   }
-  return std::make_unique<Script>(line, a["file"], std::move(*text), std::move(out));
+  return std::make_unique<Script>(line, a["file"], std::string(without_mark(*text)),
+                                  std::move(out));
 }
 
 }  // namespace

@@ -310,6 +310,13 @@ TEST_F(ConfigurationTest, only_a_plugins_node_is_inserted) {
   EXPECT_EQ(now(), "node insert pass before ip4-lookup\n");
 }
 
+TEST_F(ConfigurationTest, byte_order_mark_is_no_word) {
+  EXPECT_EQ(load("\xef\xbb\xbf"
+                 "create netmap name e0\n"),
+            "applied");
+  EXPECT_EQ(now(), "create netmap name e0\n");
+}
+
 TEST_F(ConfigurationTest, completion_offers_interfaces_that_something_can_be_set_on) {
   set(kArticle);
   using Words = std::vector<std::string>;

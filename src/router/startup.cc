@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "core/sysctl.h"
+#include "router/configuration.h"
 #include "router/workers.h"
 
 namespace wh::router {
@@ -248,7 +249,7 @@ class Parser {
 }  // namespace
 
 Result<Startup> parse_startup(std::string_view text, std::string_view name) {
-  return Parser(text, name).parse();
+  return Parser(without_mark(text), name).parse();
 }
 
 }  // namespace wh::router
