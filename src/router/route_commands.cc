@@ -166,9 +166,37 @@ void add_rows(nlohmann::json& all, const vnet::FibReport& report) {
   }
 }
 
+// How many prefixes of each length there are.
+Result<Answer> show_summary(Router& router, const Arguments& a, Family family) {
+  std::string text;
+  auto all = nlohmann::json::array();
+  for (const uint32_t id : router.vnet().vrfs()) {
+    if (a.has("table") && id != table_of(a)) continue;
+    std::map<uint8_t, size_t> counts;
+    for (const net::Prefix& p : vnet::fib_prefixes(router.vnet(), family, id)) ++counts[p.length];
+    text += vnet::format_heading({family, id, {}});
+    text += fmt::format("{:>20}{:>16}\n", "Prefix length", "Count");
+    for (const auto& [length, count] : counts) {
+      text += fmt::format("{:>20}{:>16}\n", length, count);
+      all.push_back({{"table", id}, {"length", length}, {"count", count}});
+    }
+  }
+  return Answer::of_both(std::move(text), std::move(all));
+}
+
 Result<Answer> show_routes(Router& router, const Arguments& a, Family family) {
   std::vector<vnet::FibReport> reports;
-  if (a.has("address")) {
+  if (a.has("summary")) return show_summary(router, a, family);
+  if (a.has("prefix")) {
+    const net::Prefix prefix = TRY(net::parse_prefix(a["prefix"])).network();
+    if (prefix.address.family == family) {
+      reports.push_back(fib_report(router, family, table_of(a), std::span(&prefix, 1)));
+    }
+    if (reports.empty() || reports[0].rows.empty()) {
+      return fail("no route {}; accepted: a prefix as `show ip fib` has it, or an address",
+                  a["prefix"]);
+    }
+  } else if (a.has("address")) {
     const auto address = TRY(net::parse_ip(a["address"]));
     reports.push_back(fib_report(router, address, table_of(a)));
   } else {
@@ -252,7 +280,7 @@ class RouteListing final : public Activity {
 
 std::unique_ptr<Activity> list_table(CommandLine& line, const Arguments& a, Output out,
                                      Family family) {
-  if (a.has("address")) {
+  if (a.has("address") || a.has("prefix") || a.has("summary")) {
     out.done(show_routes(line.router(), a, family));
     return nullptr;
   }
@@ -362,9 +390,11 @@ Feature route_feature() {
        {.syntax = "ip route load <file> [table <table>]",
         .help = "set the routes of a file, a line each: 192.0.2.0/24 via 10.0.0.1",
         .start = load_routes},
-       show_command("show ip fib [table <table>] [<address:ip4>]",
-                    "routes, or the one that an address takes", Family::V4),
-       show_command("show ip6 fib [table <table>] [<address:ip6>]", "the same of IPv6", Family::V6),
+       show_command("show ip fib [table <table>] [summary | <address:ip4> | <prefix>]",
+                    "routes, one, the one that an address takes, or how many of each length",
+                    Family::V4),
+       show_command("show ip6 fib [table <table>] [summary | <address:ip6> | <prefix>]",
+                    "the same of IPv6", Family::V6),
        {"show fib memory", "how many routes each table has, and the memory they take", show_memory},
        setting("set interface ip source-check <interface> [strict|loose|del]",
                "drop packets whose source no route leads back to: by this interface, or any",
