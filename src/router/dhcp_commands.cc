@@ -1,4 +1,6 @@
 // DHCP for IPv4: an interface as client, a link's clients relayed, pools that this router serves.
+#include <algorithm>
+
 #include "router/command.h"
 
 namespace wh::router {
@@ -145,7 +147,8 @@ Result<Answer> show_server(Router& router, const Arguments& a) {
     text += fmt::format("pool {}\n", pool_text(*pool));
     nlohmann::json leases = nlohmann::json::array();
     for (const vnet::DhcpLease& lease : dhcp.server().leases(pool->name)) {
-      const double left = to_seconds(lease.expires - router.loop().now());
+      // An offer that nobody took, or a lease given back, may have ended long ago.
+      const double left = std::max(0.0, to_seconds(lease.expires - router.loop().now()));
       text += fmt::format("  {:<16}{:<20}{:<10}{:.0f} s\n", to_string(lease.address),
                           to_string(lease.mac), state_name(lease.state), left);
       leases.push_back({{"address", to_string(lease.address)},

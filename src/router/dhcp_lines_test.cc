@@ -148,5 +148,17 @@ TEST_F(DhcpLines, router_advertisements_say_what_they_are_told) {
   ports.cables.at("e0")->b().remove_tap(&seen);
 }
 
+TEST_F(DhcpLines, offer_that_nobody_took_has_no_time_left) {
+  up();
+  set("dhcp server add pool lan network 10.1.0.0/24 range 10.1.0.100 10.1.0.110 lease 60");
+  MUST_VOID(a.remove_address(1, vnet::ip("10.1.0.2")));
+  MUST_VOID(a.dhcp_clients().add(1));
+  loop.run_for(5s);
+  MUST_VOID(a.dhcp_clients().remove(1));
+  loop.run_for(100s);
+  EXPECT_EQ(data("show dhcp server lan")[0]["leases"][0]["ends_in_s"], 0.0);
+  EXPECT_EQ(say("show dhcp server").find(" -"), std::string::npos) << say("show dhcp server");
+}
+
 }  // namespace
 }  // namespace wh::router
