@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
+#include <unordered_set>
 
 #include "core/virtual_loop.h"
 
@@ -12,8 +12,12 @@ using nlohmann::json;
 
 namespace {
 
-std::set<std::string_view> lines_of(const ConfigurationLines& all) {
-  std::set<std::string_view> lines;
+// A configuration may have a million lines.
+using LineSet = std::unordered_set<std::string_view>;
+
+LineSet lines_of(const ConfigurationLines& all) {
+  LineSet lines;
+  lines.reserve(all.size());
   for (const auto& l : all) {
     if (!l.is_stale) lines.insert(l.line);
   }
@@ -21,8 +25,8 @@ std::set<std::string_view> lines_of(const ConfigurationLines& all) {
 }
 
 // By order, its lines that `others` have as well.
-std::map<std::string_view, std::vector<std::string_view>> orders_of(
-    const ConfigurationLines& all, const std::set<std::string_view>& others) {
+std::map<std::string_view, std::vector<std::string_view>> orders_of(const ConfigurationLines& all,
+                                                                    const LineSet& others) {
   std::map<std::string_view, std::vector<std::string_view>> orders;
   for (const auto& l : all) {
     if (!l.order.empty() && others.contains(l.line)) orders[l.order].push_back(l.line);
@@ -30,20 +34,26 @@ std::map<std::string_view, std::vector<std::string_view>> orders_of(
   return orders;
 }
 
-// Those of `all` that `others` lack, or are to come again: from the first on that is not in its
-// order's place.
-ConfigurationLines without(const ConfigurationLines& all, const ConfigurationLines& others) {
-  const auto known = lines_of(others);
-  auto there = orders_of(others, lines_of(all));
-  std::set<std::string_view> displaced;
-  for (const auto& [order, lines] : orders_of(all, known)) {
-    const auto& other = there[order];
-    const auto at = std::mismatch(lines.begin(), lines.end(), other.begin(), other.end()).first;
+struct Side {
+  const ConfigurationLines& all;
+  LineSet lines = lines_of(all);
+};
+
+// Those of one side that the other lacks, or are to come again: from the first on that is not in
+// its order's place.
+ConfigurationLines without(const Side& one, const Side& other) {
+  auto there = orders_of(other.all, one.lines);
+  LineSet displaced;
+  for (const auto& [order, lines] : orders_of(one.all, other.lines)) {
+    const auto& others = there[order];
+    const auto at = std::mismatch(lines.begin(), lines.end(), others.begin(), others.end()).first;
     displaced.insert(at, lines.end());
   }
   ConfigurationLines left;
-  for (const auto& l : all) {
-    if (!known.contains(l.line) || l.is_stale || displaced.contains(l.line)) left.push_back(l);
+  for (const auto& l : one.all) {
+    if (!other.lines.contains(l.line) || l.is_stale || displaced.contains(l.line)) {
+      left.push_back(l);
+    }
   }
   return left;
 }
@@ -74,7 +84,8 @@ json to_json(const ConfigurationDifference& d) {
 }
 
 ConfigurationDifference difference(const ConfigurationLines& from, const ConfigurationLines& to) {
-  ConfigurationDifference d{without(from, to), without(to, from)};
+  const Side was{from}, becomes{to};
+  ConfigurationDifference d{without(was, becomes), without(becomes, was)};
   std::erase_if(d.to_remove, [](const ConfigurationLine& l) { return l.undo.empty(); });
   return d;
 }
