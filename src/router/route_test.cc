@@ -361,23 +361,24 @@ TEST_F(RouteLines, configuration_is_told_in_pieces_to_who_has_room) {
   activity->interrupt();
   loop.run_for(10ms);
   EXPECT_TRUE(is_done && pieces.empty());
+}
 
-  TEST_F(RouteLines, table_is_told_by_prefix_and_in_short) {
-    up();
-    set("ip route add 10.9.0.0/16 via 10.1.0.9\nip route add 2001:db8:9::/48 via drop");
-    const json rows = data("show ip fib 10.9.0.0/16");
-    ASSERT_EQ(rows.size(), 1u);
-    EXPECT_EQ(rows[0]["prefix"], "10.9.0.0/16");
-    EXPECT_EQ(data("show ip6 fib 2001:db8:9::/48")[0]["prefix"], "2001:db8:9::/48");
-    EXPECT_TRUE(say("show ip fib 10.9.0.0/17").starts_with("no route 10.9.0.0/17;"));
-    EXPECT_TRUE(say("show ip6 fib 10.9.0.0/16").starts_with("no route 10.9.0.0/16;"));
-    const json lengths = data("show ip fib summary");
-    const json wanted = {{"table", 0}, {"length", 16}, {"count", 1}};
-    EXPECT_NE(std::find(lengths.begin(), lengths.end(), wanted), lengths.end()) << lengths;
-    EXPECT_NE(say("show ip fib summary").find("                  16               1\n"),
-              std::string::npos)
-        << say("show ip fib summary");
-  }
+TEST_F(RouteLines, table_is_told_by_prefix_and_in_short) {
+  up();
+  set("ip route add 10.9.0.0/16 via 10.1.0.9\nip route add 2001:db8:9::/48 via drop");
+  const json rows = data("show ip fib 10.9.0.0/16");
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0]["prefix"], "10.9.0.0/16");
+  EXPECT_EQ(data("show ip6 fib 2001:db8:9::/48")[0]["prefix"], "2001:db8:9::/48");
+  EXPECT_TRUE(say("show ip fib 10.9.0.0/17").starts_with("no route 10.9.0.0/17;"));
+  EXPECT_TRUE(say("show ip6 fib 10.9.0.0/16").starts_with("no route 10.9.0.0/16;"));
+  const json lengths = data("show ip fib summary");
+  const json wanted = {{"table", 0}, {"length", 16}, {"count", 1}};
+  EXPECT_NE(std::find(lengths.begin(), lengths.end(), wanted), lengths.end()) << lengths;
+  EXPECT_NE(say("show ip fib summary").find("                  16               1\n"),
+            std::string::npos)
+      << say("show ip fib summary");
+}
 
 }  // namespace
 }  // namespace wh::router
