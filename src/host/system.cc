@@ -25,6 +25,12 @@ Result<std::string> read_file(const std::string& path) {
   return text;
 }
 
+Result<void> check_no_fifo(const std::string& path) {
+  std::error_code error;  // What cannot be looked at is refused by who opens it.
+  if (!std::filesystem::is_fifo(path, error)) return {};
+  return fail("{}: a FIFO, which waits for its other end; accepted: a file", path);
+}
+
 Result<void> make_folder(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "host/system.h"
 #include "router/local_apps.h"
 #include "router/values.h"
 #include "vnet/show.h"
@@ -66,12 +67,16 @@ void CommandLine::add_types() {
   add("ports", "a port or a range of them, as 80-443", parse_ports);
   add("uri", "tcp://ADDRESS/PORT or udp://ADDRESS/PORT, as tcp://10.1.0.1/7", parse_uri);
   add("dscp", "a number from 0 to 63, or a name, as AF11", parse_dscp);
-  for (const char* name : {"word", "file"}) {
-    grammar_.add_type(name, {"a word", [](std::string_view word) -> Result<void> {
-                               if (word.empty()) return fail("an empty word");
-                               return {};
+  auto check_filled = [](std::string_view word) -> Result<void> {
+    if (word.empty()) return fail("an empty word");
+    return {};
+  };
+  grammar_.add_type("word", {"a word", check_filled});
+  // Whatever is done with it is done in this thread, which forwards packets meanwhile to nobody.
+  grammar_.add_type("file", {"a word", [=](std::string_view word) -> Result<void> {
+                               TRY_VOID(check_filled(word));
+                               return host::check_no_fifo(std::string(word));
                              }});
-  }
   auto interface_names = [this] {
     std::vector<std::string> all;
     for (const auto& row : vnet::interface_report(router_.vnet())) all.push_back(row.name);

@@ -1,6 +1,8 @@
 #include "router/configuration.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/random.h"
 #include "core/virtual_loop.h"
@@ -153,6 +155,24 @@ TEST_F(ConfigurationTest, error_names_file_line_word_and_what_was_expected) {
             "new.conf:3: 'show interface' sets nothing; accepted: commands that `show "
             "configuration` shows");
   EXPECT_EQ(now(), "");
+}
+
+// It would be waited for, and nothing forwarded meanwhile.
+TEST_F(ConfigurationTest, fifo_is_refused_wherever_a_file_is_named) {
+  const std::string path = fmt::format("/tmp/wh-fifo-{}", ::getpid());
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  for (const char* command :
+       {"configuration check", "configuration diff", "configuration load", "configuration save",
+        "exec", "ip route load", "plugin load", "pcap trace rx file"}) {
+    const auto checked = line_.check(fmt::format("{} {}", command, path));
+    ASSERT_FALSE(checked) << command;
+    EXPECT_NE(checked.error().text.find(path + ": a FIFO"), std::string::npos)
+        << checked.error().text;
+  }
+  const auto named = router_.pcap().start({.rx = true, .path = path});
+  ASSERT_FALSE(named);
+  EXPECT_NE(named.error().text.find(path + ": a FIFO"), std::string::npos) << named.error().text;
+  ::unlink(path.c_str());
 }
 
 TEST_F(ConfigurationTest, failure_on_the_way_leaves_everything_as_it_was) {
