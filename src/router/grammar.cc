@@ -100,21 +100,22 @@ Arguments& Arguments::element(std::string_view list, bool is_new) {
   return elements.back();
 }
 
-size_t Arguments::count() const {
-  size_t all = values_.size();
-  for (const auto& [name, elements] : lists_) {
-    for (const Arguments& element : elements) all += element.count();
-  }
-  return all;
-}
-
 // --- the grammar ---
 
-// Where a command stands: one state of its automaton, and what it has gathered.
+// What the words of a line were taken for. Each knows the one before it, so that places share their
+// beginnings, and a line of 100,000 words (a long access list) costs what its words do.
+struct Grammar::Taken {
+  static constexpr size_t kNone = SIZE_MAX;
+  const Edge* edge;
+  const Word* word;
+  size_t before = kNone;
+};
+
+// Where a command stands: one state of its automaton, and the word that led there.
 struct Grammar::Place {
   size_t command = 0;
   size_t state = 0;
-  std::shared_ptr<const Arguments> arguments;  // Shared by the places that one word led to.
+  size_t taken = Taken::kNone;
 };
 
 Grammar::Grammar() = default;
@@ -147,7 +148,7 @@ size_t Grammar::add(std::string_view syntax, std::string_view help) {
   const size_t number = commands_.size();
   command->find_ways_on();
   for (const size_t state : command->ways_on[command->first]) {
-    beginning_.push_back({number, state, std::make_shared<const Arguments>()});
+    beginning_.push_back({number, state});
   }
   commands_.push_back(std::move(command));
   return number;
@@ -255,7 +256,8 @@ std::string Grammar::refusal(const std::vector<Place>& places, const Word& word,
 }
 
 Result<std::vector<Grammar::Place>> Grammar::step(const std::vector<Place>& places,
-                                                  const Word& word) const {
+                                                  const Word& word,
+                                                  std::vector<Taken>& taken) const {
   struct Candidate {
     const Place* place;
     const Edge* edge;
@@ -286,32 +288,45 @@ Result<std::vector<Grammar::Place>> Grammar::step(const std::vector<Place>& plac
   if (chosen.empty()) return fail("{}", refusal(places, word, refusals));
   std::vector<Place> next;
   for (const auto& [place, edge] : chosen) {
-    auto arguments = std::make_shared<Arguments>(*place->arguments);
-    Arguments& into =
-        edge->list.empty() ? *arguments : arguments->element(edge->list, edge->is_first);
-    if (!edge->is_mute && !edge->is_announcement) {
-      into.set(edge->name, edge->kind == Edge::Kind::Value ? word.text : edge->name);
-    }
+    taken.push_back({edge, &word, place->taken});
     for (const size_t state : commands_[place->command]->ways_on[edge->to]) {
-      next.push_back({place->command, state, arguments});
+      next.push_back({place->command, state, taken.size() - 1});
     }
   }
   return next;
 }
 
-Result<std::vector<Grammar::Place>> Grammar::follow(const std::vector<Word>& words) const {
+// `taken` refers to the words, and the places to it.
+Result<std::vector<Grammar::Place>> Grammar::follow(const std::vector<Word>& words,
+                                                    std::vector<Taken>& taken) const {
   if (words.empty()) return beginning_;
-  std::vector<Place> places = TRY(step(beginning_, words.front()));
-  for (size_t i = 1; i < words.size(); ++i) places = TRY(step(places, words[i]));
+  std::vector<Place> places = TRY(step(beginning_, words.front(), taken));
+  for (size_t i = 1; i < words.size(); ++i) places = TRY(step(places, words[i], taken));
   return places;
+}
+
+Arguments Grammar::arguments_of(const Place& place, const std::vector<Taken>& taken) {
+  std::vector<const Taken*> way;
+  for (size_t at = place.taken; at != Taken::kNone; at = taken[at].before) {
+    way.push_back(&taken[at]);
+  }
+  Arguments arguments;
+  for (auto it = way.rbegin(); it != way.rend(); ++it) {
+    const Edge& edge = *(*it)->edge;
+    Arguments& into = edge.list.empty() ? arguments : arguments.element(edge.list, edge.is_first);
+    if (edge.is_mute || edge.is_announcement) continue;
+    into.set(edge.name, edge.kind == Edge::Kind::Value ? (*it)->word->text : edge.name);
+  }
+  return arguments;
 }
 
 Result<Grammar::Match> Grammar::parse(std::string_view line) const {
   const auto words = TRY(split_words(line));
-  const std::vector<Place> places = TRY(follow(words));
+  std::vector<Taken> taken;
+  const std::vector<Place> places = TRY(follow(words, taken));
   for (const Place& place : places) {
     if (place.state == commands_[place.command]->last)
-      return Match{place.command, *place.arguments};
+      return Match{place.command, arguments_of(place, taken)};
   }
   const size_t column = words.empty() ? 1 : words.back().column + words.back().text.size();
   return fail("column {}: the line ends too early; accepted: {}", column, list_of(after(places)));
@@ -335,7 +350,8 @@ std::pair<std::vector<Word>, std::string> split_partial(std::string_view line) {
 
 std::vector<Expectation> Grammar::expect(std::string_view line) const {
   const auto [before, partial] = split_partial(line);
-  const auto places = follow(before);
+  std::vector<Taken> taken;
+  const auto places = follow(before, taken);
   if (!places) return {};
   std::vector<Expectation> all = after(*places);
   std::erase_if(all, [&, &partial = partial](const Expectation& e) {
@@ -346,7 +362,8 @@ std::vector<Expectation> Grammar::expect(std::string_view line) const {
 
 std::vector<std::string> Grammar::complete(std::string_view line) const {
   const auto [before, partial] = split_partial(line);
-  const auto places = follow(before);
+  std::vector<Taken> taken;
+  const auto places = follow(before, taken);
   if (!places) return {};
   std::set<std::string> words;
   for (const Place& place : *places) {
@@ -369,47 +386,6 @@ std::string Grammar::method(size_t command) const {
   return commands_[command]->leading();
 }
 
-// Looks for a way through a command's automaton that uses exactly the values given.
-struct Grammar::Speller {
-  const Command& command;
-  const Arguments& values;
-  std::set<std::string> used = {};           // Values by name; in lists, after list and number.
-  std::map<std::string, size_t> begun = {};  // Elements of lists.
-  std::set<std::pair<size_t, size_t>> tried = {};  // State, and how many were used when there.
-
-  bool walk(size_t state) {
-    if (state == command.last && used.size() == values.count()) return true;
-    for (const Edge& edge : command.states[state]) {
-      if (edge.kind == Edge::Kind::Free || edge.is_mute) {
-        if (tried.insert({edge.to, used.size()}).second && walk(edge.to)) return true;
-      } else if (edge.is_first) {
-        size_t& number = begun[edge.list];
-        if (number == values.list(edge.list).size()) continue;
-        ++number;
-        if (take(edge, values.list(edge.list)[number - 1], number)) return true;
-        --number;
-      } else if (edge.list.empty()) {
-        if (take(edge, values, 0)) return true;
-      } else if (const size_t number = begun[edge.list]; number > 0) {
-        if (take(edge, values.list(edge.list)[number - 1], number)) return true;
-      }
-    }
-    return false;
-  }
-  // Goes over an edge if the values it may take have its word.
-  bool take(const Edge& edge, const Arguments& from, size_t number) {
-    // The keyword before a value of its name ("repeat <repeat>") is given by that value.
-    const bool is_keyword = edge.kind == Edge::Kind::Keyword;
-    if (edge.is_announcement) return walk(edge.to);
-    if (!from.has(edge.name) || (is_keyword && from[edge.name] != edge.name)) return false;
-    const std::string name = fmt::format("{}.{}.{}", edge.list, number, edge.name);
-    if (!used.insert(name).second) return false;
-    if (walk(edge.to)) return true;
-    used.erase(name);
-    return false;
-  }
-};
-
 Result<Grammar::Match> Grammar::from_json(std::string_view method_name, const json& params) const {
   if (!params.is_object()) return fail("params: not an object");
   std::vector<std::string> methods;
@@ -423,7 +399,7 @@ Result<Grammar::Match> Grammar::from_json(std::string_view method_name, const js
       problem = values.error().text;
       continue;
     }
-    if (Speller{command, *values}.walk(command.first)) return Match{i, std::move(*values)};
+    if (command.can_spell(*values)) return Match{i, std::move(*values)};
     problem = fmt::format("params do not make a command; its form: {}", command.syntax);
   }
   if (!problem.empty()) return fail("{}: {}", method_name, problem);

@@ -66,7 +66,7 @@ class Arguments {
   void set(std::string name, std::string value) { values_[std::move(name)] = std::move(value); }
   // The element of a list that is being given: the last, or a new one.
   Arguments& element(std::string_view list, bool is_new);
-  size_t count() const;  // Of all values, those of lists included.
+  size_t count() const { return values_.size() + lists_.size(); }  // A list is one.
 
  private:
   std::map<std::string, std::string, std::less<>> values_;  // A keyword's value is itself.
@@ -113,15 +113,19 @@ class Grammar {
  private:
   struct Command;
   struct Edge;
-  struct Place;    // Where one command stands, and what it has gathered.
+  struct Taken;    // A word that led to a place.
+  struct Place;    // Where one command stands, and how it came there.
   struct Builder;  // Syntax to automaton.
   struct Speller;  // JSON object to path.
   using Types = std::map<std::string, ValueType, std::less<>>;
 
-  Result<std::vector<Place>> step(const std::vector<Place>& places, const Word& word) const;
+  Result<std::vector<Place>> step(const std::vector<Place>& places, const Word& word,
+                                  std::vector<Taken>& taken) const;
   std::string refusal(const std::vector<Place>& places, const Word& word,
                       const std::set<std::string>& refusals) const;
-  Result<std::vector<Place>> follow(const std::vector<Word>& words) const;
+  Result<std::vector<Place>> follow(const std::vector<Word>& words,
+                                    std::vector<Taken>& taken) const;
+  static Arguments arguments_of(const Place& place, const std::vector<Taken>& taken);
   std::string help_of(const std::string& keyword, const std::vector<Place>& places) const;
   std::vector<Expectation> after(const std::vector<Place>& places) const;
   const ValueType& type_of(const Edge& edge) const;

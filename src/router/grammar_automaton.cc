@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace wh::router {
 
@@ -289,6 +290,62 @@ Result<Arguments> Grammar::Command::gather(const json& params, const Types& type
     if (!member.is_boolean() || member.get<bool>()) values.set(name, value);
   }
   return values;
+}
+
+// Looks for a way through a command's automaton that uses exactly the values given. A list's
+// elements each find theirs from the element's first state to its last, one after the other.
+struct Grammar::Speller {
+  const Command& command;
+  const Arguments& values;
+  size_t last;
+  std::string_view list = {};                      // Whose element this is.
+  bool has_begun = false;                          // The element's first word is taken.
+  std::set<std::string> used = {};                 // Values and lists by name.
+  std::set<std::pair<size_t, size_t>> tried = {};  // State, and how many were used when there.
+
+  bool walk(size_t state) {
+    if (state == last && used.size() == values.count()) return true;
+    for (const auto& [name, ends] : command.lists) {
+      if (ends.first == state && name != list) return take_list(name, ends);
+    }
+    for (const Edge& edge : command.states[state]) {
+      if (edge.kind == Edge::Kind::Free || edge.is_mute) {
+        if (tried.insert({edge.to, used.size()}).second && walk(edge.to)) return true;
+      } else if (edge.list == list && take(edge)) {
+        return true;
+      }
+    }
+    return false;
+  }
+  bool take_list(const std::string& name, const std::pair<size_t, size_t>& ends) {
+    const auto& elements = values.list(name);
+    const bool is_spelt =
+        !elements.empty() && std::all_of(elements.begin(), elements.end(), [&](const auto& one) {
+          return Speller{command, one, ends.second, name}.walk(ends.first);
+        });
+    if (!is_spelt || !used.insert(name).second) return false;
+    if (walk(ends.second)) return true;
+    used.erase(name);
+    return false;
+  }
+  // Goes over an edge if the values have its word.
+  bool take(const Edge& edge) {
+    if (edge.is_first && has_begun) return false;
+    // The keyword before a value of its name ("repeat <repeat>") is given by that value.
+    const bool is_keyword = edge.kind == Edge::Kind::Keyword;
+    const bool is_given = edge.is_announcement || (values.has(edge.name) &&
+                                                   (!is_keyword || values[edge.name] == edge.name));
+    if (!is_given || (!edge.is_announcement && !used.insert(edge.name).second)) return false;
+    const bool had_begun = std::exchange(has_begun, has_begun || edge.is_first);
+    if (walk(edge.to)) return true;
+    has_begun = had_begun;
+    if (!edge.is_announcement) used.erase(edge.name);
+    return false;
+  }
+};
+
+bool Grammar::Command::can_spell(const Arguments& values) const {
+  return Speller{*this, values, last}.walk(first);
 }
 
 }  // namespace wh::router

@@ -46,6 +46,8 @@ struct Grammar::Command {
   // know or that is not fit; neither text, a number, a boolean nor a list's array of objects.
   Result<Arguments> gather(const nlohmann::json& params, const Types& types,
                            std::string_view list = {}) const;
+  // Whether a line of it has exactly these values.
+  bool can_spell(const Arguments& values) const;
 };
 
 struct Grammar::Builder {

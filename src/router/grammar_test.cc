@@ -236,5 +236,25 @@ TEST_F(ListGrammar, json_spells_a_list_as_an_array_of_objects) {
   EXPECT_EQ(schema["required"], (json{"n", "paths"}));
 }
 
+// Minutes, and a stack of many MiB, if an element cost more than its own words.
+TEST_F(ListGrammar, list_of_8192_elements_is_understood) {
+  constexpr size_t kElements = 8192;
+  std::string line = "acl deny src 0";
+  nlohmann::json rules = nlohmann::json::array({{{"deny", true}, {"src", 0}}});
+  while (rules.size() < kElements) {
+    const auto n = std::to_string(rules.size() % 10);
+    line += ", permit src " + n;
+    rules.push_back({{"permit", true}, {"src", n}});
+  }
+  const auto spoken = grammar_.parse(line);
+  ASSERT_TRUE(spoken) << spoken.error().text;
+  const auto spelt = grammar_.from_json("acl", {{"rules", rules}});
+  ASSERT_TRUE(spelt) << spelt.error().text;
+  EXPECT_EQ(elements(*spoken, "rules").size(), kElements);
+  EXPECT_EQ(elements(*spoken, "rules"), elements(*spelt, "rules"));
+  rules.back()["tag"] = 1;
+  EXPECT_FALSE(grammar_.from_json("acl", {{"rules", rules}}));
+}
+
 }  // namespace
 }  // namespace wh::router
