@@ -143,11 +143,14 @@ TEST_F(NatLines, inside_hosts_share_an_outside_address) {
   // The interface gets another address, and so do the inside hosts.
   set("set interface ip address del host-e1 10.2.0.1/24\nset interface ip address host-e1 "
       "10.2.0.9/24");
+  EXPECT_EQ(data("show nat44 sessions").size(), 0u) << "of the address that is gone";
   EXPECT_EQ(pings(a, "10.2.0.2"), 2u);
   EXPECT_EQ(data("show nat44 addresses")[0]["address"], "10.2.0.9");
   say("clear nat44 sessions");
   EXPECT_EQ(data("show nat44 sessions").size(), 0u);
+  EXPECT_EQ(pings(a, "10.2.0.2"), 2u);
   expect_lasting();
+  EXPECT_EQ(data("show nat44 sessions").size(), 0u) << "all was taken back in between";
   EXPECT_EQ(pings(a, "10.2.0.2"), 2u);
 }
 

@@ -56,6 +56,7 @@ Result<void> Nat44::set_role(uint16_t interface, NatRole role_wanted) {
 
 void Nat44::forget(uint16_t interface) {
   std::erase(address_interfaces_, interface);
+  end_unpooled();
   if (role(interface) != NatRole::None) MUST(set_role(interface, NatRole::None));
 }
 
@@ -74,12 +75,17 @@ Result<void> Nat44::remove_address(Ip4 address) {
   if (std::erase(addresses_, address) == 0) {
     return fail("nat address {}: not in the pool", to_string(address));
   }
+  end_unpooled();
+  return {};
+}
+
+void Nat44::end_unpooled() {
+  const std::vector<Ip4> all = pool();
   for (auto it = ages_.begin(); it != ages_.end();) {
     const auto next = std::next(it);
-    if (it->outside.address == address) erase(it);
+    if (std::find(all.begin(), all.end(), it->outside.address) == all.end()) erase(it);
     it = next;
   }
-  return {};
 }
 
 Result<void> Nat44::add_interface_addresses(uint16_t interface) {
@@ -97,6 +103,7 @@ Result<void> Nat44::remove_interface_addresses(uint16_t interface) {
   if (std::erase(address_interfaces_, interface) == 0) {
     return fail("nat addresses of interface {}: not in the pool", entry.name);
   }
+  end_unpooled();
   return {};
 }
 
@@ -228,9 +235,7 @@ std::optional<NatEndpoint> Nat44::inside_of(const NatEndpoint& outside) {
 std::optional<NatEndpoint> Nat44::outside_of(const NatEndpoint& inside, bool make) {
   if (const auto fixed = static_outside(inside)) return fixed;
   const auto it = by_inside_.find(inside);
-  // One whose interface has lost the address leads nowhere.
-  if (it != by_inside_.end() && it->second->expires > stack_.loop.now() &&
-      is_pool_address(it->second->outside.address)) {
+  if (it != by_inside_.end() && it->second->expires > stack_.loop.now()) {
     return it->second->outside;
   }
   if (!make) return std::nullopt;

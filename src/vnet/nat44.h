@@ -90,7 +90,7 @@ class Nat44 {
   }
   // A pool address. Errors: not a host's; is in the pool; the pool is full.
   Result<void> add_address(net::Ip4 address);
-  Result<void> remove_address(net::Ip4 address);  // Its dynamic mappings go too.
+  Result<void> remove_address(net::Ip4 address);
   // The IPv4 addresses that an interface has at any time are pool addresses, too. Errors: no such
   // interface; it is one already, or (to remove) is none.
   Result<void> add_interface_addresses(uint16_t interface);
@@ -102,6 +102,9 @@ class Nat44 {
   Result<void> set_max_mappings(size_t n);
   void set_timeouts(const NatTimeouts& timeouts) { timeouts_ = timeouts; }
   void forget(uint16_t interface);  // It is detached.
+  // Ends the dynamic mappings whose outside address is not of the pool any more: it was removed
+  // from it, or its interface has lost it.
+  void end_unpooled();
 
   // --- what there is ---
   const std::vector<net::Ip4>& addresses() const { return addresses_; }  // Given one by one.

@@ -7,6 +7,7 @@
 #include "net/checksum.h"
 #include "net/wire/icmp.h"
 #include "net/wire/ip4.h"
+#include "net/wire/tcp.h"
 #include "vnet/feature_node.h"
 #include "vnet/nat44.h"
 #include "vnet/shallow_reassembly.h"
@@ -251,7 +252,9 @@ class In2Out final : public FeatureNode {
       if (is_own && t->source_port == kEchoReply) return kPass;
     }
     const NatEndpoint inside{t->protocol, source, port, vrf};
-    const auto outside = stack_.nat44->outside_of(inside, true);
+    // A reset has no answer, so this host's own need no mapping: who scans it fills no table.
+    const bool is_refusal = is_own && net::TcpFlags{t->tcp_flags}.has_any(net::kTcpRst);
+    const auto outside = stack_.nat44->outside_of(inside, !is_refusal);
     if (!outside) return is_own ? kPass : kNoMapping;
     stack_.nat44->note(inside, true, t->tcp_flags, p.size() - p.l3_offset);
     translate(p, *t, End::Source, *outside);

@@ -274,6 +274,66 @@ TEST_F(Nat, leaves_the_router_itself_reachable_and_reaching) {
   EXPECT_EQ(ping(r, "10.1.0.2", {.count = 2}).received, 2u);
 }
 
+// Who scans its outside address makes it refuse much, and that fills no table.
+TEST_F(Nat, maps_what_the_router_begins_and_not_what_it_refuses) {
+  Recorder seen;
+  right.b().add_tap(&seen);
+  auto send = [&](uint16_t port, net::TcpFlags flags) {
+    Octets tcp(20);
+    net::store16(tcp.data(), port);
+    net::store16(tcp.data() + 2, 4000);
+    tcp[12] = 0x50;
+    tcp[13] = static_cast<uint8_t>(flags.bits);
+    net::PacketPtr p = pool.allocate();
+    p->assign(ip4({.source = pool_address,
+                   .destination = Ip4::of(10, 2, 0, 2),
+                   .protocol = net::kProtocolTcp},
+                  tcp));
+    net::Frame frame;
+    frame.push(std::move(p));
+    r.output(std::move(frame));
+  };
+  EXPECT_EQ(ping(r, "10.2.0.2", {.count = 1}).received, 1u);  // The neighbour is known.
+  loop.run_for(70s);
+  seen.in.clear();
+  for (uint16_t port = 1; port <= 300; ++port) send(port, net::kTcpRst | net::kTcpAck);
+  loop.run_for(10ms);
+  EXPECT_EQ(seen.in.size(), 300u);
+  EXPECT_EQ(r.nat44().size(), 0u);
+  // A port that it uses itself is kept from inside hosts.
+  send(4000, net::kTcpSyn);
+  EXPECT_EQ(r.nat44().size(), 1u);
+  EXPECT_NE(r.nat44().outside_of({6, Ip4::of(10, 1, 0, 2), 4000, 0}, true)->port, 4000u);
+  right.b().remove_tap(&seen);
+}
+
+TEST_F(Nat, ends_mappings_of_addresses_that_are_gone) {
+  Nat44& nat = r.nat44();
+  const NatEndpoint inside{17, Ip4::of(10, 1, 0, 2), 4000, 0};
+  auto map = [&] {
+    ASSERT_TRUE(nat.outside_of(inside, true));
+    ASSERT_EQ(nat.size(), 1u);
+  };
+  map();
+  MUST(nat.remove_address(pool_address));
+  EXPECT_EQ(nat.size(), 0u);
+  MUST(nat.add_interface_addresses(kOutside));
+  map();
+  MUST(nat.remove_interface_addresses(kOutside));
+  EXPECT_EQ(nat.size(), 0u);
+  MUST(nat.add_interface_addresses(kOutside));
+  map();
+  MUST(r.add_address(kOutside, prefix("10.2.0.9/24")));
+  MUST(r.remove_address(kOutside, ip("10.2.0.9")));
+  EXPECT_EQ(nat.size(), 1u) << "an address that it does not have";
+  MUST(r.remove_address(kOutside, net::IpAddress(pool_address)));
+  EXPECT_EQ(nat.size(), 0u);
+  MUST(r.add_address(kOutside, prefix("10.2.0.1/24")));
+  map();
+  MUST(r.detach(kOutside));
+  EXPECT_EQ(nat.size(), 0u);
+}
+
 TEST_F(Nat, drops_and_counts_what_has_no_mapping) {
   MUST(r.nat44().add_address(Ip4::of(10, 2, 0, 60)));
   EXPECT_EQ(ping(b, "10.2.0.60", {.count = 2}).received, 0u);
