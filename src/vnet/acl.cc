@@ -297,19 +297,21 @@ class AclNode final : public FeatureNode {
                     {{"denied", Severity::Warning, "acl deny rule"},
                      {"no_rule", Severity::Warning, "acl without a rule for the packet"},
                      {"unreadable", Severity::Error, "acl cannot read the headers"},
-                     {"session", Severity::Info, "packets of known sessions"}}),
+                     {"session", Severity::Info, "packets of known sessions"},
+                     {"tiny_fragment", Severity::Error, "acl tiny fragment of tcp"}}),
         side_(side),
         family_(family) {}
 
   void process(Batch& batch) override {
     for (uint32_t i = 0; i < batch.size(); ++i) {
       Packet& p = batch[i];
-      const auto key = key_of(p);
-      if (!key) {
-        batch.drop(i, kUnreadable);
+      AclKey key;
+      const uint16_t fault = family_ == Family::V4 ? read4(p, key) : read6(p, key);
+      if (fault != kReadable) {
+        batch.drop(i, fault);
         continue;
       }
-      switch (stack_.acls->judge(p.interface, side_, *key)) {
+      switch (stack_.acls->judge(p.interface, side_, key)) {
         case AclTable::Verdict::Session: batch.count(kSession); [[fallthrough]];
         case AclTable::Verdict::Permit: batch.send(i, next(p)); break;
         case AclTable::Verdict::DenyRule: batch.drop(i, kDenied); break;
@@ -322,25 +324,45 @@ class AclNode final : public FeatureNode {
   }
 
  private:
-  enum : uint16_t { kDenied, kNoRule, kUnreadable, kSession };
+  enum : uint16_t {
+    kDenied,
+    kNoRule,
+    kUnreadable,
+    kSession,
+    kTinyFragment,
+    kReadable = 0xffff,  // No reason to drop it.
+  };
 
-  std::optional<AclKey> key_of(Packet& p) const {
-    return family_ == Family::V4 ? std::optional(key4(p)) : key6(p);
+  // A fragment of TCP that hides its flags from a filter: a first one that ends before them (RFC
+  // 1858 section 3), or one that overwrites them (RFC 3128). Nobody makes these to a good end.
+  static bool is_tiny(uint32_t offset, uint32_t payload) {
+    constexpr uint32_t kLeastFirst = 16;
+    return offset == 8 || (offset == 0 && payload < kLeastFirst);
   }
-  static AclKey key4(Packet& p) {
+  static bool is_error(const Transport& l4) {
+    return l4.is_first && is_icmp(l4.protocol) &&
+           part_of(l4.protocol, l4.source_port) == IcmpPart::Error;
+  }
+  static void set_transport(AclKey& key, const Transport& l4) {
+    key.has_ports = true;
+    key.source_port = l4.source_port;
+    key.destination_port = l4.destination_port;
+    key.tcp_flags = l4.tcp_flags;
+    key.echo_id = l4.echo_id.value_or(0);
+  }
+  static uint16_t read4(Packet& p, AclKey& key) {
     const uint8_t* ip = ip_of(p);
-    AclKey key{net::Ip4{net::load32(ip + 12)}, net::Ip4{net::load32(ip + 16)}, ip[9]};
-    if (const auto l4 = transport_of(p)) {
-      key.has_ports = true;
-      key.source_port = l4->source_port;
-      key.destination_port = l4->destination_port;
-      key.tcp_flags = l4->tcp_flags;
-      key.echo_id = l4->echo_id.value_or(0);
-      const bool is_error = l4->protocol == net::kProtocolIcmp && l4->is_first &&
-                            part_of(l4->protocol, l4->source_port) == IcmpPart::Error;
-      if (is_error) key.quote = quote4(p, l4->offset + net::IcmpHeader::kSize);
+    const uint16_t fragment = net::load16(ip + 6);
+    if ((fragment & 0x3fff) != 0 && ip[9] == net::kProtocolTcp &&
+        is_tiny((fragment & 0x1fff) * 8u, net::load16(ip + 2) - (ip[0] & 15u) * 4)) {
+      return kTinyFragment;
     }
-    return key;
+    key = {net::Ip4{net::load32(ip + 12)}, net::Ip4{net::load32(ip + 16)}, ip[9]};
+    if (const auto l4 = transport_of(p)) {
+      set_transport(key, *l4);
+      if (is_error(*l4)) key.quote = quote4(p, l4->offset + net::IcmpHeader::kSize);
+    }
+    return kReadable;
   }
   static std::optional<AclQuote> quote4(Packet& p, uint32_t at) {
     pullup_most(p, at + net::Ip4Header::kMaxSize + 8);
@@ -370,35 +392,29 @@ class AclNode final : public FeatureNode {
     if (is_icmp_quoted) quote.echo_id = net::load16(l4 + 4);
     return quote;
   }
-  // Nothing when the chain of headers cannot be read: what cannot be judged does not pass.
-  static std::optional<AclKey> key6(Packet& p) {
+  // What cannot be judged does not pass, be it that the chain of headers cannot be read.
+  static uint16_t read6(Packet& p, AclKey& key) {
     const uint32_t at = p.l3_offset;
     pullup_most(p, at + 40 + 8 + 20);
     auto ip = net::Ip6View::parse_quoted(p.head().subspan(at));
-    if (!ip) return std::nullopt;
+    if (!ip) return kUnreadable;
     net::Ip6Extensions e;
     if (net::Ip6View::is_extension(ip->next_header())) {
       pullup_most(p, p.size());
       ip = net::Ip6View::parse_quoted(p.head().subspan(at));
     }
-    if (ip->extensions(e)) return std::nullopt;
-    AclKey key{ip->source(), ip->destination(), e.protocol};
-    const auto rest = p.head().subspan(at);
-    const bool is_first = !e.has_fragment() || e.fragment.offset == 0;
-    if (is_first && has_port_fields(e.protocol) && rest.size() >= e.offset + 4u) {
-      const uint8_t* l4 = rest.data() + e.offset;
-      key.has_ports = true;
-      const bool is_message = is_icmp(e.protocol);
-      key.source_port = is_message ? l4[0] : net::load16(l4);
-      key.destination_port = is_message ? l4[1] : net::load16(l4 + 2);
-      if (is_message && rest.size() >= e.offset + 8u) key.echo_id = net::load16(l4 + 4);
-      const bool has_flags = e.protocol == net::kProtocolTcp && rest.size() >= e.offset + 14u;
-      key.tcp_flags = has_flags ? l4[13] : uint8_t{0};
-      if (is_message && part_of(e.protocol, key.source_port) == IcmpPart::Error) {
-        key.quote = quote6(p, at + e.offset + net::Icmp6Header::kSize);
-      }
+    if (ip->extensions(e)) return kUnreadable;
+    const bool is_fragment = e.has_fragment() && !e.fragment.is_atomic();
+    if (is_fragment && e.protocol == net::kProtocolTcp &&
+        is_tiny(e.fragment.offset, ip->total_length() - e.offset)) {
+      return kTinyFragment;
     }
-    return key;
+    key = {ip->source(), ip->destination(), e.protocol};
+    if (const auto l4 = transport_of(p, e)) {
+      set_transport(key, *l4);
+      if (is_error(*l4)) key.quote = quote6(p, l4->offset + net::Icmp6Header::kSize);
+    }
+    return kReadable;
   }
   AclTable::Side side_;
   Family family_;

@@ -13,8 +13,9 @@
 // the other; nothing else of ICMP makes one. An ICMP error passes when what it quotes is of a
 // session and came from where the error goes.
 //
-// Fragments have no ports to be seen but in the first; ip4-sv-reassembly, enabled with the lists,
-// tells the others'. A lone IPv6 fragment that is not the first matches only rules without ports.
+// Fragments have no ports to be seen but in the first; ip4-sv-reassembly and ip6-sv-reassembly,
+// enabled with the lists, tell the others'. Fragments of TCP that are cut so that its flags escape
+// a filter (RFC 1858, RFC 3128) are dropped.
 // A long list is searched by its rules' shapes (vnet/acl_search.h), not rule after rule.
 #pragma once
 

@@ -37,10 +37,12 @@ constexpr FeatureOrder feature_arc(std::string_view end, Nodes... nodes) {
 constexpr std::array<FeatureOrder, kFeatureArcs> kFeatureOrders{
     feature_arc("ip4-lookup", "ip4-sv-reassembly", "ip4-acl-input", "ip4-source-check",
                 "ip4-policer-input", "nat44-out2in", "nat44-hairpinning"),
-    feature_arc("ip6-lookup", "ip6-acl-input", "ip6-source-check", "ip6-policer-input"),
+    feature_arc("ip6-lookup", "ip6-sv-reassembly", "ip6-acl-input", "ip6-source-check",
+                "ip6-policer-input"),
     feature_arc("interface-output", "ip4-output-sv-reassembly", "ip4-acl-output",
                 "nat44-in2out-output", "ip4-policer-output"),
-    feature_arc("interface-output", "ip6-acl-output", "ip6-policer-output")};
+    feature_arc("interface-output", "ip6-output-sv-reassembly", "ip6-acl-output",
+                "ip6-policer-output")};
 constexpr const FeatureOrder& feature_order(FeatureArc arc) {
   return kFeatureOrders[static_cast<size_t>(arc)];
 }

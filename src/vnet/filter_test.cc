@@ -19,11 +19,24 @@ class Filter : public RouterTest {
     r.source_ports = {133, 136};
     return r;
   }
+  // A packet arrives at the router by the left.
+  void send(const Octets& packet) {
+    const bool is_ip6 = packet[0] >> 4 == 6;
+    net::PacketPtr p = pool.allocate();
+    p->assign(ethernet(left.b().mac(), left.a().mac(),
+                       is_ip6 ? net::EtherType::Ip6 : net::EtherType::Ip4, packet));
+    net::Frame frame;
+    frame.push(std::move(p));
+    left.b().receive(std::move(frame));
+    loop.run_for(1ms);
+  }
   // A datagram from one host to a port of the other; whether it came.
   bool reaches(Vnet& from, Vnet& to, std::string_view address, uint16_t port, uint32_t size = 100) {
     int came = 0;
-    auto sink = MUST(to.open_udp({.port = port}, [&](const UdpDatagram&) { ++came; }));
-    auto source = MUST(from.open_udp({.port = 4000}, [](const UdpDatagram&) {}));
+    auto sink = MUST(to.open_udp({.family = ip(address).family, .port = port},
+                                 [&](const UdpDatagram&) { ++came; }));
+    auto source = MUST(
+        from.open_udp({.family = ip(address).family, .port = 4000}, [](const UdpDatagram&) {}));
     MUST(source->send(ip(address), port, std::vector<uint8_t>(size)));
     loop.run_for(100ms);
     return came == 1;
@@ -141,6 +154,83 @@ TEST_F(Filter, judges_every_fragment_by_the_ports_of_the_first) {
   EXPECT_FALSE(reaches(a, b, "10.2.0.2", 54, 4000));
   EXPECT_EQ(count(r, "ip4-acl-input", "no_rule"), 3u);  // All its fragments.
   EXPECT_EQ(pool.in_use(), 0u);
+}
+
+TEST_F(Filter, judges_every_ip6_fragment_by_the_ports_of_the_first) {
+  AclRule only = rule(AclAction::Permit, "::/0", "::/0", net::kProtocolUdp);
+  only.destination_ports = {53, 53};
+  const uint32_t acl = MUST(r.acls().add({discovery(), only}));
+  MUST(r.acls().bind(kLeft, AclTable::kInput, {acl}));
+  EXPECT_TRUE(reaches(a, b, "2001:db8:2::2", 53, 4000));
+  EXPECT_FALSE(reaches(a, b, "2001:db8:2::2", 54, 4000));
+  EXPECT_EQ(count(r, "ip6-acl-input", "no_rule"), 3u);  // All its fragments.
+  MUST(r.acls().bind(kLeft, AclTable::kInput, {}));
+  MUST(r.acls().bind(kRight, AclTable::kOutput, {acl}));
+  EXPECT_TRUE(reaches(a, b, "2001:db8:2::2", 53, 4000));
+  EXPECT_FALSE(reaches(a, b, "2001:db8:2::2", 54, 4000));
+  EXPECT_EQ(count(r, "ip6-acl-output", "no_rule"), 3u);
+  EXPECT_EQ(pool.in_use(), 0u);
+}
+
+TEST_F(Filter, ip6_fragments_that_come_before_the_first_wait_for_it) {
+  AclRule only = rule(AclAction::Permit, "::/0", "::/0", net::kProtocolUdp);
+  only.destination_ports = {53, 53};
+  MUST(r.acls().bind(kLeft, AclTable::kInput, {MUST(r.acls().add({discovery(), only}))}));
+  ASSERT_TRUE(reaches(a, b, "2001:db8:2::2", 53));  // The neighbours are known.
+  Recorder seen;
+  right.b().add_tap(&seen);
+  for (const auto& [id, port] : {std::pair{1u, uint16_t{53}}, std::pair{2u, uint16_t{54}}}) {
+    for (const uint16_t offset : {uint16_t{32}, uint16_t{16}, uint16_t{0}}) {
+      Octets fragment(net::Ip6FragmentHeader::kSize);
+      net::Ip6FragmentHeader{net::kProtocolUdp, offset, offset != 32, id}.emit(fragment);
+      fragment = fragment + (offset == 0 ? udp(4000, port, Octets(8)) : Octets(16));
+      send(ip6({.source = ip6_of("2001:db8:1::2"),
+                .destination = ip6_of("2001:db8:2::2"),
+                .next_header = net::kIp6Fragment},
+               fragment));
+    }
+  }
+  loop.run_for(10ms);
+  right.b().remove_tap(&seen);
+  EXPECT_EQ(seen.in.size(), 3u);
+  EXPECT_EQ(count(r, "ip6-sv-reassembly", "held"), 4u);
+  EXPECT_EQ(count(r, "ip6-acl-input", "no_rule"), 3u);
+}
+
+TEST_F(Filter, drops_fragments_that_hide_the_flags_of_tcp) {
+  AclRule tcp = rule(AclAction::Permit, "0.0.0.0/0", "0.0.0.0/0", net::kProtocolTcp);
+  AclRule tcp6 = rule(AclAction::Permit, "::/0", "::/0", net::kProtocolTcp);
+  MUST(r.acls().bind(kLeft, AclTable::kInput, {MUST(r.acls().add({tcp, discovery(), tcp6}))}));
+  struct Case {
+    uint16_t offset;
+    bool more;
+    uint32_t size;
+    bool is_tiny;
+  };
+  const Case cases[] = {{0, true, 8, true},
+                        {0, true, 16, false},
+                        {8, true, 16, true},
+                        {8, false, 100, true},
+                        {16, false, 8, false}};
+  for (const Case& c : cases) {
+    const uint64_t before4 = count(r, "ip4-acl-input", "tiny_fragment");
+    send(ip4({.source = net::Ip4::of(10, 1, 0, 2),
+              .destination = net::Ip4::of(10, 2, 0, 2),
+              .protocol = net::kProtocolTcp,
+              .id = 7,
+              .more_fragments = c.more,
+              .fragment_offset = c.offset},
+             Octets(c.size)));
+    EXPECT_EQ(count(r, "ip4-acl-input", "tiny_fragment") - before4, c.is_tiny ? 1u : 0u) << c.size;
+    const uint64_t before6 = count(r, "ip6-acl-input", "tiny_fragment");
+    Octets fragment(net::Ip6FragmentHeader::kSize);
+    net::Ip6FragmentHeader{net::kProtocolTcp, c.offset, c.more, 7}.emit(fragment);
+    send(ip6({.source = ip6_of("2001:db8:1::2"),
+              .destination = ip6_of("2001:db8:2::2"),
+              .next_header = net::kIp6Fragment},
+             fragment + Octets(c.size)));
+    EXPECT_EQ(count(r, "ip6-acl-input", "tiny_fragment") - before6, c.is_tiny ? 1u : 0u) << c.size;
+  }
 }
 
 TEST_F(Filter, filters_ip6_too) {

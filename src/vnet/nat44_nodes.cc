@@ -52,7 +52,7 @@ void set_address(uint8_t* ip, End end, Ip4 address) {
 }
 
 // Gives one end of a packet another address and port.
-void translate(Packet& p, const Transport4& t, End end, const NatEndpoint& to) {
+void translate(Packet& p, const Transport& t, End end, const NatEndpoint& to) {
   uint8_t* ip = p.data() + p.l3_offset;
   const uint32_t old_address = net::load32(ip + (end == End::Source ? 12 : 16));
   set_address(ip, end, to.address);
@@ -85,7 +85,7 @@ struct Quote {
   uint32_t ip_at = 0, l4_at = 0;
   uint8_t protocol = 0;
 };
-std::optional<Quote> quote_of(Packet& p, const Transport4& t) {
+std::optional<Quote> quote_of(Packet& p, const Transport& t) {
   if (!t.is_first) return std::nullopt;
   pullup_most(p, t.offset + 8 + 60 + 8);
   const uint32_t at = t.offset + 8;
@@ -106,7 +106,7 @@ uint16_t quoted_port(const Packet& p, const Quote& q, End end) {
 // Changes one end of a quoted packet. The ICMP message's own checksum covers it all, and is mended
 // by what changed: address, port, and the quoted header's checksum (whose change undoes the
 // address's).
-void translate_quote(Packet& p, const Transport4& t, const Quote& q, End end,
+void translate_quote(Packet& p, const Transport& t, const Quote& q, End end,
                      const NatEndpoint& to) {
   uint8_t* icmp = p.data() + t.offset;
   uint8_t* ip = p.data() + q.ip_at;
@@ -187,10 +187,10 @@ class Out2In final : public FeatureNode {
     return kPass;
   }
   // The port that names a packet's mapping; nothing for ICMP other than echo.
-  static std::optional<uint16_t> port_of(const Transport4& t) {
+  static std::optional<uint16_t> port_of(const Transport& t) {
     return t.protocol == net::kProtocolIcmp ? t.echo_id : t.destination_port;
   }
-  uint16_t handle_error(Batch& batch, Packet& p, const Transport4& t, Ip4 destination) {
+  uint16_t handle_error(Batch& batch, Packet& p, const Transport& t, Ip4 destination) {
     const auto quote = quote_of(p, t);
     if (!quote) return untranslated(p, destination);
     // It quotes a packet of ours on its way out: its source is an outside endpoint.
@@ -263,7 +263,7 @@ class In2Out final : public FeatureNode {
   }
   // One of this host's own quotes an inside endpoint where it refused, behind nat44-out2in, what
   // came from outside: whoever gets it knows the packet by the outside one (RFC 5508 section 4.2).
-  uint16_t handle_error(Batch& batch, Packet& p, const Transport4& t, Ip4 source, uint16_t vrf,
+  uint16_t handle_error(Batch& batch, Packet& p, const Transport& t, Ip4 source, uint16_t vrf,
                         bool is_own) {
     const auto quote = quote_of(p, t);
     if (!quote) return is_own ? kPass : kUnreadable;
@@ -333,7 +333,7 @@ class Hairpinning final : public FeatureNode {
     return kPass;
   }
   // It quotes a packet that was hairpinned: from an outside endpoint, to an inside one.
-  uint16_t handle_error(Batch& batch, Packet& p, const Transport4& t) {
+  uint16_t handle_error(Batch& batch, Packet& p, const Transport& t) {
     Nat44& nat = *stack_.nat44;
     const auto quote = quote_of(p, t);
     if (!quote) return kPass;

@@ -5,6 +5,7 @@
 
 #include "net/wire/describe.h"
 #include "net/wire/icmp.h"
+#include "net/wire/icmp6.h"
 #include "vnet/feature_node.h"
 #include "vnet/reassembly.h"
 
@@ -17,51 +18,101 @@ using net::PacketPtr;
 
 namespace {
 
-bool is_echo(uint16_t icmp_type) {
-  return icmp_type == static_cast<uint16_t>(net::IcmpType::Echo) ||
-         icmp_type == static_cast<uint16_t>(net::IcmpType::EchoReply);
+bool is_message(uint8_t protocol) {
+  return protocol == net::kProtocolIcmp || protocol == net::kProtocolIcmp6;
+}
+bool is_echo(uint8_t protocol, uint16_t type) {
+  if (protocol == net::kProtocolIcmp) {
+    return type == static_cast<uint16_t>(net::IcmpType::Echo) ||
+           type == static_cast<uint16_t>(net::IcmpType::EchoReply);
+  }
+  return type == static_cast<uint16_t>(net::Icmp6Type::Echo) ||
+         type == static_cast<uint16_t>(net::Icmp6Type::EchoReply);
+}
+bool has_port_fields(uint8_t protocol) {
+  return is_message(protocol) || protocol == net::kProtocolTcp || protocol == net::kProtocolUdp;
 }
 
 // What is noted on later fragments: two ports, or an ICMP type, code and echo identifier.
-uint32_t note_of(const Transport4& t) {
-  if (t.protocol != net::kProtocolIcmp) {
-    return uint32_t{t.source_port} << 16 | t.destination_port;
-  }
+uint32_t note_of(const Transport& t) {
+  if (!is_message(t.protocol)) return uint32_t{t.source_port} << 16 | t.destination_port;
   return uint32_t{t.source_port} << 24 | uint32_t{t.destination_port} << 16 | t.echo_id.value_or(0);
 }
-void read_note(uint32_t note, Transport4& t) {
-  const bool is_icmp = t.protocol == net::kProtocolIcmp;
+void read_note(uint32_t note, Transport& t) {
+  const bool is_icmp = is_message(t.protocol);
   t.source_port = static_cast<uint16_t>(note >> (is_icmp ? 24 : 16));
   t.destination_port = static_cast<uint16_t>(is_icmp ? note >> 16 & 0xff : note);
-  if (is_icmp && is_echo(t.source_port)) t.echo_id = static_cast<uint16_t>(note);
+  if (is_icmp && is_echo(t.protocol, t.source_port)) t.echo_id = static_cast<uint16_t>(note);
 }
 
-}  // namespace
-
-std::optional<Transport4> transport_of(Packet& p) {
-  const uint32_t at = p.l3_offset;
-  const uint8_t* ip = p.data() + at;
-  Transport4 t{.protocol = ip[9]};
-  const bool is_icmp = t.protocol == net::kProtocolIcmp;
-  if (!is_icmp && t.protocol != net::kProtocolTcp && t.protocol != net::kProtocolUdp) {
-    return std::nullopt;
-  }
-  if ((net::load16(ip + 6) & 0x1fff) != 0) {
-    t.is_first = false;
-    read_note(p.flow_hash, t);
-    return t;
-  }
-  t.offset = at + (ip[0] & 15u) * 4;
+// Of a packet that is no later fragment; its transport header is at t.offset.
+std::optional<Transport> read_header(Packet& p, Transport t) {
+  const bool is_icmp = is_message(t.protocol);
   pullup_most(p, t.offset + 20);
   if (p.head_size() < t.offset + 4) return std::nullopt;
   const uint8_t* l4 = p.data() + t.offset;
   t.source_port = is_icmp ? l4[0] : net::load16(l4);
   t.destination_port = is_icmp ? l4[1] : net::load16(l4 + 2);
   if (t.protocol == net::kProtocolTcp && p.head_size() >= t.offset + 14) t.tcp_flags = l4[13];
-  if (is_icmp && is_echo(t.source_port) && p.head_size() >= t.offset + 8) {
+  if (is_icmp && is_echo(t.protocol, t.source_port) && p.head_size() >= t.offset + 8) {
     t.echo_id = net::load16(l4 + 4);
   }
   return t;
+}
+
+// A fragment's place in its packet.
+struct Piece {
+  FragmentKey key;
+  bool is_first = false;
+};
+// Nothing for what is no fragment, or whose headers cannot be read.
+std::optional<Piece> piece4_of(const Packet& p) {
+  const uint8_t* ip = p.data() + p.l3_offset;
+  const uint16_t fragment = net::load16(ip + 6);
+  if ((fragment & 0x3fff) == 0) return std::nullopt;
+  return Piece{
+      {net::Ip4{net::load32(ip + 12)}, net::Ip4{net::load32(ip + 16)}, net::load16(ip + 4), ip[9]},
+      (fragment & 0x1fff) == 0};
+}
+std::optional<Piece> piece6_of(const Packet& p) {
+  const auto ip = net::Ip6View::parse_quoted(p.head().subspan(p.l3_offset));
+  net::Ip6Extensions e;
+  if (!ip || ip->extensions(e) || !e.has_fragment() || e.fragment.is_atomic()) return std::nullopt;
+  return Piece{{ip->source(), ip->destination(), e.fragment.id}, e.fragment.offset == 0};
+}
+std::optional<Transport> transport6_of(Packet& p) {
+  const auto ip = net::Ip6View::parse_quoted(p.head().subspan(p.l3_offset));
+  net::Ip6Extensions e;
+  if (!ip || ip->extensions(e)) return std::nullopt;
+  return transport_of(p, e);
+}
+
+}  // namespace
+
+std::optional<Transport> transport_of(Packet& p) {
+  const uint32_t at = p.l3_offset;
+  const uint8_t* ip = p.data() + at;
+  Transport t{.protocol = ip[9]};
+  if (!has_port_fields(t.protocol) || t.protocol == net::kProtocolIcmp6) return std::nullopt;
+  if ((net::load16(ip + 6) & 0x1fff) != 0) {
+    t.is_first = false;
+    read_note(p.flow_hash, t);
+    return t;
+  }
+  t.offset = at + (ip[0] & 15u) * 4;
+  return read_header(p, t);
+}
+
+std::optional<Transport> transport_of(Packet& p, const net::Ip6Extensions& e) {
+  Transport t{.protocol = e.protocol};
+  if (!has_port_fields(t.protocol)) return std::nullopt;
+  if (e.has_fragment() && e.fragment.offset != 0) {
+    t.is_first = false;
+    read_note(p.flow_hash, t);
+    return t;
+  }
+  t.offset = p.l3_offset + e.offset;
+  return read_header(p, t);
 }
 
 namespace {
@@ -77,23 +128,26 @@ class ShallowReassembly final : public FeatureNode {
                     {{"no_first", Severity::Error, "fragment whose first never came"},
                      {"too_many", Severity::Error, "too many fragments before the first"},
                      {"held", Severity::Info, "fragments that waited for the first"}}),
+        is_ip6_(arc == FeatureArc::Ip6Input || arc == FeatureArc::Ip6Output),
         timer_(stack.loop, [this] { expire(); }) {}
 
   void process(Batch& batch) override {
     for (uint32_t i = 0; i < batch.size(); ++i) {
       Packet& p = batch[i];
-      const uint16_t fragment = net::load16(ip_of(p) + 6);
-      if ((fragment & 0x3fff) == 0) {
+      if (is_ip6_ && has_extension(p)) pullup_most(p, p.size());
+      const auto piece = piece_of(p);
+      if (!piece) {
         batch.send(i, next(p));
-      } else if ((fragment & 0x1fff) == 0) {
-        take_first(batch, i);
+      } else if (piece->is_first) {
+        take_first(batch, i, piece->key);
       } else {
-        take_later(batch, i);
+        take_later(batch, i, piece->key);
       }
     }
   }
   std::string account(const Packet& p) const override {
-    const bool is_later = (net::load16(p.data() + p.l3_offset + 6) & 0x1fff) != 0;
+    const auto piece = piece_of(p);
+    const bool is_later = piece && !piece->is_first;
     return fmt::format("interface {}{}", stack_.interfaces[p.interface].name,
                        is_later ? ", " + describe(p) : std::string());
   }
@@ -102,10 +156,10 @@ class ShallowReassembly final : public FeatureNode {
   enum : uint16_t { kNoFirst, kTooMany, kHeld };
 
   // What a later fragment is said to belong to.
-  static std::string describe(const Packet& p) {
-    Transport4 t{.protocol = p.data()[p.l3_offset + 9]};
+  std::string describe(const Packet& p) const {
+    Transport t{.protocol = protocol_of(p)};
     read_note(p.flow_hash, t);
-    if (t.protocol != net::kProtocolIcmp) {
+    if (!is_message(t.protocol)) {
       return fmt::format("ports {} {}", t.source_port, t.destination_port);
     }
     return fmt::format("icmp type {} code {}{}", t.source_port, t.destination_port,
@@ -126,10 +180,19 @@ class ShallowReassembly final : public FeatureNode {
     }
   };
 
-  Flow& flow_of(const Packet& p) {
-    const uint8_t* ip = p.data() + p.l3_offset;
-    const FragmentKey key{net::Ip4{net::load32(ip + 12)}, net::Ip4{net::load32(ip + 16)},
-                          net::load16(ip + 4), ip[9]};
+  static bool has_extension(Packet& p) { return net::Ip6View::is_extension(ip_of(p)[6]); }
+  std::optional<Piece> piece_of(const Packet& p) const {
+    return is_ip6_ ? piece6_of(p) : piece4_of(p);
+  }
+  uint8_t protocol_of(const Packet& p) const {
+    const auto head = p.head().subspan(p.l3_offset);
+    if (!is_ip6_) return head[9];
+    net::Ip6Extensions e;
+    const auto ip = net::Ip6View::parse_quoted(head);
+    return ip && !ip->extensions(e) ? e.protocol : net::kIp6NoNextHeader;
+  }
+
+  Flow& flow_of(const FragmentKey& key) {
     auto it = flows_.find(key);
     if (it == flows_.end()) {
       if (flows_.size() >= kMaxFlows) forget_oldest();
@@ -141,10 +204,9 @@ class ShallowReassembly final : public FeatureNode {
     return it->second;
   }
 
-  void take_first(Batch& batch, uint32_t i) {
-    Packet& p = batch[i];
-    const auto t = transport_of(p);
-    Flow& flow = flow_of(p);
+  void take_first(Batch& batch, uint32_t i, const FragmentKey& key) {
+    const auto t = is_ip6_ ? transport6_of(batch[i]) : transport_of(batch[i]);
+    Flow& flow = flow_of(key);
     flow.is_known = true;
     flow.note = t ? note_of(*t) : 0;
     // In order: the first, then those that were early.
@@ -157,9 +219,9 @@ class ShallowReassembly final : public FeatureNode {
       batch.emit(std::move(held), on);
     }
   }
-  void take_later(Batch& batch, uint32_t i) {
+  void take_later(Batch& batch, uint32_t i, const FragmentKey& key) {
     Packet& p = batch[i];
-    Flow& flow = flow_of(p);
+    Flow& flow = flow_of(key);
     if (flow.is_known) {
       p.flow_hash = flow.note;
       const graph::Arc to = next(p);
@@ -186,6 +248,7 @@ class ShallowReassembly final : public FeatureNode {
     stack_.graph.run();
   }
 
+  bool is_ip6_;
   std::unordered_map<FragmentKey, Flow, KeyHash> flows_;
   std::list<FragmentKey> ages_;
   Timer timer_;
@@ -200,13 +263,19 @@ void want_shallow_reassembly(Stack& stack, uint16_t interface, bool input, Shall
   users = static_cast<uint8_t>(on ? users | bit : users & ~bit);
   set_feature(stack, interface, input ? FeatureArc::Ip4Input : FeatureArc::Ip4Output,
               input ? "ip4-sv-reassembly" : "ip4-output-sv-reassembly", users != 0);
+  const bool is_listed = (users & static_cast<uint8_t>(ShallowUser::Acl)) != 0;
+  set_feature(stack, interface, input ? FeatureArc::Ip6Input : FeatureArc::Ip6Output,
+              input ? "ip6-sv-reassembly" : "ip6-output-sv-reassembly", is_listed);
 }
 
 void add_shallow_reassembly_nodes(Stack& stack) {
-  stack.graph.add(
-      std::make_unique<ShallowReassembly>(stack, FeatureArc::Ip4Input, "ip4-sv-reassembly"));
-  stack.graph.add(std::make_unique<ShallowReassembly>(stack, FeatureArc::Ip4Output,
-                                                      "ip4-output-sv-reassembly"));
+  auto add = [&stack](FeatureArc arc, const char* name) {
+    stack.graph.add(std::make_unique<ShallowReassembly>(stack, arc, name));
+  };
+  add(FeatureArc::Ip4Input, "ip4-sv-reassembly");
+  add(FeatureArc::Ip6Input, "ip6-sv-reassembly");
+  add(FeatureArc::Ip4Output, "ip4-output-sv-reassembly");
+  add(FeatureArc::Ip6Output, "ip6-output-sv-reassembly");
 }
 
 }  // namespace wh::vnet

@@ -1,21 +1,23 @@
-// Shallow reassembly of IPv4: what ports a fragment belongs to, without putting it together.
+// Shallow reassembly: what ports a fragment belongs to, without putting it together.
 //
-//   ip4-sv-reassembly (input arc), ip4-output-sv-reassembly (output arc)
+//   ip4-sv-reassembly (input arc), ip4-output-sv-reassembly (output arc), and the same with ip6-
 //
 // The first fragment's transport header says it for all; it is remembered by source, destination,
-// protocol and identifier, and noted on later fragments (in Packet::flow_hash). Fragments that come
-// before their first wait for it. Bounds: kMaxFlows remembered, kMaxHeld waiting for one, kLifetime
-// both; what waits longer is dropped, counted. Enabled on an interface by what needs it: access
-// lists and NAT.
+// identifier and, of IPv4, protocol, and noted on later fragments (in Packet::flow_hash). Fragments
+// that come before their first wait for it. Bounds: kMaxFlows remembered, kMaxHeld waiting for one,
+// kLifetime both; what waits longer is dropped, counted. Enabled on an interface by what needs it:
+// access lists, and of IPv4 NAT. An IPv6 fragment's protocol is what its own fragment header names:
+// when that is one more extension header, later fragments stay without ports.
 #pragma once
 
 #include <optional>
 
+#include "net/wire/ip6.h"
 #include "vnet/nodes.h"
 
 namespace wh::vnet {
 
-struct Transport4 {
+struct Transport {
   uint8_t protocol = 0;
   uint16_t source_port = 0, destination_port = 0;  // For ICMP: type and code.
   std::optional<uint16_t> echo_id;                 // Of an ICMP echo or its reply.
@@ -26,7 +28,9 @@ struct Transport4 {
 // Of a packet that passed ip4-sv-reassembly, or is no fragment; its IP header is at l3_offset.
 // Makes the first bytes of the transport header contiguous. Nothing for a protocol without ports,
 // or when the packet ends before them.
-std::optional<Transport4> transport_of(net::Packet& p);
+std::optional<Transport> transport_of(net::Packet& p);
+// The same of IPv6, whose extension headers were read into `e`, and ip6-sv-reassembly.
+std::optional<Transport> transport_of(net::Packet& p, const net::Ip6Extensions& e);
 
 // Who wants it on a side of an interface: it is on while somebody does.
 enum class ShallowUser : uint8_t { Acl = 1, Nat = 2 };
