@@ -363,6 +363,25 @@ TEST_F(RouteLines, configuration_is_told_in_pieces_to_who_has_room) {
   EXPECT_TRUE(is_done && pieces.empty());
 }
 
+// Three ways to say one next hop, each of which a route keeps, and gives back.
+TEST_F(RouteLines, next_hop_that_is_said_otherwise_is_another_way) {
+  up();
+  const std::string before = now();
+  for (const char* text :
+       {"10.7.0.0/16 via 10.2.0.2 weight 3", "10.8.0.0/16 via 10.2.0.2 unreached",
+        "10.9.0.0/16 via 10.2.0.2", "10.10.0.0/16 via 10.2.0.2 host-e1"}) {
+    set(fmt::format("ip route add {}", text));
+    EXPECT_NE(now().find(fmt::format("ip route add {}\n", text)), std::string::npos) << now();
+  }
+  MUST_VOID(b.add_address(1, vnet::prefix("10.8.0.1/32")));
+  EXPECT_EQ(pings(a, "10.8.0.1"), 2u);
+  expect_lasting();
+  set("ip route del 10.7.0.0/16\nip route del 10.9.0.0/16");
+  EXPECT_EQ(pings(a, "10.8.0.1"), 2u);
+  EXPECT_EQ(load(before), "applied");
+  EXPECT_EQ(router.vnet().stack().paths.size(), 0u);
+}
+
 TEST_F(RouteLines, table_is_told_by_prefix_and_in_short) {
   up();
   set("ip route add 10.9.0.0/16 via 10.1.0.9\nip route add 2001:db8:9::/48 via drop");

@@ -120,7 +120,11 @@ Result<AdjacencyIndex> PathTable::acquire(uint16_t vrf, Family family,
     }
     list.members.push_back(*member);
   }
-  list.has_balance = list.members.size() > 1 || list.members[0].is_recursive;
+  // Lists that differ only in a weight or a word lead to one neighbour, and are told apart by their
+  // adjacencies: the second has its own.
+  const AdjacencyIndex first = list.members[0].adjacency;
+  const bool is_taken = first < by_adjacency_.size() && by_adjacency_[first] != nullptr;
+  list.has_balance = list.members.size() > 1 || list.members[0].is_recursive || is_taken;
   list.adjacency = list.has_balance ? stack_.adjacencies.make_balance(hops[0].address)
                                     : list.members[0].adjacency;
   PathList& kept = lists_.emplace(key, std::move(list)).first->second;

@@ -5,7 +5,7 @@
 //
 // Routes with the same next hops share one path list, and the trie holds its adjacency, so a change
 // of the way touches one adjacency and not the routes. What the adjacency is:
-//   - one next hop that is a neighbour: the neighbour's own;
+//   - one next hop that is a neighbour: the neighbour's own, unless another path list has that;
 //   - one interface and no next hop: a glean, every destination is a neighbour;
 //   - anything else (several next hops, or one that another route leads to, as BGP's do): a
 //     *balance* of 64 buckets over the adjacencies that the next hops resolve to.
