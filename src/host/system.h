@@ -39,8 +39,8 @@ auto uninterrupted(Call call) {
 // `flags` as open(2) takes them. A file that is made gets mode 0666 less the umask.
 Result<Fd> open_file(const std::string& path, int flags);
 Result<std::string> read_file(const std::string& path);
-// For programs that must not stand still. Error: it is a FIFO, on which opening, reading and
-// writing wait for whoever has its other end.
+// For programs that must not stand still. Error: it is a named FIFO, on which opening, reading and
+// writing wait for whoever will have its other end.
 Result<void> check_no_fifo(const std::string& path);
 // With the folders above it. Nothing when it is there.
 Result<void> make_folder(const std::string& path);

@@ -173,6 +173,12 @@ TEST_F(ConfigurationTest, fifo_is_refused_wherever_a_file_is_named) {
   ASSERT_FALSE(named);
   EXPECT_NE(named.error().text.find(path + ": a FIFO"), std::string::npos) << named.error().text;
   ::unlink(path.c_str());
+  // A pipe that the process was given has its other end: `exec /dev/fd/3` with `3<<END`.
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  EXPECT_TRUE(line_.check(fmt::format("exec /dev/fd/{}", ends[0])));
+  ::close(ends[0]);
+  ::close(ends[1]);
 }
 
 TEST_F(ConfigurationTest, failure_on_the_way_leaves_everything_as_it_was) {
