@@ -8,10 +8,9 @@
 // The copier is the least a process can do: poll, then one read and one write a frame, through one
 // buffer. All run in turn, several times; the figure is processor time (user and system) of the one
 // process for each GB of payload that arrived. The kernel's own work on a written frame is charged
-// to whoever writes it, in all of them. So that it can be seen
-// what is left to us, the copier is also asked where its time goes: who sends cannot do without
-// writing the data and reading the acknowledgments, and what these take of the copier's time is the
-// least that sending can cost.
+// to whoever writes it, in all of them. So that it can be seen what is left to us, the copier is
+// also asked where its time goes: who sends cannot do without writing the data and reading the
+// acknowledgments, and what these take of the copier's time is the least that sending can cost.
 //
 // The goals are for frames written one by one and for segmentation offload. Between them stands
 // what Wheelhouse does where the stack is to see whole frames: those that it sends in a row the
@@ -157,8 +156,7 @@ Result<void> compare(Duration length, int rounds) {
       const TapFigure s = TRY(mid([&] { return measure_ours(Way::Send, offload, length); }));
       std::printf(
           "1500 B, joined when written: receiving %.2f s/GB, %.2f Gbit/s, %.2f of the copier's "
-          "CPU; "
-          "sending %.2f s/GB, %.2f Gbit/s, %.2f\n",
+          "CPU; sending %.2f s/GB, %.2f Gbit/s, %.2f\n",
           r.cpu_s_per_gb, r.gbps, r.cpu_s_per_gb / plain_copier.cpu_s_per_gb, s.cpu_s_per_gb,
           s.gbps, s.cpu_s_per_gb / plain_copier.cpu_s_per_gb);
       continue;

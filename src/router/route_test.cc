@@ -283,25 +283,33 @@ TEST_F(RouteFileLines, file_of_routes_is_set_whole_or_not_at_all) {
   EXPECT_NE(say("ip route load /nonesuch table 9").find("no table '9'"), std::string::npos);
 }
 
-// A full table's text is long: it is made as it is read, and forwarding goes on meanwhile.
-TEST_F(RouteLines, whole_table_is_told_in_pieces_to_who_has_room) {
-  up();
-  for (uint32_t i = 0; i < 1000; ++i) {
-    const net::Ip4 network{20u << 24 | i << 8};
-    MUST_VOID(router.vnet().add_route({network, 24}, vnet::ip("10.2.0.2")));
+// A reader of long answers, who takes them when there is room.
+class LongAnswers : public RouteLines {
+ protected:
+  void add_a_thousand() {
+    for (uint32_t i = 0; i < 1000; ++i) {
+      const net::Ip4 network{20u << 24 | i << 8};
+      MUST_VOID(router.vnet().add_route({network, 24}, vnet::ip("10.2.0.2")));
+    }
+  }
+  Output output(bool is_text) {
+    is_done = false;
+    return {[this](std::string_view text) { pieces.emplace_back(text); },
+            [this](Result<Answer> answer) {
+              is_done = true;
+              if (answer) rows = answer->data();
+            },
+            is_text, [this] { return has_room; }};
   }
   bool has_room = false, is_done = false;
   std::vector<std::string> pieces;
   json rows;
-  const auto output = [&](bool is_text) {
-    is_done = false;
-    return Output{[&](std::string_view text) { pieces.emplace_back(text); },
-                  [&](Result<Answer> answer) {
-                    is_done = true;
-                    if (answer) rows = answer->data();
-                  },
-                  is_text, [&] { return has_room; }};
-  };
+};
+
+// A full table's text is long: it is made as it is read, and forwarding goes on meanwhile.
+TEST_F(LongAnswers, whole_table_is_told_in_pieces_to_who_has_room) {
+  up();
+  add_a_thousand();
   auto activity = line.execute("show ip fib", output(true));
   loop.run_for(100ms);
   EXPECT_TRUE(pieces.empty());
@@ -323,25 +331,10 @@ TEST_F(RouteLines, whole_table_is_told_in_pieces_to_who_has_room) {
 }
 
 // So is what is set, in an order in which it can be set.
-TEST_F(RouteLines, configuration_is_told_in_pieces_to_who_has_room) {
+TEST_F(LongAnswers, configuration_is_told_in_pieces_to_who_has_room) {
   up();
   set("ip route add 198.18.0.0/16 via 10.2.0.2\nip route add 19.0.0.0/8 via 198.18.0.1");
-  for (uint32_t i = 0; i < 1000; ++i) {
-    const net::Ip4 network{20u << 24 | i << 8};
-    MUST_VOID(router.vnet().add_route({network, 24}, vnet::ip("10.2.0.2")));
-  }
-  bool has_room = false, is_done = false;
-  std::vector<std::string> pieces;
-  json rows;
-  const auto output = [&](bool is_text) {
-    is_done = false;
-    return Output{[&](std::string_view text) { pieces.emplace_back(text); },
-                  [&](Result<Answer> answer) {
-                    is_done = true;
-                    if (answer) rows = answer->data();
-                  },
-                  is_text, [&] { return has_room; }};
-  };
+  add_a_thousand();
   auto activity = line.execute("show configuration", output(true));
   loop.run_for(100ms);
   EXPECT_TRUE(pieces.empty());

@@ -148,28 +148,38 @@ uint16_t into_vrf(const Stack& stack, uint16_t interface, uint16_t vrf) {
   return interface;
 }
 
-class Out2In final : public FeatureNode {
+// A node of NAT44: handles packet by packet, and drops what it names a fault of.
+class NatNode : public FeatureNode {
  public:
-  explicit Out2In(Stack& stack)
-      : FeatureNode(stack, FeatureArc::Ip4Input, "nat44-out2in", nat_error_specs()) {}
+  NatNode(Stack& stack, FeatureArc arc, std::string name)
+      : FeatureNode(stack, arc, std::move(name), nat_error_specs()) {}
 
-  void process(Batch& batch) override {
+  void process(Batch& batch) final {
     for (uint32_t i = 0; i < batch.size(); ++i) {
       Packet& p = batch[i];
-      const Ip4 destination{net::load32(ip_of(p) + 16)};
-      if (const uint16_t fault = handle(batch, p, destination); fault == kPass) {
+      if (const uint16_t fault = handle(batch, p); fault == kPass) {
         batch.send(i, next(p));
       } else {
         batch.drop(i, fault);
       }
     }
   }
+
+ private:
+  virtual uint16_t handle(Batch& batch, Packet& p) = 0;  // kPass, or the fault.
+};
+
+class Out2In final : public NatNode {
+ public:
+  explicit Out2In(Stack& stack) : NatNode(stack, FeatureArc::Ip4Input, "nat44-out2in") {}
+
   std::string account(const Packet& p) const override {
     return fmt::format("to {}", to_string(Ip4{net::load32(p.data() + 16)}));
   }
 
  private:
-  uint16_t handle(Batch& batch, Packet& p, Ip4 destination) {
+  uint16_t handle(Batch& batch, Packet& p) override {
+    const Ip4 destination{net::load32(ip_of(p) + 16)};
     Nat44& nat = *stack_.nat44;
     const auto t = transport_of(p);
     if (!t) return untranslated(p, destination);
@@ -211,27 +221,16 @@ class Out2In final : public FeatureNode {
   }
 };
 
-class In2Out final : public FeatureNode {
+class In2Out final : public NatNode {
  public:
-  explicit In2Out(Stack& stack)
-      : FeatureNode(stack, FeatureArc::Ip4Output, "nat44-in2out-output", nat_error_specs()) {}
+  explicit In2Out(Stack& stack) : NatNode(stack, FeatureArc::Ip4Output, "nat44-in2out-output") {}
 
-  void process(Batch& batch) override {
-    for (uint32_t i = 0; i < batch.size(); ++i) {
-      Packet& p = batch[i];
-      if (const uint16_t fault = handle(batch, p); fault == kPass) {
-        batch.send(i, next(p));
-      } else {
-        batch.drop(i, fault);
-      }
-    }
-  }
   std::string account(const Packet& p) const override {
     return fmt::format("from {}", to_string(Ip4{net::load32(p.data() + p.l3_offset + 12)}));
   }
 
  private:
-  uint16_t handle(Batch& batch, Packet& p) {
+  uint16_t handle(Batch& batch, Packet& p) override {
     const NatRole role = stack_.nat44->role(p.rx_interface);
     // What this host sends, be it an answer to what came by an outside interface.
     const bool is_own = p.rx_interface == kLocalInterface || role == NatRole::Outside;
@@ -281,21 +280,10 @@ class In2Out final : public FeatureNode {
 };
 
 // What an inside host sends to an outside endpoint that leads back inside.
-class Hairpinning final : public FeatureNode {
+class Hairpinning final : public NatNode {
  public:
-  explicit Hairpinning(Stack& stack)
-      : FeatureNode(stack, FeatureArc::Ip4Input, "nat44-hairpinning", nat_error_specs()) {}
+  explicit Hairpinning(Stack& stack) : NatNode(stack, FeatureArc::Ip4Input, "nat44-hairpinning") {}
 
-  void process(Batch& batch) override {
-    for (uint32_t i = 0; i < batch.size(); ++i) {
-      Packet& p = batch[i];
-      if (const uint16_t fault = handle(batch, p); fault == kPass) {
-        batch.send(i, next(p));
-      } else {
-        batch.drop(i, fault);
-      }
-    }
-  }
   std::string account(const Packet& p) const override {
     const uint8_t* ip = p.data();
     return fmt::format("{} to {}", to_string(Ip4{net::load32(ip + 12)}),
@@ -303,7 +291,7 @@ class Hairpinning final : public FeatureNode {
   }
 
  private:
-  uint16_t handle(Batch& batch, Packet& p) {
+  uint16_t handle(Batch& batch, Packet& p) override {
     Nat44& nat = *stack_.nat44;
     const auto t = transport_of(p);
     if (!t) return kPass;
