@@ -152,16 +152,16 @@ TEST(DgpPath, keeps_the_queue_short_where_a_loss_based_flow_fills_it_E68) {
 
 // With an FCC above the path's rate, or none, the window decides, and the queue is the window's.
 TEST(DgpPath, fills_the_queue_where_FCC_does_not_bind_E68) {
-  OneFlow reno(12_Mbps, 300ms, "newreno", [](Connection&) {});
+  OneFlow reno(4_Mbps, 300ms, "newreno", [](Connection&) {});
   reno.mbps(3s);
-  reno.mbps(10s);
+  reno.mbps(20s);
   for (const Rate fcc : {Rate(), 30_Mbps}) {
-    OneFlow dgp(12_Mbps, 300ms, "newreno", [fcc](Connection& c) {
+    OneFlow dgp(4_Mbps, 300ms, "newreno", [fcc](Connection& c) {
       c.set_fcc(fcc);
       MUST_VOID(c.set_profile(1));
     });
     dgp.mbps(3s);
-    dgp.mbps(10s);
+    dgp.mbps(20s);
     EXPECT_GE(to_ms(dgp.source.highest), 0.8 * to_ms(reno.source.highest)) << fcc.bps();
   }
 }

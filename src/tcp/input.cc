@@ -334,7 +334,9 @@ void Connection::take_payload(const Segment& s) {
     return finish(End::Aborted);
   }
   const bool filled_a_hole = receive_.has_islands();
-  const auto islands = static_cast<size_t>(stack_.tunables().reass_maxqueuelen);
+  // An island pins 2 KiB at least: all of them no more than twice the buffer.
+  const auto islands = static_cast<size_t>(
+      std::min(stack_.tunables().reass_maxqueuelen, receive_limit_.count() / 1024 + 1));
   const auto got = receive_.insert(rcv_nxt_, s.seq, *s.packet, s.payload_at, s.payload, islands);
   counters.duplicate_bytes += got.duplicate;
   if (got.is_refused) ++counters.reassembly_full;

@@ -129,10 +129,9 @@ ReceiveBuffer::Insertion ReceiveBuffer::insert_ready(SeqNum rcv_nxt, const net::
     next = stop;
   };
   uint32_t duplicate = 0;
-  size_t joined = 0;
-  for (Island& island : islands_) {  // Theirs came first.
-    if (end < island.begin) break;
-    ++joined;
+  const size_t before = islands_.size();
+  while (has_islands() && islands_.front().begin <= end) {  // Theirs came first.
+    Island island = islands_.pop_front();
     island_bytes_ -= island.bytes.size();
     duplicate += (net::earlier(end, island.end) - island.begin).count();
     take_until(island.begin);
@@ -140,8 +139,8 @@ ReceiveBuffer::Insertion ReceiveBuffer::insert_ready(SeqNum rcv_nxt, const net::
     next = island.end;
   }
   if (next < end) take_until(end);
-  if (joined > 0) {
-    islands_.erase(islands_.begin(), islands_.begin() + static_cast<std::ptrdiff_t>(joined));
+  if (islands_.size() < before) {
+    if (!has_islands()) islands_.clear();
     size_t kept = 0;
     for (size_t i = 0; i < recent_count_; ++i) {
       if (recent_[i].begin > next) recent_[kept++] = recent_[i];
@@ -161,15 +160,28 @@ ReceiveBuffer::Insertion ReceiveBuffer::insert(SeqNum rcv_nxt, SeqNum seq,
   }
   SeqRange repeated{};
   const SeqNum end = seq + SeqLen(n);
-  for (const Island& island : islands_) {
-    if (island.end <= seq) continue;
-    if (island.begin < end)
-      repeated = {net::later(island.begin, seq), net::earlier(island.end, end)};
-    break;
+  size_t at = first_island_to(seq);
+  if (at < islands_.size() && islands_[at].end == seq) ++at;  // It touches, and repeats nothing.
+  if (at < islands_.size() && islands_[at].begin < end) {
+    repeated = {net::later(islands_[at].begin, seq), net::earlier(islands_[at].end, end)};
   }
   Insertion result = place(rcv_nxt, seq, packet, from, n, max_islands);
   result.repeated = repeated;
   return result;
+}
+
+size_t ReceiveBuffer::first_island_to(SeqNum seq) const {
+  size_t first = 0, last = islands_.size();
+  if (last > 0 && islands_[last - 1].end < seq) return last;  // The usual one: behind them all.
+  while (first < last) {
+    const size_t middle = (first + last) / 2;
+    if (islands_[middle].end < seq) {
+      first = middle + 1;
+    } else {
+      last = middle;
+    }
+  }
+  return first;
 }
 
 ReceiveBuffer::Insertion ReceiveBuffer::place(SeqNum rcv_nxt, SeqNum seq, const net::Packet& packet,
@@ -177,9 +189,7 @@ ReceiveBuffer::Insertion ReceiveBuffer::place(SeqNum rcv_nxt, SeqNum seq, const 
   if (seq == rcv_nxt) return insert_ready(rcv_nxt, packet, from, n);
   const SeqNum end = seq + SeqLen(n);
   Insertion result;
-  // The first island that this segment touches or lies before; usually the last one, or none.
-  size_t at = islands_.size();
-  while (at > 0 && seq <= islands_[at - 1].end) --at;
+  size_t at = first_island_to(seq);  // The first that this segment touches or lies before.
   SeqNum next = seq;
   while (next < end) {
     const bool has_island = at < islands_.size();
@@ -199,7 +209,7 @@ ReceiveBuffer::Insertion ReceiveBuffer::place(SeqNum rcv_nxt, SeqNum seq, const 
         fresh.end = islands_[at].end;
         islands_[at] = std::move(fresh);
       } else {
-        islands_.insert(islands_.begin() + static_cast<std::ptrdiff_t>(at), std::move(fresh));
+        islands_.insert(at, std::move(fresh));
       }
       next = stop;
       continue;
@@ -220,7 +230,7 @@ ReceiveBuffer::Insertion ReceiveBuffer::place(SeqNum rcv_nxt, SeqNum seq, const 
     if (has_next && stop == islands_[at + 1].begin) {
       island.bytes.append(std::move(islands_[at + 1].bytes));
       island.end = islands_[at + 1].end;
-      islands_.erase(islands_.begin() + static_cast<std::ptrdiff_t>(at) + 1);
+      islands_.erase(at + 1);
     }
   }
   if (at < islands_.size()) note_change({islands_[at].begin, islands_[at].end});
@@ -243,8 +253,8 @@ size_t ReceiveBuffer::sack_blocks(std::span<SeqRange> out) const {
   size_t n = std::min(out.size(), recent_count_);
   std::copy_n(recent_.begin(), n, out.begin());
   // "As many as possible" (RFC 2018 section 4 (2)): then any that newer ones had pushed out.
-  for (const Island& island : islands_) {
-    if (n == out.size() || n == islands_.size()) break;
+  for (size_t i = 0; n < out.size() && n < islands_.size(); ++i) {
+    const Island& island = islands_[i];
     const auto is_told = [&](const SeqRange& r) {
       return island.begin <= r.begin && r.end <= island.end;
     };
@@ -269,7 +279,8 @@ void ReceiveBuffer::clear() {
 void ReceiveBuffer::check_invariants(SeqNum rcv_nxt) const {
   SeqNum at = rcv_nxt;
   size_t bytes = 0;
-  for (const Island& island : islands_) {
+  for (size_t i = 0; i < islands_.size(); ++i) {
+    const Island& island = islands_[i];
     CHECK(at < island.begin && island.begin < island.end);
     CHECK_EQ(island.bytes.size(), size_t{(island.end - island.begin).count()});
     bytes += island.bytes.size();
@@ -277,10 +288,10 @@ void ReceiveBuffer::check_invariants(SeqNum rcv_nxt) const {
   }
   CHECK_EQ(bytes, island_bytes_);
   for (size_t i = 0; i < recent_count_; ++i) {
-    const auto holds = [&](const Island& x) {
-      return x.begin <= recent_[i].begin && recent_[i].end <= x.end;
-    };
-    CHECK(std::any_of(islands_.begin(), islands_.end(), holds));
+    const size_t index = first_island_to(recent_[i].end);
+    CHECK(index < islands_.size());
+    const Island& holder = islands_[index];
+    CHECK(holder.begin <= recent_[i].begin && recent_[i].end <= holder.end);
   }
 }
 

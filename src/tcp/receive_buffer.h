@@ -10,13 +10,12 @@
 //
 // Bounded: the caller trims segments to the window, which bounds bytes; islands are bounded by
 // `max_islands`, beyond which a segment that would found a new one is refused and counted by the
-// caller.
+// caller. An island may pin a chunk of 2 KiB for one byte. A segment finds its island by bisection.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "net/packet.h"
 #include "net/seq.h"
@@ -94,13 +93,14 @@ class ReceiveBuffer {
     SeqNum begin, end;
     SliceQueue bytes;
   };
+  size_t first_island_to(SeqNum seq) const;  // The first that ends at `seq` or later.
   Insertion place(SeqNum rcv_nxt, SeqNum seq, const net::Packet& packet, uint32_t from, uint32_t n,
                   size_t max_islands);
   Insertion insert_ready(SeqNum rcv_nxt, const net::Packet& packet, uint32_t from, uint32_t n);
   void note_change(const SeqRange& range);
 
   SliceQueue ready_;
-  std::vector<Island> islands_;  // Ascending, with a hole before each.
+  Ring<Island> islands_;  // Ascending, with a hole before each.
   size_t island_bytes_ = 0;
   std::array<SeqRange, kMaxSackBlocks> recent_{};
   size_t recent_count_ = 0;

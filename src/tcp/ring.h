@@ -69,9 +69,14 @@ class Ring {
   // REQUIRES: i < size().
   void erase(size_t i) {
     CHECK(i < size_);
-    for (size_t k = i; k + 1 < size_; ++k) (*this)[k] = std::move((*this)[k + 1]);
-    back() = T{};
-    --size_;
+    if (i < size_ / 2) {
+      for (size_t k = i; k > 0; --k) (*this)[k] = std::move((*this)[k - 1]);
+      pop_front();
+    } else {
+      for (size_t k = i; k + 1 < size_; ++k) (*this)[k] = std::move((*this)[k + 1]);
+      back() = T{};
+      --size_;
+    }
   }
   // Forgets everything and frees the storage.
   void clear() { *this = Ring(); }

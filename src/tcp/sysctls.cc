@@ -47,7 +47,7 @@ constexpr Tunable kTunables[] = {
     {"always_keepalive", &Tunables::always_keepalive, "bool", 0, 1, "probe every idle connection"},
     {"finwait2_timeout", &Tunables::finwait2_timeout_ms, "ms", 1, kDay,
      "time in FIN-WAIT-2 after the application has closed"},
-    {"reass.maxqueuelen", &Tunables::reass_maxqueuelen, "", 1, 10000,
+    {"reass.maxqueuelen", &Tunables::reass_maxqueuelen, "", 1, 1 << 20,
      "islands of out-of-order data a connection holds"},
     {"syncookies", &Tunables::syncookies, "bool", 0, 1,
      "answer with cookies when a backlog is full"},

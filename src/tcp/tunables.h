@@ -31,7 +31,8 @@ struct Tunables {
   int64_t keepinit_ms = 75000, keepidle_ms = 7200000, keepintvl_ms = 75000, keepcnt = 8;
   int64_t always_keepalive = 1;
   int64_t finwait2_timeout_ms = 60000;
-  int64_t reass_maxqueuelen = 100;  // Islands of out-of-order data a connection.
+  // Islands of out-of-order data a connection, and never more than the receive buffer's KiB.
+  int64_t reass_maxqueuelen = 65536;
   int64_t syncookies = 1;
   int64_t blackhole = 0;  // Do not answer segments to nobody.
   int64_t drop_synfin = 0;
