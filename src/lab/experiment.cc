@@ -73,9 +73,6 @@ Result<void> Experiment::build_hosts() {
       MUST_VOID(built->sysctl().set("net.inet.ip.forwarding", "1"));  // They exist.
       MUST_VOID(built->sysctl().set("net.inet6.ip6.forwarding", "1"));
     }
-    // In real time a program that fills a large buffer at once keeps the first acknowledgments
-    // waiting; this one grows with the congestion window.
-    if (spec_.is_real()) MUST_VOID(built->sysctl().set("net.inet.tcp.sendspace", "262144"));
     for (const std::string& assignment : spec_.sysctls)
       TRY_VOID(built->sysctl().assign(assignment));
     hosts_.emplace(host.name, std::move(built));
