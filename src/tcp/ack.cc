@@ -45,9 +45,10 @@ bool Connection::process_ack(const Segment& s) {
   if (has_model()) tell_delivery(s.arrival, work, losses);
   if (work.newly_acked > 0) {
     if (has_rate_policy()) tell_acked(s, work);
-    after_growth(s, work);
+    grow_window(s, work);
     after_our_fin_acked();
   }
+  if (writer_waits_) make_room();
   if (state_ != State::Closed && state_ != State::TimeWait) stack_.mark(*this);
   return state_ != State::Closed;
 }
@@ -92,11 +93,6 @@ void Connection::advance_una(const Segment& s, AckWork& work) {
   extend_fast_send(data);
   first_unanswered_ = now();
   restart_idle_timer();
-  if (writer_waits_ && can_send_data() &&
-      send_.space() >= std::max<size_t>(mss_, send_.size() / 2)) {
-    writer_waits_ = false;
-    tell(kWritable);
-  }
 }
 
 // All but one of the segments acknowledged arrived before, each announced by a duplicate
@@ -265,33 +261,35 @@ void Connection::update_send_window(const Segment& s) {
   max_snd_wnd_ = std::max(max_snd_wnd_, window);
 }
 
-// Growth of the window and of the send buffer after the cumulative acknowledgment moved.
-void Connection::after_growth(const Segment& s, const AckWork& work) {
-  if (recovery_ != Recovery::Recovery && is_synchronised(state_)) {
-    AckEvent event;
-    event.now = s.arrival;
-    event.acked = Bytes(work.newly_acked);
-    event.flight = Bytes(work.flight_before);
-    event.rtt = work.rtt;
-    event.srtt = rtt_.srtt();
-    event.min_rtt = rtt_.min();
-    event.is_after_timeout = recovery_ == Recovery::Loss;
-    event.is_round_start = work.is_round_start;
-    max_flight_ = std::max(max_flight_, work.flight_before);
-    const bool is_used = window_.in_slow_start() && window_.cwnd.count() < 2 * int64_t{max_flight_};
-    event.is_cwnd_limited = cwnd_limited_ || is_used || event.is_after_timeout;
-    if (!has_model()) control_->on_ack(window_, event);
-    if (work.is_round_start) max_flight_ = work.flight_before;
-    if (!send_auto_) return;
-  }
-  const int64_t most = stack_.tunables().sendbuf_max;
-  if (send_auto_ && window_.cwnd * 2 > send_.limit() && send_.limit().count() < most) {
-    send_.set_limit(Bytes(std::min(window_.cwnd.count() * 2, most)));
-    if (writer_waits_ && can_send_data()) {
-      writer_waits_ = false;
-      tell(kWritable);
-    }
-  }
+void Connection::grow_window(const Segment& s, const AckWork& work) {
+  if (recovery_ == Recovery::Recovery || !is_synchronised(state_)) return;
+  AckEvent event;
+  event.now = s.arrival;
+  event.acked = Bytes(work.newly_acked);
+  event.flight = Bytes(work.flight_before);
+  event.rtt = work.rtt;
+  event.srtt = rtt_.srtt();
+  event.min_rtt = rtt_.min();
+  event.is_after_timeout = recovery_ == Recovery::Loss;
+  event.is_round_start = work.is_round_start;
+  max_flight_ = std::max(max_flight_, work.flight_before);
+  const bool is_used = window_.in_slow_start() && window_.cwnd.count() < 2 * int64_t{max_flight_};
+  event.is_cwnd_limited = cwnd_limited_ || is_used || event.is_after_timeout;
+  if (!has_model()) control_->on_ack(window_, event);
+  if (work.is_round_start) max_flight_ = work.flight_before;
+}
+
+// What is outstanding stays in the send buffer, also where it was SACKed. It grows to hold a window
+// besides, and the writer is told when as much is free as waits: so there is something to send
+// whenever something may be sent, in a recovery too.
+void Connection::make_room() {
+  const int64_t wanted =
+      window_.cwnd.count() + std::max(window_.cwnd.count(), int64_t{map_.outstanding()});
+  const int64_t limit = std::min(wanted, stack_.tunables().sendbuf_max);
+  if (send_auto_ && limit > send_.limit().count()) send_.set_limit(Bytes(limit));
+  if (!can_send_data() || send_.space() < std::max<size_t>(mss_, unsent())) return;
+  writer_waits_ = false;
+  tell(kWritable);
 }
 
 void Connection::after_our_fin_acked() {

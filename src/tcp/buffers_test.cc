@@ -1,10 +1,13 @@
 #include <gtest/gtest.h>
 
 #include "core/random.h"
-#include "tcp/test_world.h"
+#include "tcp/conversation.h"
+#include "tcp/one_flow.h"
 
 namespace wh::tcp {
 namespace {
+
+const net::TcpOptions kOfferingSack = {.mss = 1460, .sack_permitted = true};
 
 std::vector<uint8_t> bytes_of(const net::Packet& p, uint32_t from) {
   std::vector<uint8_t> out(p.size() - from);
@@ -188,6 +191,71 @@ TEST(ReceiveBuffer, grows_with_the_rate_on_every_connection) {
     EXPECT_EQ(sink.received, 4'000'000u);
     EXPECT_GT(world.b->receive_buffer(), before * 2) << "seed " << seed;
   }
+}
+
+// What is SACKed stays in the buffer; the writer is asked for more all the same, else a recovery
+// would run dry and end in a burst.
+TEST(SendBufferGrowth, holds_what_is_outstanding_and_a_window_more) {
+  Bulk source;
+  Conversation t;
+  t.tunables().sendspace = 10 * 1460;
+  t.open(kOfferingSack);
+  t.c->set_observer(&source);
+  source.on_ready(*t.c, kWritable);
+  ASSERT_EQ(t.sent.size(), 10u);
+  EXPECT_EQ(t.c->info().unsent, Bytes(0));
+  t.run(100ms);
+  for (uint32_t i = 2; i <= 10; ++i) t.in({.options = t.sack({{1461, 1 + 1460 * i}})});
+  EXPECT_GT(t.sent.back().seq, 14600u);
+  EXPECT_GE(t.c->info().unsent, Bytes(5 * 1460));  // Half of the window, which was cut to half.
+  t.c->set_observer(nullptr);
+}
+
+TEST(SendBufferGrowth, ends_at_its_most_and_where_the_application_has_set_it) {
+  for (const bool is_set : {false, true}) {
+    Bulk source;
+    Conversation t;
+    t.tunables().sendspace = 5 * 1460;
+    t.tunables().sendbuf_max = 20 * 1460;
+    t.open(kOfferingSack);
+    if (is_set) t.c->set_send_buffer(Bytes(7 * 1460));
+    t.c->set_observer(&source);
+    source.on_ready(*t.c, kWritable);
+    for (uint32_t acked = 1; acked < 60; ++acked) t.in({.ack = 1 + 1460 * acked});
+    EXPECT_EQ(t.c->send_buffer(), Bytes((is_set ? 7 : 20) * 1460));
+    t.c->set_observer(nullptr);
+  }
+}
+
+TEST(Reassembly, is_bounded) {
+  Conversation t;
+  t.open(kOfferingSack);
+  t.tunables().reass_maxqueuelen = 3;
+  for (uint32_t i = 0; i < 5; ++i) t.in({.seq = 100 + 20 * i, .length = 10});
+  EXPECT_EQ(t.counters().reassembly_full, 2u);
+}
+
+// Slow start's last round sends twice what the path takes: it loses every second segment.
+TEST(Reassembly, slow_start_s_overshoot_is_repaired_without_a_timeout) {
+  OneFlow flow(100_Mbps, 100ms, "newreno", [](Connection&) {});
+  flow.world.run(1500ms);
+  EXPECT_GT(flow.world.server.tcp.counters().out_of_order, 500u);
+  EXPECT_EQ(flow.world.server.tcp.counters().reassembly_full, 0u);
+  EXPECT_GE(flow.world.client.tcp.counters().recoveries, 1u);
+  EXPECT_EQ(flow.world.client.tcp.counters().timeouts, 0u);
+}
+
+TEST(Reassembly, keeps_a_window_that_lost_every_second_segment_but_not_a_peer_s_crumbs) {
+  Conversation t;
+  t.open(kOfferingSack);
+  for (uint32_t at = 1460; at + 1460 <= 65535; at += 2 * 1460) {
+    t.in({.seq = 1 + at, .length = 1460});
+  }
+  EXPECT_EQ(t.counters().reassembly_full, 0u);
+  Conversation crumbs;
+  crumbs.open(kOfferingSack);
+  for (uint32_t i = 0; i < 66; ++i) crumbs.in({.seq = 100 + 20 * i, .length = 1});
+  EXPECT_EQ(crumbs.counters().reassembly_full, 1u);  // 65,700 bytes of buffer: 64 + 1.
 }
 
 TEST(Ring, inserts_and_erases_anywhere) {

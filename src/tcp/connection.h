@@ -230,7 +230,8 @@ class Connection final : private pacing::HptsClient {
   void update_send_window(const Segment& s);
   bool note_dupack(const Segment& s, AckWork& work);
   void discount_dupacks(AckWork& work);
-  void after_growth(const Segment& s, const AckWork& work);
+  void grow_window(const Segment& s, const AckWork& work);
+  void make_room();
   static void keep_once_sent(AckWork& work);
   void take_rtt(Duration rtt);
   void after_our_fin_acked();
@@ -437,8 +438,7 @@ class Connection final : private pacing::HptsClient {
       seen_sacks_{};  // Of the last acknowledgment.
   uint8_t seen_sack_count_ = 0;
   bool shut_down_ = false;  // FIN is queued behind the data.
-  bool fin_sent_ = false, fin_acked_ = false;
-  bool sending_fast_ = false, syn_was_lost_ = false;
+  bool fin_sent_ = false, fin_acked_ = false, sending_fast_ = false, syn_was_lost_ = false;
   bool is_answer_to_syn_ = false;  // A SYN came while ours was out: ours goes again, as a SYN-ACK.
   bool nodelay_ = false, cork_ = false, keepalive_ = true;
   bool writer_waits_ = false;  // send() took less than it was given.

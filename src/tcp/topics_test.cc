@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "tcp/conversation.h"
-#include "tcp/one_flow.h"
 
 namespace wh::tcp {
 namespace {
@@ -299,37 +298,6 @@ TEST(Dsack, reports_what_came_twice_once) {
   t.in({.seq = edge(1), .length = 1460});
   t.in({.seq = edge(2), .length = 1460});
   EXPECT_EQ(t.take().options.sack_count, 0);
-}
-
-TEST(Reassembly, is_bounded) {
-  Conversation t;
-  t.open(kWithSack);
-  t.tunables().reass_maxqueuelen = 3;
-  for (uint32_t i = 0; i < 5; ++i) t.in({.seq = 100 + 20 * i, .length = 10});
-  EXPECT_EQ(t.counters().reassembly_full, 2u);
-}
-
-// Slow start's last round sends twice what the path takes: it loses every second segment.
-TEST(Reassembly, slow_start_s_overshoot_is_repaired_without_a_timeout) {
-  OneFlow flow(100_Mbps, 100ms, "newreno", [](Connection&) {});
-  flow.world.run(1500ms);
-  EXPECT_GT(flow.world.server.tcp.counters().out_of_order, 500u);
-  EXPECT_EQ(flow.world.server.tcp.counters().reassembly_full, 0u);
-  EXPECT_GE(flow.world.client.tcp.counters().recoveries, 1u);
-  EXPECT_EQ(flow.world.client.tcp.counters().timeouts, 0u);
-}
-
-TEST(Reassembly, keeps_a_window_that_lost_every_second_segment_but_not_a_peer_s_crumbs) {
-  Conversation t;
-  t.open(kWithSack);
-  for (uint32_t at = 1460; at + 1460 <= 65535; at += 2 * 1460) {
-    t.in({.seq = 1 + at, .length = 1460});
-  }
-  EXPECT_EQ(t.counters().reassembly_full, 0u);
-  Conversation crumbs;
-  crumbs.open(kWithSack);
-  for (uint32_t i = 0; i < 66; ++i) crumbs.in({.seq = 100 + 20 * i, .length = 1});
-  EXPECT_EQ(crumbs.counters().reassembly_full, 1u);  // 65,700 bytes of buffer: 64 + 1.
 }
 
 // --- timestamps ---
