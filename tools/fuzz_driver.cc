@@ -78,6 +78,14 @@ Input mutate(Input in, wh::Random& random) {
 
 }  // namespace
 
+// A sanitizer that found something aborts, so that on_abort() hears of it.
+extern "C" const char* __asan_default_options() {
+  return "abort_on_error=1";
+}
+extern "C" const char* __ubsan_default_options() {
+  return "abort_on_error=1";
+}
+
 int main(int argc, char** argv) {
   std::vector<Input> corpus;
   uint64_t runs = 2000;
@@ -102,6 +110,7 @@ int main(int argc, char** argv) {
   if (corpus.empty()) corpus.push_back(Input(64, 0));
   wh::Random random(g_seed);
   for (uint64_t i = 0; i < runs; ++i) feed(mutate(corpus[random.below(corpus.size())], random));
+  std::signal(SIGABRT, SIG_DFL);  // What leaked is found at the end, and is no single run's.
   std::printf("%zu corpus inputs and %llu mutations, seed %llu\n", corpus.size(),
               static_cast<unsigned long long>(runs), static_cast<unsigned long long>(g_seed));
   return 0;
