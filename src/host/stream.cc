@@ -133,19 +133,11 @@ const sockaddr* as_sockaddr(const Address& address) {
 
 Listener::Listener(Fd fd, std::string path, uint16_t port, RealLoop& loop,
                    std::function<void(Fd)> on_accept)
-    : fd_(std::move(fd)),
-      path_(std::move(path)),
+    : path_(std::move(path)),
       port_(port),
-      on_accept_(std::move(on_accept)),
-      watch_(loop, "listener", [this] {
-        Fd made(::accept4(fd_.raw(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-        // Whoever knocked may be gone again, which is progress as well.
-        if (made) on_accept_(std::move(made));
-        return Progress::Some;
-      }) {}
+      acceptor_(std::move(fd), loop, "listener", std::move(on_accept)) {}
 
 Listener::~Listener() {
-  watch_.unwatch();
   if (!path_.empty()) ::unlink(path_.c_str());
 }
 
@@ -164,7 +156,7 @@ Result<std::unique_ptr<Listener>> Listener::open_unix(const std::string& path, R
     return os_error("listen on socket {}", path);
   }
   std::unique_ptr<Listener> made(new Listener(std::move(fd), path, 0, loop, std::move(on_accept)));
-  TRY_VOID(made->watch_.watch(made->fd_.raw()));
+  TRY_VOID(made->acceptor_.start());
   return made;
 }
 
@@ -185,7 +177,7 @@ Result<std::unique_ptr<Listener>> Listener::open_loopback(uint16_t port, RealLoo
   }
   std::unique_ptr<Listener> made(
       new Listener(std::move(fd), "", ntohs(address.sin_port), loop, std::move(on_accept)));
-  TRY_VOID(made->watch_.watch(made->fd_.raw()));
+  TRY_VOID(made->acceptor_.start());
   return made;
 }
 

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "core/result.h"
+#include "host/acceptor.h"
 #include "host/fd.h"
 #include "host/real_loop.h"
 
@@ -72,11 +73,9 @@ class Listener {
  private:
   Listener(Fd fd, std::string path, uint16_t port, RealLoop& loop,
            std::function<void(Fd)> on_accept);
-  Fd fd_;
   std::string path_;
   uint16_t port_;
-  std::function<void(Fd)> on_accept_;
-  FdWatch watch_;
+  Acceptor acceptor_;
 };
 
 // Connects to a Unix socket; the descriptor blocks. Errors: nobody listens there.

@@ -55,8 +55,8 @@ StreamSocket::Moved StreamSocket::read(std::span<uint8_t> into) {
 }
 
 StreamSocket::Moved StreamSocket::write(std::span<const uint8_t> bytes) {
-  return moved(uninterrupted(
-      [&] { return ::send(fd_.raw(), bytes.data(), bytes.size(), MSG_NOSIGNAL); }));
+  return moved(
+      uninterrupted([&] { return ::send(fd_.raw(), bytes.data(), bytes.size(), MSG_NOSIGNAL); }));
 }
 
 void StreamSocket::shut_down_writing() {
@@ -67,11 +67,6 @@ void StreamSocket::reset() {
   const linger at_once{1, 0};
   ::setsockopt(fd_.raw(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
-
-StreamListener::StreamListener(RealLoop& loop, Fd fd, Accept accept)
-    : fd_(std::move(fd)),
-      accept_(std::move(accept)),
-      watch_(loop, "stream listener", [this] { return take(); }) {}
 
 Result<std::unique_ptr<StreamListener>> StreamListener::open(RealLoop& loop,
                                                              const net::IpAddress& address,
@@ -86,16 +81,8 @@ Result<std::unique_ptr<StreamListener>> StreamListener::open(RealLoop& loop,
   }
   std::unique_ptr<StreamListener> listener(
       new StreamListener(loop, std::move(fd), std::move(accept)));
-  TRY_VOID(listener->watch_.watch(listener->fd_.raw()));
+  TRY_VOID(listener->acceptor_.start());
   return listener;
-}
-
-Progress StreamListener::take() {
-  Fd accepted(uninterrupted(
-      [&] { return ::accept4(fd_.raw(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC); }));
-  if (!accepted) return Progress::None;
-  accept_(std::move(accepted));
-  return Progress::Some;
 }
 
 }  // namespace wh::host

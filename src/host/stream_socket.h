@@ -13,6 +13,7 @@
 #include <span>
 
 #include "core/result.h"
+#include "host/acceptor.h"
 #include "host/fd.h"
 #include "host/real_loop.h"
 #include "net/address.h"
@@ -61,11 +62,9 @@ class StreamListener {
                                                       uint16_t port, Accept accept);
 
  private:
-  StreamListener(RealLoop& loop, Fd fd, Accept accept);
-  Progress take();
-  Fd fd_;
-  Accept accept_;
-  FdWatch watch_;
+  StreamListener(RealLoop& loop, Fd fd, Accept accept)
+      : acceptor_(std::move(fd), loop, "stream listener", std::move(accept)) {}
+  Acceptor acceptor_;
 };
 
 }  // namespace wh::host
