@@ -96,8 +96,8 @@ struct knlist {
 struct knote {
   uintptr_t kn_id;
   short kn_filter;
-  unsigned short
-      kn_flags;  // EV_ONESHOT, CLEAR, DISPATCH as registered; EV_EOF, EV_ERROR by the filter.
+  // EV_ONESHOT, CLEAR, DISPATCH as registered; EV_EOF, EV_ERROR by the filter.
+  unsigned short kn_flags;
   unsigned int kn_fflags;
   int64_t kn_data;
   void* kn_udata;

@@ -159,7 +159,6 @@ int Kqueue::change(const ::kevent& request) {
   Note* note = find_settled(request.ident, request.filter);
   if (note == nullptr) return (request.flags & EV_ADD) != 0 ? add(request, thing.get()) : ENOENT;
   if ((request.flags & EV_DELETE) != 0) {
-    ++counters_.deleted;
     drop(*note);
     return 0;
   }
@@ -168,7 +167,7 @@ int Kqueue::change(const ::kevent& request) {
 
 int Kqueue::add(const ::kevent& request, Selectable* thing) {
   if (notes_.size() >= limits_.knotes) {
-    ++counters_.rejected_full;
+    ++rejected_full_;
     return ENOMEM;
   }
   Note& note = notes_.add(request.ident, request.filter);
@@ -184,7 +183,6 @@ int Kqueue::add(const ::kevent& request, Selectable* thing) {
     monitor_.notify_all();
     return code;
   }
-  ++counters_.registered;
   return 0;
 }
 
@@ -378,7 +376,6 @@ size_t Kqueue::scan(std::span<::kevent> events, bool& skipped) {
     }
     if (deliver(*note, events[filled])) ++filled;
   }
-  counters_.delivered += filled;
   return filled;
 }
 
@@ -407,7 +404,6 @@ bool Kqueue::deliver(Note& note, ::kevent& out) {
 }
 
 void Kqueue::activate(Note& note) {
-  ++counters_.activations;
   if (note.is_disabled || note.on_active.is_linked()) return;
   const bool was_empty = active_.empty();
   enqueue(note);

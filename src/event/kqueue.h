@@ -37,11 +37,6 @@
 
 namespace wh::event {
 
-struct KqueueCounters {
-  uint64_t registered = 0, deleted = 0, delivered = 0, activations = 0;
-  uint64_t rejected_full = 0;  // EV_ADD refused: the queue holds its limit of knotes.
-};
-
 class Kqueue final : public Selectable {
  public:
   struct Limits {
@@ -77,9 +72,9 @@ class Kqueue final : public Selectable {
   // Called with the lock held when the queue stops being empty.
   void set_ready_hook(std::function<void()> hook) { ready_hook_ = std::move(hook); }
   Instant next_deadline() const;  // Of its own timers, and of the queues it watches.
-  bool has_active() const { return !active_.empty(); }
   size_t knotes() const { return notes_.size(); }
-  const KqueueCounters& counters() const { return counters_; }
+  // EV_ADD refused: the queue held its limit of knotes.
+  uint64_t rejected_full() const { return rejected_full_; }
 
  private:
   friend void list_event(::knlist& list, long hint, ListLock lock);
@@ -137,7 +132,7 @@ class Kqueue final : public Selectable {
   std::function<void()> ready_hook_;
   ::knlist watchers_{};           // Knotes of queues that watch this one, under its lock.
   std::vector<Kqueue*> watched_;  // Queues that this one watches, once for each knote.
-  KqueueCounters counters_;
+  uint64_t rejected_full_ = 0;
 };
 
 }  // namespace wh::event

@@ -234,7 +234,7 @@ TEST_F(KqueueTest, limit_refuses_one_more_and_counts_it) {
   Kqueue small(monitor_, table_, {.knotes = 1});
   EXPECT_EQ(change(make(3, EVFILT_READ, EV_ADD), small), 0);
   EXPECT_EQ(change(make(4, EVFILT_READ, EV_ADD), small), ENOMEM);
-  EXPECT_EQ(small.counters().rejected_full, 1u);
+  EXPECT_EQ(small.rejected_full(), 1u);
 }
 
 TEST_F(KqueueTest, closing_a_descriptor_deletes_its_knotes) {

@@ -11,7 +11,7 @@ class Selectable {
  public:
   virtual ~Selectable() = default;
   // Attaches `kn` to the filter named in kn_filter: sets kn_fop, and puts it on a list whose owner
-  // calls note_list_event(). Returns 0 or an errno (EINVAL: no such filter here).
+  // calls list_event(). Returns 0 or an errno (EINVAL: no such filter here).
   virtual int kqfilter(::knote& kn) = 0;
 };
 
