@@ -54,7 +54,6 @@ class Listener {
   Config config_;
   IntrusiveList<Connection, &Connection::in_backlog_> half_open_, waiting_;
   size_t half_open_count_ = 0, waiting_count_ = 0;
-  bool ready_pending_ = false;
   ListLink in_ready_;
 };
 

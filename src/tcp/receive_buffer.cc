@@ -132,7 +132,6 @@ ReceiveBuffer::Insertion ReceiveBuffer::insert_ready(SeqNum rcv_nxt, const net::
   const size_t before = islands_.size();
   while (has_islands() && islands_.front().begin <= end) {  // Theirs came first.
     Island island = islands_.pop_front();
-    island_bytes_ -= island.bytes.size();
     duplicate += (net::earlier(end, island.end) - island.begin).count();
     take_until(island.begin);
     ready_.append(std::move(island.bytes));
@@ -203,7 +202,6 @@ ReceiveBuffer::Insertion ReceiveBuffer::place(SeqNum rcv_nxt, SeqNum seq, const 
       const SeqNum stop = has_island ? net::earlier(end, islands_[at].begin) : end;
       Island fresh{next, stop, {}};
       fresh.bytes.append(packet, from + (next - seq).count(), (stop - next).count());
-      island_bytes_ += fresh.bytes.size();
       if (has_island && stop == islands_[at].begin) {
         fresh.bytes.append(std::move(islands_[at].bytes));
         fresh.end = islands_[at].end;
@@ -223,9 +221,7 @@ ReceiveBuffer::Insertion ReceiveBuffer::place(SeqNum rcv_nxt, SeqNum seq, const 
     if (next == end) break;
     const bool has_next = at + 1 < islands_.size();
     const SeqNum stop = has_next ? net::earlier(end, islands_[at + 1].begin) : end;
-    const uint32_t here = (stop - next).count();
-    island.bytes.append(packet, from + (next - seq).count(), here);
-    island_bytes_ += here;
+    island.bytes.append(packet, from + (next - seq).count(), (stop - next).count());
     island.end = next = stop;
     if (has_next && stop == islands_[at + 1].begin) {
       island.bytes.append(std::move(islands_[at + 1].bytes));
@@ -267,7 +263,6 @@ size_t ReceiveBuffer::sack_blocks(std::span<SeqRange> out) const {
 
 void ReceiveBuffer::clear_islands() {
   islands_.clear();
-  island_bytes_ = 0;
   recent_count_ = 0;
 }
 
@@ -278,15 +273,12 @@ void ReceiveBuffer::clear() {
 
 void ReceiveBuffer::check_invariants(SeqNum rcv_nxt) const {
   SeqNum at = rcv_nxt;
-  size_t bytes = 0;
   for (size_t i = 0; i < islands_.size(); ++i) {
     const Island& island = islands_[i];
     CHECK(at < island.begin && island.begin < island.end);
     CHECK_EQ(island.bytes.size(), size_t{(island.end - island.begin).count()});
-    bytes += island.bytes.size();
     at = island.end;
   }
-  CHECK_EQ(bytes, island_bytes_);
   for (size_t i = 0; i < recent_count_; ++i) {
     const size_t index = first_island_to(recent_[i].end);
     CHECK(index < islands_.size());

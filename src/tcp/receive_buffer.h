@@ -79,7 +79,6 @@ class ReceiveBuffer {
 
   bool has_islands() const { return !islands_.empty(); }
   size_t islands() const { return islands_.size(); }
-  size_t island_bytes() const { return island_bytes_; }
   // Ranges to report, the one that changed last first (RFC 2018 section 4). Returns how many were
   // written.
   size_t sack_blocks(std::span<SeqRange> out) const;
@@ -101,7 +100,6 @@ class ReceiveBuffer {
 
   SliceQueue ready_;
   Ring<Island> islands_;  // Ascending, with a hole before each.
-  size_t island_bytes_ = 0;
   std::array<SeqRange, kMaxSackBlocks> recent_{};
   size_t recent_count_ = 0;
 };

@@ -32,7 +32,6 @@ class Ring {
 
   bool empty() const { return size_ == 0; }
   size_t size() const { return size_; }
-  size_t capacity() const { return capacity_; }
   T& operator[](size_t i) { return slots_[(head_ + i) & (capacity_ - 1)]; }
   const T& operator[](size_t i) const { return slots_[(head_ + i) & (capacity_ - 1)]; }
   T& front() { return (*this)[0]; }

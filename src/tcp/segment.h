@@ -45,8 +45,6 @@ class HeaderTemplate {
 
   uint32_t ip_size() const { return ip_size_; }
   void set_hop_limit(uint8_t hops);  // TTL or hop limit; 64 at first.
-  // What an Ethernet frame with `options` bytes of TCP options has beside payload.
-  uint32_t frame_overhead(uint32_t options) const { return 14 + ip_size_ + 20 + options; }
 
   struct Fields {
     SeqNum seq, ack;

@@ -146,10 +146,8 @@ void SendMap::unmark_all_lost() {
 
 void SendMap::mark_retransmitted(SendEntry& e, Instant now, uint64_t delivered, bool is_probe) {
   clear_lost(e);
-  if (e.has(SendEntry::kSackPassed)) e.flags |= SendEntry::kWasSackPassed;
-  constexpr uint16_t kCleared = SendEntry::kSackPassed | SendEntry::kTlp | SendEntry::kTimedOut;
+  constexpr uint16_t kCleared = SendEntry::kSackPassed | SendEntry::kTimedOut;
   e.flags &= static_cast<uint16_t>(~kCleared);
-  if (is_probe) e.flags |= SendEntry::kTlp;
   if (e.transmissions < 255) ++e.transmissions;
   e.sent[std::min<unsigned>(e.transmissions, SendEntry::kTimes) - 1] = now;
   e.dupacks = 0;

@@ -37,17 +37,14 @@ using net::SeqNum;
 
 struct SendEntry {
   enum Flag : uint16_t {
-    kSacked = 1,         // The peer has it, above a hole.
-    kLost = 2,           // Deemed lost and not yet sent again.
-    kSackPassed = 4,     // Something sent later was SACKed.
-    kWasSackPassed = 8,  // It was sent again because of kSackPassed.
-    kWasSacked = 16,     // A retransmission timeout withdrew its SACK.
-    kSyn = 32,
-    kFin = 64,
-    kPush = 128,
-    kTlp = 256,          // Last sent as a tail loss probe.
-    kTimedOut = 512,     // A retransmission timeout hit it.
-    kAppLimited = 1024,  // The sender had nothing more to send behind it.
+    kSacked = 1,      // The peer has it, above a hole.
+    kLost = 2,        // Deemed lost and not yet sent again.
+    kSackPassed = 4,  // Something sent later was SACKed.
+    kWasSacked = 8,   // A retransmission timeout withdrew its SACK.
+    kSyn = 16,
+    kFin = 32,
+    kPush = 64,
+    kTimedOut = 128,  // A retransmission timeout hit it.
   };
   static constexpr unsigned kTimes = 3;
 
@@ -57,8 +54,8 @@ struct SendEntry {
   uint8_t dupacks = 0;         // Strikes against it from a peer without SACK.
   uint32_t retransmitted = 0;  // Bytes of it sent again and not yet acknowledged.
   SendBuffer::Position data;
-  std::array<Instant, kTimes>
-      sent{};  // Times of the first transmissions; the last place is the latest one.
+  // Times of the first transmissions; the last place is the latest one.
+  std::array<Instant, kTimes> sent{};
   Instant sacked_at{};
   uint64_t delivered_at_send = 0;  // The connection's delivered() when it was last sent.
   ListLink by_time;
@@ -117,9 +114,9 @@ class SendMap {
   SendEntry* split(size_t i, SeqNum at);
 
   // Each of these does what its name says to the entry and to the sums.
-  void mark_sacked(SendEntry& e,
-                   Instant now);  // Also marks kSackPassed all that was sent before it.
-  void mark_lost(SendEntry& e);   // Nothing when it is SACKed or lost already.
+  // mark_sacked() also marks kSackPassed all that was sent before it.
+  void mark_sacked(SendEntry& e, Instant now);
+  void mark_lost(SendEntry& e);  // Nothing when it is SACKed or lost already.
   void mark_retransmitted(SendEntry& e, Instant now, uint64_t delivered, bool is_probe);
   // What is marked lost was not: a timeout or a reordering deceived us. It is in the network as
   // before.

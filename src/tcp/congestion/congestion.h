@@ -47,8 +47,8 @@ struct CongestionState {
   Bytes max_cwnd = Bytes(65535) * (1 << 14);
   Duration srtt{0};  // Zero before the first sample.
   bool is_paced = false;
-  bool has_rate_policy =
-      false;  // DGP chooses the pace: NewReno gives way less (FreeBSD's hi-beta).
+  // DGP chooses the pace: NewReno gives way less (FreeBSD's hi-beta).
+  bool has_rate_policy = false;
   // What the connection asks for itself; the algorithm's own way unless set.
   enum class HyStartUse : uint8_t { Usual, Off, On } hystart = HyStartUse::Usual;
   uint8_t hi_beta = 0;  // Percent that NewReno keeps at a loss (TCP_RACK_HI_BETA).
