@@ -119,11 +119,9 @@ Process::~Process() {
 Sys<int> Process::install(Entry entry) {
   const MachineLock guard(kernel_.machine());
   if (table_.size() >= std::min(limits_.descriptors, kRow * kRows - 3)) return sys_error(EMFILE);
-  int fd = 3;
-  for (const auto& [used, e] : table_) {
-    if (used != fd) break;
-    ++fd;
-  }
+  int fd = first_free_;
+  for (auto at = table_.lower_bound(fd); at != table_.end() && at->first == fd; ++at) ++fd;
+  first_free_ = fd + 1;
   if (entry.file != nullptr) publish(fd, entry.file.get());
   table_.emplace(fd, std::move(entry));
   return fd;
@@ -175,6 +173,7 @@ Sys<void> Process::close(int fd) {
     if (it == table_.end()) return sys_error(EBADF);
     entry = std::move(it->second);
     table_.erase(it);
+    first_free_ = std::min(first_free_, fd);
     if (entry.file != nullptr) publish(fd, nullptr);
   }
   for (const auto& queue : queues()) queue->kqueue.descriptor_closed(static_cast<uintptr_t>(fd));

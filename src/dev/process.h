@@ -86,6 +86,7 @@ class Process final : public event::Descriptors {
   Kernel& kernel_;
   const Limits limits_;
   std::map<int, Entry> table_;  // Under the machine's lock.
+  int first_free_ = 3;          // No descriptor from 3 to before it is free.
   std::array<std::atomic<Row*>, kRows> rows_{};
   std::deque<Row> row_store_;
   std::vector<std::shared_ptr<File>> retired_;  // Closed, and perhaps pinned.

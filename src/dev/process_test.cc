@@ -47,6 +47,13 @@ TEST_F(Descriptors, queue_is_a_descriptor_that_poll_and_kevent_wait_on) {
   EXPECT_EQ(shell.kevent(outer, {}, {&got, 1}, 0s).value(), 0u);
 }
 
+TEST_F(Descriptors, new_one_has_the_lowest_number_that_is_free) {
+  for (const int wanted : {3, 4, 5, 6}) EXPECT_EQ(shell.open("echo", O_RDONLY).value(), wanted);
+  ASSERT_TRUE(shell.close(5).has_value());
+  ASSERT_TRUE(shell.close(3).has_value());
+  for (const int wanted : {3, 5, 7}) EXPECT_EQ(shell.kqueue().value(), wanted);
+}
+
 TEST_F(Descriptors, descriptor_closed_during_a_read_stays_good_for_it) {
   const int writer = shell.open("echo", O_WRONLY).value();
   const int fd = shell.open("echo", O_RDONLY).value();
