@@ -38,7 +38,7 @@ class Devfs {
 
  private:
   int check_name(std::string_view name, std::string& clean) const;
-  int insert(std::string_view name, std::shared_ptr<Device> device, bool check_only_names);
+  int insert(std::string_view name, std::shared_ptr<Device> device, bool gracefully);
 
   Kernel& kernel_;
   std::map<std::string, std::shared_ptr<Device>, std::less<>> names_;

@@ -51,7 +51,8 @@ class Echo : public testing::Test {
 
 TEST_F(Echo, barebones_device_exists_and_supports_nothing) {
   k.load("echo_barebones");
-  EXPECT_TRUE(k.kernel.modules().has_module("echodev"));
+  ASSERT_EQ(k.kernel.modules().rows().size(), 1u);
+  EXPECT_EQ(k.kernel.modules().rows().front().modules, std::vector<std::string>{"echodev"});
   const auto device = k.kernel.devfs().find("echo");
   ASSERT_NE(device, nullptr);
   EXPECT_EQ(device->mode, 0600u);

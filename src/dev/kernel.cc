@@ -29,10 +29,6 @@ event::Monitor::Wake KernelMonitor::wait(Instant deadline, Signals signals) {
   UNREACHABLE();
 }
 
-struct Kernel::Table {
-  KpiTable kpi;
-};
-
 Kernel::Kernel(Machine& machine, ModuleLoader& loader, Config config)
     : machine_(machine),
       reports_(std::move(config.console)),
@@ -43,7 +39,7 @@ Kernel::Kernel(Machine& machine, ModuleLoader& loader, Config config)
       devfs_(*this),
       interfaces_(machine, locks_, reports_, config.network),
       random_(config.seed),
-      table_(std::make_unique<Table>(Table{KpiTable(*this)})),
+      table_(std::make_unique<KpiTable>(*this)),
       modules_(*this, loader) {
   locks_.init(knlist_lock_, "knlist", 0);
 }
@@ -54,7 +50,7 @@ Kernel::~Kernel() {
 }
 
 const ::wh_kernel& Kernel::table() const {
-  return table_->kpi;
+  return *table_;
 }
 
 uint64_t Kernel::random() {

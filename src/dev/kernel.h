@@ -4,8 +4,8 @@
 //     Process (open, read, ioctl, poll, kevent)          Modules (kldload, kldunload)
 //        |                                                   |
 //      File ---- Device ---- cdevsw of a driver <--- shared object, through ModuleLoader
-//        |                        | wh_kernel: make_dev_s, uiomove, malloc, sx_sleep, selwakeup,
-//        KNOTE, ...
+//        |                        | wh_kernel: make_dev_s, uiomove, malloc, sx_sleep,
+//        |                        |            selwakeup, KNOTE, ...
 //      Kqueue, Selects, Devfs, Memory, Locks, SleepQueues, Reports
 //        +---------------------- Machine: threads or fibers, one lock, the time
 //
@@ -31,6 +31,7 @@
 namespace wh::dev {
 
 class File;
+struct KpiTable;
 
 // The lock and the sleep of a kqueue: the kernel's.
 class KernelMonitor final : public event::Monitor {
@@ -87,7 +88,6 @@ class Kernel {
   size_t detach_knotes(const void* begin, const void* end);
 
  private:
-  struct Table;
   Machine& machine_;
   Injection* injection_ = nullptr;
   Reports reports_;
@@ -102,7 +102,7 @@ class Kernel {
   std::set<File*> files_;  // Open; under the machine's lock.
   std::set<event::Kqueue*> queues_;
   std::multiset<event::Kqueue*> visited_;  // Being worked on; they may not go.
-  std::unique_ptr<Table> table_;
+  std::unique_ptr<KpiTable> table_;
   Modules modules_;
 };
 

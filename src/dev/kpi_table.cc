@@ -91,7 +91,7 @@ void wakeup(const ::wh_kernel* k, const void* chan, int how_many) {
   kernel.machine().point();
   if (!kernel.sleepq().has_sleepers()) return;
   const MachineLock guard(kernel.machine());
-  kernel.sleepq().wakeup(chan, static_cast<size_t>(how_many));
+  kernel.sleepq().wakeup(chan, how_many == 0 ? SIZE_MAX : static_cast<size_t>(how_many));
 }
 
 event::ListLock list_lock(int locked) {

@@ -4,9 +4,9 @@
 // knows size and type, and a tail of known bytes, which tells on a driver that wrote too far. Sizes
 // count as FreeBSD's buckets would: a request of 80 bytes uses 128.
 //
-// The kernel has Config::memory bytes. M_NOWAIT beyond it is a null pointer. M_WAITOK waits for
-// memory that can come; a request larger than the whole would wait for ever, so it is reported and
-// ends the driver's method with ENOMEM, before anything was freed or stored.
+// The kernel has Config::memory bytes. M_NOWAIT beyond it is a null pointer. M_WAITOK gets what
+// could come, without the wait; a request larger than the whole would wait for ever, so it is
+// reported and ends the driver's method with ENOMEM, before anything was freed or stored.
 #pragma once
 
 #include <map>

@@ -234,15 +234,6 @@ Modules::Iterator Modules::find(const std::string& name) {
   });
 }
 
-bool Modules::has_module(std::string_view name) const {
-  for (const ModuleRow& row : rows()) {
-    for (const std::string& module : row.modules) {
-      if (module == name) return true;
-    }
-  }
-  return false;
-}
-
 std::vector<ModuleRow> Modules::rows() const {
   const MachineLock guard(kernel_.machine());
   std::vector<ModuleRow> rows;

@@ -54,8 +54,6 @@ class Modules {
   Result<void> unload(const std::string& name, Force force = Force::No);
   void unload_all();
 
-  // kldstat -m: is there a module of this name?
-  bool has_module(std::string_view name) const;
   std::vector<ModuleRow> rows() const;
 
  private:
@@ -70,8 +68,8 @@ class Modules {
 
   Kernel& kernel_;
   ModuleLoader& loader_;
-  std::list<LinkerFile>
-      files_;        // Under the machine's lock, but for a file being loaded or unloaded.
+  // Under the machine's lock, but for a file being loaded or unloaded.
+  std::list<LinkerFile> files_;
   int next_id_ = 2;  // 1 is the kernel.
 };
 

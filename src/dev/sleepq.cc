@@ -42,25 +42,16 @@ void SleepQueues::wake(::thread& td) {
   machine_.unpark(td);
 }
 
-size_t SleepQueues::wakeup(const void* chan, size_t how_many) {
+void SleepQueues::wakeup(const void* chan, size_t most) {
   Bucket& list = bucket(chan);
-  size_t left = 0;
-  for (::thread* td = list.front(); td != nullptr;) {
+  for (::thread* td = list.front(); td != nullptr && most != 0;) {
     ::thread* next = list.next(*td);
     if (td->wchan == chan) {
-      if (how_many == 1) {
-        wake(*td);
-        how_many = SIZE_MAX;  // Enough; the rest is counted.
-      } else if (how_many == SIZE_MAX) {
-        ++left;
-      } else {
-        wake(*td);
-        if (how_many != 0) --how_many;
-      }
+      wake(*td);
+      --most;
     }
     td = next;
   }
-  return left;
 }
 
 size_t SleepQueues::wake_lockers(const void* chan) {

@@ -22,8 +22,8 @@ class SleepQueues {
   // Waits until woken; td was enqueued. With `catches`, a signal ends it, also one that is already
   // pending.
   Wake wait(::thread& td, Instant deadline, bool catches);
-  // Wakes up to `how_many` (0: all) sleepers on `chan`, oldest first. Returns how many are left.
-  size_t wakeup(const void* chan, size_t how_many = 0);
+  // Wakes sleepers on `chan`, oldest first, and at most so many.
+  void wakeup(const void* chan, size_t most = SIZE_MAX);
   // Wakes the oldest waiter for a lock; when that one wants to share, every other that does too.
   size_t wake_lockers(const void* chan);
   void interrupt(::thread& td);
