@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -78,6 +79,22 @@ std::set<std::string> process_namespaces() {
 
 bool is_gone(pid_t pid) {
   return ::kill(pid, 0) != 0;
+}
+
+TEST(Registry, who_looks_is_no_init) {
+  const std::string folder = testing::TempDir() + fmt::format("wh-jail-{}", ::getpid());
+  fs::create_directory(folder);
+  MUST_VOID(host::write_file(folder + "/lock", ""));  // The folder is ours.
+  const auto open_lock = [&] { return MUST(host::open_file(folder + "/lock", O_RDONLY)); };
+  {
+    const host::Fd somebody_looks = open_lock();
+    ASSERT_EQ(::flock(somebody_looks.raw(), LOCK_SH), 0);
+    EXPECT_FALSE(is_alive(folder));
+  }
+  const host::Fd init = open_lock();
+  ASSERT_EQ(::flock(init.raw(), LOCK_EX), 0);
+  EXPECT_TRUE(is_alive(folder));
+  fs::remove_all(folder);
 }
 
 class JailTest : public testing::Test {

@@ -100,7 +100,8 @@ int64_t count_in(const std::string& jails) {
 bool is_alive(const std::string& folder) {
   const host::Fd file(::open((folder + "/lock").c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return false;
-  return ::flock(file.raw(), LOCK_EX | LOCK_NB) != 0;
+  // Shared, so that two who look do not take each other for the init.
+  return ::flock(file.raw(), LOCK_SH | LOCK_NB) != 0;
 }
 
 std::string Registry::machine_folder() {
