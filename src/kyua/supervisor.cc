@@ -153,9 +153,10 @@ Result<void> Supervisor::end_stragglers() {
   // that changes its session each time is outrun, because who is killed does not fork.
   constexpr int kRounds = 10'000;
   for (int round = 0; round < kRounds; ++round) {
-    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    pid_t dead = 0;
+    while ((dead = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
     }
-    if (errno == ECHILD) return {};
+    if (dead < 0) return {};  // There are no children, dead or alive.
     const std::string children =
         host::read_file(fmt::format("/proc/self/task/{}/children", ::getpid())).value_or("");
     for (const std::string& word : split_words(children)) {
