@@ -70,8 +70,8 @@ class OldStore {
       }
       const auto verdict = verdict_of(s.text(6));
       if (!verdict) return fail("Unknown test result type {}", s.text(6));
-      const std::string out = TRY(file(s.integer(0), "__STDOUT__")),
-                        err = TRY(file(s.integer(0), "__STDERR__"));
+      const std::string out = TRY(case_file(database_, s.integer(0), "__STDOUT__")),
+                        err = TRY(case_file(database_, s.integer(0), "__STDERR__"));
       TRY(writer.add(program, s.text(5), of_case,
                      {{*verdict, s.text(7)}, {s.integer(8)}, {s.integer(9)}, {}, out, err, 1}));
     }
@@ -122,17 +122,6 @@ class OldStore {
     words.bind(1, case_id);
     while (TRY(words.step())) TRY(of_case.set_atf(words.text(0), words.text(1)));
     return {};
-  }
-
-  Result<std::string> file(int64_t test_case, std::string_view name) {
-    Statement s =
-        TRY(database_.prepare("SELECT contents FROM test_case_files JOIN files USING (file_id) "
-                              "WHERE test_case_id = ? AND "
-                              "file_name = ?"));
-    s.bind(1, test_case);
-    s.bind(2, name);
-    if (!TRY(s.step())) return std::string();
-    return s.text(0);
   }
 
   Database& database_;

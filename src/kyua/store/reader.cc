@@ -93,21 +93,21 @@ Result<void> ResultsReader::each_case(const std::function<Result<void>(const Rea
   return {};
 }
 
-Result<std::string> ResultsReader::file(const ReadCase& read, std::string_view name) {
-  Statement s = TRY(database_.prepare(
+Result<std::string> case_file(Database& database, int64_t test_case, std::string_view name) {
+  Statement s = TRY(database.prepare(
       "SELECT contents FROM test_case_files JOIN files USING (file_id) WHERE test_case_id = ? AND "
       "file_name = ?"));
-  s.bind(1, read.id);
+  s.bind(1, test_case);
   s.bind(2, name);
   if (!TRY(s.step())) return std::string();
   return s.text(0);
 }
 
 Result<std::string> ResultsReader::output(const ReadCase& read) {
-  return file(read, "__STDOUT__");
+  return case_file(database_, read.id, "__STDOUT__");
 }
 Result<std::string> ResultsReader::errors(const ReadCase& read) {
-  return file(read, "__STDERR__");
+  return case_file(database_, read.id, "__STDERR__");
 }
 
 }  // namespace wh::kyua

@@ -42,12 +42,14 @@ class ResultsReader {
  private:
   ResultsReader(Database database, bool has_our_tables)
       : database_(std::move(database)), has_our_tables_(has_our_tables) {}
-  Result<std::string> file(const ReadCase& read, std::string_view name);
   Result<Metadata> metadata(int64_t id);
 
   Database database_;
   bool has_our_tables_;
 };
+
+// What is kept of a case under a name, such as __STDOUT__; empty if there is nothing.
+Result<std::string> case_file(Database& database, int64_t test_case, std::string_view name);
 
 // The schema version of an open results file. Errors: it is none.
 Result<int64_t> schema_version(Database& database);
