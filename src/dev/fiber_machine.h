@@ -7,8 +7,8 @@
 //
 //   FiberMachine machine(loop);
 //   Kernel kernel(machine, ...);
-//   ::thread& reader = machine.go("reader", [&] { ... });   // runs when somebody waits, or at
-//   run() machine.run();                                          // until all wait
+//   ::thread& reader = machine.go("reader", [&] { ... });  // Runs when somebody waits, or in
+//   machine.run();                                         // run(), which is until all wait.
 //   kernel.interrupt(reader);
 //
 // The code that made the machine is its boot thread; when that has to wait, the fibers run

@@ -22,8 +22,8 @@ class Selector {
 
 class Selects {
  public:
-  static constexpr size_t kMaxWaiters =
-      65536;  // Ties at one time; selrecord beyond it notifies at once.
+  // Ties at one time; selrecord beyond it notifies at once.
+  static constexpr size_t kMaxWaiters = 65536;
 
   explicit Selects(Machine& machine) : machine_(machine) {}
   void record(Selector& selector, ::selinfo& info);

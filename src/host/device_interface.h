@@ -33,8 +33,7 @@ struct DeviceCounters {
   uint64_t tx_queued = 0;      // Had to wait for the kernel.
   uint64_t tx_queue_full = 0;  // Dropped: too many waited already.
   uint64_t tx_cannot = 0;      // Dropped: asks for an offload that the device does not do.
-  uint64_t tx_refused =
-      0;  // Dropped: the kernel said no (the device is down, the frame too short).
+  uint64_t tx_refused = 0;     // Dropped: the kernel said no (a device down, a short frame).
 };
 
 // All of them, for those who sum or show them.

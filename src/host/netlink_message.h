@@ -1,7 +1,6 @@
 // Netlink messages as bytes: a header, a fixed part, and attributes, which may nest (netlink(7)).
 //
-//   nlmsghdr | fixed part (ifinfomsg, rtmsg, ...) | rtattr value | rtattr ( rtattr value | ... ) |
-//   ...
+//   nlmsghdr | fixed part (ifinfomsg, rtmsg, ...) | rtattr value | rtattr ( rtattr value | ... )
 //
 // Every part is padded to four bytes. Only rtnetlink.cc uses this.
 #pragma once

@@ -1,8 +1,7 @@
 // An interface of the Linux kernel, taken over through a packet socket (AF_PACKET, packet(7)).
 //
-//   eth0, veth0 ... --- kernel: copy into a slot ---> ring ---> PacketInterface --- Interface ---
-//   vnet
-//                  <--- kernel: copy out ------- sendmmsg(2) ---'
+//   eth0 ... --- kernel: copy into a slot ---> ring ---> PacketInterface --- Interface --- vnet
+//            <--- kernel: copy out ------- sendmmsg(2) ------'
 //
 // Received frames lie in a ring shared with the kernel (TPACKET_V2: a frame is ours as soon as it
 // is there, without the kernel waiting for a block to fill). A slot holds a frame of the link's

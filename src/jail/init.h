@@ -27,8 +27,8 @@ struct InitPlan {
   const Entry& entry;
   host::Fd lock;      // Of the jail's folder, held.
   FolderTrees trees;  // Within a jail; else empty, and init opens them.
-  std::vector<host::Fd>
-      ancestors;  // Folders, nearest first: the maker's own jail, then those above.
+  // Folders, nearest first: the maker's own jail, then those above.
+  std::vector<host::Fd> ancestors;
   bool dies_with_maker = true;
   bool has_own_users = true;
   // Pipes: from the maker when it has done its part; to it: kReady or why not.

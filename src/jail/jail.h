@@ -1,8 +1,8 @@
 // Jails: hosts made of Linux namespaces, with the parameters and the hierarchy of jail(8).
 //
 //   auto registry = TRY(Registry::open());
-//   auto jail = TRY(Jail::create(registry, TRY(parse_params({"name=router", "persist", "vnet"})),
-//   {})); pid_t pid = TRY(jail.start([] { ... exec ... })); TRY(jail.remove());
+//   auto jail = TRY(Jail::create(registry, TRY(parse_params({"name=router", "vnet"})), {}));
+//   pid_t pid = TRY(jail.start([] { ... exec ... }));  ...  TRY(jail.remove());
 //
 // A jail is a process, its init (init.h), and the namespaces that it holds: user, mount, pid, uts,
 // ipc, cgroup, time, and net unless the parent's is inherited. Root's jails have a user namespace
