@@ -6,10 +6,10 @@
 // from here (one set of books). Names are dotted words; a node exists because a leaf below it does.
 //
 //   tree.add_int("net.inet.tcp.hpts.min_sleep", &min_sleep_us,
-//                {.description = "least sleep of the callout", .unit = "us", .min = 50, .max =
-//                512000});
-//   tree.set("net.inet.tcp.hpts.minsleep", "250");  // error: unknown oid ... did you mean
-//   ...min_sleep?
+//                {.description = "least sleep of the callout", .unit = "us",
+//                 .min = 50, .max = 512000});
+//   tree.set("net.inet.tcp.hpts.minsleep", "250");
+//   // unknown sysctl 'net.inet.tcp.hpts.minsleep'; did you mean '...min_sleep'?
 //
 // Ownership: storage must outlive the tree's last use of it. Threads: belongs to its vnet's loop.
 #pragma once

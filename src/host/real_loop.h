@@ -2,9 +2,9 @@
 // threads.
 //
 //   auto loop = TRY(RealLoop::make());
-//   FdWatch watch(*loop, "control socket", [&] { return serve_one() ? Progress::Some :
-//   Progress::None; }); TRY(watch.watch(socket.raw())); SignalWatch interrupt = ...;  Timer
-//   t(*loop, ...);  loop->run();
+//   FdWatch watch(*loop, "control", [&] { return serve() ? Progress::Some : Progress::None; });
+//   TRY(watch.watch(socket.raw()));
+//   loop->run();
 //
 // The same Timer works here and on a VirtualLoop (core/loop.h). now() is CLOCK_MONOTONIC plus an
 // offset (so that "zero means unset" mistakes show on a machine just started, too), read afresh

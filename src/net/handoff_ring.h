@@ -1,7 +1,7 @@
 // A ring by which one thread gives packets to another.
 //
-//   writer: push(packet, to) ---> [ bytes and notes of one packet | .. | .. ] ---> reader:
-//   pop(pool)
+//   writer: push(packet, to) ---> [ bytes and notes of one packet | .. | .. ]
+//                                      reader: pop(pool) <---'
 //
 // A packet and its chunks belong to one loop, so what crosses is a copy: its notes, its link header
 // if that was pulled off, and its bytes. `to` is the writer's word for the reader, who knows what

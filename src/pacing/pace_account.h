@@ -4,9 +4,9 @@
 // repaid from the next delays, so that a fixed rate is kept in the long run whatever the jitter:
 //
 //   on output:   account.note_output(now);                      // how late, or early, was this?
-//   after it:    hpts.insert(*this, account.start(now, pacing_interval(...), policy));
+//   after it:    hpts.insert(*this, account.start(now, rate.transfer_time(burst), policy));
 //   before any:  if (account.must_wait(now)) return;            // nothing leaves until the delay
-//   is over
+//                                                               // is over
 //
 // Two ways to repay lateness. At once (a fixed rate): the next delay is shortened by all of it, but
 // to no less than 10 us, or, on a precise wheel, which keeps shorter ones, its half. Slowly (DGP):

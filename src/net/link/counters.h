@@ -4,8 +4,8 @@
 //
 //   accepted + duplicated = delivered + dropped + held        (packets, and bytes)
 //
-// The stages of one direction write into one LinkCounters; a sysctl tree, a report and a chart read
-// it through for_each_counter().
+// The stages of one direction write into one LinkCounters; reports and charts read it.
+// for_each_counter() goes through all by name, which is how tests hold two runs against each other.
 #pragma once
 
 #include <array>
