@@ -67,13 +67,12 @@ template <class T>
 Result<void> read(T& to, std::string_view option, const std::string& text,
                   Result<T> (*parse_text)(std::string_view), T least, T most) {
   if (text.empty()) return {};
-  auto value = parse_text(text);
-  if (!value) return tl::unexpected(std::move(value.error()).within(option));
-  if (*value < least || *value > most) {
+  const T value = TRY(named(option, parse_text(text)));
+  if (value < least || value > most) {
     return fail("{} {}: out of range; accepted: {} to {}", option, text, to_string(least),
                 to_string(most));
   }
-  to = *value;
+  to = value;
   return {};
 }
 

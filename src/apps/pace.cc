@@ -123,7 +123,8 @@ void declare(CLI::App& app, PaceOptions& o) {
       ->check(CLI::Range(1u, 1024u));
   app.add_option("--report", o.report, "Write a page with charts to this file");
   app.add_option("--json", o.json, "Write the results to this file (- for standard output)");
-  app.add_option("--csv", o.csv, "Write a row for each run and flow to this file (- for standard output)");
+  app.add_option("--csv", o.csv,
+                 "Write a row for each run and flow to this file (- for standard output)");
   app.add_option("--series", o.series, "Write the figures over time to this CSV file");
   app.add_option("--sample", o.sample,
                  "Time between two figures of --report and --series "
@@ -148,15 +149,11 @@ Result<lab::LabSpec> spec_of_flags(const PaceOptions& o) {
     if (text.empty()) {
       return fail("--link: nothing is said of it; accepted: KEY=VALUE,... such as {}", kUsualLink);
     }
-    auto link = net::parse_link_config(text);
-    if (!link) return tl::unexpected(std::move(link.error()).within("--link"));
-    links.push_back(std::move(*link));
+    links.push_back(TRY(named("--link", net::parse_link_config(text))));
   }
   std::vector<lab::FlowSpec> flows;
   for (const std::string& text : o.flows) {
-    auto flow = lab::parse_flow(text);
-    if (!flow) return tl::unexpected(std::move(flow.error()).within("--flow"));
-    flows.push_back(std::move(*flow));
+    flows.push_back(TRY(named("--flow", lab::parse_flow(text))));
   }
   if (flows.empty()) flows.push_back(MUST(lab::parse_flow("newreno")));  // A name that exists.
   return lab::pace_lab(std::move(links), std::move(flows));
@@ -170,18 +167,12 @@ Result<lab::LabSpec> spec_of_file(const PaceOptions& o) {
   return lab::parse_lab(TRY(host::read_file(o.lab_file)), o.lab_file);
 }
 
-// An option's text as a time, with the option's name in the error.
-Result<Duration> time_of(std::string_view option, const std::string& text) {
-  auto d = parse_duration(text);
-  if (!d) return tl::unexpected(std::move(d.error()).within(option));
-  return d;
-}
-
 Result<lab::LabSpec> make_spec(const PaceOptions& o) {
   lab::LabSpec spec = TRY(o.lab_file.empty() ? spec_of_flags(o) : spec_of_file(o));
-  if (!o.duration.empty()) spec.duration = TRY(time_of("--duration", o.duration));
-  if (!o.warmup.empty()) spec.warmup = TRY(time_of("--warmup", o.warmup));
-  if (!o.start_jitter.empty()) spec.start_jitter = TRY(time_of("--start-jitter", o.start_jitter));
+  if (!o.duration.empty()) spec.duration = TRY(named("--duration", parse_duration(o.duration)));
+  if (!o.warmup.empty()) spec.warmup = TRY(named("--warmup", parse_duration(o.warmup)));
+  if (!o.start_jitter.empty())
+    spec.start_jitter = TRY(named("--start-jitter", parse_duration(o.start_jitter)));
   if (o.seed) spec.seed = *o.seed;
   spec.sysctls.insert(spec.sysctls.end(), o.sysctls.begin(), o.sysctls.end());
   if (o.real) spec.hosts.back().kind = lab::HostKind::Kernel;
@@ -206,7 +197,8 @@ Result<lab::Experiment::Options> experiment_options(const PaceOptions& o,
   // Finer than 25 ms shows single bursts, not rates.
   const Duration usual = std::max<Duration>(
       {spec.duration / 800, std::min<Duration>(25ms, spec.duration / 100), Duration(1us)});
-  options.sample_every = o.sample.empty() ? usual : TRY(time_of("--sample", o.sample));
+  options.sample_every =
+      o.sample.empty() ? usual : TRY(named("--sample", parse_duration(o.sample)));
   if (*options.sample_every <= 0s || spec.duration / *options.sample_every > kMostSamples) {
     return fail("--sample {}: out of range; accepted: above 0s, at most {} in one run", o.sample,
                 kMostSamples);

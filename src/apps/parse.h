@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "apps/commands.h"
+#include "core/result.h"
 
 namespace wh::apps {
 
@@ -18,6 +19,13 @@ inline std::optional<int> parse(CLI::App& app, int argc, char** argv) {
     return app.exit(e) == 0 ? kYes : kUsage;
   }
   return std::nullopt;
+}
+
+// What an option's text says; an error names the option.
+template <class T>
+Result<T> named(std::string_view option, Result<T> value) {
+  if (!value) return tl::unexpected(std::move(value.error()).within(option));
+  return value;
 }
 
 // A whole number from 0 up; CLI11 alone would take -1 for the largest there is.

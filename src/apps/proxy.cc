@@ -70,9 +70,7 @@ Result<std::vector<lab::Forward>> forwards(const char* option,
                                            const std::vector<std::string>& texts) {
   std::vector<lab::Forward> parsed;
   for (const std::string& text : texts) {
-    auto forward = lab::parse_forward(text);
-    if (!forward) return tl::unexpected(std::move(forward.error()).within(option));
-    parsed.push_back(*forward);
+    parsed.push_back(TRY(named(option, lab::parse_forward(text))));
   }
   return parsed;
 }
@@ -89,18 +87,14 @@ Result<lab::Proxy::Config> config_of(const ProxyOptions& o) {
         text);
   }
   lab::Proxy::Config config{.device = o.device, .congestion = o.congestion, .seed = o.seed};
-  config.ours = TRY(prefixes(o.ours));
-  config.kernels = TRY(prefixes(o.kernels));
+  config.ours = TRY(named("--address", prefixes(o.ours)));
+  config.kernels = TRY(named("--kernel", prefixes(o.kernels)));
   config.serve = TRY(forwards("--serve", o.serve));
   config.reach = TRY(forwards("--reach", o.reach));
   config.sysctls = o.sysctls;
-  if (!o.link.empty()) {
-    auto link = net::parse_link_config(o.link);
-    if (!link) return tl::unexpected(std::move(link.error()).within("--link"));
-    config.link = std::move(*link);
-  }
+  if (!o.link.empty()) config.link = TRY(named("--link", net::parse_link_config(o.link)));
   if (!o.rate.empty()) {
-    config.rate = TRY(parse_rate(o.rate));
+    config.rate = TRY(named("--rate", parse_rate(o.rate)));
     if (config.rate.is_zero()) return fail("--rate: {} is no rate; accepted: above zero", o.rate);
   }
   return config;
@@ -109,18 +103,16 @@ Result<lab::Proxy::Config> config_of(const ProxyOptions& o) {
 Result<void> run(const ProxyOptions& o) {
   auto config = TRY(config_of(o));
   host::RealLoop::Config time;
-  if (!o.poll.empty()) {
-    auto spin = parse_duration(o.poll);
-    if (!spin) return tl::unexpected(std::move(spin.error()).within("--poll"));
-    time.spin = *spin;
-  }
+  if (!o.poll.empty()) time.spin = TRY(named("--poll", parse_duration(o.poll)));
+  std::optional<Duration> limit;
+  if (!o.duration.empty()) limit = TRY(named("--duration", parse_duration(o.duration)));
   auto loop = TRY(host::RealLoop::make(time));
   auto proxy = TRY(lab::Proxy::make(std::move(config), *loop));
   host::InterruptGuard interrupt([&] { loop->stop(); });
-  if (o.duration.empty()) {
-    loop->run();
+  if (limit) {
+    loop->run_for(*limit);
   } else {
-    loop->run_for(TRY(parse_duration(o.duration)));
+    loop->run();
   }
   const auto& t = proxy->totals();
   if (!o.quiet) {
