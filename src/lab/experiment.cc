@@ -97,17 +97,24 @@ Result<void> Experiment::build_link(size_t index, const LinkSpec& spec) {
                                           *loop_, pool_, random_.fork(spec.name))};
   const std::string* names[] = {&spec.from, &spec.to};
   net::Interface* ports[] = {&built.link->a(), &built.link->b()};
-  for (uint8_t side = 0; side < 2; ++side) {
+  const auto addresses = [&](int side) {
     const auto n = static_cast<uint8_t>(side + 1);
-    const std::vector<net::Prefix> addresses = {{Paths::address(index, n, 4), 24},
-                                                {Paths::address(index, n, 6), 64}};
+    return std::vector<net::Prefix>{{Paths::address(index, n, 4), 24},
+                                    {Paths::address(index, n, 6), 64}};
+  };
+  // Each end knows the other's address: a path's delay is its routers', who do not ask by ARP.
+  for (int side = 0; side < 2; ++side) {
+    const net::MacAddress& peer = ports[1 - side]->mac();
     if (const auto kernel = kernels_.find(*names[side]); kernel != kernels_.end()) {
-      TRY_VOID(kernel->second->join(*ports[side], addresses));
+      TRY_VOID(kernel->second->join(*ports[side], addresses(side), addresses(1 - side), peer));
       continue;
     }
     vnet::Vnet& vnet = hosts_.at(*names[side])->vnet();
     const uint16_t port = TRY(vnet.attach(*ports[side]));
-    for (const net::Prefix& address : addresses) TRY_VOID(vnet.add_address(port, address));
+    for (const net::Prefix& own : addresses(side)) TRY_VOID(vnet.add_address(port, own));
+    for (const net::Prefix& theirs : addresses(1 - side)) {
+      TRY_VOID(vnet.add_neighbour(port, theirs.address, peer));
+    }
   }
   links_.push_back(std::move(built));
   return {};

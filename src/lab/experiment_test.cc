@@ -70,6 +70,15 @@ TEST(Experiment, round_trip_is_the_hand_computed_one_on_an_empty_path) {
   EXPECT_LE(report.flows[0].rtt.min(), 20'000'000u + 2 * 302'800u + 13'200u + 50'000u);
 }
 
+// Nobody asks for a neighbour across the path: 300 ms for the SYN, 300 ms back, 300 ms for data.
+TEST(Experiment, a_flow_begins_with_its_syn) {
+  for (const char* ip : {"4", "6"}) {
+    const Report report =
+        run(lab("rate=10Mbps,delay=300ms,buffer=100ms", {fmt::format("cubic,ip={}", ip)}, 1s));
+    EXPECT_GT(report.flows[0].delivered, Bytes(0)) << "IPv" << ip;
+  }
+}
+
 TEST(Experiment, flows_of_both_directions_and_families_finish) {
   const Report report =
       run(lab("rate=10Mbps,delay=5ms,buffer=50ms,loss=1%,rev.loss=1%",

@@ -22,11 +22,6 @@ Host::Host(Loop& loop, net::PacketPool& pool, std::string name, const Random& ra
                          std::to_string(std::min(buffer, Bytes(262144)).count())));
   // The lab gives out each address once: there are no duplicates to wait a second for.
   MUST_VOID(sysctl().set("net.inet6.ip6.dad_count", "0"));
-  // Flows that begin together wait together until their neighbour's address is known: more SYNs
-  // than a host in the wild would keep.
-  for (const char* hold : {"net.link.ether.inet.maxhold", "net.inet6.icmp6.nd6_maxqueuelen"}) {
-    MUST_VOID(sysctl().set(hold, "65536"));
-  }
 }
 
 }  // namespace wh::lab

@@ -24,7 +24,8 @@ Result<std::unique_ptr<KernelHost>> KernelHost::make(host::RealLoop& loop, net::
   return std::unique_ptr<KernelHost>(new KernelHost(std::move(*space), loop, pool));
 }
 
-Result<void> KernelHost::join(net::Interface& port, const std::vector<net::Prefix>& addresses) {
+Result<void> KernelHost::join(net::Interface& port, const std::vector<net::Prefix>& addresses,
+                              const std::vector<net::Prefix>& theirs, const net::MacAddress& peer) {
   const std::string device = fmt::format("wh{}", joints_.size());
   Joint joint;
   joint.tap = TRY(host::TapInterface::open(
@@ -35,9 +36,11 @@ Result<void> KernelHost::join(net::Interface& port, const std::vector<net::Prefi
       space_, loop_, pool_));
   joint.patch = std::make_unique<Patch>(port, *joint.tap);
   host::Rtnetlink kernel = TRY(space_.netlink());
+  TRY_VOID(kernel.set_mac(device, port.mac()));
   TRY_VOID(kernel.set_mtu(device, port.mtu()));
   TRY_VOID(kernel.set_up(device));
   for (const net::Prefix& address : addresses) TRY_VOID(kernel.add_address(device, address));
+  for (const net::Prefix& p : theirs) TRY_VOID(kernel.add_neighbour(device, p.address, peer));
   joints_.push_back(std::move(joint));
   return {};
 }

@@ -48,8 +48,10 @@ class KernelHost {
   // Errors: no right to make a namespace or a TAP device, and what would give it.
   static Result<std::unique_ptr<KernelHost>> make(host::RealLoop& loop, net::PacketPool& pool);
 
-  // Joins a port of a link to a new device with these addresses. The port must outlive this host.
-  Result<void> join(net::Interface& port, const std::vector<net::Prefix>& addresses);
+  // Joins a port of a link to a new device with the port's MAC address and these, for which
+  // `theirs` are at `peer`. The port must outlive this host.
+  Result<void> join(net::Interface& port, const std::vector<net::Prefix>& addresses,
+                    const std::vector<net::Prefix>& theirs, const net::MacAddress& peer);
   // REQUIRES: the next hop is on a joined network.
   Result<void> add_route(const net::Prefix& prefix, const net::IpAddress& next_hop);
   const host::Netns& space() const { return space_; }
