@@ -33,6 +33,7 @@ bool HandoffRing::push(const Packet& packet, uint8_t to) {
             .gso_size = packet.gso_size,
             .interface = packet.interface,
             .rx_interface = packet.rx_interface,
+            .table = packet.table,
             .checksum = packet.checksum,
             .ecn = packet.ecn,
             .to = to};
@@ -60,6 +61,7 @@ PacketPtr HandoffRing::pop(PacketPool& pool, uint8_t& to) {
   packet->gso_size = record.gso_size;
   packet->interface = record.interface;
   packet->rx_interface = record.rx_interface;
+  packet->table = record.table;
   packet->checksum = record.checksum;
   packet->ecn = record.ecn;
   to = record.to;

@@ -42,7 +42,7 @@ class HandoffRing {
     uint32_t size = 0;  // Of the bytes behind it; kSkip: the rest of the memory is unused.
     uint32_t adjacency = 0;
     uint16_t l2_size = 0, l3_offset = 0, l4_offset = 0, gso_size = 0;
-    uint16_t interface = 0, rx_interface = 0;
+    uint16_t interface = 0, rx_interface = 0, table = 0;
     Checksum checksum = Checksum::Unknown;
     uint8_t ecn = 0, to = 0;
   };

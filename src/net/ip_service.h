@@ -5,6 +5,9 @@
 //
 //   tcp --- output(frame of IP packets) --> IpService (vnet: ip4-lookup, ip4-rewrite, ...)
 //   tcp <-- input(frame of segments) ------ IpService (vnet: ip4-local)
+//
+// An address means something in a *table* of routes (a VRF): two tables may have the same ones. A
+// table is known here by a small number; 0 is the default and always there.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +25,7 @@ constexpr uint8_t kProtocolIcmp = 1;
 constexpr uint8_t kProtocolTcp = 6;
 constexpr uint8_t kProtocolUdp = 17;
 constexpr uint8_t kProtocolIcmp6 = 58;
+constexpr uint16_t kEveryTable = 0xffff;  // For who listens: no table has this number.
 
 // What an ICMP or ICMPv6 error says of a packet that this host sent.
 struct IpError {
@@ -40,6 +44,7 @@ struct IpError {
   uint32_t mtu = 0;
   IpAddress source, destination;       // Of the packet that the error quotes.
   std::span<const uint8_t> transport;  // Its transport header as far as quoted, at least 8 bytes.
+  uint16_t table = 0;                  // In which the error came.
 };
 
 class IpProtocol {
@@ -47,9 +52,12 @@ class IpProtocol {
   virtual ~IpProtocol() = default;
   // Packets for this host: data() is at the IP header, l4_offset at the transport header (past
   // options and extension headers); IP lengths were checked and padding cut; ecn is set; fragments
-  // are whole. The transport checksum is the protocol's to verify unless checksum is Verified.
+  // are whole; `table` is that of the interface they came by. The transport checksum is the
+  // protocol's to verify unless checksum is Verified.
   virtual void input(Frame frame) = 0;
   virtual void error(const IpError& error) = 0;
+  // A table is about to be removed: what goes on in it ends. Errors: somebody listens in it alone.
+  virtual Result<void> leave_table(uint16_t /*table*/) { return {}; }
 };
 
 // What the stack can say of the way to a destination.
@@ -65,10 +73,10 @@ class IpService {
   virtual ~IpService() = default;
   virtual void register_protocol(uint8_t number, IpProtocol* protocol) = 0;  // nullptr unregisters.
   // Nothing when there is no route.
-  virtual std::optional<Route> route(const IpAddress& destination) const = 0;
-  virtual bool is_local(const IpAddress& address) const = 0;
+  virtual std::optional<Route> route(const IpAddress& destination, uint16_t table = 0) const = 0;
+  virtual bool is_local(const IpAddress& address, uint16_t table = 0) const = 0;
   // Packets that begin with a complete IP header (whose IPv4 checksum is set), l4_offset at the
-  // transport header.
+  // transport header, `table` that to look them up in.
   virtual void output(Frame frame) = 0;
   virtual PacketPool& pool() = 0;
   virtual Loop& loop() = 0;

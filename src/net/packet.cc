@@ -96,7 +96,7 @@ void Packet::assign(std::span<const uint8_t> bytes) {
 
 void Packet::clear() {
   head_begin = head_end = kHeadroom;
-  l2_size = l3_offset = l4_offset = gso_size = interface = rx_interface = reason = 0;
+  l2_size = l3_offset = l4_offset = gso_size = interface = rx_interface = reason = table = 0;
   checksum = Checksum::Unknown;
   ecn = 0;
   adjacency = flow_hash = trace = flow = icmp_note = 0;

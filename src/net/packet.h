@@ -204,9 +204,10 @@ class alignas(64) Packet {
   // The second cache line: what forwarding does not look at.
   uint32_t flow = 0;       // Lab's mark of the flow it belongs to; 0 when none. Never on the wire.
   uint32_t icmp_note = 0;  // On its way to be answered by an ICMP error: what that shall say.
-  Instant arrival{};       // When it came in by its interface.
-  Instant enqueued{};      // Scratch of the queue that holds it.
-  Instant deliver{};       // Scratch of the delay line that holds it.
+  uint16_t table = 0;  // Made here, or for a protocol here: whose routes it, or the answer, takes.
+  Instant arrival{};   // When it came in by its interface.
+  Instant enqueued{};  // Scratch of the queue that holds it.
+  Instant deliver{};   // Scratch of the delay line that holds it.
   Packet* link = nullptr;  // Scratch of the list that holds it.
 
  private:

@@ -8,30 +8,34 @@ namespace {
 
 using nlohmann::json;
 
-AppUri uri_of(const Arguments& a) {
-  return MUST(parse_uri(a["uri"]));  // Its type was checked.
+// In the table that was named, or else in this one.
+AppUri uri_of(const Router& router, const Arguments& a, uint16_t otherwise) {
+  AppUri uri = MUST(parse_uri(a["uri"]));  // Its type was checked, as the table's.
+  const auto table = static_cast<uint32_t>(a.number("table"));
+  uri.at.table = a.has("table") ? MUST(router.vnet().table_of(table)) : otherwise;
+  return uri;
 }
 
 Result<Answer> start_echo(Router& router, const Arguments& a) {
-  TRY_VOID(router.apps().start_echo(uri_of(a)));
+  TRY_VOID(router.apps().start_echo(uri_of(router, a, net::kEveryTable)));
   return Answer::nothing();
 }
 
 Result<Answer> stop_echo(Router& router, const Arguments& a) {
-  TRY_VOID(router.apps().stop_echo(uri_of(a)));
+  TRY_VOID(router.apps().stop_echo(uri_of(router, a, net::kEveryTable)));
   return Answer::nothing();
 }
 
 // Sends a stream to an echo server and checks what comes back.
 class EchoClient final : public Activity, private tcp::ConnectionObserver {
  public:
-  EchoClient(LocalApps& apps, AppUri uri, uint64_t bytes, Output out)
-      : apps_(apps), uri_(uri), bytes_(bytes), out_(std::move(out)) {}
+  EchoClient(LocalApps& apps, AppUri uri, net::IpAddress from, uint64_t bytes, Output out)
+      : apps_(apps), uri_(uri), from_(from), bytes_(bytes), out_(std::move(out)) {}
   ~EchoClient() override { give_up(); }
 
   Result<void> start() {
     began_ = apps_.loop().now();
-    connection_ = TRY(apps_.tcp().connect(uri_.at, {.observer = this}));
+    connection_ = TRY(apps_.tcp().connect(uri_.at, {.local = {from_}, .observer = this}));
     return {};
   }
   void interrupt() override { finish(fail("interrupted; {}", progress())); }
@@ -110,6 +114,7 @@ class EchoClient final : public Activity, private tcp::ConnectionObserver {
   static constexpr StreamPattern kPattern{7};
   LocalApps& apps_;
   AppUri uri_;
+  net::IpAddress from_;
   uint64_t bytes_, sent_ = 0, received_ = 0;
   bool is_wrong_ = false;
   Output out_;
@@ -119,27 +124,40 @@ class EchoClient final : public Activity, private tcp::ConnectionObserver {
 
 std::unique_ptr<Activity> start_client(CommandLine& line, const Arguments& a, Output out) {
   constexpr uint64_t kBytes = 1 << 20;
-  const AppUri uri = uri_of(a);
+  AppUri uri = uri_of(line.router(), a, 0);
   const auto done = out.done;
+  const auto from = source_of(line.router(), a, uri.at.address, uri.at.table);
+  if (!from) {
+    done(tl::unexpected(from.error()));
+    return nullptr;
+  }
   if (uri.protocol != AppUri::Protocol::Tcp) {
     done(fail("{}: accepted: tcp://ADDRESS/PORT", to_string(uri)));
     return nullptr;
   }
-  auto client = std::make_unique<EchoClient>(line.router().apps(), uri, a.number("bytes", kBytes),
-                                             std::move(out));
+  auto client = std::make_unique<EchoClient>(line.router().apps(), uri, *from,
+                                             a.number("bytes", kBytes), std::move(out));
   auto started = client->start();
   return begun(std::move(client), std::move(started), done);
 }
 
+// As people number it.
+std::string table_text(const Router& router, uint16_t table) {
+  if (table == net::kEveryTable) return "any";
+  return std::to_string(router.vnet().vrf_of_table(table));
+}
+
 Result<Answer> show_sessions(Router& router, const Arguments&) {
-  std::string text = fmt::format("{:<4} {:<44} {:<44} {:<12} {:>10} {:>10}\n", "Prot", "Local",
-                                 "Remote", "State", "Unread", "Unacked");
+  std::string text = fmt::format("{:<4} {:>5} {:<44} {:<44} {:<12} {:>10} {:>10}\n", "Prot",
+                                 "Table", "Local", "Remote", "State", "Unread", "Unacked");
   json all = json::array();
-  const auto add = [&](const char* protocol, const std::string& local, const std::string& remote,
+  const auto add = [&](const char* protocol, const tcp::Endpoint& at, const std::string& remote,
                        std::string_view state, size_t unread, size_t unacknowledged) {
-    text += fmt::format("{:<4} {:<44} {:<44} {:<12} {:>10} {:>10}\n", protocol, local, remote,
-                        state, unread, unacknowledged);
+    const std::string local = tcp::to_string(at), table = table_text(router, at.table);
+    text += fmt::format("{:<4} {:>5} {:<44} {:<44} {:<12} {:>10} {:>10}\n", protocol, table, local,
+                        remote, state, unread, unacknowledged);
     all.push_back({{"protocol", protocol},
+                   {"table", table},
                    {"local", local},
                    {"remote", remote},
                    {"state", state},
@@ -148,18 +166,20 @@ Result<Answer> show_sessions(Router& router, const Arguments&) {
   };
   for (const LocalApps::Server& s : router.apps().servers()) {
     const bool is_tcp = s.listener != nullptr;
-    add(is_tcp ? "tcp" : "udp", tcp::to_string(s.uri.at), "*", is_tcp ? "LISTEN" : "OPEN", 0, 0);
+    add(is_tcp ? "tcp" : "udp", s.uri.at, "*", is_tcp ? "LISTEN" : "OPEN", 0, 0);
   }
   router.apps().tcp().for_each([&](const tcp::Connection& c) {
-    add("tcp", tcp::to_string(c.local()), tcp::to_string(c.remote()), tcp::to_string(c.state()),
-        c.readable(), c.unacknowledged());
+    add("tcp", c.local(), tcp::to_string(c.remote()), tcp::to_string(c.state()), c.readable(),
+        c.unacknowledged());
   });
   return Answer::of_both(std::move(text), std::move(all));
 }
 
 void list_servers(const Router& router, std::vector<ConfigurationLine>& lines) {
   for (const LocalApps::Server& s : router.apps().servers()) {
-    const std::string uri = to_string(s.uri);
+    std::string uri = to_string(s.uri);
+    const uint16_t table = s.uri.at.table;
+    if (table != net::kEveryTable) uri += " table " + table_text(router, table);
     lines.push_back({"test echo server uri " + uri, "test echo server stop uri " + uri});
   }
 }
@@ -168,11 +188,13 @@ void list_servers(const Router& router, std::vector<ConfigurationLine>& lines) {
 
 Feature app_feature() {
   return {
-      {setting("test echo server uri <uri>",
+      {setting("test echo server uri <uri> [table <table>]",
                "send back what comes to a port, at all addresses: tcp://0.0.0.0/7, udp://::/7",
                start_echo),
-       setting("test echo server stop uri <uri>", "end that, and its connections", stop_echo),
-       {.syntax = "test echo client uri <uri> [bytes <bytes:1..1099511627776>]",
+       setting("test echo server stop uri <uri> [table <table>]", "end that, and its connections",
+               stop_echo),
+       {.syntax = "test echo client uri <uri> [source <source:interface> | table <table> | "
+                  "bytes <bytes:1..1099511627776>]*",
         .help = "send bytes, 1 MiB of them, to an echo server by TCP, and check what comes back",
         .start = start_client},
        {"show session", "what listens at this router, and its connections", show_sessions}},

@@ -118,6 +118,155 @@ TEST_F(AppLines, client_says_how_long_the_way_there_and_back_took) {
   EXPECT_TRUE(data("show session").empty());
 }
 
+// Two tables with the same addresses, on both sides: 10.1.0.1 is the router, 10.1.0.2 is a in one
+// and b in the other.
+class AppsOfTables : public AppLines {
+ protected:
+  AppsOfTables() {
+    for (const char* own : {"10.2.0.2", "2001:db8:2::2"}) {
+      MUST_VOID(b.remove_address(1, vnet::ip(own)));
+    }
+    MUST_VOID(b.add_address(1, vnet::prefix("10.1.0.2/24")));
+    MUST_VOID(b.add_address(1, vnet::prefix("2001:db8:1::2/64")));
+    set(R"(create host-interface name e0
+           create host-interface name e1
+           set interface state host-e0 up
+           set interface state host-e1 up
+           ip table add 7
+           set interface ip table host-e1 7
+           set interface ip address host-e0 10.1.0.1/24
+           set interface ip address host-e1 10.1.0.1/24
+           set interface ip address host-e0 2001:db8:1::1/64
+           set interface ip address host-e1 2001:db8:1::1/64)");
+    loop.run_for(5s);
+  }
+};
+
+// The same four-tuple in each.
+TEST_F(AppsOfTables, connections_with_the_same_ends_are_told_apart) {
+  set("test echo server uri tcp://0.0.0.0/7\ntest echo server uri tcp://::/7");
+  for (const auto& [address, own] :
+       {std::pair("10.1.0.1", "10.1.0.2"), std::pair("2001:db8:1::1", "2001:db8:1::2")}) {
+    tcp::TestApp apps[2];
+    tcp::Connection* ends[2];
+    LocalApps* from[2] = {&host_a, &host_b};
+    for (int i = 0; i < 2; ++i) {
+      ends[i] = MUST(from[i]->tcp().connect(
+          {vnet::ip(address), 7}, {.local = {vnet::ip(own), 5000}, .observer = &apps[i]}));
+    }
+    loop.run_for(10ms);
+    std::vector<std::string> tables;
+    for (const auto& row : data("show session")) {
+      if (row["remote"] != "*") tables.push_back(row["table"]);
+    }
+    EXPECT_EQ(tables, (std::vector<std::string>{"0", "7"})) << say("show session");
+    for (int i = 0; i < 2; ++i) apps[i].attach(*ends[i], 300'000u << i, true);
+    loop.run_for(30s);
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(apps[i].received, 300'000u << i) << address << " " << i;
+      EXPECT_TRUE(apps[i].intact && apps[i].saw_end) << address << " " << i;
+    }
+  }
+  expect_lasting();
+}
+
+TEST_F(AppsOfTables, server_of_one_table_is_refused_in_another) {
+  set("test echo server uri tcp://0.0.0.0/7 table 7\ntest echo server uri udp://0.0.0.0/7 table 7");
+  tcp::TestApp refused, taken;
+  MUST(host_a.tcp().connect({vnet::ip("10.1.0.1"), 7}, {.observer = &refused}));
+  MUST(host_b.tcp().connect({vnet::ip("10.1.0.1"), 7}, {.observer = &taken}));
+  size_t answers = 0, errors = 0;
+  const uint8_t hello[] = {'h', 'e', 'y'};
+  std::vector<std::unique_ptr<vnet::UdpSocket>> sockets;
+  for (vnet::Vnet* host : hosts) {
+    sockets.push_back(MUST(host->open_udp({}, [&](const vnet::UdpDatagram&) { ++answers; })));
+    sockets.back()->on_error([&](const net::IpError&) { ++errors; });
+    MUST_VOID(sockets.back()->send(vnet::ip("10.1.0.1"), 7, hello));
+  }
+  loop.run_for(1s);
+  EXPECT_EQ(refused.ended, End::Refused);
+  EXPECT_EQ(taken.ended, End::None);
+  EXPECT_EQ(answers, 1u);
+  EXPECT_EQ(errors, 1u) << "port unreachable in table 0";
+  expect_refused({{"test echo server stop uri tcp://0.0.0.0/7", "no echo server"},
+                  {"test echo server uri tcp://0.0.0.0/7 table 7", "in use"},
+                  {"test echo server uri tcp://0.0.0.0/7 table 8", "no table '8'"}});
+  // Beside it one of all tables, which takes what it does not.
+  set("test echo server uri tcp://0.0.0.0/7");
+  set("test echo server stop uri tcp://0.0.0.0/7 table 7");
+  loop.run_for(1s);
+  EXPECT_EQ(taken.ended, End::None) << "there is one that takes it still";
+  set("test echo server uri tcp://0.0.0.0/7 table 7");
+  expect_lasting();
+  loop.run_for(1s);
+  EXPECT_EQ(taken.ended, End::Reset);
+}
+
+TEST_F(AppsOfTables, closed_port_is_refused_in_its_table) {
+  tcp::TestApp app;
+  MUST(host_b.tcp().connect({vnet::ip("10.1.0.1"), 9}, {.observer = &app}));
+  loop.run_for(1s);
+  EXPECT_EQ(app.ended, End::Refused);
+}
+
+TEST_F(AppsOfTables, ping_and_client_speak_in_the_table_that_they_are_told) {
+  MUST_VOID(b.add_address(1, vnet::prefix("192.0.2.1/32")));
+  set("ip route add 192.0.2.0/24 table 7 via 10.1.0.2");
+  for (const char* how : {"table-id 7", "source host-e1", "source host-e1 table-id 7"}) {
+    EXPECT_NE(finish(fmt::format("ping 192.0.2.1 repeat 1 {}", how)).find("1 received"),
+              std::string::npos)
+        << how;
+  }
+  EXPECT_NE(finish("ping 2001:db8:1::2 repeat 1 table-id 7").find("1 received"), std::string::npos);
+  EXPECT_NE(finish("ping 192.0.2.1 repeat 1").find("192.0.2.1"), std::string::npos);
+  EXPECT_EQ(finish("ping 192.0.2.1 source host-e1 table-id 0"), "host-e1 is in table 7");
+  MUST_VOID(host_b.start_echo(MUST(parse_uri("tcp://0.0.0.0/7"))));
+  for (const char* how : {"table 7", "source host-e1"}) {
+    EXPECT_NE(finish(fmt::format("test echo client uri tcp://192.0.2.1/7 {}", how))
+                  .find("1048576 bytes there and back"),
+              std::string::npos)
+        << how;
+  }
+  EXPECT_NE(finish("test echo client uri tcp://192.0.2.1/7").find("unreachable"),
+            std::string::npos);
+}
+
+// A host of a table says that a port is closed: whoever sent to it there hears of it.
+TEST_F(AppsOfTables, icmp_error_finds_who_sent_in_its_table) {
+  size_t errors = 0;
+  const auto socket = MUST(router.vnet().open_udp({.table = MUST(router.vnet().table_of(7))},
+                                                  [](const vnet::UdpDatagram&) {}));
+  socket->on_error([&](const net::IpError&) { ++errors; });
+  MUST_VOID(socket->send(vnet::ip("10.1.0.2"), 9, std::vector<uint8_t>{1}));
+  loop.run_for(1s);
+  EXPECT_EQ(errors, 1u);
+  EXPECT_EQ(b.graph().error_count("ip4-udp-lookup", "no_listener"), 1u);
+}
+
+TEST_F(AppsOfTables, table_that_goes_takes_its_connections_along) {
+  set("test echo server uri tcp://0.0.0.0/7 table 7\ntest echo server uri tcp://::/7");
+  tcp::TestApp app4, app6;
+  MUST(host_b.tcp().connect({vnet::ip("10.1.0.1"), 7}, {.observer = &app4}));
+  MUST(host_b.tcp().connect({vnet::ip("2001:db8:1::1"), 7}, {.observer = &app6}));
+  loop.run_for(1s);
+  EXPECT_EQ(data("show session").size(), 4u) << say("show session");
+  set(R"(set interface ip address del host-e1 10.1.0.1/24
+         set interface ip address del host-e1 2001:db8:1::1/64)");
+  // Its link-local address may stay.
+  set("set interface ip table host-e1 0");
+  expect_refused({{"ip table del 7", "VRF 7: 0.0.0.0:7 listens in it"}});
+  set("test echo server stop uri tcp://0.0.0.0/7 table 7");
+  set("test echo server uri udp://::/7 table 7");
+  expect_refused({{"ip table del 7", "VRF 7: UDP port 7 is open in it"}});
+  set("test echo server stop uri udp://::/7 table 7");
+  EXPECT_EQ(data("show session").size(), 2u) << say("show session");
+  set("ip table del 7");
+  EXPECT_EQ(data("show session").size(), 1u) << say("show session");
+  set("ip table add 8");  // In its place.
+  loop.run_for(60s);
+  EXPECT_EQ(data("show session").size(), 1u);
+}
+
 TEST_F(AppLines, what_no_server_can_be_is_refused) {
   set("test echo server uri tcp://0.0.0.0/7");
   expect_refused({{"test echo server uri tcp://0.0.0.0/7", "in use"},

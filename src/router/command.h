@@ -95,6 +95,12 @@ inline Command setting(std::string syntax, std::string help, Command::Run set) {
   return {.syntax = std::move(syntax), .help = std::move(help), .set = std::move(set)};
 }
 
+// The address to speak to another from, by `source <interface>` among a command's words, whose
+// table then is the one to do it in; unspecified without that word. Errors: it has no such address;
+// `table` or `table-id` names another table.
+Result<net::IpAddress> source_of(const Router& router, const Arguments& a, const net::IpAddress& to,
+                                 uint16_t& table);
+
 // A line that sets something, and one that takes it back; none, when nothing can.
 struct ConfigurationLine {
   std::string line, undo;

@@ -29,6 +29,20 @@ std::string first_few(std::vector<std::string> words) {
 
 }  // namespace
 
+Result<net::IpAddress> source_of(const Router& router, const Arguments& a, const net::IpAddress& to,
+                                 uint16_t& table) {
+  if (!a.has("source")) return net::IpAddress();
+  const uint16_t index = TRY(router.index_of(a["source"]));
+  const auto& entry = router.vnet().interfaces()[index];
+  const net::IpAddress* own = entry.source_for(to);
+  if (own == nullptr) return fail("{} has no address to send from", entry.name);
+  if ((a.has("table") || a.has("table-id")) && entry.vrf != table) {
+    return fail("{} is in table {}", entry.name, router.vnet().vrf_of(index));
+  }
+  table = entry.vrf;
+  return *own;
+}
+
 std::vector<Feature> all_features() {
   std::vector<Feature> features;
   for (auto* make :

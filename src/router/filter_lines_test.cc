@@ -154,6 +154,48 @@ TEST_F(NatLines, inside_hosts_share_an_outside_address) {
   EXPECT_EQ(pings(a, "10.2.0.2"), 2u);
 }
 
+// Inside hosts of another table: what they send outside comes back to them there, and so does what
+// a forwarded port is for.
+TEST_F(NatLines, inside_may_be_a_table_of_its_own) {
+  set(R"(set interface ip address del host-e0 10.1.0.1/24
+         set interface ip address del host-e0 2001:db8:1::1/64
+         ip table add 7
+         set interface ip table host-e0 7
+         set interface ip address host-e0 10.1.0.1/24
+         ip route add 0.0.0.0/0 table 7 via 10.2.0.2 host-e1
+         set interface nat44 in host-e0 out host-e1
+         nat44 add interface address host-e1
+         nat44 add static mapping udp local 10.1.0.2 53 external 10.2.0.1 8053 vrf 7)");
+  EXPECT_EQ(pings(a, "10.2.0.2"), 2u);
+  EXPECT_EQ(data("show nat44 sessions")[0]["vrf"], 7);
+  int asked = 0, answered = 0;
+  std::unique_ptr<vnet::UdpSocket> server =
+      MUST(a.open_udp({.port = 53}, [&](const vnet::UdpDatagram& d) {
+        ++asked;
+        MUST_VOID(server->send(d.source, d.source_port, d.payload()));
+      }));
+  auto client =
+      MUST(b.open_udp({}, [&](const vnet::UdpDatagram& d) { answered += d.source_port == 8053; }));
+  MUST_VOID(client->send(vnet::ip("10.2.0.1"), 8053, vnet::Octets(20)));
+  loop.run_for(1s);
+  EXPECT_EQ(asked, 1);
+  EXPECT_EQ(answered, 1);
+  expect_refused(
+      {{"nat44 add static mapping udp local 10.1.0.2 53 external 10.2.0.1 9 vrf 7", "there is one"},
+       {"nat44 add static mapping udp local 10.1.0.2 53 external 10.2.0.1 9 vrf 8", "'8'"},
+       {"nat44 add static mapping udp local 10.1.0.2 53 external 10.2.0.1 8053 del", "no static"}});
+  set("nat44 add static mapping udp local 10.1.0.2 53 external 10.2.0.1 9");  // Of table 0.
+  expect_lasting();
+  EXPECT_EQ(pings(a, "10.2.0.2"), 2u);
+  set(R"(set interface ip address del host-e0 10.1.0.1/24
+         set interface ip table host-e0 0)");
+  expect_refused({{"ip table del 7", "VRF 7: the static mapping to 10.1.0.2 is in it"}});
+  set("nat44 add static mapping udp local 10.1.0.2 53 external 10.2.0.1 8053 vrf 7 del");
+  EXPECT_NE(data("show nat44 sessions").size(), 0u);
+  set("ip table del 7");
+  EXPECT_EQ(data("show nat44 sessions").size(), 0u);
+}
+
 TEST_F(NatLines, ports_and_addresses_are_forwarded) {
   set(R"(set interface nat44 in host-e0
          set interface nat44 out host-e1

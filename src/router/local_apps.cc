@@ -60,8 +60,9 @@ Result<void> LocalApps::start_echo(const AppUri& uri) {
   if (uri.protocol == AppUri::Protocol::Tcp) {
     server.listener = TRY(tcp_.listen({.local = uri.at, .on_ready = [this] { accept_all(); }}));
   } else {
-    server.socket = TRY(vnet_.open_udp({.family = uri.at.address.family, .port = uri.at.port},
-                                       [this](const vnet::UdpDatagram& d) { answer(d); }));
+    server.socket = TRY(vnet_.open_udp(
+        {.family = uri.at.address.family, .port = uri.at.port, .table = uri.at.table},
+        [this](const vnet::UdpDatagram& d) { answer(d); }));
   }
   servers_.push_back(std::move(server));
   return {};
@@ -77,33 +78,36 @@ void LocalApps::accept_all() {
 // What came to a broadcast or multicast address stays unanswered, and so does another echo server:
 // the two would play ball for ever. An answer that cannot be sent is lost, as datagrams are.
 void LocalApps::answer(const vnet::UdpDatagram& d) {
-  if (!vnet_.is_local(d.destination) || d.source_port == d.destination_port) return;
-  for (const Server& s : servers_) {
-    const bool is_its = s.socket != nullptr && s.uri.at.port == d.destination_port &&
-                        s.uri.at.address.family == d.destination.family;
-    if (!is_its) continue;
-    const net::Slice payload{net::ChunkRef::make(d.size), 0, d.size};
-    d.packet.copy_out(d.offset, {payload.chunk->bytes(), d.size});
-    [[maybe_unused]] const auto sent =
-        s.socket->send(d.source, d.source_port, payload, d.destination);
-  }
+  if (!vnet_.is_local(d.destination, d.table) || d.source_port == d.destination_port) return;
+  const net::Slice payload{net::ChunkRef::make(d.size), 0, d.size};
+  d.packet.copy_out(d.offset, {payload.chunk->bytes(), d.size});
+  [[maybe_unused]] const auto sent =
+      d.socket->send(d.source, d.source_port, payload, {d.destination, d.table});
 }
 
 Result<void> LocalApps::stop_echo(const AppUri& uri) {
   const auto at =
       std::find_if(servers_.begin(), servers_.end(), [&](const Server& s) { return s.uri == uri; });
   if (at == servers_.end()) return fail("no echo server at {}", to_string(uri));
-  if (at->listener != nullptr) {
-    tcp::TcpStack::Batch batch(tcp_);
-    at->listener->close();
-    tcp_.for_each([&](tcp::Connection& c) {
-      const bool is_its = c.observer() == &echo_ && c.local().port == uri.at.port &&
-                          c.local().address.family == uri.at.address.family;
-      if (is_its) c.abort();
-    });
-  }
+  tcp::Listener* listener = at->listener;
   servers_.erase(at);
+  if (listener == nullptr) return {};
+  tcp::TcpStack::Batch batch(tcp_);
+  listener->close();
+  tcp_.for_each([&](tcp::Connection& c) {
+    if (c.observer() == &echo_ && !is_served(c.local())) c.abort();
+  });
   return {};
+}
+
+// Whether a server that there is takes connections to this end.
+bool LocalApps::is_served(const tcp::Endpoint& local) const {
+  return std::any_of(servers_.begin(), servers_.end(), [&](const Server& s) {
+    const tcp::Endpoint& at = s.uri.at;
+    return s.listener != nullptr && at.port == local.port &&
+           at.address.family == local.address.family &&
+           (at.table == local.table || at.table == net::kEveryTable);
+  });
 }
 
 // --- echo over TCP ---

@@ -3,7 +3,8 @@
 // Packets for the router that ip4-local and ip6-local know no other use for end here: at our TCP
 // (wh::tcp, on the router's vnet) and at the vnet's UDP. Its program is an echo server (RFC 862),
 // by which others learn whether a path carries data, and how fast. A connection that no server
-// takes is refused with a RST. All speak in VRF 0; with workers, on the main thread.
+// takes is refused with a RST. They answer in the VRF in which they are asked. With workers, they
+// work on the main thread.
 //
 // Bounds: connections by net.inet.tcp.maxtcpcb, each by its socket buffers. A connection whose peer
 // vanished ends by keepalive.
@@ -20,7 +21,8 @@
 
 namespace wh::router {
 
-// Where a program listens or connects to, as VPP writes it: tcp://10.1.0.1/7, udp://::/7.
+// Where a program listens or connects to, as VPP writes it: tcp://10.1.0.1/7, udp://::/7. The table
+// of `at` is said beside it.
 struct AppUri {
   enum class Protocol : uint8_t { Tcp, Udp } protocol = Protocol::Tcp;
   tcp::Endpoint at;
@@ -37,11 +39,11 @@ class LocalApps {
   LocalApps(const LocalApps&) = delete;
   LocalApps& operator=(const LocalApps&) = delete;
 
-  // An echo server at all of the router's addresses of one family. Errors: the address is not
-  // 0.0.0.0 or ::, so that a configuration does not depend on which addresses there are; the port
-  // is taken.
+  // An echo server at all of the router's addresses of one family, in one table or in every.
+  // Errors: the address is not 0.0.0.0 or ::, so that a configuration does not depend on which
+  // addresses there are; the port is taken.
   Result<void> start_echo(const AppUri& uri);
-  // Its connections are reset. Error: there is no such server.
+  // Its connections are reset, unless another takes such. Error: there is no such server.
   Result<void> stop_echo(const AppUri& uri);
   struct Server {
     AppUri uri;
@@ -66,6 +68,7 @@ class LocalApps {
   };
 
   void accept_all();
+  bool is_served(const tcp::Endpoint& local) const;
   void answer(const vnet::UdpDatagram& datagram);
 
   vnet::Vnet& vnet_;

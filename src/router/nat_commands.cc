@@ -88,6 +88,9 @@ Result<Answer> set_nat_static(Router& router, const Arguments& a) {
                     .outside_port = static_cast<uint16_t>(a.number("external-port")),
                     .inside = TRY(net::parse_ip4(a["local"])),
                     .inside_port = static_cast<uint16_t>(a.number("local-port"))};
+  if (a.has("vrf")) {
+    mapping.vrf = TRY(router.vnet().table_of(static_cast<uint32_t>(a.number("vrf"))));
+  }
   for (const char* name : {"tcp", "udp", "icmp"}) {
     if (a.has(name)) mapping.protocol = TRY(parse_protocol(name));
   }
@@ -149,26 +152,29 @@ Result<Answer> show_nat_addresses(Router& router, const Arguments&) {
   return Answer::of_both(std::move(text), std::move(all));
 }
 
-std::string static_text(const NatStatic& m) {
+std::string static_text(const Router& router, const NatStatic& m) {
+  const uint32_t id = router.vnet().vrf_of_table(m.vrf);
+  const std::string vrf = id == 0 ? "" : fmt::format(" vrf {}", id);
   if (m.protocol == 0) {
-    return fmt::format("local {} external {}", to_string(m.inside), to_string(m.outside));
+    return fmt::format("local {} external {}{}", to_string(m.inside), to_string(m.outside), vrf);
   }
   std::string protocol = protocol_name(m.protocol);
   for (char& c : protocol) c = static_cast<char>(std::tolower(c));
-  return fmt::format("{} local {} {} external {} {}", protocol, to_string(m.inside), m.inside_port,
-                     to_string(m.outside), m.outside_port);
+  return fmt::format("{} local {} {} external {} {}{}", protocol, to_string(m.inside),
+                     m.inside_port, to_string(m.outside), m.outside_port, vrf);
 }
 
 Result<Answer> show_nat_statics(Router& router, const Arguments&) {
   std::string text = "NAT44 static mappings:\n";
   nlohmann::json all = nlohmann::json::array();
   for (const NatStatic& m : router.vnet().nat44().statics()) {
-    text += fmt::format(" {}\n", static_text(m));
+    text += fmt::format(" {}\n", static_text(router, m));
     all.push_back({{"protocol", m.protocol == 0 ? "any" : protocol_name(m.protocol)},
                    {"local", to_string(m.inside)},
                    {"local_port", m.inside_port},
                    {"external", to_string(m.outside)},
-                   {"external_port", m.outside_port}});
+                   {"external_port", m.outside_port},
+                   {"vrf", router.vnet().vrf_of_table(m.vrf)}});
   }
   return Answer::of_both(std::move(text), std::move(all));
 }
@@ -184,14 +190,16 @@ Result<Answer> show_nat_sessions(Router& router, const Arguments&) {
   nlohmann::json all = nlohmann::json::array();
   for (const vnet::NatMapping* m : mappings) {
     const std::string protocol = protocol_name(m->inside.protocol);
+    const uint32_t vrf = router.vnet().vrf_of_table(m->inside.vrf);
     const Duration left = std::max(Duration{}, m->expires - router.loop().now());
     text += fmt::format(
         "    i2o {} proto {} port {} fib {}\n    o2i {} proto {} port {} fib {}\n"
         "       {}, ends in {:.0f} s\n       total pkts {}, total bytes {}\n",
-        to_string(m->inside.address), protocol, m->inside.port, m->inside.vrf,
-        to_string(m->outside.address), protocol, m->outside.port, m->outside.vrf,
-        m->is_established ? "established" : "dynamic", to_seconds(left), m->packets, m->bytes);
+        to_string(m->inside.address), protocol, m->inside.port, vrf, to_string(m->outside.address),
+        protocol, m->outside.port, m->outside.vrf, m->is_established ? "established" : "dynamic",
+        to_seconds(left), m->packets, m->bytes);
     all.push_back({{"protocol", protocol},
+                   {"vrf", vrf},
                    {"inside", endpoint_json(m->inside)},
                    {"outside", endpoint_json(m->outside)},
                    {"established", m->is_established},
@@ -260,7 +268,8 @@ void list_nat(const Router& router, std::vector<ConfigurationLine>& lines) {
   for (const uint16_t index : nat.address_interfaces()) {
     add("nat44 add interface address " + name_of_interface(router, index));
   }
-  for (const NatStatic& m : nat.statics()) add("nat44 add static mapping " + static_text(m));
+  for (const NatStatic& m : nat.statics())
+    add("nat44 add static mapping " + static_text(router, m));
 }
 
 }  // namespace
@@ -280,7 +289,7 @@ Feature nat_feature() {
                set_nat_interface_address),
        setting("nat44 add static mapping ((tcp|udp|icmp) local <local:ip4> <local-port:1..65535> "
                "external <external:ip4> <external-port:1..65535> | local <local:ip4> external "
-               "<external:ip4>) [del]",
+               "<external:ip4>) [vrf <vrf:table>] [del]",
                "forward a port, or a whole address, to an inside host", set_nat_static),
        setting("set nat timeout (reset | udp <udp:1..31536000> | tcp-established "
                "<tcp-established:1..31536000> | tcp-transitory <tcp-transitory:1..31536000> | icmp "

@@ -84,17 +84,17 @@ std::unique_ptr<Activity> start_ping(CommandLine& line, const Arguments& a, Outp
                             .size = static_cast<uint32_t>(a.number("size", kData)),
                             .count = a.number("repeat", 5)};
   if (a.has("interval")) config.interval = std::chrono::milliseconds(a.number("interval"));
-  if (a.has("source")) {
-    const auto& table = line.router().vnet().interfaces();
-    const auto index = line.router().index_of(a["source"]);
-    const net::IpAddress* own = table[*index].source_for(*address);
-    if (own == nullptr) {
-      out.done(fail("{} has no address to send from", a["source"]));
-      return nullptr;
-    }
-    config.source = *own;
+  if (a.has("table-id")) {
+    const auto id = static_cast<uint32_t>(a.number("table-id"));
+    config.table = MUST(line.router().vnet().table_of(id));  // Its type was checked.
   }
   const auto done = out.done;
+  const auto from = source_of(line.router(), a, *address, config.table);
+  if (!from) {
+    done(tl::unexpected(from.error()));
+    return nullptr;
+  }
+  config.source = *from;
   auto ping = std::make_unique<PingActivity>(line.router(), config, std::move(out));
   auto started = ping->start();
   return begun(std::move(ping), std::move(started), done);
@@ -156,7 +156,8 @@ Result<Answer> show_version(Router&, const Arguments&) {
 
 Feature session_feature() {
   return {
-      {{.syntax = "ping <address> [source <source:interface> | repeat <repeat:1..1000000> | "
+      {{.syntax = "ping <address> [source <source:interface> | table-id <table-id:table> | repeat "
+                  "<repeat:1..1000000> | "
                   "size <size:0..65507> | interval <interval:1..60000>]*",
         .help = "echo requests; the interval is in milliseconds",
         .start = start_ping},

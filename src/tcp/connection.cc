@@ -158,7 +158,8 @@ void Connection::enter(State state) {
 
 void Connection::enter_time_wait() {
   enter(State::TimeWait);
-  if (stack_.tunables().nolocaltimewait != 0 && stack_.ip_.is_local(remote_.address)) {
+  if (stack_.tunables().nolocaltimewait != 0 &&
+      stack_.ip_.is_local(remote_.address, remote_.table)) {
     if (ack_now_) send_ack();
     return finish(End::Normal);
   }

@@ -21,7 +21,7 @@ uint64_t ConnectionTable::hash_of(const Endpoint& local, const Endpoint& remote)
   std::memcpy(&a, remote.address.bits.bytes.data(), 8);
   std::memcpy(&b, remote.address.bits.bytes.data() + 8, 8);
   std::memcpy(&c, local.address.bits.bytes.data(), 8);
-  const uint64_t ports = uint64_t{local.port} << 16 | remote.port;
+  const uint64_t ports = uint64_t{local.table} << 32 | uint64_t{local.port} << 16 | remote.port;
   const uint64_t h = mix(a ^ key_.low, b ^ key_.high ^ ports);
   return mix(h ^ c, key_.low | 1);
 }

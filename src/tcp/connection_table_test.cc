@@ -44,6 +44,21 @@ TEST(ConnectionTable, finds_nobody_by_a_tuple_that_was_removed) {
   EXPECT_EQ(again->local(), from);  // Nobody has it.
 }
 
+// The same addresses and ports in another table of routes are another connection's.
+TEST(ConnectionTable, tells_tables_of_routes_apart) {
+  TestWorld world;
+  world.establish();
+  const Endpoint from = world.a->local();
+  Endpoint to = world.server_endpoint();
+  EXPECT_FALSE(world.client.tcp.connect(to, {.local = from}));
+  to.table = 3;
+  Connection* other = MUST(world.client.tcp.connect(to, {.local = from}));
+  EXPECT_NE(other, world.a);
+  EXPECT_EQ(other->local().table, 3);
+  EXPECT_NE(other->local(), from);
+  world.check();
+}
+
 // A program may write into a connection that has ended, and be told so; that one is not found
 // again.
 TEST(ConnectionTable, finds_nobody_who_has_ended_and_is_written_to) {

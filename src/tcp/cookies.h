@@ -76,7 +76,7 @@ class CookieJar {
     uint64_t high, low;
     std::memcpy(&high, e.address.bits.bytes.data(), 8);
     std::memcpy(&low, e.address.bits.bytes.data() + 8, 8);
-    return siphash(key_, {high, low, uint64_t{e.port} << 1 | which});
+    return siphash(key_, {high, low, uint64_t{e.table} << 32 | uint64_t{e.port} << 1 | which});
   }
 
   SipKey key_;

@@ -55,6 +55,7 @@ bool TcpStack::read_segment(net::Packet& packet, Segment& s) {
   const net::TcpView& tcp = *parsed;
   s.source.port = tcp.source_port();
   s.destination.port = tcp.destination_port();
+  s.source.table = s.destination.table = packet.table;
   s.seq = tcp.seq();
   s.ack = tcp.ack();
   s.flags = tcp.flags();
@@ -108,7 +109,7 @@ void TcpStack::deliver(const Segment& s) {
 bool TcpStack::reopen(Connection& old, const Segment& s) {
   if (s.source == s.destination || !old.makes_way_for(s)) return false;
   Listener* listener = find_listener(s.destination);
-  const auto route = ip_.route(s.source.address);
+  const auto route = ip_.route(s.source.address, s.source.table);
   if (listener == nullptr || !route || !listener->has_room() || tunables_.syncookies_only != 0)
     return false;
   // RFC 9293 MAY-2: begins above all that the old one sent.
@@ -127,7 +128,7 @@ void TcpStack::open(Listener& listener, const Segment& s, const net::Route& rout
 }
 
 void TcpStack::answer_syn(Listener& listener, const Segment& s) {
-  const auto route = ip_.route(s.source.address);
+  const auto route = ip_.route(s.source.address, s.source.table);
   if (!route) return;
   const bool is_full = table_.size() >= static_cast<size_t>(tunables_.max_connections);
   if (listener.has_room() && !is_full && tunables_.syncookies_only == 0) {
@@ -169,7 +170,7 @@ void TcpStack::answer_cookie(Listener& listener, const Segment& s) {
   const bool may_be =
       tunables_.syncookies != 0 && !s.has(net::kTcpSyn) && counters_.cookies_sent > 0;
   auto offered = may_be ? cookies_.check(s.destination, s.source, irs, iss, now()) : std::nullopt;
-  const auto route = offered ? ip_.route(s.source.address) : std::nullopt;
+  const auto route = offered ? ip_.route(s.source.address, s.source.table) : std::nullopt;
   if (!route) {
     if (may_be) ++counters_.cookies_refused;
     ++counters_.no_connection;
@@ -234,17 +235,21 @@ void TcpStack::turn_to(Connection& c) {
   if (c.is_listed_) last_found_ = &c;  // Nobody may find what has ended.
 }
 
+// One of this very table before one of every table.
 Listener* TcpStack::find_listener(const Endpoint& local) const {
-  auto at = listeners_.find(local);
-  if (at != listeners_.end()) return at->second.get();
-  net::IpAddress any;
-  any.family = local.address.family;
-  at = listeners_.find(Endpoint{any, local.port});
-  if (at != listeners_.end()) return at->second.get();
-  if (!local.address.is_v4()) return nullptr;
-  any.family = net::Family::V6;
-  at = listeners_.find(Endpoint{any, local.port});
-  return at != listeners_.end() && at->second->config().takes_ipv4 ? at->second.get() : nullptr;
+  for (const uint16_t table : {local.table, net::kEveryTable}) {
+    auto at = listeners_.find(Endpoint{local.address, local.port, table});
+    if (at != listeners_.end()) return at->second.get();
+    net::IpAddress any;
+    any.family = local.address.family;
+    at = listeners_.find(Endpoint{any, local.port, table});
+    if (at != listeners_.end()) return at->second.get();
+    if (!local.address.is_v4()) continue;
+    any.family = net::Family::V6;
+    at = listeners_.find(Endpoint{any, local.port, table});
+    if (at != listeners_.end() && at->second->config().takes_ipv4) return at->second.get();
+  }
+  return nullptr;
 }
 
 void TcpStack::add(Connection& c) {

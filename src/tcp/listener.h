@@ -19,7 +19,8 @@ namespace wh::tcp {
 class Listener {
  public:
   struct Config {
-    Endpoint local;           // An unspecified address takes connections to any of the host's.
+    // An unspecified address takes connections to any of the host's, kEveryTable those in any.
+    Endpoint local;
     bool takes_ipv4 = false;  // An unspecified IPv6 address takes IPv4's too (IPV6_V6ONLY off).
     size_t backlog = 128;     // kern.ipc.soacceptqueue
     std::string congestion;   // Of accepted connections; "" for the stack's default.

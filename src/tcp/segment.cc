@@ -48,6 +48,7 @@ HeaderTemplate::HeaderTemplate(const Endpoint& local, const Endpoint& remote) {
     pseudo_sum_ = sum_words(ip + 8, 32);
   }
   pseudo_sum_ += net::kProtocolTcp;
+  table_ = local.table;
   net::store16(ip + ip_size_, local.port);
   net::store16(ip + ip_size_ + 2, remote.port);
 }
@@ -63,6 +64,7 @@ uint8_t* HeaderTemplate::write(net::Packet& packet, const Fields& f) const {
   packet.checksum = net::Checksum::Needed;
   packet.l3_offset = 0;
   packet.l4_offset = static_cast<uint16_t>(ip_size_);
+  packet.table = table_;
   return emit(ip, f);
 }
 

@@ -63,6 +63,7 @@ class HeaderTemplate {
   uint8_t* emit(uint8_t* ip, const Fields& fields) const;
   std::array<uint8_t, 60> bytes_{};
   uint32_t ip_size_ = 20;
+  uint16_t table_ = 0;
   uint32_t ip_sum_ = 0;      // Of the IPv4 header's constant words, in network order.
   uint64_t pseudo_sum_ = 0;  // Of the pseudo-header without the length, words in host order.
 };
@@ -87,6 +88,7 @@ class HeaderStamp {
     tcp[13] = static_cast<uint8_t>(flags.bits);
     packet.checksum = net::Checksum::Needed;
     packet.l4_offset = static_cast<uint16_t>(headers_.ip_size());
+    packet.table = headers_.table_;
   }
   uint32_t size() const { return size_; }
 

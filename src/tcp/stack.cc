@@ -66,7 +66,7 @@ TcpStack::~TcpStack() {
 
 Result<Connection*> TcpStack::connect(const Endpoint& remote, const ConnectOptions& options) {
   Batch batch(*this);
-  const auto route = ip_.route(remote.address);
+  const auto route = ip_.route(remote.address, remote.table);
   if (!route) {
     return fail_with(std::errc::network_unreachable,
                      fmt::format("connect to {}", to_string(remote)));
@@ -76,6 +76,7 @@ Result<Connection*> TcpStack::connect(const Endpoint& remote, const ConnectOptio
     return fail_with(std::errc::not_enough_memory, fmt::format("connect to {}", to_string(remote)));
   }
   Endpoint local = options.local;
+  local.table = remote.table;
   if (local.address.is_unspecified()) local.address = route->source;
   if (local.address.family != remote.address.family) {
     return fail_with(std::errc::address_family_not_supported,
@@ -102,7 +103,7 @@ Result<Listener*> TcpStack::listen(Listener::Config config) {
     return fail_with(local.port == 0 ? std::errc::address_not_available : std::errc::address_in_use,
                      fmt::format("listen on {}", to_string(local)));
   }
-  if (!local.address.is_unspecified() && !ip_.is_local(local.address)) {
+  if (!local.address.is_unspecified() && !ip_.is_local(local.address, local.table)) {
     return fail_with(std::errc::address_not_available,
                      fmt::format("listen on {}", to_string(local)));
   }
@@ -118,6 +119,17 @@ void TcpStack::close_listener(Listener& listener) {
   listener.in_ready_.unlink();
   closed_listeners_.push_back(std::move(at->second));  // Until the batch ends.
   listeners_.erase(at);
+}
+
+Result<void> TcpStack::leave_table(uint16_t table) {
+  for (const auto& [local, listener] : listeners_) {
+    if (local.table == table) return fail("{} listens in it", to_string(local));
+  }
+  Batch batch(*this);
+  for_each([&](Connection& c) {
+    if (c.local().table == table) c.abort();
+  });
+  return {};
 }
 
 void TcpStack::add_congestion(std::string name, CongestionFactory factory) {
@@ -166,7 +178,8 @@ uint32_t TcpStack::timestamp_offset(const Endpoint& local, const Endpoint& remot
 
 uint64_t TcpStack::keyed_hash(const Endpoint& local, const Endpoint& remote, uint64_t salt) const {
   return siphash(key_, {half(local, 0), half(local, 1), half(remote, 0), half(remote, 1),
-                        uint64_t{local.port} << 32 | uint64_t{remote.port} << 8 | salt});
+                        uint64_t{local.table} << 48 | uint64_t{local.port} << 32 |
+                            uint64_t{remote.port} << 8 | salt});
 }
 
 // The least scale by which 65535 covers the largest receive buffer (RFC 7323 section 2.3).
@@ -246,8 +259,8 @@ void TcpStack::error(const net::IpError& error) {
   Batch batch(*this);
   ++counters_.icmp_errors;
   if (error.transport.size() < 8) return void(++counters_.icmp_ignored);
-  Endpoint local{error.source, net::load16(error.transport.data())};
-  Endpoint remote{error.destination, net::load16(error.transport.data() + 2)};
+  Endpoint local{error.source, net::load16(error.transport.data()), error.table};
+  Endpoint remote{error.destination, net::load16(error.transport.data() + 2), error.table};
   Connection* c = find(local, remote);
   if (c == nullptr) return void(++counters_.icmp_ignored);
   c->on_ip_error(error, SeqNum(net::load32(error.transport.data() + 4)));

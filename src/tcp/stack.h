@@ -53,6 +53,7 @@ class TcpStack final : public net::IpProtocol {
 
   void input(net::Frame frame) override;
   void error(const net::IpError& error) override;
+  Result<void> leave_table(uint16_t table) override;
 
   void add_congestion(std::string name, CongestionFactory factory);
   Result<std::unique_ptr<CongestionControl>> make_congestion(std::string_view name) const;

@@ -127,7 +127,7 @@ class TestIp final : public net::IpService {
       : host_(host), loop_(loop), pool_(pool), random_(random) {}
 
   void register_protocol(uint8_t, net::IpProtocol* protocol) override { protocol_ = protocol; }
-  std::optional<net::Route> route(const net::IpAddress& to) const override {
+  std::optional<net::Route> route(const net::IpAddress& to, uint16_t) const override {
     if (!is_reachable) return std::nullopt;
     net::Route r;
     r.source = to.is_v4() ? net::IpAddress(v4()) : net::IpAddress(v6());
@@ -136,7 +136,7 @@ class TestIp final : public net::IpService {
     r.max_gso = max_gso;
     return r;
   }
-  bool is_local(const net::IpAddress& a) const override { return a == v4() || a == v6(); }
+  bool is_local(const net::IpAddress& a, uint16_t) const override { return a == v4() || a == v6(); }
   void output(net::Frame frame) override {
     for (uint32_t i = 0; i < frame.size(); ++i) out->accept(frame.take(i));
   }

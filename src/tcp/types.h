@@ -17,6 +17,7 @@ class TcpStack;
 struct Endpoint {
   net::IpAddress address;
   uint16_t port = 0;
+  uint16_t table = 0;  // In which the address means something (net/ip_service.h).
   auto operator<=>(const Endpoint&) const = default;
 };
 std::string to_string(const Endpoint& e);  // 10.0.0.1:80, [2001:db8::1]:80

@@ -118,7 +118,7 @@ class DhcpService {
   void close_if_unused();
   void receive(const UdpDatagram& datagram);
   void relay_up(net::DhcpMessage message, uint16_t interface, const std::vector<net::Ip4>& servers);
-  void relay_down(const net::DhcpMessage& message, const net::IpAddress& from);
+  void relay_down(const net::DhcpMessage& message, const UdpDatagram& datagram);
   void send_answer(const net::DhcpMessage& message, uint16_t interface, net::Ip4 own);
   Vnet& vnet_;
   DhcpServer server_;

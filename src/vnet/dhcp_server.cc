@@ -304,7 +304,7 @@ void DhcpService::receive(const UdpDatagram& datagram) {
   }
   ++counters_.received;
   if (message->is_reply) {
-    relay_down(*message, datagram.source);
+    relay_down(*message, datagram);
     return;
   }
   const uint16_t interface = datagram.packet.rx_interface;
@@ -326,7 +326,8 @@ void DhcpService::receive(const UdpDatagram& datagram) {
   ++counters_.answered;
   if (reply->relay.value != 0) {
     // No route to the relay is as if its answer had been lost.
-    (void)socket_->send(reply->relay, net::kDhcpServerPort, reply->emit());
+    (void)socket_->send(reply->relay, net::kDhcpServerPort, reply->emit(),
+                        {.table = datagram.table});
     return;
   }
   send_answer(*reply, interface, own);
@@ -342,7 +343,8 @@ void DhcpService::send_answer(const DhcpMessage& m, uint16_t interface, Ip4 own)
 }
 
 void DhcpService::relay_up(DhcpMessage m, uint16_t interface, const std::vector<Ip4>& servers) {
-  const net::IpAddress* own = vnet_.stack().interfaces[interface].source_for(servers[0]);
+  const InterfaceEntry& entry = vnet_.stack().interfaces[interface];
+  const net::IpAddress* own = entry.source_for(servers[0]);
   if (m.hops >= kMaxHops || own == nullptr) {
     ++counters_.relay_refused;
     return;
@@ -351,13 +353,15 @@ void DhcpService::relay_up(DhcpMessage m, uint16_t interface, const std::vector<
   if (m.relay.value == 0) m.relay = own->v4();
   for (const Ip4 server : servers) {
     ++counters_.relayed_up;
-    (void)socket_->send(server, net::kDhcpServerPort, m.emit());  // As above.
+    // As above.
+    (void)socket_->send(server, net::kDhcpServerPort, m.emit(), {.table = entry.vrf});
   }
 }
 
 // What a server says; nobody else on the way to this host may answer for one.
-void DhcpService::relay_down(const DhcpMessage& m, const net::IpAddress& from) {
-  const uint16_t* interface = vnet_.stack().interfaces.owner(m.relay);
+void DhcpService::relay_down(const DhcpMessage& m, const UdpDatagram& datagram) {
+  const net::IpAddress& from = datagram.source;
+  const uint16_t* interface = vnet_.stack().interfaces.owner(m.relay, datagram.table);
   const auto relay = interface != nullptr ? relays_.find(*interface) : relays_.end();
   if (relay == relays_.end() || !from.is_v4() ||
       std::find(relay->second.begin(), relay->second.end(), from.v4()) == relay->second.end()) {

@@ -44,6 +44,7 @@ void inherit(Packet& piece, const Packet& whole, uint16_t l4_offset) {
   piece.checksum = net::Checksum::Verified;
   piece.interface = kLocalInterface;
   piece.rx_interface = whole.rx_interface;
+  piece.table = whole.table;
   piece.l4_offset = l4_offset;
 }
 

@@ -118,7 +118,8 @@ class Icmp4Input final : public Node {
   void take_error(Batch& batch, uint32_t i, const IcmpView& icmp, IpError::Kind kind) {
     const Ip4View quoted = icmp.quoted();
     // An error about a packet that this host cannot have sent is forged or astray.
-    if (!stack_.is_local(quoted.source())) {
+    const uint16_t vrf = stack_.vrf_of(batch[i]);
+    if (!stack_.is_local(quoted.source(), vrf)) {
       batch.drop(i, kNotOurs);
       return;
     }
@@ -127,7 +128,8 @@ class Icmp4Input final : public Node {
         .mtu = kind == IpError::Kind::PacketTooBig ? uint32_t{icmp.next_hop_mtu()} : 0u,
         .source = quoted.source(),
         .destination = quoted.destination(),
-        .transport = icmp.quoted_transport()};
+        .transport = icmp.quoted_transport(),
+        .table = vrf};
     if (!stack_.deliver_error(error, quoted.protocol())) {
       batch.drop(i, kNoListener);
       return;

@@ -132,7 +132,8 @@ class Icmp6Input final : public Node {
 
   void take_error(Batch& batch, uint32_t i, const Icmp6View& icmp) {
     const Ip6View quoted = icmp.quoted();
-    if (!stack_.is_local(quoted.source())) {
+    const uint16_t vrf = stack_.vrf_of(batch[i]);
+    if (!stack_.is_local(quoted.source(), vrf)) {
       batch.drop(i, kNotOurs);
       return;
     }
@@ -148,7 +149,8 @@ class Icmp6Input final : public Node {
                         .mtu = kind == IpError::Kind::PacketTooBig ? icmp.mtu() : 0u,
                         .source = quoted.source(),
                         .destination = quoted.destination(),
-                        .transport = quote.subspan(extensions.offset)};
+                        .transport = quote.subspan(extensions.offset),
+                        .table = vrf};
     if (!stack_.deliver_error(error, extensions.protocol)) {
       batch.drop(i, kNoListener);
       return;

@@ -135,6 +135,7 @@ class Icmp4Error final : public Node {
     error->checksum = net::Checksum::Verified;
     error->trace = p.trace;
     error->rx_interface = p.rx_interface;
+    error->table = p.table;
     batch.emit(std::move(error), kLookup);
     return kErrorSent;
   }
@@ -207,6 +208,7 @@ class Icmp6Error final : public Node {
     error->checksum = net::Checksum::Verified;
     error->trace = p.trace;
     error->rx_interface = p.rx_interface;
+    error->table = p.table;
     batch.emit(std::move(error), kLookup);
     return kErrorSent;
   }

@@ -86,6 +86,7 @@ class ProtocolInput final : public Node {
 
   void process(Batch& batch) override {
     if (net::IpProtocol* protocol = stack_.protocols[protocol_]) {
+      for (Packet* p : batch.packets()) p->table = stack_.vrf_of(*p);
       return protocol->input(batch.take_all());
     }
     for (uint32_t i = 0; i < batch.size(); ++i) batch.drop(i, kClosed);

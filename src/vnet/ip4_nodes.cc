@@ -204,7 +204,7 @@ class Ip4Lookup final : public Node {
 
  private:
   enum : Arc { kLocalArc = 1, kRewrite, kArp, kIcmpError };
-  enum : uint16_t { kNoRouteError, kNotForwarding, kLinkBroadcast, kNeverForwarded };
+  enum : uint16_t { kNotForwarding = kNoRouteError + 1, kLinkBroadcast, kNeverForwarded };
 
   void decide(Batch& batch, uint32_t i, AdjacencyKind kind, bool forwarding) {
     Packet& p = batch[i];

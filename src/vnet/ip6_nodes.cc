@@ -170,8 +170,7 @@ class Ip6Lookup final : public Node {
  private:
   enum : Arc { kLocalArc = 1, kRewrite, kDiscover, kIcmpError, kLink };
   enum : uint16_t {
-    kNoRouteError,
-    kNotForwarding,
+    kNotForwarding = kNoRouteError + 1,
     kLinkMulticast,
     kNeverForwarded,
     kScopeExceeded,

@@ -19,8 +19,11 @@ constexpr Duration kMappingSweep = 5s;
 constexpr int kLooks = 64;
 
 // How endpoints of static mappings are looked up: a whole address is any protocol's and port's.
-NatEndpoint whole(Ip4 address) {
-  return {0, address, 0, 0};
+NatEndpoint whole(Ip4 address, uint16_t vrf = 0) {
+  return {0, address, 0, vrf};
+}
+NatEndpoint inside_of_static(const NatStatic& m) {
+  return {m.protocol, m.inside, m.inside_port, m.vrf};
 }
 
 }  // namespace
@@ -131,7 +134,7 @@ Result<void> Nat44::add_static(const NatStatic& m) {
   }
   if (statics_.size() >= kMaxStatic) return fail("nat: at most {} static mappings", kMaxStatic);
   const NatEndpoint outside{m.protocol, m.outside, m.outside_port, 0};
-  const NatEndpoint inside{m.protocol, m.inside, m.inside_port, 0};
+  const NatEndpoint inside = inside_of_static(m);
   if (static_in_.count(outside) != 0 || static_out_.count(inside) != 0) {
     return fail("static mapping {}:{}: there is one", to_string(m.outside), m.outside_port);
   }
@@ -151,7 +154,19 @@ Result<void> Nat44::remove_static(const NatStatic& m) {
   }
   static_in_.erase({m.protocol, m.outside, m.outside_port, 0});
   if (--static_addresses_[m.outside.value] == 0) static_addresses_.erase(m.outside.value);
-  static_out_.erase({m.protocol, m.inside, m.inside_port, 0});
+  static_out_.erase(inside_of_static(m));
+  return {};
+}
+
+Result<void> Nat44::leave_vrf(uint16_t vrf) {
+  for (const NatStatic& m : statics_) {
+    if (m.vrf == vrf) return fail("the static mapping to {} is in it", to_string(m.inside));
+  }
+  for (auto it = ages_.begin(); it != ages_.end();) {
+    const auto next = std::next(it);
+    if (it->inside.vrf == vrf) erase(it);
+    it = next;
+  }
   return {};
 }
 
@@ -203,22 +218,21 @@ bool Nat44::is_of_interface(Ip4 address) const {
 std::optional<NatEndpoint> Nat44::static_inside(const NatEndpoint& outside) const {
   if (static_in_.empty()) return std::nullopt;
   if (const auto it = static_in_.find(outside); it != static_in_.end()) {
-    return NatEndpoint{outside.protocol, it->second.inside, it->second.inside_port, 0};
+    return NatEndpoint{outside.protocol, it->second.inside, it->second.inside_port, it->second.vrf};
   }
   if (const auto it = static_in_.find(whole(outside.address)); it != static_in_.end()) {
-    return NatEndpoint{outside.protocol, it->second.inside, outside.port, 0};
+    return NatEndpoint{outside.protocol, it->second.inside, outside.port, it->second.vrf};
   }
   return std::nullopt;
 }
 
 std::optional<NatEndpoint> Nat44::static_outside(const NatEndpoint& inside) const {
   if (static_out_.empty()) return std::nullopt;
-  NatEndpoint key = inside;
-  key.vrf = 0;
-  if (const auto it = static_out_.find(key); it != static_out_.end()) {
+  if (const auto it = static_out_.find(inside); it != static_out_.end()) {
     return NatEndpoint{inside.protocol, it->second.outside, it->second.outside_port, 0};
   }
-  if (const auto it = static_out_.find(whole(inside.address)); it != static_out_.end()) {
+  if (const auto it = static_out_.find(whole(inside.address, inside.vrf));
+      it != static_out_.end()) {
     return NatEndpoint{inside.protocol, it->second.outside, inside.port, 0};
   }
   return std::nullopt;

@@ -6,7 +6,8 @@
 //   inside interface --> nat44-hairpinning --> ip4-lookup --> inside interface
 //
 // A *mapping* joins an inside address and port (or ICMP echo identifier) with an outside one, for
-// all peers (endpoint-independent mapping and filtering). It is made by the first packet that
+// all peers (endpoint-independent mapping and filtering). An inside endpoint is one of a VRF, and
+// what comes for it is looked up there. A mapping is made by the first packet that
 // leaves by an outside interface, having come by an inside one or been made by this host; keeps the
 // port when that is free; and ends when it was idle for long enough. *Static mappings* forward a
 // port of an outside address to an inside host, or a whole address.
@@ -64,6 +65,7 @@ struct NatStatic {
   uint16_t outside_port = 0;
   net::Ip4 inside;
   uint16_t inside_port = 0;
+  uint16_t vrf = 0;  // Which the inside host is in, by its index.
   bool operator==(const NatStatic&) const = default;
 };
 
@@ -95,13 +97,15 @@ class Nat44 {
   // interface; it is one already, or (to remove) is none.
   Result<void> add_interface_addresses(uint16_t interface);
   Result<void> remove_interface_addresses(uint16_t interface);
-  // Errors: a port without TCP, UDP or ICMP, or of 0; the outside endpoint is taken.
+  // Errors: a port without TCP, UDP or ICMP, or of 0; either endpoint is taken.
   Result<void> add_static(const NatStatic& mapping);
   Result<void> remove_static(const NatStatic& mapping);
   // Errors: 0.
   Result<void> set_max_mappings(size_t n);
   void set_timeouts(const NatTimeouts& timeouts) { timeouts_ = timeouts; }
   void forget(uint16_t interface);  // It is detached.
+  // A VRF goes: so do the dynamic mappings of its hosts. Error: a static mapping leads into it.
+  Result<void> leave_vrf(uint16_t vrf);
   // Ends the dynamic mappings whose outside address is not of the pool any more: it was removed
   // from it, or its interface has lost it.
   void end_unpooled();

@@ -10,13 +10,14 @@
 
 namespace wh::vnet {
 
-void add_ethernet_nodes(Stack& stack);                  // ethernet-input, interface-output
-constexpr uint16_t kHandoffFull = 1;  // Error of the nodes that hand packets off (replica.cc).
+void add_ethernet_nodes(Stack& stack);  // ethernet-input, interface-output
+constexpr uint16_t kHandoffFull = 1;    // Error of the nodes that hand packets off (replica.cc).
+constexpr uint16_t kNoRouteError = 0;   // Of ip4-lookup and ip6-lookup.
 enum InterfaceOutputError : uint16_t { kOutputDown, kOutputGone };
 void add_tx_node(Stack& stack, InterfaceEntry& entry);  // NAME-output, NAME-tx
 // The node under which the reading of devices of one kind is booked, before ethernet-input.
 graph::NodeIndex add_input_node(Stack& stack, std::string_view name);
-void add_gso_node(Stack& stack);                        // gso
+void add_gso_node(Stack& stack);          // gso
 void add_arp_nodes(Stack& stack);         // arp-input, arp-reply, ip4-arp; makes stack.arp
 void add_ip4_nodes(Stack& stack);         // ip4-input, ip4-lookup, ip4-rewrite
 void add_ip4_local_nodes(Stack& stack);   // ip4-local

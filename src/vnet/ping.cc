@@ -63,7 +63,7 @@ Result<void> Ping::start() {
     return fail("ping of {} bytes; accepted: 0..{}", config_.size, kMaxSize);
   }
   if (config_.source.is_unspecified()) {
-    const auto route = stack_.route(config_.destination);
+    const auto route = stack_.route(config_.destination, config_.table);
     if (!route) return fail_with(std::errc::network_unreachable, to_string(config_.destination));
     config_.source = route->source;
   }
@@ -85,6 +85,7 @@ void Ping::tick() {
 
 Result<void> Ping::send() {
   const auto sequence = static_cast<uint16_t>(++statistics_.sent);
+  if (!stack_.has_vrf(config_.table)) return fail("ping: its VRF was removed");
   PacketPtr p = stack_.pool.allocate();
   if (p == nullptr) return fail_with(std::errc::no_buffer_space, "ping");
   const bool v4 = config_.destination.is_v4();
@@ -121,6 +122,7 @@ Result<void> Ping::send() {
   p->l4_offset = static_cast<uint16_t>(p->head_size());
   append_bytes(*p, message);
   p->checksum = net::Checksum::Verified;
+  p->table = config_.table;
   sent_[sequence % kWindow] = {sequence, false, stack_.loop.now()};
   stack_.graph.enqueue(v4 ? stack_.node.ip4_lookup : stack_.node.ip6_lookup, std::move(p));
   stack_.graph.run();

@@ -64,7 +64,8 @@ class Ping {
     Duration interval = 1s;
     Duration timeout = 1s;  // After the last request.
     bool dont_fragment = false;
-    uint8_t ttl = 0;  // 0: the host's default.
+    uint8_t ttl = 0;     // 0: the host's default.
+    uint16_t table = 0;  // As net/ip_service.h has it.
   };
   struct Answer {
     uint16_t sequence = 0;  // From 1.

@@ -85,11 +85,12 @@ namespace {
 
 constexpr uint32_t kLoopbackMtu = 16384;
 
-// The interface that a link-local destination is on, when only one can be meant.
-const InterfaceEntry* sole_link(const InterfaceTable& interfaces) {
+// The interface of a VRF that a link-local destination is on, when only one can be meant.
+const InterfaceEntry* sole_link(const InterfaceTable& interfaces, uint16_t vrf) {
   const InterfaceEntry* found = nullptr;
   for (uint16_t i = 1; i < interfaces.size(); ++i) {
-    if (!interfaces[i].is_up() || interfaces[i].link_local() == nullptr) continue;
+    if (interfaces[i].vrf != vrf || !interfaces[i].is_up()) continue;
+    if (interfaces[i].link_local() == nullptr) continue;
     if (found != nullptr) return nullptr;
     found = &interfaces[i];
   }
@@ -98,11 +99,12 @@ const InterfaceEntry* sole_link(const InterfaceTable& interfaces) {
 
 }  // namespace
 
-std::optional<Route> Stack::route(const IpAddress& destination) const {
+std::optional<Route> Stack::route(const IpAddress& destination, uint16_t vrf) const {
+  if (!has_vrf(vrf)) return std::nullopt;
   // Of a balance any way will do: they differ in nothing that is told here, or the path MTU tells.
-  const AdjacencyIndex way = adjacencies.pick(fib(destination.family).lookup(destination), 0);
+  const AdjacencyIndex way = adjacencies.pick(fib(destination.family, vrf).lookup(destination), 0);
   const Adjacency& a = adjacencies[way];
-  if (a.kind == AdjacencyKind::Local || is_local(destination)) {
+  if (a.kind == AdjacencyKind::Local || is_local(destination, vrf)) {
     // To itself: nothing is ever sent, so nothing need be summed.
     return Route{.source = destination, .mtu = kLoopbackMtu, .checksum_offload = true};
   }
@@ -111,7 +113,7 @@ std::optional<Route> Stack::route(const IpAddress& destination) const {
     case AdjacencyKind::Glean:
     case AdjacencyKind::Incomplete:
     case AdjacencyKind::Rewrite: out = &interfaces[a.interface]; break;
-    case AdjacencyKind::LinkScope: out = sole_link(interfaces); break;
+    case AdjacencyKind::LinkScope: out = sole_link(interfaces, vrf); break;
     case AdjacencyKind::NoRoute:
     case AdjacencyKind::Drop:
     case AdjacencyKind::Balance:

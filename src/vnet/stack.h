@@ -32,8 +32,7 @@ class RouterAdvertiser;
 class UdpTable;
 class VirtualInterfaces;
 
-// One table of routes for each family. VRF 0 is the default, and the one that this host's own
-// sockets use.
+// One table of routes for each family, which net/ip_service.h calls a table. VRF 0 is the default.
 struct Vrf {
   uint32_t id = 0;  // As people number it.
   Fib fib4{net::Family::V4}, fib6{net::Family::V6};
@@ -95,9 +94,12 @@ struct Stack {
     return family == net::Family::V4 ? vrfs[vrf]->fib4 : vrfs[vrf]->fib6;
   }
   // The VRF that a packet is looked up in: that of the interface it came by, also for what this
-  // host makes in answer to it.
-  uint16_t vrf_of(const net::Packet& p) const { return interfaces[p.rx_interface].vrf; }
+  // host makes in answer to it; of what it makes otherwise the one that it says.
+  uint16_t vrf_of(const net::Packet& p) const {
+    return p.rx_interface == kLocalInterface ? p.table : interfaces[p.rx_interface].vrf;
+  }
   Result<uint16_t> find_vrf(uint32_t id) const;
+  bool has_vrf(uint16_t vrf) const { return vrf < vrfs.size() && vrfs[vrf] != nullptr; }
   // A new VRF with the special ranges in it.
   uint16_t add_vrf(uint32_t id);
   NeighbourTable& neighbours(net::Family family) { return family == net::Family::V4 ? *arp : *nd; }
@@ -109,7 +111,7 @@ struct Stack {
   // Tells the protocol that sent a packet of an error about it. False when nobody wants to know.
   bool deliver_error(const net::IpError& error, uint8_t protocol);
   // The way to a destination, as IpService::route says it.
-  std::optional<net::Route> route(const net::IpAddress& destination) const;
+  std::optional<net::Route> route(const net::IpAddress& destination, uint16_t vrf = 0) const;
   uint16_t new_ip_id() { return ++next_ip_id; }
 };
 

@@ -57,8 +57,9 @@ class UdpLookup final : public Node {
         batch.drop(i, kBadChecksum);
         continue;
       }
-      const UdpDatagram datagram = datagram_of(p, *udp);
-      UdpSocket* socket = stack_.udp->find(datagram.destination, datagram.destination_port);
+      UdpDatagram datagram = datagram_of(p, *udp);
+      UdpSocket* socket = datagram.socket =
+          stack_.udp->find(datagram.destination, datagram.destination_port, datagram.table);
       if (socket == nullptr) {
         refuse(batch, i);
         continue;
@@ -95,6 +96,7 @@ class UdpLookup final : public Node {
     d.source_port = udp.source_port();
     d.destination_port = udp.destination_port();
     d.ecn = p.ecn;
+    d.table = stack_.vrf_of(p);
     d.offset = p.l4_offset + UdpHeader::kSize;
     d.size = udp.payload_size();
     return d;
@@ -139,18 +141,20 @@ UdpSocket::~UdpSocket() {
   table_.close(*this);
 }
 
-Result<void> UdpSocket::send(const IpAddress& to, uint16_t port, std::span<const uint8_t> payload) {
-  return send(to, port,
-              {net::ChunkRef::copy_of(payload), 0, static_cast<uint32_t>(payload.size())});
+Result<void> UdpSocket::send(const IpAddress& to, uint16_t port, std::span<const uint8_t> payload,
+                             const How& how) {
+  return send(to, port, {net::ChunkRef::copy_of(payload), 0, static_cast<uint32_t>(payload.size())},
+              how);
 }
 
 Result<void> UdpSocket::send(const IpAddress& to, uint16_t port, net::Slice payload,
-                             const IpAddress& from) {
+                             const How& how) {
   Stack& stack = table_.stack_;
   if (to.family != config_.family) return fail("udp: {} is of another family", to_string(to));
-  const auto route = stack.route(to);
+  const uint16_t table = config_.table == net::kEveryTable ? how.table : config_.table;
+  const auto route = stack.route(to, table);
   if (!route) return fail_with(std::errc::network_unreachable, "udp to " + to_string(to));
-  const IpAddress& asked = config_.address.is_unspecified() ? from : config_.address;
+  const IpAddress& asked = config_.address.is_unspecified() ? how.from : config_.address;
   const IpAddress source = asked.is_unspecified() ? route->source : asked;
   const uint32_t length = UdpHeader::kSize + payload.size;
   const bool v4 = to.is_v4();
@@ -185,6 +189,7 @@ Result<void> UdpSocket::send(const IpAddress& to, uint16_t port, net::Slice payl
         .emit({p->push(Ip6Header::kSize), Ip6Header::kSize});
   }
   p->l4_offset = static_cast<uint16_t>(v4 ? Ip4Header::kMinSize : Ip6Header::kSize);
+  p->table = table;
   p->append(std::move(payload));
   stack.graph.enqueue(v4 ? stack.node.ip4_lookup : stack.node.ip6_lookup, std::move(p));
   stack.graph.run();
@@ -196,8 +201,9 @@ Result<void> UdpSocket::send(const IpAddress& to, uint16_t port, net::Slice payl
 bool UdpTable::is_free(const UdpSocket::Config& config) const {
   const auto it = by_port_.find(key(config.family, config.port));
   if (it == by_port_.end()) return true;
-  return std::none_of(it->second.begin(), it->second.end(),
-                      [&](const UdpSocket* s) { return s->config_.address == config.address; });
+  return std::none_of(it->second.begin(), it->second.end(), [&](const UdpSocket* s) {
+    return s->config_.address == config.address && s->config_.table == config.table;
+  });
 }
 
 Result<uint16_t> UdpTable::pick_port(UdpSocket::Config config) {
@@ -216,7 +222,8 @@ Result<std::unique_ptr<UdpSocket>> UdpTable::open(UdpSocket::Config config,
     config.address = config.family == Family::V4 ? IpAddress(net::Ip4{}) : IpAddress(net::Ip6{});
   } else if (config.address.family != config.family) {
     return fail("udp bind to {}: of another family", to_string(config.address));
-  } else if (!stack_.is_local(config.address)) {
+  } else if (!stack_.is_local(config.address,
+                              config.table == net::kEveryTable ? 0 : config.table)) {
     return fail_with(std::errc::address_not_available,
                      fmt::format("udp bind to {}", to_string(config.address)));
   }
@@ -235,15 +242,30 @@ void UdpTable::close(UdpSocket& socket) {
   if (it->second.empty()) by_port_.erase(it);
 }
 
-UdpSocket* UdpTable::find(const IpAddress& address, uint16_t port) const {
+UdpSocket* UdpTable::find(const IpAddress& address, uint16_t port, uint16_t table) const {
   const auto it = by_port_.find(key(address.family, port));
   if (it == by_port_.end()) return nullptr;
-  UdpSocket* any = nullptr;
+  UdpSocket* best = nullptr;
+  int most = -1;  // How closely that fits.
   for (UdpSocket* s : it->second) {
-    if (s->config_.address == address) return s;
-    if (s->config_.address.is_unspecified()) any = s;
+    const UdpSocket::Config& c = s->config_;
+    const bool is_its = c.address == address, is_in = c.table == table;
+    if (!(is_its || c.address.is_unspecified()) || !(is_in || c.table == net::kEveryTable))
+      continue;
+    const int fit = 2 * is_in + is_its;
+    if (fit > most) best = s;
+    most = std::max(most, fit);
   }
-  return any;
+  return best;
+}
+
+Result<void> UdpTable::leave_table(uint16_t table) const {
+  for (const auto& [place, sockets] : by_port_) {
+    for (const UdpSocket* s : sockets) {
+      if (s->config_.table == table) return fail("UDP port {} is open in it", s->port());
+    }
+  }
+  return {};
 }
 
 std::vector<uint16_t> UdpTable::ports(net::Family family) const {
@@ -258,7 +280,7 @@ std::vector<uint16_t> UdpTable::ports(net::Family family) const {
 
 bool UdpTable::error(const net::IpError& error) const {
   if (error.transport.size() < UdpHeader::kSize) return false;
-  UdpSocket* socket = find(error.source, net::load16(error.transport.data()));
+  UdpSocket* socket = find(error.source, net::load16(error.transport.data()), error.table);
   if (socket == nullptr) return false;
   if (socket->on_error_) socket->on_error_(error);
   return true;

@@ -193,6 +193,17 @@ Result<void> Vnet::remove_vrf(uint32_t id) {
       return fail("VRF {}: interface {} is in it", id, entry.name);
     }
   }
+  const auto leave = [&]() -> Result<void> {
+    TRY_VOID(stack_->udp->leave_table(slot));
+    TRY_VOID(stack_->nat44->leave_vrf(slot));
+    for (net::IpProtocol* protocol : stack_->protocols) {
+      if (protocol != nullptr) TRY_VOID(protocol->leave_table(slot));
+    }
+    return {};
+  };
+  if (auto left = leave(); !left) {
+    return tl::unexpected(std::move(left.error()).within(fmt::format("VRF {}", id)));
+  }
   for (const StaticRoute& r : static_routes()) {
     if (r.vrf == id) TRY(remove_route(r.prefix, id));
   }
@@ -227,7 +238,16 @@ std::vector<uint32_t> Vnet::vrfs() const {
 }
 
 uint32_t Vnet::vrf_of(uint16_t index) const {
-  return stack_->vrfs[stack_->interfaces[index].vrf]->id;
+  return vrf_of_table(stack_->interfaces[index].vrf);
+}
+
+Result<uint16_t> Vnet::table_of(uint32_t id) const {
+  return stack_->find_vrf(id);
+}
+
+uint32_t Vnet::vrf_of_table(uint16_t table) const {
+  CHECK(stack_->has_vrf(table));
+  return stack_->vrfs[table]->id;
 }
 
 // --- neighbours ---
@@ -349,7 +369,9 @@ void Vnet::output(Frame frame) {
     p->interface = p->rx_interface = kLocalInterface;
     p->trace = 0;
     p->l2_size = p->l3_offset = 0;
-    if (is_v4) {
+    if (!s.has_vrf(p->table)) {  // Removed while this waited for its batch's end.
+      s.graph.drop(is_v4 ? s.node.ip4_lookup : s.node.ip6_lookup, kNoRouteError, PacketPtr(p));
+    } else if (is_v4) {
       packets[kept++] = p;
     } else {
       v6.push(PacketPtr(p));
@@ -382,12 +404,13 @@ Result<std::unique_ptr<UdpSocket>> Vnet::open_udp(UdpSocket::Config config,
   return stack_->udp->open(config, std::move(receive));
 }
 
-std::optional<net::Route> Vnet::route(const IpAddress& destination) const {
-  return stack_->route(destination);
+std::optional<net::Route> Vnet::route(const IpAddress& destination, uint16_t table) const {
+  return stack_->route(destination, table);
 }
-bool Vnet::is_local(const IpAddress& address) const {
-  const AdjacencyIndex a = stack_->fib(address.family).lookup(address);
-  return a == kLocal || stack_->is_local(address);
+bool Vnet::is_local(const IpAddress& address, uint16_t table) const {
+  if (!stack_->has_vrf(table)) return false;
+  const AdjacencyIndex a = stack_->fib(address.family, table).lookup(address);
+  return a == kLocal || stack_->is_local(address, table);
 }
 net::PacketPool& Vnet::pool() {
   return stack_->pool;

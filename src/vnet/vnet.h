@@ -101,13 +101,17 @@ class Vnet final : public net::IpService, private net::FrameSink {
   // --- VRFs: tables of routes of their own; 0 is the default and always there ---
   // Errors: there is one; too many.
   Result<void> add_vrf(uint32_t id);
-  // Errors: none, the default, an interface is in it.
+  // Connections in it are reset. Errors: none, the default, an interface is in it, a protocol or
+  // UDP socket listens in it alone, a static mapping of NAT44 leads into it.
   Result<void> remove_vrf(uint32_t id);
   // Puts an interface into a VRF. Errors: no such interface or VRF; it has addresses other than
   // link-local ones.
   Result<void> set_vrf(uint16_t index, uint32_t id);
   std::vector<uint32_t> vrfs() const;     // In order.
   uint32_t vrf_of(uint16_t index) const;  // REQUIRES: the index was given out.
+  // A VRF as transport protocols know it (net/ip_service.h), and back. Error: no such VRF.
+  Result<uint16_t> table_of(uint32_t id) const;
+  uint32_t vrf_of_table(uint16_t table) const;  // REQUIRES: there is one.
   // A neighbour given by hand: never asked, never aged.
   Result<void> add_neighbour(uint16_t index, const net::IpAddress& address,
                              const net::MacAddress& mac);
@@ -143,8 +147,9 @@ class Vnet final : public net::IpService, private net::FrameSink {
   Result<std::unique_ptr<UdpSocket>> open_udp(UdpSocket::Config config, UdpSocket::Receive receive);
   // IpService.
   void register_protocol(uint8_t number, net::IpProtocol* protocol) override;
-  std::optional<net::Route> route(const net::IpAddress& destination) const override;
-  bool is_local(const net::IpAddress& address) const override;
+  std::optional<net::Route> route(const net::IpAddress& destination,
+                                  uint16_t table = 0) const override;
+  bool is_local(const net::IpAddress& address, uint16_t table = 0) const override;
   void output(net::Frame frame) override;
   net::PacketPool& pool() override;
   Loop& loop() override;
