@@ -158,7 +158,7 @@ Result<Answer> clear_acl_sessions(Router& router, const Arguments&) {
   return Answer::nothing();
 }
 
-void list_acls(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_acls(const Router& router, ConfigurationLines& lines) {
   const AclTable& acls = router.vnet().acls();
   for (const auto& [number, list] : acls.lists()) {
     std::vector<std::string> rules;

@@ -91,7 +91,7 @@ Result<Answer> show_advertisements(Router& router, const Arguments&) {
   return Answer::of_both(std::move(text), std::move(all));
 }
 
-void list_advertisements(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_advertisements(const Router& router, ConfigurationLines& lines) {
   for (const auto& row : router.vnet().advertiser().rows()) {
     const std::string& name = router.vnet().interfaces()[row.interface].name;
     const auto& c = row.config;

@@ -148,7 +148,7 @@ Result<Answer> take_out_node(Router& router, const Arguments& a) {
   return Answer::nothing();
 }
 
-void list_nodes(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_nodes(const Router& router, ConfigurationLines& lines) {
   for (const auto& library : router.plugins()) {
     lines.push_back({"plugin load " + quote_word(library->path()), ""});
   }

@@ -175,7 +175,7 @@ Result<Answer> show_sessions(Router& router, const Arguments&) {
   return Answer::of_both(std::move(text), std::move(all));
 }
 
-void list_servers(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_servers(const Router& router, ConfigurationLines& lines) {
   for (const LocalApps::Server& s : router.apps().servers()) {
     std::string uri = to_string(s.uri);
     const uint16_t table = s.uri.at.table;

@@ -191,7 +191,7 @@ Result<Answer> show_entries(Router& router, const Arguments& a) {
   return Answer::of_both(std::move(text), std::move(all));
 }
 
-void list_bridges(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_bridges(const Router& router, ConfigurationLines& lines) {
   const vnet::BridgeConfig usual;
   for (const vnet::BridgeDomain* domain : router.vnet().bridges().domains()) {
     const vnet::BridgeConfig& c = domain->config();

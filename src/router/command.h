@@ -10,6 +10,7 @@
 // row's syntax.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -112,7 +113,8 @@ struct ConfigurationLine {
   bool operator==(const ConfigurationLine&) const = default;
 };
 
-using ConfigurationLines = std::vector<ConfigurationLine>;
+// There may be a million: a deque grows and shrinks without a long moment.
+using ConfigurationLines = std::deque<ConfigurationLine>;
 // A configuration bit by bit: each call appends some lines; false: those were the last.
 using ConfigurationWalk = std::function<bool(ConfigurationLines&)>;
 

@@ -112,6 +112,14 @@ void CommandLine::add_types() {
                                     auto all = interface_names();
                                     std::erase(all, "local0");
                                     return all;
+                                  },
+                                  // Which other names are near takes long to say.
+                                  [this](std::string_view word) {
+                                    const auto& table = router_.vnet().interfaces();
+                                    for (uint16_t i = 1; i < table.size(); ++i) {
+                                      if (table[i].device && table[i].name == word) return true;
+                                    }
+                                    return false;
                                   }});
   add_known("table", "the number of a table (`ip table add`)", [](const vnet::Vnet& v) {
     return names_of(v.vrfs(), [](uint32_t id) { return std::to_string(id); });
@@ -185,6 +193,7 @@ Result<Answer> CommandLine::run(std::string_view line) {
   const Grammar::Match match = TRY(grammar_.parse(line));
   const Command& command = *commands_[match.command];
   if (command.start && !command.run) return fail("'{}' is not done at once", command.syntax);
+  TRY_VOID(may_do(command));
   return perform(match);
 }
 
@@ -221,8 +230,20 @@ std::unique_ptr<Activity> CommandLine::start(Result<Grammar::Match> match, Outpu
   }
   const Command& command = *commands_[match->command];
   if (command.start) return command.start(*this, match->arguments, std::move(out));
-  out.done(perform(*match));
+  const auto may = may_do(command);
+  out.done(may ? perform(*match) : Result<Answer>(tl::unexpected(may.error())));
   return nullptr;
+}
+
+Result<void> CommandLine::begin_change(std::string what) {
+  if (!changing_.empty()) return fail("{} is under way; again when it is done", changing_);
+  changing_ = std::move(what);
+  return {};
+}
+
+Result<void> CommandLine::may_do(const Command& command) const {
+  if (changing_.empty() || !command.set) return {};
+  return fail("{} is under way; nothing else is set until it is done", changing_);
 }
 
 std::unique_ptr<Activity> CommandLine::execute(std::string_view line, Output out) {

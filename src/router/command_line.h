@@ -41,6 +41,10 @@ class CommandLine {
   // What those who type lines here are shown before each.
   const std::string& prompt() const { return prompt_; }
   void set_prompt(std::string prompt) { prompt_ = std::move(prompt); }
+  // Much is to be changed bit by bit: until it ends, run() and execute() set nothing. Error: that
+  // is so already.
+  Result<void> begin_change(std::string what);
+  void end_change() { changing_.clear(); }
   // Whether the line would be understood, here and now.
   Result<void> check(std::string_view line) const;
   // Every method with the schema of its values.
@@ -52,6 +56,7 @@ class CommandLine {
   ConfigurationWalk walk_configuration() const;
 
  private:
+  Result<void> may_do(const Command& command) const;
   Result<Answer> perform(const Grammar::Match& match);
   std::unique_ptr<Activity> start(Result<Grammar::Match> match, Output out);
   void add_types();
@@ -66,6 +71,7 @@ class CommandLine {
   Tell tell_;
   std::function<void(std::string_view)> hear_;
   std::string prompt_ = "vpp# ";
+  std::string changing_;  // What is under way; empty: nothing.
 };
 
 }  // namespace wh::router

@@ -1,8 +1,8 @@
 #include "router/configuration.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
-#include <unordered_set>
 
 #include "core/virtual_loop.h"
 
@@ -12,50 +12,75 @@ using nlohmann::json;
 
 namespace {
 
-// A configuration may have a million lines.
-using LineSet = std::unordered_set<std::string_view>;
+// In a step: a quarter of a millisecond's work or so.
+constexpr size_t kLinesRun = 64;       // Lines that are understood and done,
+constexpr size_t kLinesSeen = 1024;    // that are looked at,
+constexpr size_t kLinesDropped = 512;  // that go.
 
-LineSet lines_of(const ConfigurationLines& all) {
-  LineSet lines;
-  lines.reserve(all.size());
-  for (const auto& l : all) {
-    if (!l.is_stale) lines.insert(l.line);
+// Lines that are looked for; they must outlive it. One piece of memory, since a configuration may
+// have a million lines.
+class LineSet {
+ public:
+  explicit LineSet(size_t most = 0) : slots_(std::bit_ceil(2 * most + 1)) {}
+  void insert(const std::string& line) { slots_[place(line)] = &line; }
+  bool contains(const std::string& line) const { return slots_[place(line)] != nullptr; }
+
+ private:
+  // Where it is, or would be.
+  size_t place(const std::string& line) const {
+    const size_t mask = slots_.size() - 1;
+    size_t at = std::hash<std::string>()(line) & mask;
+    while (slots_[at] != nullptr && *slots_[at] != line) at = (at + 1) & mask;
+    return at;
   }
-  return lines;
+  std::vector<const std::string*> slots_;  // A power of two, at most half full.
+};
+
+struct Side {
+  explicit Side(const ConfigurationLines& lines) : all(lines), set(lines.size()) {}
+  const ConfigurationLines& all;
+  LineSet set;
+  std::vector<const ConfigurationLine*> ordered;  // Those whose order matters.
+};
+
+Steps index(Side& side) {
+  size_t seen = 0;
+  for (const ConfigurationLine& l : side.all) {
+    if (!l.is_stale) side.set.insert(l.line);
+    if (!l.order.empty()) side.ordered.push_back(&l);
+    if (++seen % kLinesSeen == 0) co_yield Pause{};
+  }
 }
 
-// By order, its lines that `others` have as well.
-std::map<std::string_view, std::vector<std::string_view>> orders_of(const ConfigurationLines& all,
-                                                                    const LineSet& others) {
-  std::map<std::string_view, std::vector<std::string_view>> orders;
-  for (const auto& l : all) {
-    if (!l.order.empty() && others.contains(l.line)) orders[l.order].push_back(l.line);
+// By order, a side's lines that the other has as well.
+std::map<std::string_view, std::vector<const std::string*>> orders_of(const Side& side,
+                                                                      const LineSet& others) {
+  std::map<std::string_view, std::vector<const std::string*>> orders;
+  for (const ConfigurationLine* l : side.ordered) {
+    if (others.contains(l->line)) orders[l->order].push_back(&l->line);
   }
   return orders;
 }
 
-struct Side {
-  const ConfigurationLines& all;
-  LineSet lines = lines_of(all);
-};
-
 // Those of one side that the other lacks, or are to come again: from the first on that is not in
-// its order's place.
-ConfigurationLines without(const Side& one, const Side& other) {
-  auto there = orders_of(other.all, one.lines);
-  LineSet displaced;
-  for (const auto& [order, lines] : orders_of(one.all, other.lines)) {
+// its order's place. Those that are to go and cannot be taken back stay.
+Steps find_missing(const Side& one, const Side& other, ConfigurationLines& left,
+                   bool is_to_go = false) {
+  auto there = orders_of(other, one.set);
+  LineSet displaced(one.ordered.size());
+  for (const auto& [order, lines] : orders_of(one, other.set)) {
     const auto& others = there[order];
-    const auto at = std::mismatch(lines.begin(), lines.end(), others.begin(), others.end()).first;
-    displaced.insert(at, lines.end());
+    auto at = std::mismatch(lines.begin(), lines.end(), others.begin(), others.end(),
+                            [](auto* a, auto* b) { return *a == *b; })
+                  .first;
+    for (; at != lines.end(); ++at) displaced.insert(**at);
   }
-  ConfigurationLines left;
+  size_t seen = 0;
   for (const auto& l : one.all) {
-    if (!other.lines.contains(l.line) || l.is_stale || displaced.contains(l.line)) {
-      left.push_back(l);
-    }
+    const bool is_missing = !other.set.contains(l.line) || l.is_stale || displaced.contains(l.line);
+    if (is_missing && !(is_to_go && l.undo.empty())) left.push_back(l);
+    if (++seen % kLinesSeen == 0) co_yield Pause{};
   }
-  return left;
 }
 
 json texts(const ConfigurationLines& lines) {
@@ -83,20 +108,60 @@ json to_json(const ConfigurationDifference& d) {
   return {{"remove", texts(d.to_remove)}, {"add", texts(d.to_add)}};
 }
 
+namespace {
+
+// What the public ones are made of. (A coroutine seen elsewhere may not hold what is only ours.)
+Steps compare_sides(const ConfigurationLines& from, const ConfigurationLines& to,
+                    ConfigurationDifference& difference) {
+  Side was(from), becomes(to);
+  WH_DO(index(was));
+  WH_DO(index(becomes));
+  WH_DO(find_missing(was, becomes, difference.to_remove, true));
+  WH_DO(find_missing(becomes, was, difference.to_add));
+}
+
+}  // namespace
+
+Steps compare(const ConfigurationLines& from, const ConfigurationLines& to,
+              ConfigurationDifference& difference) {
+  return compare_sides(from, to, difference);
+}
+
 ConfigurationDifference difference(const ConfigurationLines& from, const ConfigurationLines& to) {
-  const Side was{from}, becomes{to};
-  ConfigurationDifference d{without(was, becomes), without(becomes, was)};
-  std::erase_if(d.to_remove, [](const ConfigurationLine& l) { return l.undo.empty(); });
+  ConfigurationDifference d;
+  compare(from, to, d).finish();
   return d;
 }
 
-Result<ConfigurationLines> try_configuration(Router& like, std::string_view text,
-                                             std::string_view name) {
+Steps list_configuration(const CommandLine& line, ConfigurationLines& lines) {
+  const ConfigurationWalk walk = line.walk_configuration();
+  while (walk(lines)) co_yield Pause{};
+}
+
+Steps drop(ConfigurationLines& lines) {
+  while (!lines.empty()) {
+    for (size_t i = 0; i < kLinesDropped && !lines.empty(); ++i) lines.pop_back();
+    co_yield Pause{};
+  }
+}
+
+namespace {
+
+// A router that a configuration is tried on.
+struct Paper {
+  explicit Paper(Router& like) : ports(loop, like.source()), router({}, loop, ports), line(router) {
+    router.share_plugins(like);
+  }
   VirtualLoop loop;
-  PaperPorts ports(loop, like.source());
-  Router paper({}, loop, ports);
-  paper.share_plugins(like);
-  CommandLine line(paper);
+  PaperPorts ports;
+  Router router;
+  CommandLine line;
+};
+
+Steps try_on_paper(Router& like, std::string_view text, std::string_view name,
+                   Result<ConfigurationLines>& result) {
+  const auto paper = std::make_unique<Paper>(like);
+  co_yield Pause{};
   size_t number = 0;
   text = without_mark(text);
   for (size_t at = 0; at < text.size();) {
@@ -104,11 +169,28 @@ Result<ConfigurationLines> try_configuration(Router& like, std::string_view text
     const std::string_view one = text.substr(at, end - at);
     at = end + 1;
     ++number;
-    if (auto done = line.set(one); !done) {
-      return tl::unexpected(std::move(done.error()).within(fmt::format("{}:{}", name, number)));
+    if (auto done = paper->line.set(one); !done) {
+      result = tl::unexpected(std::move(done.error()).within(fmt::format("{}:{}", name, number)));
+      co_return;
     }
+    if (number % kLinesRun == 0) co_yield Pause{};
   }
-  return line.configuration();
+  result = ConfigurationLines();
+  WH_DO(list_configuration(paper->line, *result));
+}
+
+}  // namespace
+
+Steps try_configuration(Router& like, std::string_view text, std::string_view name,
+                        Result<ConfigurationLines>& result) {
+  return try_on_paper(like, text, name, result);
+}
+
+Result<ConfigurationLines> try_configuration(Router& like, std::string_view text,
+                                             std::string_view name) {
+  Result<ConfigurationLines> result;
+  try_configuration(like, text, name, result).finish();
+  return result;
 }
 
 std::string find_place(Router& like, std::string_view text, std::string_view name,
@@ -143,66 +225,133 @@ ConfigurationLines after_common(const ConfigurationLines& lines, const Configura
   return {at, lines.end()};
 }
 
-// One round after the other, as long as they change anything. What cannot be changed while other
-// lines stand (an interface's table, while it has addresses) is reached by taking back all that
-// comes after the first difference. The error is the first of the last round; `culprit` the line
-// that made it. `now` is what is set.
-Result<void> converge(CommandLine& line, ConfigurationLines now, const ConfigurationLines& target,
-                      std::string& culprit) {
-  constexpr int kMostRounds = 8;
-  bool is_thorough = false;
-  for (int round = 0; round < kMostRounds; ++round) {
-    const auto d = difference(now, target);
-    if (d.is_empty()) return {};
-    culprit.clear();
-    Result<void> problem;
-    auto run = [&](const std::string& text) {
-      auto done = line.set(text);
-      if (!done && problem) {
-        problem = tl::unexpected(std::move(done.error()).within(fmt::format("'{}'", text)));
-        culprit = text;
-      }
-    };
-    const auto to_remove = is_thorough ? after_common(now, target) : d.to_remove;
-    for (auto l = to_remove.rbegin(); l != to_remove.rend(); ++l) {
-      if (!l->undo.empty()) run(l->undo);
-    }
-    // Taking back may have taken others along.
-    const auto to_add =
-        to_remove.empty() ? d.to_add : difference(line.configuration(), target).to_add;
-    for (const auto& l : to_add) run(l.line);
-    now = line.configuration();
-    const auto left = difference(now, target);
-    if (left.is_empty()) return {};
-    if (!(left == d)) continue;
-    if (!is_thorough) {
-      is_thorough = true;
-      continue;
-    }
-    if (!problem) return problem;
-    return fail("cannot be reached; left over:\n{}", format(left));
+// Lines that are set or taken back, and the first that could not be.
+struct Attempt {
+  CommandLine& line;
+  Result<void> problem = {};
+  std::string culprit = {};
+
+  void run(const std::string& text) {
+    auto done = line.set(text);
+    if (done || !problem) return;
+    problem = tl::unexpected(std::move(done.error()).within(fmt::format("'{}'", text)));
+    culprit = text;
   }
-  return fail("cannot be reached in {} rounds", kMostRounds);
+};
+
+Steps take_back(Attempt& attempt, const ConfigurationLines& lines) {
+  size_t count = 0;
+  for (auto l = lines.rbegin(); l != lines.rend(); ++l) {
+    if (!l->undo.empty()) attempt.run(l->undo);
+    if (++count % kLinesRun == 0) co_yield Pause{};
+  }
+}
+
+Steps set_all(Attempt& attempt, const ConfigurationLines& lines) {
+  size_t count = 0;
+  for (const ConfigurationLine& l : lines) {
+    attempt.run(l.line);
+    if (++count % kLinesRun == 0) co_yield Pause{};
+  }
+}
+
+// What a way to a configuration comes to. `culprit` is the line that made the error.
+struct Outcome {
+  Result<void> result = {};
+  std::string culprit = {};
+};
+
+// From what differs at first on, one round after the other, as long as they change anything. What
+// cannot be changed while other lines stand (an interface's table, while it has addresses) is
+// reached by taking back all that comes after the first difference. The error is the first of the
+// last round.
+Steps converge(CommandLine& line, const ConfigurationDifference& first,
+               const ConfigurationLines& target, Outcome& outcome) {
+  constexpr int kMostRounds = 8;
+  const ConfigurationDifference* d = &first;
+  ConfigurationDifference last;  // Found at the end of the round before.
+  ConfigurationLines now;
+  bool is_thorough = false;
+  for (int round = 0; round < kMostRounds && !d->is_empty(); ++round) {
+    Attempt attempt{line};
+    const ConfigurationLines rest = is_thorough ? after_common(now, target) : ConfigurationLines();
+    const ConfigurationLines& to_remove = is_thorough ? rest : d->to_remove;
+    WH_DO(take_back(attempt, to_remove));
+    // Taking back may have taken others along.
+    ConfigurationDifference missing;
+    if (!to_remove.empty()) {
+      WH_DO(drop(now));
+      WH_DO(list_configuration(line, now));
+      WH_DO(compare(now, target, missing));
+    }
+    WH_DO(set_all(attempt, to_remove.empty() ? d->to_add : missing.to_add));
+    ConfigurationDifference left;
+    WH_DO(drop(now));
+    WH_DO(list_configuration(line, now));
+    WH_DO(compare(now, target, left));
+    outcome = {attempt.problem, attempt.culprit};
+    if (left == *d) {
+      if (is_thorough) {
+        if (outcome.result)
+          outcome.result = fail("cannot be reached; left over:\n{}", format(left));
+        co_return;
+      }
+      is_thorough = true;
+    }
+    WH_DO(drop(missing.to_add));
+    WH_DO(drop(last.to_add));
+    WH_DO(drop(last.to_remove));
+    last = std::move(left);
+    d = &last;
+  }
+  WH_DO(drop(now));
+  outcome = {};
+  if (!d->is_empty()) outcome.result = fail("cannot be reached in {} rounds", kMostRounds);
+}
+
+Steps become(CommandLine& line, const ConfigurationLines& target, const PlaceOf& place,
+             ConfigurationDifference& changes, Result<void>& result) {
+  ConfigurationLines before;
+  WH_DO(list_configuration(line, before));
+  WH_DO(compare(before, target, changes));
+  Outcome there;
+  WH_DO(converge(line, changes, target, there));
+  if (there.result) {
+    WH_DO(drop(before));
+    result = {};
+    co_return;
+  }
+  for (ConfigurationLine& l : before) l.is_stale = false;  // As it should be, then.
+  ConfigurationLines now;
+  ConfigurationDifference away;
+  Outcome back;
+  WH_DO(list_configuration(line, now));
+  WH_DO(compare(now, before, away));
+  WH_DO(converge(line, away, before, back));
+  const std::string where = place && !there.culprit.empty() ? place(there.culprit) : "";
+  Error error = std::move(there.result.error());
+  if (!where.empty()) error = std::move(error).within(where);
+  if (!back.result) {
+    result = fail("{}; and the former configuration could not be restored: {}", error.text,
+                  back.result.error().text);
+    co_return;
+  }
+  result = tl::unexpected(std::move(error).within("not applied, the former configuration stands"));
 }
 
 }  // namespace
 
+Steps apply_configuration(CommandLine& line, const ConfigurationLines& target, const PlaceOf& place,
+                          ConfigurationDifference& changes, Result<void>& result) {
+  return become(line, target, place, changes, result);
+}
+
 Result<void> apply_configuration(CommandLine& line, const ConfigurationLines& target,
                                  const PlaceOf& place) {
-  ConfigurationLines before = line.configuration();
-  std::string culprit, other;
-  auto reached = converge(line, before, target, culprit);
-  if (reached) return {};
-  for (ConfigurationLine& l : before) l.is_stale = false;  // As it should be, then.
-  auto back = converge(line, line.configuration(), before, other);
-  const std::string where = place && !culprit.empty() ? place(culprit) : "";
-  if (!where.empty()) reached = tl::unexpected(std::move(reached.error()).within(where));
-  if (!back) {
-    return fail("{}; and the former configuration could not be restored: {}", reached.error().text,
-                back.error().text);
-  }
-  return tl::unexpected(
-      std::move(reached.error()).within("not applied, the former configuration stands"));
+  ConfigurationDifference changes;
+  Result<void> result;
+  apply_configuration(line, target, place, changes, result).finish();
+  return result;
 }
 
 }  // namespace wh::router

@@ -7,6 +7,7 @@
 // along. If the target cannot be reached, the way back is walked the same way.
 #pragma once
 
+#include "core/steps.h"
 #include "router/command_line.h"
 
 namespace wh::router {
@@ -30,6 +31,19 @@ Result<ConfigurationLines> try_configuration(Router& like, std::string_view text
 using PlaceOf = std::function<std::string(const std::string& line)>;
 Result<void> apply_configuration(CommandLine& line, const ConfigurationLines& target,
                                  const PlaceOf& place = {});
+
+// --- the same in steps, so that packets pass between; what they are given must outlive them ---
+Steps list_configuration(const CommandLine& line, ConfigurationLines& lines);
+Steps compare(const ConfigurationLines& from, const ConfigurationLines& to,
+              ConfigurationDifference& difference);
+Steps try_configuration(Router& like, std::string_view text, std::string_view name,
+                        Result<ConfigurationLines>& result);
+// `changes`: between what was and the target. Once begun, it is to be brought to its end; nothing
+// else may be set meanwhile.
+Steps apply_configuration(CommandLine& line, const ConfigurationLines& target, const PlaceOf& place,
+                          ConfigurationDifference& changes, Result<void>& result);
+// Many lines go with time of their own.
+Steps drop(ConfigurationLines& lines);
 
 // Which line of a text brings a line of the configuration that it makes: "name:3"; "" when none
 // does. Tries parts of the text, so it is for what has gone wrong.

@@ -8,87 +8,188 @@ namespace {
 
 using nlohmann::json;
 
-// A command that needs the whole command line, and is done at once.
-Command at_once(std::string syntax, std::string help,
-                std::function<Result<Answer>(CommandLine&, const Arguments&)> run) {
-  return {.syntax = std::move(syntax),
-          .help = std::move(help),
-          .start = [run = std::move(run)](CommandLine& line, const Arguments& a,
-                                          Output out) -> std::unique_ptr<Activity> {
-            out.done(run(line, a));
-            return nullptr;
-          }};
-}
-
-// All that is set, told in pieces: forwarding goes on meanwhile, and the words wait for whoever
-// reads them.
-class Listing final : public Activity {
+// A command about a whole configuration, done in steps: forwarding goes on meanwhile, and the words
+// wait for whoever reads them.
+class Work final : public Activity {
  public:
-  Listing(CommandLine& line, Output out)
-      : loop_(line.router().loop()),
-        walk_(line.walk_configuration()),
-        out_(std::move(out)),
+  // What the steps find in it, and leave.
+  struct State {
+    CommandLine& line;
+    std::string file, text;  // Which has been read, if it was to be.
+    Output out;
+    Result<Answer> answer = Answer::nothing();
+    bool must_end = false;    // It is in the middle of a change.
+    bool is_telling = false;  // It prints at each step.
+  };
+  using Begin = Steps (*)(State&);
+
+  Work(State state, Begin begin)
+      : state_(std::move(state)),
+        loop_(state_.line.router().loop()),
+        steps_(begin(state_)),
         next_(loop_, [this] { go_on(); }) {
     next_.arm(loop_.now());
+  }
+  ~Work() override {
+    if (state_.must_end) steps_.finish();  // Nobody is left to hear of an error.
   }
   void interrupt() override { is_interrupted_ = true; }
 
  private:
   void go_on() {
-    if (is_interrupted_) return finish(fail("interrupted"));
-    if (!out_.has_room()) return next_.arm(loop_.now() + 1ms);
-    ConfigurationLines lines;
-    const bool is_more = walk_(lines);
-    if (out_.is_text) {
-      if (!lines.empty()) out_.print(to_text(lines));
-    } else {
-      for (auto& l : lines) rows_.push_back(std::move(l.line));
-    }
-    if (is_more) return next_.arm(loop_.now());
-    finish(Answer{[] { return std::string(); }, [rows = std::move(rows_)] { return rows; }});
+    if (is_interrupted_ && !state_.must_end) return finish(fail("interrupted"));
+    if (state_.is_telling && !state_.out.has_room()) return next_.arm(loop_.now() + 1ms);
+    if (steps_.next()) return next_.arm(loop_.now());
+    finish(std::move(state_.answer));
   }
   void finish(Result<Answer> answer) {
-    const auto done = std::move(out_.done);
+    const auto done = std::move(state_.out.done);
     done(std::move(answer));  // May destroy this.
   }
 
+  State state_;
   Loop& loop_;
-  ConfigurationWalk walk_;
-  Output out_;
-  json rows_ = json::array();
+  Steps steps_;
   bool is_interrupted_ = false;
   Timer next_;
 };
 
-Result<Answer> save(CommandLine& line, const Arguments& a) {
-  auto file = TRY(host::OutputFile::create(a["file"]));
-  const auto lines = line.configuration();
-  TRY_VOID(file.finish(to_text(lines)));
-  return Answer::of_text(fmt::format("{}: {} lines", a["file"], lines.size()));
+using State = Work::State;
+
+// What was said is all there is for people, and the data is for programs.
+Answer told(json data) {
+  return {[] { return std::string(); }, [data = std::move(data)] { return data; }};
 }
 
-Result<ConfigurationLines> target_of(CommandLine& line, const Arguments& a) {
-  const std::string text = TRY(host::read_file(a["file"]));
-  return try_configuration(line.router(), text, a["file"]);
+// Lines, each behind a mark: printed, or put into `rows`.
+Steps tell(State& s, const ConfigurationLines& lines, std::string_view mark, json& rows) {
+  constexpr size_t kPiece = 128;
+  if (!std::exchange(s.is_telling, true)) co_yield Pause{};  // There may be no room yet.
+  std::string text;
+  size_t count = 0;
+  for (const ConfigurationLine& l : lines) {
+    if (s.out.is_text) {
+      text.append(mark).append(l.line).append("\n");
+    } else {
+      rows.push_back(l.line);
+    }
+    if (++count % kPiece != 0 && count < lines.size()) continue;
+    if (!text.empty()) s.out.print(text);
+    text.clear();
+    co_yield Pause{};
+  }
 }
 
-Result<Answer> check(CommandLine& line, const Arguments& a) {
-  const auto target = TRY(target_of(line, a));
-  return Answer::of_text(fmt::format("{}: sound, {} lines", a["file"], target.size()));
+Steps tell(State& s, const ConfigurationDifference& d) {
+  json rows = {{"remove", json::array()}, {"add", json::array()}};
+  WH_DO(tell(s, d.to_remove, "- ", rows["remove"]));
+  WH_DO(tell(s, d.to_add, "+ ", rows["add"]));
+  if (d.is_empty() && s.out.is_text) s.out.print("no difference\n");
+  s.answer = told(std::move(rows));
 }
 
-Result<Answer> diff(CommandLine& line, const Arguments& a) {
-  return Answer::of(difference(line.configuration(), TRY(target_of(line, a))));
+Steps show(State& s) {
+  const ConfigurationWalk walk = s.line.walk_configuration();
+  json rows = json::array();
+  for (bool is_more = true; is_more;) {
+    ConfigurationLines lines;
+    is_more = walk(lines);
+    WH_DO(tell(s, lines, "", rows));
+    co_yield Pause{};
+  }
+  s.answer = told(std::move(rows));
 }
 
-Result<Answer> load(CommandLine& line, const Arguments& a) {
-  const std::string text = TRY(host::read_file(a["file"]));
-  const auto target = TRY(try_configuration(line.router(), text, a["file"]));
-  auto changes = difference(line.configuration(), target);
-  TRY_VOID(apply_configuration(line, target, [&](const std::string& one) {
-    return find_place(line.router(), text, a["file"], one);
-  }));
-  return Answer::of(std::move(changes));
+Steps save(State& s) {
+  auto file = host::OutputFile::create(s.file);
+  if (!file) {
+    s.answer = tl::unexpected(std::move(file.error()));
+    co_return;
+  }
+  const ConfigurationWalk walk = s.line.walk_configuration();
+  std::string text;
+  size_t count = 0;
+  for (bool is_more = true; is_more;) {
+    ConfigurationLines lines;
+    is_more = walk(lines);
+    text += to_text(lines);
+    count += lines.size();
+    co_yield Pause{};
+  }
+  auto written = file->finish(text);
+  s.answer = Answer::of_text(fmt::format("{}: {} lines", s.file, count));
+  if (!written) s.answer = tl::unexpected(std::move(written.error()));
+}
+
+// What the file says. When it says nothing sound, the answer is why.
+Steps read_target(State& s, ConfigurationLines& target) {
+  Result<ConfigurationLines> read;
+  WH_DO(try_configuration(s.line.router(), s.text, s.file, read));
+  if (read) {
+    target = std::move(*read);
+  } else {
+    s.answer = tl::unexpected(std::move(read.error()));
+  }
+}
+
+Steps check(State& s) {
+  ConfigurationLines target;
+  WH_DO(read_target(s, target));
+  if (!s.answer) co_return;
+  s.answer = Answer::of_text(fmt::format("{}: sound, {} lines", s.file, target.size()));
+  WH_DO(drop(target));
+}
+
+Steps diff(State& s) {
+  ConfigurationLines target, now;
+  WH_DO(read_target(s, target));
+  if (!s.answer) co_return;
+  WH_DO(list_configuration(s.line, now));
+  ConfigurationDifference d;
+  WH_DO(compare(now, target, d));
+  WH_DO(drop(now));
+  WH_DO(drop(target));
+  WH_DO(tell(s, d));
+}
+
+Steps load(State& s) {
+  ConfigurationLines target;
+  WH_DO(read_target(s, target));
+  if (!s.answer) co_return;
+  Result<void> result = s.line.begin_change("configuration load " + s.file);
+  ConfigurationDifference changes;
+  if (result) {
+    s.must_end = true;
+    const auto place = [&s](const std::string& one) {
+      return find_place(s.line.router(), s.text, s.file, one);
+    };
+    WH_DO(apply_configuration(s.line, target, place, changes, result));
+    s.must_end = false;
+    s.line.end_change();
+  }
+  WH_DO(drop(target));
+  if (!result) {
+    s.answer = tl::unexpected(std::move(result.error()));
+    co_return;
+  }
+  WH_DO(tell(s, changes));
+}
+
+// `reads`: its file is read first.
+Command in_steps(std::string syntax, std::string help, Work::Begin begin, bool reads) {
+  return {
+      .syntax = std::move(syntax),
+      .help = std::move(help),
+      .start = [=](CommandLine& line, const Arguments& a, Output out) -> std::unique_ptr<Activity> {
+        Result<std::string> text;
+        if (reads) text = host::read_file(a["file"]);
+        if (!text) {
+          out.done(tl::unexpected(std::move(text.error())));
+          return nullptr;
+        }
+        return std::make_unique<Work>(
+            State{line, a.get("file", ""), std::move(*text), std::move(out)}, begin);
+      }};
 }
 
 // A script: its lines one after the other, each when the one before is done. Ends at the first
@@ -159,15 +260,13 @@ std::unique_ptr<Activity> execute(CommandLine& line, const Arguments& a, Output 
 
 Feature configuration_feature() {
   return {
-      {{.syntax = "show configuration",
-        .help = "what is set, as commands that set it again",
-        .start = [](CommandLine& line, const Arguments&,
-                    Output out) { return std::make_unique<Listing>(line, std::move(out)); }},
-       at_once("configuration save <file>", "write that to a file", save),
-       at_once("configuration check <file>", "whether a file could be loaded", check),
-       at_once("configuration diff <file>", "what loading a file would take back (-) and set (+)",
-               diff),
-       at_once("configuration load <file>", "become what a file says, all of it or nothing", load),
+      {in_steps("show configuration", "what is set, as commands that set it again", show, false),
+       in_steps("configuration save <file>", "write that to a file", save, false),
+       in_steps("configuration check <file>", "whether a file could be loaded", check, true),
+       in_steps("configuration diff <file>", "what loading a file would take back (-) and set (+)",
+                diff, true),
+       in_steps("configuration load <file>", "become what a file says, all of it or nothing", load,
+                true),
        {.syntax = "exec <file>", .help = "run the commands of a file", .start = execute}}};
 }
 

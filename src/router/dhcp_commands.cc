@@ -169,7 +169,7 @@ Result<Answer> show_server(Router& router, const Arguments& a) {
 
 // --- what is set ---
 
-void list_dhcp(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_dhcp(const Router& router, ConfigurationLines& lines) {
   auto name = [&](uint16_t index) { return router.vnet().interfaces()[index].name; };
   for (const vnet::DhcpPool* pool : router.vnet().dhcp().server().pools()) {
     lines.push_back({"dhcp server add pool " + pool_text(*pool),

@@ -149,6 +149,13 @@ size_t Grammar::add(std::string_view syntax, std::string_view help) {
   command->find_ways_on();
   for (const size_t state : command->ways_on[command->first]) {
     beginning_.push_back({number, state});
+    for (const Edge& edge : command->states[state]) {
+      if (edge.kind != Edge::Kind::Keyword) continue;
+      auto& places = first_words_[edge.name];
+      if (places.empty() || places.back().command != number || places.back().state != state) {
+        places.push_back({number, state});
+      }
+    }
   }
   commands_.push_back(std::move(command));
   return number;
@@ -165,6 +172,11 @@ const ValueType& Grammar::type_of(const Edge& edge) const {
   const auto it = types_.find(edge.type);
   CHECK(it != types_.end());
   return it->second;
+}
+
+bool Grammar::fits(const Edge& edge, const std::string& word) const {
+  const ValueType& type = type_of(edge);
+  return type.fits ? type.fits(word) : type.check(word).has_value();
 }
 
 namespace {
@@ -231,9 +243,17 @@ std::vector<Expectation> Grammar::after(const std::vector<Place>& places) const 
   return all;
 }
 
-std::string Grammar::refusal(const std::vector<Place>& places, const Word& word,
-                             const std::set<std::string>& refusals) const {
+std::string Grammar::refusal(const std::vector<Place>& places, const Word& word) const {
   const auto expected = after(places);
+  std::set<std::string> refusals;  // Of values.
+  for (const Place& place : places) {
+    for (const Edge& edge : commands_[place.command]->states[place.state]) {
+      if (edge.kind != Edge::Kind::Value) continue;
+      if (const auto fits = type_of(edge).check(word.text); !fits) {
+        refusals.insert(fits.error().text);
+      }
+    }
+  }
   if (expected.size() == 1 && refusals.size() == 1) {
     return fmt::format("column {}: {}", word.column, *refusals.begin());
   }
@@ -265,27 +285,34 @@ Result<std::vector<Grammar::Place>> Grammar::step(const std::vector<Place>& plac
   if (const auto sound = check_word(word.text); !sound) {
     return fail("column {}: {}", word.column, sound.error().text);
   }
-  std::vector<Candidate> full, values, beginnings;
-  std::set<std::string> refusals, meant;
-  for (const Place& place : places) {
-    for (const Edge& edge : commands_[place.command]->states[place.state]) {
-      if (edge.kind == Edge::Kind::Value) {
-        const auto fits = type_of(edge).check(word.text);
-        if (fits) values.push_back({&place, &edge});
-        if (!fits) refusals.insert(fits.error().text);
-      } else if (edge.kind == Edge::Kind::Keyword && edge.name == word.text) {
-        full.push_back({&place, &edge});
-      } else if (edge.kind == Edge::Kind::Keyword && edge.name.starts_with(word.text)) {
-        beginnings.push_back({&place, &edge});
-        meant.insert(edge.name);
+  std::vector<Candidate> chosen;
+  const auto choose = [&](auto suits) {
+    for (const Place& place : places) {
+      for (const Edge& edge : commands_[place.command]->states[place.state]) {
+        if (suits(edge)) chosen.push_back({&place, &edge});
       }
     }
+    return !chosen.empty();
+  };
+  const auto is_full = [&](const Edge& edge) {
+    return edge.kind == Edge::Kind::Keyword && edge.name == word.text;
+  };
+  const auto is_value = [&](const Edge& edge) {
+    return edge.kind == Edge::Kind::Value && fits(edge, word.text);
+  };
+  const auto is_beginning = [&](const Edge& edge) {
+    return edge.kind == Edge::Kind::Keyword && edge.name.starts_with(word.text);
+  };
+  if (!choose(is_full) && !choose(is_value) && !choose(is_beginning)) {
+    return fail("{}", refusal(places, word));
   }
-  const auto& chosen = !full.empty() ? full : !values.empty() ? values : beginnings;
-  if (&chosen == &beginnings && meant.size() > 1) {
+  std::set<std::string_view> meant;  // Of several beginnings.
+  for (const auto& [place, edge] : chosen) {
+    if (edge->kind == Edge::Kind::Keyword) meant.insert(edge->name);
+  }
+  if (meant.size() > 1) {
     return fail("column {}: '{}' is ambiguous: {}", word.column, word.text, fmt::join(meant, ", "));
   }
-  if (chosen.empty()) return fail("{}", refusal(places, word, refusals));
   std::vector<Place> next;
   for (const auto& [place, edge] : chosen) {
     taken.push_back({edge, &word, place->taken});
@@ -300,7 +327,9 @@ Result<std::vector<Grammar::Place>> Grammar::step(const std::vector<Place>& plac
 Result<std::vector<Grammar::Place>> Grammar::follow(const std::vector<Word>& words,
                                                     std::vector<Taken>& taken) const {
   if (words.empty()) return beginning_;
-  std::vector<Place> places = TRY(step(beginning_, words.front(), taken));
+  const auto known = first_words_.find(words.front().text);
+  const auto& first = known == first_words_.end() ? beginning_ : known->second;
+  std::vector<Place> places = TRY(step(first, words.front(), taken));
   for (size_t i = 1; i < words.size(); ++i) places = TRY(step(places, words[i], taken));
   return places;
 }

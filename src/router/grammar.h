@@ -49,6 +49,8 @@ struct ValueType {
   std::string accepts;  // For errors and help: "an IPv4 or IPv6 address".
   std::function<Result<void>(std::string_view)> check;
   std::function<std::vector<std::string>()> candidates = {};  // Known ones, for completion.
+  // As check(), without a reason, where that is much quicker.
+  std::function<bool(std::string_view)> fits = {};
 };
 
 // The values and keywords of a line that was understood.
@@ -121,20 +123,22 @@ class Grammar {
 
   Result<std::vector<Place>> step(const std::vector<Place>& places, const Word& word,
                                   std::vector<Taken>& taken) const;
-  std::string refusal(const std::vector<Place>& places, const Word& word,
-                      const std::set<std::string>& refusals) const;
+  std::string refusal(const std::vector<Place>& places, const Word& word) const;
   Result<std::vector<Place>> follow(const std::vector<Word>& words,
                                     std::vector<Taken>& taken) const;
   static Arguments arguments_of(const Place& place, const std::vector<Taken>& taken);
   std::string help_of(const std::string& keyword, const std::vector<Place>& places) const;
   std::vector<Expectation> after(const std::vector<Place>& places) const;
   const ValueType& type_of(const Edge& edge) const;
+  bool fits(const Edge& edge, const std::string& word) const;
   nlohmann::json object_schema(const Command& command, std::string_view list, size_t first,
                                size_t last) const;
 
   std::vector<std::unique_ptr<Command>> commands_;
   Types types_;
   std::vector<Place> beginning_;  // Of all commands.
+  // Those of them that a keyword in full goes on from: most lines have one first.
+  std::map<std::string, std::vector<Place>, std::less<>> first_words_;
 };
 
 }  // namespace wh::router

@@ -94,7 +94,7 @@ Result<Answer> show_hardware(Router& router, const Arguments&) {
   return Answer{[text] { return text; }, [all] { return all; }};
 }
 
-void list_interfaces(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_interfaces(const Router& router, ConfigurationLines& lines) {
   const auto& table = router.vnet().interfaces();
   for (uint16_t i = 1; i < table.size(); ++i) {
     if (table[i].device == nullptr) continue;

@@ -47,7 +47,7 @@ auto show_local(Family family) {
   };
 }
 
-void list_addresses(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_addresses(const Router& router, ConfigurationLines& lines) {
   const auto& table = router.vnet().interfaces();
   for (uint16_t i = 1; i < table.size(); ++i) {
     if (table[i].device == nullptr) continue;
@@ -62,7 +62,7 @@ void list_addresses(const Router& router, std::vector<ConfigurationLine>& lines)
   }
 }
 
-void list_neighbours(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_neighbours(const Router& router, ConfigurationLines& lines) {
   for (const Family family : {Family::V4, Family::V6}) {
     for (const auto& row : vnet::neighbour_report(router.vnet(), family)) {
       if (!row.is_static || !row.mac) continue;
@@ -73,7 +73,7 @@ void list_neighbours(const Router& router, std::vector<ConfigurationLine>& lines
   }
 }
 
-void list_ip(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_ip(const Router& router, ConfigurationLines& lines) {
   list_addresses(router, lines);
   list_neighbours(router, lines);
 }

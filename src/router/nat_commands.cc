@@ -244,7 +244,7 @@ Result<Answer> clear_nat_sessions(Router& router, const Arguments&) {
 
 // --- what is set ---
 
-void list_nat(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_nat(const Router& router, ConfigurationLines& lines) {
   const Nat44& nat = router.vnet().nat44();
   auto add = [&](std::string line) { lines.push_back({line, line + " del"}); };
   if (nat.max_mappings() != kUsualMappings) {

@@ -93,7 +93,7 @@ Result<Answer> show_policers(Router& router, const Arguments& a) {
   return Answer::of_both(std::move(text), std::move(all));
 }
 
-void list_policers(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_policers(const Router& router, ConfigurationLines& lines) {
   for (const vnet::Policer* policer : router.vnet().policers().policers()) {
     const vnet::PolicerConfig& c = policer->config();
     std::string text =

@@ -54,7 +54,7 @@ Command remove(PortSpec::Kind kind, std::string syntax, std::string help) {
   return setting(std::move(syntax), std::move(help), run);
 }
 
-void list_ports(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_ports(const Router& router, ConfigurationLines& lines) {
   for (const auto& port : router.ports()) {
     const PortSpec& spec = port->spec;
     const std::string mac = spec.mac ? " hw-addr " + to_string(*spec.mac) : "";

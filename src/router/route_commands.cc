@@ -84,20 +84,24 @@ Result<Answer> remove_route(Router& router, const Arguments& a) {
 // asked has left.
 class RouteLoading final : public Activity {
  public:
-  RouteLoading(Router& router, std::string name, Output out)
-      : router_(router),
+  RouteLoading(CommandLine& line, std::string name, Output out)
+      : line_(line),
+        router_(line.router()),
         name_(std::move(name)),
         out_(std::move(out)),
-        next_(router.loop(), [this] { go_on(); }) {}
+        next_(router_.loop(), [this] { go_on(); }) {}
   ~RouteLoading() override {
     if (is_read_) (void)apply(~size_t{0});  // Nobody is left to hear of an error.
+    end();
     router_.each([this](Router& r) { loads_.erase(r.thread()); });
     // A worker that ended meanwhile took along what its load would give back.
     for (auto& [thread, load] : loads_) (void)load.release();
   }
 
   Result<void> start(const std::string& text, uint32_t table) {
-    Result<void> result;
+    Result<void> result = line_.begin_change("ip route load " + name_);
+    if (!result) return result;
+    has_begun_ = true;
     router_.each([&](Router& r) {
       auto load = vnet::RouteLoad::make(r.vnet(), text, table);
       if (load) loads_[r.thread()] = std::move(*load);
@@ -138,21 +142,26 @@ class RouteLoading final : public Activity {
     return Answer::of_both(fmt::format("{}: {} routes\n", name_, routes), {{"routes", routes}});
   }
   void finish(Result<Answer> answer) {
+    end();
     const auto done = std::move(out_.done);
     done(std::move(answer));  // May destroy this.
   }
+  void end() {
+    if (std::exchange(has_begun_, false)) line_.end_change();
+  }
 
+  CommandLine& line_;
   Router& router_;
   std::string name_;
   Output out_;
   std::map<uint32_t, std::unique_ptr<vnet::RouteLoad>> loads_;  // By thread.
-  bool is_read_ = false, is_interrupted_ = false;
+  bool has_begun_ = false, is_read_ = false, is_interrupted_ = false;
   Timer next_;
 };
 
 std::unique_ptr<Activity> load_routes(CommandLine& line, const Arguments& a, Output out) {
   const auto done = out.done;
-  auto loading = std::make_unique<RouteLoading>(line.router(), a["file"], std::move(out));
+  auto loading = std::make_unique<RouteLoading>(line, a["file"], std::move(out));
   auto started = [&]() -> Result<void> {
     return loading->start(TRY(host::read_file(a["file"])), table_of(a));
   }();
@@ -352,7 +361,7 @@ ConfigurationLine line_of(const Router& router, const vnet::Vnet::StaticRoute& r
   return {"ip route add " + what + via, "ip route del " + what};
 }
 
-void list_checks(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_checks(const Router& router, ConfigurationLines& lines) {
   const auto& table = router.vnet().interfaces();
   for (uint16_t i = 1; i < table.size(); ++i) {
     for (const auto& [family, word] : {std::pair(Family::V4, "ip"), std::pair(Family::V6, "ip6")}) {

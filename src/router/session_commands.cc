@@ -138,7 +138,7 @@ Result<Answer> set_sysctl(Router& router, const Arguments& a) {
   return Answer::nothing();
 }
 
-void list_settings(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_settings(const Router& router, ConfigurationLines& lines) {
   for (const auto& [name, first] : router.first_tunables()) {
     // An interface's own tunables go with it.
     const auto now = router.vnet().sysctl().get(name);

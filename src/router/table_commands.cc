@@ -50,7 +50,7 @@ Result<Answer> show_tables(Router& router, const Arguments&) {
   return Answer::of_both(std::move(text), std::move(all));
 }
 
-void list_tables(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_tables(const Router& router, ConfigurationLines& lines) {
   for (const uint32_t id : router.vnet().vrfs()) {
     if (id == 0) continue;
     lines.push_back({fmt::format("ip table add {}", id), fmt::format("ip table del {}", id)});

@@ -41,14 +41,14 @@ Result<Answer> delete_sub_interface(Router& router, const Arguments& a) {
   return Answer::nothing();
 }
 
-void list_loopback(const net::Interface& device, std::vector<ConfigurationLine>& lines) {
+void list_loopback(const net::Interface& device, ConfigurationLines& lines) {
   const std::string& name = device.name();
   lines.push_back({fmt::format("create loopback interface mac {} instance {}",
                                to_string(device.mac()), name.substr(4)),
                    fmt::format("delete loopback interface intfc {}", name)});
 }
 
-void list_sub_interface(const vnet::SubInterface& sub, std::vector<ConfigurationLine>& lines) {
+void list_sub_interface(const vnet::SubInterface& sub, ConfigurationLines& lines) {
   const vnet::SubInterfaceConfig& tags = sub.tags();
   const bool is_dot1q = tags.inner == 0 || tags.dot1q;
   std::string text = fmt::format("create sub-interfaces {} {} {} {}", sub.parent().name(), tags.id,
@@ -57,7 +57,7 @@ void list_sub_interface(const vnet::SubInterface& sub, std::vector<Configuration
   lines.push_back({std::move(text), fmt::format("delete sub-interface {}", sub.name())});
 }
 
-void list_virtuals(const Router& router, std::vector<ConfigurationLine>& lines) {
+void list_virtuals(const Router& router, ConfigurationLines& lines) {
   const auto& table = router.vnet().interfaces();
   for (uint16_t i = 1; i < table.size(); ++i) {
     if (const vnet::SubInterface* sub = router.vnet().virtuals().sub(i)) {

@@ -76,11 +76,12 @@ void InterfaceTable::detach(uint16_t index) {
 }
 
 Result<uint16_t> InterfaceTable::find(std::string_view name) const {
+  for (const auto& entry : entries_) {
+    if (entry->device != nullptr && entry->name == name) return entry->index;
+  }
   std::vector<std::string> names;
   for (const auto& entry : entries_) {
-    if (entry->device == nullptr) continue;
-    if (entry->name == name) return entry->index;
-    names.push_back(entry->name);
+    if (entry->device != nullptr) names.push_back(entry->name);
   }
   const std::string near = nearest(name, names);
   if (near.empty()) return fail("no interface '{}'", name);
