@@ -123,6 +123,25 @@ TEST_F(FragmentAttack, repetitions_change_nothing) {
   EXPECT_EQ(sent().size(), 1u);
 }
 
+// They are a part of what was cut, and looked at once it is whole.
+TEST_F(FragmentAttack, options_behind_the_fragment_header_are_put_together_with_the_rest) {
+  const Octets padding = {net::kProtocolIcmp6, 0, 1, 4, 0, 0, 0, 0};
+  const Octets whole = padding + echo6(kPeer6, kOwn6, 7, 1);
+  for (const auto& [begin, end] : {std::pair<uint16_t, size_t>{0, 40}, {40, whole.size()}}) {
+    Octets header(8);
+    Ip6FragmentHeader{.next_header = net::kIp6DestinationOptions,
+                      .offset = begin,
+                      .more_fragments = end != whole.size(),
+                      .id = 1}
+        .emit(header);
+    receive_ip6(ip6(
+        {.source = kPeer6, .destination = kOwn6, .next_header = net::kIp6Fragment},
+        header + Octets(whole.begin() + begin, whole.begin() + static_cast<std::ptrdiff_t>(end))));
+  }
+  EXPECT_EQ(sent(), (std::vector<std::string>{"IP6 2001:db8::1 > 2001:db8::2: ICMP6, echo reply, "
+                                              "id 7, seq 1, length 64"}));
+}
+
 TEST_F(FragmentAttack, beyond_the_longest_packet_is_refused) {
   // The "ping of death": the last fragment ends past 65535.
   receive_ip4(
