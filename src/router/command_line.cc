@@ -189,7 +189,7 @@ void CommandLine::add_known(const char* name, const char* accepts,
 }
 
 Result<Answer> CommandLine::run(std::string_view line) {
-  if (TRY(split_words(line)).empty()) return Answer::nothing();
+  if (is_blank(line)) return Answer::nothing();
   const Grammar::Match match = TRY(grammar_.parse(line));
   const Command& command = *commands_[match.command];
   if (command.start && !command.run) return fail("'{}' is not done at once", command.syntax);
@@ -212,7 +212,7 @@ Result<void> CommandLine::repeat(const Grammar::Match& match) {
 }
 
 Result<void> CommandLine::set(std::string_view line) {
-  if (TRY(split_words(line)).empty()) return {};
+  if (is_blank(line)) return {};
   const Grammar::Match match = TRY(grammar_.parse(line));
   const Command& command = *commands_[match.command];
   if (!command.set) {
@@ -247,8 +247,7 @@ Result<void> CommandLine::may_do(const Command& command) const {
 }
 
 std::unique_ptr<Activity> CommandLine::execute(std::string_view line, Output out) {
-  const auto words = split_words(line);
-  if (words && words->empty()) {
+  if (is_blank(line)) {
     out.done(Answer::nothing());
     return nullptr;
   }
@@ -263,7 +262,7 @@ std::unique_ptr<Activity> CommandLine::execute(std::string_view method, const js
 }
 
 Result<void> CommandLine::check(std::string_view line) const {
-  if (TRY(split_words(line)).empty()) return {};
+  if (is_blank(line)) return {};
   TRY_VOID(grammar_.parse(line));
   return {};
 }

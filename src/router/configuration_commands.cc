@@ -80,11 +80,14 @@ Steps tell(State& s, const ConfigurationLines& lines, std::string_view mark, jso
   }
 }
 
-Steps tell(State& s, const ConfigurationDifference& d) {
+// After which the lines are gone.
+Steps tell(State& s, ConfigurationDifference& d) {
   json rows = {{"remove", json::array()}, {"add", json::array()}};
   WH_DO(tell(s, d.to_remove, "- ", rows["remove"]));
   WH_DO(tell(s, d.to_add, "+ ", rows["add"]));
   if (d.is_empty() && s.out.is_text) s.out.print("no difference\n");
+  WH_DO(drop(d.to_remove));
+  WH_DO(drop(d.to_add));
   s.answer = told(std::move(rows));
 }
 

@@ -14,12 +14,25 @@ using nlohmann::json;
 
 // --- words ---
 
+namespace {
+
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+}  // namespace
+
+bool is_blank(std::string_view line) {
+  const auto first = std::find_if_not(line.begin(), line.end(), is_space);
+  return first == line.end() || *first == '#';
+}
+
 Result<std::vector<Word>> split_words(std::string_view line) {
   std::vector<Word> words;
   size_t at = 0;
   while (at < line.size()) {
     const char c = line[at];
-    if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+    if (is_space(c)) {
       ++at;
       continue;
     }
@@ -32,7 +45,8 @@ Result<std::vector<Word>> split_words(std::string_view line) {
       word.text = line.substr(at + 1, end - at - 1);
       at = end + 1;
     } else {
-      const size_t end = std::min(line.find_first_of(" \t\r\n", at), line.size());
+      size_t end = at + 1;
+      while (end < line.size() && !is_space(line[end])) ++end;
       word.text = line.substr(at, end - at);
       at = end;
     }
@@ -303,15 +317,14 @@ Result<std::vector<Grammar::Place>> Grammar::step(const std::vector<Place>& plac
   const auto is_beginning = [&](const Edge& edge) {
     return edge.kind == Edge::Kind::Keyword && edge.name.starts_with(word.text);
   };
-  if (!choose(is_full) && !choose(is_value) && !choose(is_beginning)) {
-    return fail("{}", refusal(places, word));
-  }
-  std::set<std::string_view> meant;  // Of several beginnings.
-  for (const auto& [place, edge] : chosen) {
-    if (edge->kind == Edge::Kind::Keyword) meant.insert(edge->name);
-  }
-  if (meant.size() > 1) {
-    return fail("column {}: '{}' is ambiguous: {}", word.column, word.text, fmt::join(meant, ", "));
+  if (!choose(is_full) && !choose(is_value)) {
+    if (!choose(is_beginning)) return fail("{}", refusal(places, word));
+    std::set<std::string_view> meant;
+    for (const auto& [place, edge] : chosen) meant.insert(edge->name);
+    if (meant.size() > 1) {
+      return fail("column {}: '{}' is ambiguous: {}", word.column, word.text,
+                  fmt::join(meant, ", "));
+    }
   }
   std::vector<Place> next;
   for (const auto& [place, edge] : chosen) {

@@ -39,6 +39,7 @@ struct Word {
 // Words part at spaces; "a b" is one; a comma at a word's end is another; # begins a comment.
 // Error: a quote that is not closed.
 Result<std::vector<Word>> split_words(std::string_view line);
+bool is_blank(std::string_view line);  // No word in it.
 // Error: it has a quote or a control character, which no line could give back.
 Result<void> check_word(std::string_view word);
 // The word as split_words() would read it back.

@@ -1,6 +1,6 @@
 // Routes of both families and all tables, and what sources of packets must be routed back to.
 #include "host/system.h"
-#include "router/command_line.h"
+#include "router/configuration.h"
 #include "router/reports.h"
 #include "vnet/route_file.h"
 #include "vnet/show.h"
@@ -163,7 +163,8 @@ std::unique_ptr<Activity> load_routes(CommandLine& line, const Arguments& a, Out
   const auto done = out.done;
   auto loading = std::make_unique<RouteLoading>(line, a["file"], std::move(out));
   auto started = [&]() -> Result<void> {
-    return loading->start(TRY(host::read_file(a["file"])), table_of(a));
+    const std::string text = TRY(host::read_file(a["file"]));
+    return loading->start(std::string(without_mark(text)), table_of(a));
   }();
   return begun(std::move(loading), std::move(started), done);
 }
@@ -248,21 +249,18 @@ class RouteListing final : public Activity {
   void go_on() {
     if (is_interrupted_) return finish(fail("interrupted"));
     if (!out_.has_room()) return next_.arm(router_.loop().now() + 1ms);
-    if (at_ == prefixes_.size()) {
+    if (!last_) {  // The table at hand is told.
       if (tables_.empty()) {
         return finish(
             Answer{[] { return std::string(); }, [rows = std::move(rows_)] { return rows; }});
       }
       table_ = tables_.front();
       tables_.erase(tables_.begin());
-      prefixes_ = vnet::fib_prefixes(router_.vnet(), family_, table_);
-      at_ = 0;
       if (out_.is_text) out_.print(vnet::format_heading({family_, table_, {}}));
     }
-    const size_t size = std::min(kPiece, prefixes_.size() - at_);
-    const auto report =
-        fib_report(router_, family_, table_, std::span(prefixes_).subspan(at_, size));
-    at_ += size;
+    const auto prefixes = vnet::fib_prefixes(router_.vnet(), family_, table_, kPiece, last_);
+    last_ = prefixes.empty() ? std::nullopt : std::optional(prefixes.back());
+    const auto report = fib_report(router_, family_, table_, prefixes);
     if (out_.is_text) {
       out_.print(format_rows(report));
     } else {
@@ -280,8 +278,7 @@ class RouteListing final : public Activity {
   std::vector<uint32_t> tables_;  // Still to be told.
   Output out_;
   uint32_t table_ = 0;
-  std::vector<net::Prefix> prefixes_;  // Of that table, of which as many were told.
-  size_t at_ = 0;
+  std::optional<net::Prefix> last_;  // That was told of it.
   nlohmann::json rows_ = nlohmann::json::array();
   bool is_interrupted_ = false;
   Timer next_;

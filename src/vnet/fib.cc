@@ -112,4 +112,28 @@ std::optional<Fib::Entry> Fib::covering(const IpAddress& address) const {
   return std::nullopt;
 }
 
+std::vector<Prefix> Fib::prefixes(size_t most, const std::optional<Prefix>& behind) const {
+  std::vector<Prefix> found;
+  const auto add = [&](const IpAddress& address, uint32_t length) {
+    found.push_back({address, static_cast<uint8_t>(length)});
+    return found.size() < most;
+  };
+  const uint8_t* bytes = behind ? behind->address.bits.bytes.data() : nullptr;
+  if (family_ == Family::V4) {
+    PrefixTrie4::Start start{};
+    if (behind) start = {Key4::load(bytes), behind->length};
+    four_.for_each_behind(behind ? &start : nullptr,
+                          [&](const Key4& key, uint32_t length, uint32_t) {
+                            return add(net::Ip4{key.bits}, length);
+                          });
+  } else {
+    PrefixTrie6::Start start{};
+    if (behind) start = {Key6::load(bytes), behind->length};
+    six_.for_each_behind(
+        behind ? &start : nullptr,
+        [&](const Key6& key, uint32_t length, uint32_t) { return add(address_of(key), length); });
+  }
+  return found;
+}
+
 }  // namespace wh::vnet

@@ -91,6 +91,8 @@ class Fib {
       });
     }
   }
+  // At most so many prefixes, the next in that order behind one, or the first.
+  std::vector<net::Prefix> prefixes(size_t most, const std::optional<net::Prefix>& behind) const;
   size_t size() const { return four_.size() + six_.size(); }
   size_t memory() const { return four_.memory() + six_.memory(); }  // Bytes.
 

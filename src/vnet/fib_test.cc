@@ -22,6 +22,27 @@ IpAddress ip(std::string_view text) {
   return MUST(net::parse_ip(text));
 }
 
+TEST(Fib, tells_its_prefixes_some_at_a_time) {
+  Fib four(Family::V4), six(Family::V6);
+  for (const char* text : {"0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/24", "10.1.0.0/16"}) {
+    four.set(prefix(text), RouteSource::Static, 10);
+  }
+  const auto told = [&](const Fib& fib, size_t most, std::optional<Prefix> behind) {
+    std::string text;
+    for (const Prefix& p : fib.prefixes(most, behind)) text += to_string(p) + " ";
+    return text;
+  };
+  EXPECT_EQ(told(four, 2, std::nullopt), "0.0.0.0/0 10.0.0.0/8 ");
+  EXPECT_EQ(told(four, 2, prefix("10.0.0.0/8")), "10.0.0.0/24 10.1.0.0/16 ");
+  EXPECT_EQ(told(four, 9, prefix("0.0.0.0/0")), "10.0.0.0/8 10.0.0.0/24 10.1.0.0/16 ");
+  EXPECT_EQ(told(four, 9, prefix("10.0.7.0/25")), "10.1.0.0/16 ");
+  EXPECT_EQ(told(four, 9, prefix("10.1.0.0/16")), "");
+  six.set(prefix("2001:db8::/32"), RouteSource::Static, 10);
+  six.set(prefix("2001:db8::/64"), RouteSource::Static, 10);
+  EXPECT_EQ(told(six, 1, std::nullopt), "2001:db8::/32 ");
+  EXPECT_EQ(told(six, 9, prefix("2001:db8::/32")), "2001:db8::/64 ");
+}
+
 TEST(Fib, finds_the_longest_prefix) {
   Fib fib(Family::V4);
   fib.set(prefix("0.0.0.0/0"), RouteSource::Static, 10);

@@ -96,6 +96,13 @@ class PrefixTrie {
   // Calls fn(key, length, value) for each prefix, by address, shorter ones first.
   template <class Fn>
   void for_each(Fn fn) const;
+  // The same of those behind a prefix, which need not be here, until fn says false. Null: of all.
+  struct Start {
+    Key key;
+    uint32_t length;
+  };
+  template <class Fn>
+  void for_each_behind(const Start* start, Fn fn) const;
 
   size_t size() const { return count_; }
   size_t memory() const {
@@ -191,10 +198,21 @@ class PrefixTrie {
   uint32_t add_child(uint32_t node, uint32_t six);
   bool remove_below(uint32_t node, const Key& key, uint32_t length);
   void grow_root();
+  // Whether anything is behind the start among what has these bits and then this one; the start
+  // within that.
+  static bool enter(const Start*& start, uint32_t bits, uint32_t bit) {
+    if (start == nullptr || bits >= start->length) return start = nullptr, true;
+    const uint32_t own = (bits == 0 ? start->key : start->key.shifted_far(bits)).top(1);
+    if (bit > own) start = nullptr;
+    return bit >= own;
+  }
+  // Whether a node has anything among what has these leading bits.
+  static bool has_under(const Node& n, uint32_t length, uint32_t bits);
+  // False when fn has said so.
   template <class Fn>
-  void walk(uint32_t node, Key prefix, uint32_t depth, Fn& fn) const;
+  bool walk(uint32_t node, Key prefix, uint32_t depth, const Start* start, Fn& fn) const;
   template <class Fn>
-  void walk_short(uint32_t index, uint32_t length, Fn& fn) const;
+  bool walk_short(uint32_t index, uint32_t length, const Start* start, Fn& fn) const;
   static Key with_bits(Key key, uint32_t bits, uint32_t at, uint32_t n);
 
   uint32_t root_bits_;
@@ -270,46 +288,79 @@ inline Key PrefixTrie<Key>::with_bits(Key key, uint32_t bits, uint32_t at, uint3
 }
 
 template <class Key>
-template <class Fn>
-void PrefixTrie<Key>::walk(uint32_t index, Key prefix, uint32_t depth, Fn& fn) const {
-  // Each prefix of this node before those it covers: the binary tree of up to six bits, in order.
-  auto visit = [&](auto& self, uint32_t length, uint32_t bits) -> void {
-    const Node& n = *nodes_.at(index);
-    const Place place{length == kStride, length == kStride ? bits : (1u << length) - 2 + bits};
-    if (length > 0 && place.is_set(n)) {
-      fn(with_bits(prefix, bits, depth, length), depth + length,
-         *values_.at(n.values + place.position(n)));
-    }
-    if (length == kStride) {
-      if (!has(n.children, bits)) return;
-      walk(n.nodes + rank(n.children, bits), with_bits(prefix, bits, depth, kStride),
-           depth + kStride, fn);
-      return;
-    }
-    self(self, length + 1, bits << 1);
-    self(self, length + 1, bits << 1 | 1);
-  };
-  visit(visit, 0, 0);
+inline bool PrefixTrie<Key>::has_under(const Node& n, uint32_t length, uint32_t bits) {
+  const uint32_t places = 1u << (kStride - length);
+  const uint64_t ones = places == 64 ? ~uint64_t{0} : (uint64_t{1} << places) - 1;
+  if (((n.longest | n.children) & ones << bits * places) != 0) return true;
+  if (n.shorter == 0) return false;
+  for (uint32_t more = length == 0 ? 1 : 0; length + more < kStride; ++more) {
+    const uint64_t row = (uint64_t{1} << (1u << more)) - 1;
+    const uint32_t first = (1u << (length + more)) - 2 + (bits << more);
+    if ((n.shorter & row << first) != 0) return true;
+  }
+  return false;
 }
 
 template <class Key>
 template <class Fn>
-void PrefixTrie<Key>::walk_short(uint32_t index, uint32_t length, Fn& fn) const {
+bool PrefixTrie<Key>::walk(uint32_t index, Key prefix, uint32_t depth, const Start* start,
+                           Fn& fn) const {
+  // Each prefix of this node before those it covers: the binary tree of up to six bits, in order.
+  auto visit = [&](auto& self, uint32_t length, uint32_t bits, const Start* from) -> bool {
+    const Node& n = *nodes_.at(index);
+    if (!has_under(n, length, bits)) return true;
+    const Place place{length == kStride, length == kStride ? bits : (1u << length) - 2 + bits};
+    if (from == nullptr && length > 0 && place.is_set(n)) {
+      const bool goes_on = fn(with_bits(prefix, bits, depth, length), depth + length,
+                              *values_.at(n.values + place.position(n)));
+      if (!goes_on) return false;
+    }
+    if (length == kStride) {
+      return !has(n.children, bits) ||
+             walk(n.nodes + rank(n.children, bits), with_bits(prefix, bits, depth, kStride),
+                  depth + kStride, from, fn);
+    }
+    for (const uint32_t bit : {0u, 1u}) {
+      const Start* within = from;
+      if (!enter(within, depth + length, bit)) continue;
+      if (!self(self, length + 1, bits << 1 | bit, within)) return false;
+    }
+    return true;
+  };
+  return visit(visit, 0, 0, start);
+}
+
+template <class Key>
+template <class Fn>
+bool PrefixTrie<Key>::walk_short(uint32_t index, uint32_t length, const Start* start,
+                                 Fn& fn) const {
   const uint32_t bits = index ^ 1u << length;
-  const Key key = with_bits(Key{}, bits, 0, length);
-  if (short_[index] != 0) fn(key, length, short_[index]);
+  const auto key = [&] { return with_bits(Key{}, bits, 0, length); };
+  if (start == nullptr && short_[index] != 0 && !fn(key(), length, short_[index])) return false;
   if (length == root_bits_) {
-    if (root_[bits].node != 0) walk(root_[bits].node, key, root_bits_, fn);
-    return;
+    return root_[bits].node == 0 || walk(root_[bits].node, key(), root_bits_, start, fn);
   }
-  walk_short(index << 1, length + 1, fn);
-  walk_short(index << 1 | 1, length + 1, fn);
+  for (const uint32_t bit : {0u, 1u}) {
+    const Start* within = start;
+    if (!enter(within, length, bit)) continue;
+    if (!walk_short(index << 1 | bit, length + 1, within, fn)) return false;
+  }
+  return true;
 }
 
 template <class Key>
 template <class Fn>
 void PrefixTrie<Key>::for_each(Fn fn) const {
-  walk_short(1, 0, fn);
+  for_each_behind(nullptr, [&](const Key& key, uint32_t length, uint32_t value) {
+    fn(key, length, value);
+    return true;
+  });
+}
+
+template <class Key>
+template <class Fn>
+void PrefixTrie<Key>::for_each_behind(const Start* start, Fn fn) const {
+  walk_short(1, 0, start, fn);
 }
 
 }  // namespace wh::vnet

@@ -73,6 +73,7 @@ class TrieTest : public testing::Test {
       ++expected;
     });
     EXPECT_EQ(expected, list.end());
+    check_behind(random);
     std::vector<Key> keys;
     for (int i = 0; i < 500; ++i) keys.push_back(draw_key(random, static_cast<Key*>(nullptr)));
     std::vector<uint32_t> values(keys.size());
@@ -80,6 +81,31 @@ class TrieTest : public testing::Test {
     for (size_t i = 0; i < keys.size(); ++i) {
       ASSERT_EQ(values[i], in_list(keys[i]));
       ASSERT_EQ(trie.lookup(keys[i]), values[i]);
+    }
+  }
+
+  // Behind prefixes that are here and others, what the list has there.
+  void check_behind(Random& random) {
+    for (int i = 0; i < 50; ++i) {
+      auto length = static_cast<uint32_t>(random.below(Key::kBits + 1));
+      Key key = masked(draw_key(random, static_cast<Key*>(nullptr)), length);
+      if (i % 2 == 0 && !list.empty()) {
+        const auto one = std::next(list.begin(), static_cast<long>(random.below(list.size())));
+        std::tie(key, length) = one->first;
+      }
+      auto expected = list.upper_bound({key, length});
+      int left = 5;
+      const typename PrefixTrie<Key>::Start start{key, length};
+      trie.for_each_behind(&start, [&](const Key& k, uint32_t l, uint32_t value) {
+        EXPECT_NE(expected, list.end());
+        if (expected == list.end()) return false;
+        EXPECT_TRUE(equal(k, expected->first.first));
+        EXPECT_EQ(l, expected->first.second);
+        EXPECT_EQ(value, expected->second);
+        ++expected;
+        return --left > 0;
+      });
+      EXPECT_TRUE(left == 0 || expected == list.end());
     }
   }
 

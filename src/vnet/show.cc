@@ -234,14 +234,14 @@ FibReport fib_report(const Vnet& vnet, Family family, uint32_t vrf) {
 }
 
 std::vector<net::Prefix> fib_prefixes(const Vnet& vnet, Family family, uint32_t vrf) {
-  std::vector<net::Prefix> prefixes;
-  const Stack& stack = vnet.stack();
-  const auto slot = stack.find_vrf(vrf);
-  if (!slot) return prefixes;
-  const Fib& fib = stack.fib(family, *slot);
-  prefixes.reserve(fib.size());
-  fib.for_each([&](const Fib::Entry& entry) { prefixes.push_back(entry.prefix); });
-  return prefixes;
+  return fib_prefixes(vnet, family, vrf, SIZE_MAX, std::nullopt);
+}
+
+std::vector<net::Prefix> fib_prefixes(const Vnet& vnet, Family family, uint32_t vrf, size_t most,
+                                      const std::optional<net::Prefix>& behind) {
+  const auto slot = vnet.stack().find_vrf(vrf);
+  if (!slot) return {};
+  return vnet.stack().fib(family, *slot).prefixes(most, behind);
 }
 
 FibReport fib_report(const Vnet& vnet, Family family, uint32_t vrf,

@@ -75,6 +75,9 @@ FibReport fib_report(const Vnet& vnet, net::Family family, uint32_t vrf = 0);
 // All prefixes of a table, in order, and of those the ones that are known still: for a table that
 // is told in pieces.
 std::vector<net::Prefix> fib_prefixes(const Vnet& vnet, net::Family family, uint32_t vrf);
+// At most so many, behind one of them or from the first on.
+std::vector<net::Prefix> fib_prefixes(const Vnet& vnet, net::Family family, uint32_t vrf,
+                                      size_t most, const std::optional<net::Prefix>& behind);
 FibReport fib_report(const Vnet& vnet, net::Family family, uint32_t vrf,
                      std::span<const net::Prefix> prefixes);
 // Only the entry that packets to `address` take; without one, what is done with them.

@@ -143,18 +143,26 @@ StaticRouteWalk::~StaticRouteWalk() = default;
 bool StaticRouteWalk::next(size_t most, std::vector<Vnet::StaticRoute>& routes) {
   for (; most > 0; --most) {
     while (at_ == prefixes_.size()) {
-      if (!open_table()) return next_deep(most, routes);
+      if (!read_on()) return next_deep(most, routes);
     }
     look_at(prefixes_[at_++], routes);
   }
   return true;
 }
 
-bool StaticRouteWalk::open_table() {
-  if (tables_.empty()) return false;
-  table_ = tables_.back();
-  tables_.pop_back();
-  prefixes_ = fib_prefixes(vnet_, table_.family, table_.vrf);
+// More of the table at hand, or some of the next. False: those were all.
+bool StaticRouteWalk::read_on() {
+  constexpr size_t kPiece = 1024;
+  const bool has_more = !prefixes_.empty();  // Perhaps.
+  if (!has_more && tables_.empty()) return false;
+  std::optional<Prefix> behind;
+  if (has_more) {
+    behind = prefixes_.back();
+  } else {
+    table_ = tables_.back();
+    tables_.pop_back();
+  }
+  prefixes_ = fib_prefixes(vnet_, table_.family, table_.vrf, kPiece, behind);
   at_ = 0;
   return true;
 }

@@ -30,14 +30,14 @@ class StaticRouteWalk {
     uint32_t vrf = 0;
     net::Family family = net::Family::V4;
   };
-  bool open_table();
+  bool read_on();
   void look_at(const net::Prefix& prefix, std::vector<Vnet::StaticRoute>& routes);
   bool next_deep(size_t most, std::vector<Vnet::StaticRoute>& routes);
 
   const Vnet& vnet_;
   std::unique_ptr<Depths> depths_;
   std::vector<Table> tables_;          // Still to be walked, the last first.
-  std::vector<net::Prefix> prefixes_;  // Of the table at hand, of which `at_` were looked at.
+  std::vector<net::Prefix> prefixes_;  // Some of the table's, of which `at_` were looked at.
   Table table_;
   size_t at_ = 0;
   // Those that other routes lead to, by how many before a link: 1 and more.
