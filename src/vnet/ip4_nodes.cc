@@ -5,6 +5,7 @@
 // for it.
 #include "net/wire/describe.h"
 #include "vnet/flow_hash.h"
+#include "vnet/ip4_options.h"
 #include "vnet/lookup.h"
 #include "vnet/nodes.h"
 
@@ -243,7 +244,8 @@ class Ip4Rewrite final : public Node {
               .next = std::vector<std::string>{"ip4-icmp-error", "ip4-frag"} +
                       features_after(FeatureArc::Ip4Output, -1),
               .errors = {{"mtu_exceeded", Severity::Error, "ip4 MTU exceeded and DF set"},
-                         {"gone", Severity::Error, "adjacency gone"}}}),
+                         {"gone", Severity::Error, "adjacency gone"},
+                         {"bad_option", Severity::Error, "ip4 option's places make no sense"}}}),
         stack_(stack) {}
 
   void process(Batch& batch) override {
@@ -251,7 +253,7 @@ class Ip4Rewrite final : public Node {
                 [&](uint32_t i, Packet& p, Adjacency& a, bool is_usual) {
                   uint8_t* ip = p.data();
                   const bool is_own = p.interface == kLocalInterface;
-                  if (!is_usual | (ip[8] <= 1) | is_own) {
+                  if (!is_usual | (ip[8] <= 1) | (ip[0] != 0x45) | is_own) {
                     return (is_usual && is_own) || look_closely(batch, i, a);
                   }
                   lower_ttl(ip);
@@ -267,7 +269,7 @@ class Ip4Rewrite final : public Node {
  private:
   // Behind the first two the arc of output features, at its end interface-output.
   enum : Arc { kIcmpError = 1, kFrag, kFeatures };
-  enum : uint16_t { kMtuExceeded, kGone };
+  enum : uint16_t { kMtuExceeded, kGone, kBadOption };
 
   // What decrement_ttl() does, for a header that was checked.
   static void lower_ttl(uint8_t* ip) {
@@ -296,10 +298,28 @@ class Ip4Rewrite final : public Node {
         return false;
       }
       lower_ttl(p.data());
+      if (p.data()[0] != 0x45 && !fill_options(batch, i, a)) return false;
     }
     if (wire_size(p) > a.mtu && !fit(batch, i, a)) return false;
     if (a.notice_use) stack_.arp->notice_use(p.adjacency);
     return true;
+  }
+  // False when an option's places make no sense: an ICMP error says which byte (RFC 791).
+  bool fill_options(Batch& batch, uint32_t i, const Adjacency& a) {
+    Packet& p = batch[i];
+    const net::IpAddress* own =
+        stack_.interfaces[a.interface].source_for(stack_.adjacencies.next_hop(p.adjacency));
+    if (own == nullptr) return true;  // There is nothing to sign with.
+    const auto day = stack_.loop.now().time_since_epoch() % 24h;
+    const uint32_t fault = fill_ip4_options(
+        p.head().first((p.data()[0] & 15u) * 4),
+        {own->v4(), [&](Ip4 address) { return stack_.is_local(address, stack_.vrf_of(p)); },
+         static_cast<uint32_t>(day / 1ms)});
+    if (fault == 0) return true;
+    batch.blame(i, kBadOption);
+    note_icmp(p, {12, 0, static_cast<uint16_t>(fault)});
+    batch.send(i, kIcmpError);
+    return false;
   }
   // Too big for the next link: cut, or refused when it must not be (RFC 1191 section 4).
   bool fit(Batch& batch, uint32_t i, const Adjacency& a) {
