@@ -50,6 +50,13 @@ LinkInfo parse_link(std::span<const uint8_t> message) {
     if (type == IFLA_ADDRESS && value.size() == 6) {
       std::copy(value.begin(), value.end(), info.mac.bytes.begin());
     }
+    if (type == IFLA_CARRIER && value.size() == 1) info.has_link = value[0] != 0;
+    if (type == IFLA_LINKINFO) {
+      for_each_attribute(value, [&](uint16_t inner, auto kind) {
+        if (inner == IFLA_INFO_KIND && !kind.empty())
+          info.kind.assign(kind.begin(), kind.end() - 1);
+      });
+    }
     if (type == IFLA_MTU && value.size() == 4) std::memcpy(&info.mtu, value.data(), 4);
   });
   return info;

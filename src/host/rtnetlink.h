@@ -26,6 +26,8 @@ struct LinkInfo {
   uint32_t mtu = 0;
   bool is_up = false;
   bool has_carrier = false;  // And is up.
+  std::string kind;          // "veth", "tun" (a TAP, too); "" of hardware.
+  bool has_link = false;     // A carrier, up or not: of a TAP, that a process has it.
 };
 
 class Rtnetlink {

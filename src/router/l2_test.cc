@@ -217,11 +217,14 @@ TEST_F(LinkLines, bridge_takes_no_interface_that_has_an_address_or_a_route) {
   set("set interface ip address del host-e0 fe80::3/64\nip route add 10.9.0.0/16 via host-e0");
   expect_refused({{"set interface l2 bridge host-e0 1",
                    "has a route, which would see none of a bridge's frames"}});
-  set("ip route del 10.9.0.0/16\nset interface l2 bridge host-e0 1");
+  set("ip route del 10.9.0.0/16\nset ip neighbor host-e0 10.9.0.1 02:00:00:00:00:09");
+  expect_refused({{"set interface l2 bridge host-e0 1", "has a neighbour that was given"}});
+  set("set ip neighbor del host-e0 10.9.0.1 02:00:00:00:00:09\nset interface l2 bridge host-e0 1");
   expect_refused(
       {{"ip route add 10.9.0.0/16 via host-e0",
         "interface host-e0: in bridge domain 1, whose frames a route would not see"},
        {"ip route add 10.9.0.0/16 via 10.9.0.1 host-e0", "frames a route would not see"},
+       {"set ip neighbor host-e0 10.9.0.1 02:00:00:00:00:09", "a neighbour would not see"},
        {"ip6 nd host-e0 ra-interval 60", "whose frames router advertisements would not see"},
        {"set dhcp client intfc host-e0", "whose frames a DHCP client would not see"}});
   expect_lasting();

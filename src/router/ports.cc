@@ -54,11 +54,13 @@ Result<std::unique_ptr<net::Interface>> HostPorts::open(const PortSpec& spec,
                                                         net::PacketPool& pool) {
   if (spec.kind == PortSpec::Kind::Tap) {
     TRY_VOID(check_tap_name(spec.link));
-    return host::TapInterface::open({.device = spec.link,
-                                     .name = spec.name(),
-                                     .mac = tap_mac(spec),
-                                     .offload = host::Offload::ChecksumAndTso},
-                                    loop_, pool);
+    auto tap = TRY(host::TapInterface::open({.device = spec.link,
+                                             .name = spec.name(),
+                                             .mac = tap_mac(spec),
+                                             .offload = host::Offload::ChecksumAndTso},
+                                            loop_, pool));
+    taps_.insert(spec.link);
+    return tap;
   }
   return host::PacketInterface::open({.link = spec.link,
                                       .name = spec.name(),
@@ -67,8 +69,27 @@ Result<std::unique_ptr<net::Interface>> HostPorts::open(const PortSpec& spec,
                                      loop_, pool);
 }
 
+// A TAP device that was made by somebody else and is in use by nobody may be opened; nothing else
+// of that name.
+Result<void> HostPorts::check_tap_is_free(const std::string& name) const {
+  if (taps_.contains(name)) return {};  // It may be taken over from an interface that goes.
+  host::Rtnetlink kernel = TRY(host::Rtnetlink::open());
+  const auto link = kernel.link(name);
+  if (!link) return {};
+  if (link->kind != "tun") {
+    return fail("TAP device '{}': another interface has this name", name);
+  }
+  if (link->has_link) return fail("TAP device '{}': another process has it", name);
+  return {};
+}
+
 Result<net::Interface::Config> HostPorts::describe(const PortSpec& spec) {
-  if (spec.kind == PortSpec::Kind::Tap) return describe_tap(spec);
+  if (spec.kind == PortSpec::Kind::Tap) {
+    auto config = TRY(describe_tap(spec));
+    // A worker's describe what the main thread has opened.
+    if (receive_ != Receive::Share) TRY_VOID(check_tap_is_free(spec.link));
+    return config;
+  }
   host::Rtnetlink kernel = TRY(host::Rtnetlink::open());
   const host::LinkInfo link = TRY(kernel.link(spec.link));
   return net::Interface::Config{

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "host/packet_interface.h"
@@ -50,8 +51,11 @@ class HostPorts final : public Ports {
   Result<net::Interface::Config> describe(const PortSpec& spec) override;
 
  private:
+  Result<void> check_tap_is_free(const std::string& name) const;
+
   host::RealLoop& loop_;
   Receive receive_;
+  std::set<std::string> taps_;  // That were made here.
 };
 
 class PaperPorts final : public Ports {

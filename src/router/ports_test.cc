@@ -175,5 +175,15 @@ TEST(Ports, name_that_linux_does_not_take_is_refused_before_it_is_tried) {
   EXPECT_EQ(say("x\ncreate tap id 1 host-if-name x"), "f:2: TAP device 'x': interface tap9 has it");
 }
 
+// Nor what another interface is called.
+TEST(Ports, tap_does_not_get_another_interfaces_name) {
+  const auto loop = MUST(host::RealLoop::make());
+  HostPorts ports(*loop);
+  const auto taken = ports.describe({.kind = PortSpec::Kind::Tap, .link = "lo"});
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().text, "TAP device 'lo': another interface has this name");
+  EXPECT_TRUE(ports.describe({.kind = PortSpec::Kind::Tap, .link = "wh-nonesuch"}));
+}
+
 }  // namespace
 }  // namespace wh::router

@@ -66,7 +66,8 @@ TEST_F(RouteLines, next_hop_that_nothing_leads_to_may_be_given_and_waits) {
   MUST_VOID(b.add_address(1, vnet::prefix("10.60.0.9/24")));
   MUST_VOID(b.add_address(1, vnet::prefix("192.0.2.1/32")));
   EXPECT_EQ(say("ip route add 192.0.2.0/24 via 10.60.0.9"),
-            "route 192.0.2.0/24 via 10.60.0.9: the next hop is on no connected prefix");
+            "route 192.0.2.0/24 via 10.60.0.9: the next hop is on no connected prefix; `unreached` "
+            "behind it lets it wait for one");
   set("ip route add 192.0.2.0/24 via 10.60.0.9 unreached");
   EXPECT_EQ(pings(a, "192.0.2.1"), 0u);
   expect_lasting();
@@ -277,8 +278,10 @@ TEST_F(RouteFileLines, file_of_routes_is_set_whole_or_not_at_all) {
   EXPECT_EQ(load_file(text + "21.0.0.0/8 via 10.2.0.2\n22.0.0.0/33 via 10.2.0.2\n"),
             "routes.txt: line 3005: '22.0.0.0/33' is not a prefix; accepted: 10.0.0.0/8 or "
             "2001:db8::/32");
-  EXPECT_NE(load_file("21.0.0.0/8 via 10.2.0.2\n", " table 4").find("no connected prefix"),
+  EXPECT_NE(load_file("21.0.0.0/8 via 10.2.0.2\n", " table 4")
+                .find("no connected prefix; `unreached` behind it lets it wait for one"),
             std::string::npos);
+  EXPECT_EQ(load_file("\xef\xbb\xbf" + text), "routes.txt: 3002 routes\n") << "a byte order mark";
   EXPECT_EQ(now(), before);
   EXPECT_NE(say("ip route load /nonesuch table 9").find("no table '9'"), std::string::npos);
 }

@@ -345,6 +345,7 @@ class AclNode final : public FeatureNode {
   }
   static void set_transport(AclKey& key, const Transport& l4) {
     key.has_ports = true;
+    key.protocol = l4.protocol;
     key.source_port = l4.source_port;
     key.destination_port = l4.destination_port;
     key.tcp_flags = l4.tcp_flags;

@@ -36,6 +36,13 @@ std::string_view routed_feature(const Stack& stack, uint16_t interface) {
   if (stack.dhcp->relays().contains(interface)) return "a DHCP relay";
   if (stack.advertiser->has(interface)) return "router advertisements";
   if (stack.paths.leads_through(interface)) return "a route";
+  for (const NeighbourTable* table : {stack.arp.get(), stack.nd.get()}) {
+    const auto all = table->entries();
+    const bool has_static = std::any_of(all.begin(), all.end(), [&](const Neighbour* n) {
+      return n->is_static() && n->interface() == interface;
+    });
+    if (has_static) return "a neighbour that was given";
+  }
   return "";
 }
 

@@ -138,22 +138,42 @@ TEST_F(Dhcp, refuses_pools_that_cannot_be) {
   EXPECT_FALSE(c.dhcp_clients().add(99));
 }
 
-TEST_F(RouterTest, relays_between_client_and_server) {
-  // a asks; r relays to b, which serves a's network.
-  MUST(a.remove_address(ia, ip("10.1.0.2")));
-  DhcpPool p = pool_of();
-  p.network = prefix("10.1.0.0/24");
-  p.first = Ip4::of(10, 1, 0, 100);
-  p.last = Ip4::of(10, 1, 0, 110);
-  p.router = Ip4::of(10, 1, 0, 1);
-  MUST(b.dhcp().add_pool(p));
-  MUST(r.dhcp().set_relay(1, {Ip4::of(10, 2, 0, 2)}));
-  MUST(a.dhcp_clients().add(ia));
-  loop.run_for(5s);
-  EXPECT_TRUE(a.is_local(ip("10.1.0.100")));
-  EXPECT_EQ(r.dhcp().counters().relayed_up, 2u);
-  EXPECT_EQ(r.dhcp().counters().relayed_down, 2u);
-  EXPECT_EQ(ping(a, "10.2.0.2", {.count = 1}).received, 1u);
+// a asks; r relays to b, which serves a's network.
+class Relays : public RouterTest {
+ protected:
+  void expect_relayed() {
+    MUST(a.remove_address(ia, ip("10.1.0.2")));
+    DhcpPool p = pool_of();
+    p.network = prefix("10.1.0.0/24");
+    p.first = Ip4::of(10, 1, 0, 100);
+    p.last = Ip4::of(10, 1, 0, 110);
+    p.router = Ip4::of(10, 1, 0, 1);
+    MUST(b.dhcp().add_pool(p));
+    MUST(r.dhcp().set_relay(1, {Ip4::of(10, 2, 0, 2)}));
+    MUST(a.dhcp_clients().add(ia));
+    loop.run_for(5s);
+    EXPECT_TRUE(a.is_local(ip("10.1.0.100")));
+    EXPECT_EQ(r.dhcp().counters().relayed_up, 2u);
+    EXPECT_EQ(r.dhcp().counters().relayed_down, 2u);
+    EXPECT_EQ(ping(a, "10.2.0.2", {.count = 1}).received, 1u);
+  }
+};
+
+TEST_F(Relays, between_client_and_server) {
+  expect_relayed();
+}
+
+TEST_F(Relays, in_the_table_of_the_clients) {
+  MUST(r.add_vrf(7));
+  for (const uint16_t i : {uint16_t{1}, uint16_t{2}}) {
+    for (const char* net : {"10.", "2001:db8:"}) {
+      const std::string end = net[2] == '.' ? ".0.1" : "::1";
+      MUST(r.remove_address(i, ip(net + std::to_string(i) + end)));
+    }
+    MUST(r.set_vrf(i, 7));
+    MUST(r.add_address(i, prefix("10." + std::to_string(i) + ".0.1/24")));
+  }
+  expect_relayed();
 }
 
 // Only a server that was asked may answer through the relay.

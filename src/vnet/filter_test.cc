@@ -197,6 +197,40 @@ TEST_F(Filter, ip6_fragments_that_come_before_the_first_wait_for_it) {
   EXPECT_EQ(count(r, "ip6-acl-input", "no_rule"), 3u);
 }
 
+// The first has further extension headers behind the fragment header, of which the others know no
+// more than the number of the next.
+TEST_F(Filter, ip6_fragments_behind_further_headers_are_judged_by_the_ports_of_the_first) {
+  AclRule only = rule(AclAction::Permit, "::/0", "::/0", net::kProtocolUdp);
+  only.destination_ports = {53, 53};
+  MUST(r.acls().bind(kLeft, AclTable::kInput, {MUST(r.acls().add({discovery(), only}))}));
+  ASSERT_TRUE(reaches(a, b, "2001:db8:2::2", 53));  // The neighbours are known.
+  Recorder seen;
+  right.b().add_tap(&seen);
+  const Octets padding = {net::kProtocolUdp, 0, 1, 4, 0, 0, 0, 0};  // Destination options.
+  uint32_t id = 1;
+  for (const uint16_t port : {uint16_t{53}, uint16_t{54}}) {
+    for (const bool is_first_last : {false, true}) {
+      std::vector<uint16_t> offsets = {0, 24, 40};
+      if (is_first_last) std::reverse(offsets.begin(), offsets.end());
+      for (const uint16_t offset : offsets) {
+        Octets fragment(net::Ip6FragmentHeader::kSize);
+        net::Ip6FragmentHeader{net::kIp6DestinationOptions, offset, offset != 40, id}.emit(
+            fragment);
+        fragment = fragment + (offset == 0 ? padding + udp(4000, port, Octets(8)) : Octets(16));
+        send(ip6({.source = ip6_of("2001:db8:1::2"),
+                  .destination = ip6_of("2001:db8:2::2"),
+                  .next_header = net::kIp6Fragment},
+                 fragment));
+      }
+      ++id;
+    }
+  }
+  loop.run_for(10ms);
+  right.b().remove_tap(&seen);
+  EXPECT_EQ(seen.in.size(), 6u);
+  EXPECT_EQ(count(r, "ip6-acl-input", "no_rule"), 6u);
+}
+
 TEST_F(Filter, drops_fragments_that_hide_the_flags_of_tcp) {
   AclRule tcp = rule(AclAction::Permit, "0.0.0.0/0", "0.0.0.0/0", net::kProtocolTcp);
   AclRule tcp6 = rule(AclAction::Permit, "::/0", "::/0", net::kProtocolTcp);

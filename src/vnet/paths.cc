@@ -33,7 +33,7 @@ std::vector<uint32_t> shares(const std::vector<uint32_t>& weights) {
 }
 
 tl::unexpected<Error> unreached() {
-  return fail("the next hop is on no connected prefix");
+  return fail("the next hop is on no connected prefix; `unreached` behind it lets it wait for one");
 }
 
 }  // namespace

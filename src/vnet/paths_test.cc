@@ -119,7 +119,7 @@ TEST_F(Paths, say_what_is_wrong_with_a_route) {
             "route 203.0.113.0/24: 0 next hops; accepted: 1..16");
   EXPECT_EQ(add("203.0.113.0/24", {{ip("10.1.0.2")}, {ip("192.0.2.1")}}).error().text,
             "route 203.0.113.0/24 via 10.1.0.2 via 192.0.2.1: the next hop is on no connected "
-            "prefix");
+            "prefix; `unreached` behind it lets it wait for one");
   EXPECT_FALSE(add("203.0.113.0/24", {{ip("10.1.0.2"), 0, 0}}));
   EXPECT_EQ(r.stack().paths.size(), 0u);
 }
@@ -147,8 +147,9 @@ TEST_F(Paths, come_from_a_text_all_or_none) {
   EXPECT_EQ(r.static_routes().size(), 4u);
   EXPECT_EQ(add_routes(r, "203.0.113.0/25 via 10.1.0.2\n203.0.113.0/33 via 10.1.0.2").error().text,
             "line 2: '203.0.113.0/33' is not a prefix; accepted: 10.0.0.0/8 or 2001:db8::/32");
-  EXPECT_EQ(add_routes(r, "203.0.113.0/25 via 10.1.0.2\n203.0.114.0/24 via 192.0.2.1").error().text,
-            "line 2: the next hop is on no connected prefix");
+  EXPECT_EQ(
+      add_routes(r, "203.0.113.0/25 via 10.1.0.2\n203.0.114.0/24 via 192.0.2.1").error().text,
+      "line 2: the next hop is on no connected prefix; `unreached` behind it lets it wait for one");
   EXPECT_FALSE(add_routes(r, "203.0.113.0/25 over 10.1.0.2"));
   EXPECT_FALSE(add_routes(r, "203.0.113.0/25 via 10.1.0.2 weight 0"));
   EXPECT_FALSE(add_routes(r, "2001:db8:8::/48 via 10.1.0.2"));

@@ -114,7 +114,8 @@ TEST_F(Router, changes_a_route_in_place) {
 
 TEST_F(Router, refuses_a_next_hop_it_cannot_have) {
   EXPECT_EQ(a.add_route(prefix("9.0.0.0/8"), ip("10.9.0.1")).error().text,
-            "route 9.0.0.0/8 via 10.9.0.1: the next hop is on no connected prefix");
+            "route 9.0.0.0/8 via 10.9.0.1: the next hop is on no connected prefix; `unreached` "
+            "behind it lets it wait for one");
   EXPECT_EQ(a.add_route(prefix("9.0.0.0/8"), ip("10.1.0.2")).error().text,
             "route 9.0.0.0/8 via 10.1.0.2: that is this host");
   EXPECT_FALSE(a.add_route(prefix("9.0.0.0/8"), ip("fe80::1")));

@@ -60,6 +60,12 @@ std::optional<Transport> read_header(Packet& p, Transport t) {
   return t;
 }
 
+// Further extension headers behind the fragment header are in the first fragment only, and the
+// protocol behind those is noted on the later ones, where an ICMP error's words would be.
+uint8_t protocol_of_later(const Packet& p, const net::Ip6Extensions& e) {
+  return net::Ip6View::is_extension(e.protocol) ? static_cast<uint8_t>(p.icmp_note) : e.protocol;
+}
+
 // A fragment's place in its packet.
 struct Piece {
   FragmentKey key;
@@ -104,9 +110,10 @@ std::optional<Transport> transport_of(Packet& p) {
 }
 
 std::optional<Transport> transport_of(Packet& p, const net::Ip6Extensions& e) {
-  Transport t{.protocol = e.protocol};
+  const bool is_later = e.has_fragment() && e.fragment.offset != 0;
+  Transport t{.protocol = is_later ? protocol_of_later(p, e) : e.protocol};
   if (!has_port_fields(t.protocol)) return std::nullopt;
-  if (e.has_fragment() && e.fragment.offset != 0) {
+  if (is_later) {
     t.is_first = false;
     read_note(p.flow_hash, t);
     return t;
@@ -169,6 +176,7 @@ class ShallowReassembly final : public FeatureNode {
     Instant expires{};
     bool is_known = false;
     uint32_t note = 0;
+    uint8_t protocol = 0;  // When it has ports.
     std::vector<PacketPtr> held;
     std::list<FragmentKey>::iterator by_age;
   };
@@ -189,7 +197,7 @@ class ShallowReassembly final : public FeatureNode {
     if (!is_ip6_) return head[9];
     net::Ip6Extensions e;
     const auto ip = net::Ip6View::parse_quoted(head);
-    return ip && !ip->extensions(e) ? e.protocol : net::kIp6NoNextHeader;
+    return ip && !ip->extensions(e) ? protocol_of_later(p, e) : net::kIp6NoNextHeader;
   }
 
   Flow& flow_of(const FragmentKey& key) {
@@ -209,12 +217,13 @@ class ShallowReassembly final : public FeatureNode {
     Flow& flow = flow_of(key);
     flow.is_known = true;
     flow.note = t ? note_of(*t) : 0;
+    flow.protocol = t ? t->protocol : net::kIp6NoNextHeader;
     // In order: the first, then those that were early.
     PacketPtr first = batch.take(i);
     const graph::Arc to = next(*first);
     batch.emit(std::move(first), to);
     for (PacketPtr& held : std::exchange(flow.held, {})) {
-      held->flow_hash = flow.note;
+      note(*held, flow);
       const graph::Arc on = next(*held);
       batch.emit(std::move(held), on);
     }
@@ -223,7 +232,7 @@ class ShallowReassembly final : public FeatureNode {
     Packet& p = batch[i];
     Flow& flow = flow_of(key);
     if (flow.is_known) {
-      p.flow_hash = flow.note;
+      note(p, flow);
       const graph::Arc to = next(p);
       batch.emit(batch.take(i), to);  // Not to be overtaken by those that waited.
     } else if (flow.held.size() >= kMaxHeld) {
@@ -234,6 +243,10 @@ class ShallowReassembly final : public FeatureNode {
     }
   }
 
+  static void note(Packet& later, const Flow& flow) {
+    later.flow_hash = flow.note;
+    later.icmp_note = flow.protocol;
+  }
   void forget_oldest() {
     const auto it = flows_.find(ages_.front());
     for (PacketPtr& p : it->second.held) stack_.graph.drop(index(), kNoFirst, std::move(p));

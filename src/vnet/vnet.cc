@@ -255,6 +255,7 @@ uint32_t Vnet::vrf_of_table(uint16_t table) const {
 Result<void> Vnet::add_neighbour(uint16_t index, const IpAddress& address,
                                  const net::MacAddress& mac) {
   InterfaceEntry& entry = *TRY(stack_->interfaces.attached(index));
+  TRY_VOID(bridges().check_routed(index, "a neighbour"));
   if (stack_->is_local(address, entry.vrf)) {
     return fail("neighbour {}: that is this host", to_string(address));
   }
