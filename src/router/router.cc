@@ -30,9 +30,10 @@ Router::Router(Config config, Loop& loop, Ports& ports)
 }
 
 Router::~Router() {
-  // An interface leaves the vnet before its device goes.
-  for (const auto& port : ports_list_) {
-    MUST_VOID(vnet_.detach(port->index));  // It is attached.
+  // What is said to others at the end. To take back the rest would cost its time for each route.
+  for (uint16_t i = 1; i < vnet_.interfaces().size(); ++i) {
+    (void)vnet_.advertiser().disable(i);   // It may send none,
+    (void)vnet_.dhcp_clients().remove(i);  // or have none.
   }
 }
 

@@ -161,10 +161,10 @@ class Router {
   Ports& source_;
   net::PacketPool pool_;
   std::vector<std::shared_ptr<host::Library>> plugins_;  // Go after the nodes made of them.
+  std::vector<std::unique_ptr<Port>> ports_list_;  // Go after the vnet that has their devices.
   vnet::Vnet vnet_;
   std::unique_ptr<LocalApps> apps_;
   PcapTrace pcap_;
-  std::vector<std::unique_ptr<Port>> ports_list_;
   std::map<uint16_t, uint32_t> first_mtus_, set_mtus_;  // By index.
   std::map<std::string, std::string> first_tunables_;
   std::string plugin_path_;
