@@ -14,6 +14,7 @@
 #include "host/child.h"
 #include "host/system.h"
 #include "router/client.h"
+#include "router/configuration.h"
 #include "router/metrics.h"
 #include "router/server.h"
 #include "router/workers.h"
@@ -75,7 +76,7 @@ class Process {
       metrics_ = TRY(MetricsServer::open(router_, loop_, *startup.metrics_port));
     }
     if (startup.startup_config) {
-      TRY_VOID(run_to_end("configuration load " + quote_word(*startup.startup_config)));
+      TRY_VOID(load(*startup.startup_config));
     }
     if (startup.exec) TRY_VOID(run_to_end("exec " + quote_word(*startup.exec)));
     std::unique_ptr<host::Child> prompt;
@@ -136,6 +137,18 @@ class Process {
     std::string one(line);
     std::replace(one.begin(), one.end(), '\n', ' ');
     return host::write_all(log_.raw(), fmt::format("{:%F %T} {}\n", now, one));
+  }
+
+  // At once: there is nothing to forward yet, and whoever connects is answered when it is done.
+  Result<void> load(const std::string& file) {
+    const std::string text = TRY(host::read_file(file));
+    const auto target = TRY(try_configuration(router_, text, file));
+    const auto changes = difference(line_.configuration(), target);
+    TRY_VOID(apply_configuration(line_, target, [&](const std::string& one) {
+      return find_place(router_, text, file, one);
+    }));
+    std::cout << format(changes) << std::flush;
+    return {};
   }
 
   // Runs a line to its end, with the loop. Error: the command's.
