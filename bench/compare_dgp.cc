@@ -129,7 +129,7 @@ PaceError pace_error(const std::function<void(tcp::Connection&)>& set, Rate link
   tcp::TestWorld world;
   for (tcp::TestHost* host : {&world.client, &world.server}) {
     for (const char* leaf : {"sendspace", "recvspace", "sendbuf_max", "recvbuf_max"}) {
-      MUST_VOID(host->ip.sysctl().set(std::string("net.inet.tcp.") + leaf, "8000000"));
+      MUST(host->ip.sysctl().set(std::string("net.inet.tcp.") + leaf, "8000000"));
     }
   }
   world.up.config = {.rate = link, .delay = 10ms, .queue = link.bytes_in(300ms)};
@@ -163,7 +163,7 @@ void compare_paces() {
     const auto [e, paced] = pace_error(
         [](tcp::Connection& c) {
           c.set_fcc_share(25);
-          MUST_VOID(c.set_profile(1));
+          MUST(c.set_profile(1));
         },
         link);
     fmt::print("{:<34} {:>8.4f} % {:>10.1f} % {}\n", "dgp alone on " + to_string(link), 100 * e,

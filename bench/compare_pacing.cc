@@ -35,7 +35,7 @@ struct Run {
 
 Result<Run> run_ours(Rate rate, Duration length, Duration spin) {
   auto end = TRY(OurEnd::make(TRY(make_side("10.0.0.2/24", Offload::None)), Offload::None, spin));
-  TRY_VOID(end->host().sysctl().assign("net.inet.tcp.hpts.precise=1"));
+  TRY(end->host().sysctl().assign("net.inet.tcp.hpts.precise=1"));
   auto capture = TRY(GapCapture::open(end->space(), "tap0"));
   const double before = cpu_seconds();
   TRY(end->send(length, [&](tcp::Connection& c) {

@@ -22,7 +22,7 @@ class OurEnd {
         end->pool_));
     end->host_ = std::make_unique<lab::Host>(*end->loop_, end->pool_, "ours", Random(1));
     const uint16_t port = TRY(end->host_->vnet().attach(*end->tap_));
-    TRY_VOID(end->host_->vnet().add_address(port, TRY(net::parse_prefix("10.0.0.1/24"))));
+    TRY(end->host_->vnet().add_address(port, TRY(net::parse_prefix("10.0.0.1/24"))));
     return end;
   }
 
@@ -61,7 +61,7 @@ class OurEnd {
   }
   Result<std::pair<CpuTime, host::PeerReport>> run(host::KernelPeer& peer) {
     std::optional<Result<host::PeerReport>> reported;
-    TRY_VOID(peer.watch(*loop_, [&](Result<host::PeerReport> report) {
+    TRY(peer.watch(*loop_, [&](Result<host::PeerReport> report) {
       reported = std::move(report);
       loop_->stop();
     }));

@@ -92,11 +92,10 @@ Result<void> check_facts(const lab::PathFacts& facts, const std::string& file, b
   const auto name = [&](const char* in_run, const char* in_capture) {
     return fmt::format("{}: {}", file, is_run ? in_run : in_capture);
   };
-  TRY_VOID(check(facts.up, name("rate_bps", "the rate"), "--up", kLeastUp, kMostUp));
-  TRY_VOID(
-      check(facts.rtt, name("rtt_ms.min", "the round trip"), "--rtt", kLeastTime, kLongestRtt));
-  TRY_VOID(check(facts.buffer, name("the link's buffer", "the buffer"), "--buffer", kLeastTime,
-                 kLongestBuffer));
+  TRY(check(facts.up, name("rate_bps", "the rate"), "--up", kLeastUp, kMostUp));
+  TRY(check(facts.rtt, name("rtt_ms.min", "the round trip"), "--rtt", kLeastTime, kLongestRtt));
+  TRY(check(facts.buffer, name("the link's buffer", "the buffer"), "--buffer", kLeastTime,
+            kLongestBuffer));
   return check(facts.connections, name("flows", "the number of connections"), "--connections", 1u,
                kMostConnections);
 }
@@ -114,13 +113,13 @@ Result<lab::PathFacts> facts_of(const AdviseOptions& o) {
   } else if (o.up.empty()) {
     return fail("which path? accepted: --up RATE, or a capture, or the JSON of a run");
   }
-  TRY_VOID(read(facts.up, "--up", o.up, parse_rate, kLeastUp, kMostUp));
+  TRY(read(facts.up, "--up", o.up, parse_rate, kLeastUp, kMostUp));
   const Rate fastest = o.down == "infinite" ? Rate::infinite() : net::kFastestLink;
-  TRY_VOID(read(facts.down, "--down", o.down, parse_rate, 10_kbps, fastest));
-  TRY_VOID(read(facts.rtt, "--rtt", o.rtt, parse_duration, kLeastTime, kLongestRtt));
-  TRY_VOID(read(facts.buffer, "--buffer", o.buffer, parse_duration, kLeastTime, kLongestBuffer));
+  TRY(read(facts.down, "--down", o.down, parse_rate, 10_kbps, fastest));
+  TRY(read(facts.rtt, "--rtt", o.rtt, parse_duration, kLeastTime, kLongestRtt));
+  TRY(read(facts.buffer, "--buffer", o.buffer, parse_duration, kLeastTime, kLongestBuffer));
   if (o.connections) facts.connections = *o.connections;
-  TRY_VOID(check_facts(facts, o.from, is_run));
+  TRY(check_facts(facts, o.from, is_run));
   return facts;
 }
 
@@ -143,8 +142,8 @@ Result<void> run(const AdviseOptions& o) {
   if (!o.no_trials) {
     lab::TrialPlan plan{.path = path, .repeat = o.repeat, .jobs = o.jobs};
     plan.duration = lab::usual_duration(path.up);
-    TRY_VOID(read(plan.duration, "--duration", o.duration, parse_duration, Duration(1s),
-                  Duration(std::chrono::hours(1))));
+    TRY(read(plan.duration, "--duration", o.duration, parse_duration, Duration(1s),
+             Duration(std::chrono::hours(1))));
     std::atomic<bool> stop{false};
     host::InterruptGuard interrupt([&] { stop = true; });
     host::ProgressLine progress(o.quiet);
@@ -155,7 +154,7 @@ Result<void> run(const AdviseOptions& o) {
     progress.clear();
     if (says) fmt::print("\n{}", lab::to_table(trials));
   }
-  if (json) TRY_VOID(json->finish(lab::to_json(path, advice, trials)));
+  if (json) TRY(json->finish(lab::to_json(path, advice, trials)));
   return {};
 }
 

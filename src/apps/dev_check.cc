@@ -181,7 +181,7 @@ Result<int> run_driver_tests(TestFlags flags) {
   for (const dev::Check& check : dev::conformance_checks()) {
     if (!wants(check.name)) continue;
     Verdict& verdict = verdicts.emplace_back(Verdict{check.name, check.asks, {}, ""});
-    TRY_VOID(run_in_child(verdict, flags.patience, [&] {
+    TRY(run_in_child(verdict, flags.patience, [&] {
       return dev::run_check(check, loader, flags.driver, flags.seed, flags.seeds);
     }));
   }
@@ -191,8 +191,8 @@ Result<int> run_driver_tests(TestFlags flags) {
     if (flags.threads_only) {
       verdict.findings = run_stress(loader, flags);
     } else {
-      TRY_VOID(run_in_child(verdict, flags.time + flags.patience,
-                            [&] { return run_stress(loader, flags); }));
+      TRY(run_in_child(verdict, flags.time + flags.patience,
+                       [&] { return run_stress(loader, flags); }));
     }
   }
   if (verdicts.empty()) {
@@ -225,7 +225,7 @@ Result<void> make_driver(const std::string& name) {
   replace("template", name);
   replace("TEMPLATE", upper);
   if (::mkdir(name.c_str(), 0777) != 0) return host::os_error("make the folder {}", name);
-  TRY_VOID(host::write_file(fmt::format("{0}/{0}.c", name), source));
+  TRY(host::write_file(fmt::format("{0}/{0}.c", name), source));
   return host::write_file(name + "/Makefile",
                           fmt::format(R"(# make; make test; make test SANITIZE=thread
 {0}.so: {0}.c

@@ -63,7 +63,7 @@ Result<End> serve(const ShellFlags& flags, const std::string& backdrop, pid_t ch
       .console = [](const std::string& s) { static_cast<void>(host::write_all(2, s)); },
       .network = std::make_shared<lab::LinuxNetwork>()};
   auto mount = TRY(dev::Mount::make(std::move(options)));
-  TRY_VOID(host::write_all(gate, "go"));
+  TRY(host::write_all(gate, "go"));
   ::close(gate);
   int status = 0;
   std::thread reaper([child, &status] {
@@ -87,11 +87,11 @@ Result<int> run_dev_shell(ShellFlags flags) {
     const char* shell = std::getenv("SHELL");
     flags.command = {shell != nullptr ? shell : "/bin/sh"};
   }
-  TRY_VOID(host::enter_private_mounts());
+  TRY(host::enter_private_mounts());
   std::string pattern = std::filesystem::temp_directory_path() / "wh-dev-XXXXXX";
   if (::mkdtemp(pattern.data()) == nullptr) return host::os_error("make a folder {}", pattern);
   std::optional<Folder> behind(std::in_place, pattern);
-  TRY_VOID(host::bind_tree("/dev", behind->path));
+  TRY(host::bind_tree("/dev", behind->path));
   host::Pipe gate = TRY(host::make_pipe());
   const pid_t child = ::fork();
   if (child < 0) return host::os_error("fork");

@@ -46,7 +46,7 @@ Result<void> control(const host::Fd& device, unsigned long cmd, const char* name
 Result<void> size(const EchoctlOptions& o) {
   const host::Fd device = TRY(open_device(o, O_RDONLY));
   size_t n = 0;
-  TRY_VOID(control(device, ECHODEV_GBUFSIZE, "ECHODEV_GBUFSIZE", &n));
+  TRY(control(device, ECHODEV_GBUFSIZE, "ECHODEV_GBUFSIZE", &n));
   fmt::print("{}\n", n);
   return {};
 }
@@ -79,11 +79,11 @@ Result<void> poll(const EchoctlOptions& o) {
   fmt::print("Returned events: {}\n", event_names(p.revents));
   int n = 0;
   if ((p.revents & POLLIN) != 0) {
-    TRY_VOID(control(device, FIONREAD, "FIONREAD", &n));
+    TRY(control(device, FIONREAD, "FIONREAD", &n));
     fmt::print("{} bytes available to read\n", n);
   }
   if ((p.revents & POLLOUT) != 0) {
-    TRY_VOID(control(device, FIONWRITE, "FIONWRITE", &n));
+    TRY(control(device, FIONWRITE, "FIONWRITE", &n));
     fmt::print("room to write {} bytes\n", n);
   }
   return {};

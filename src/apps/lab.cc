@@ -38,7 +38,7 @@ struct Judged {
 
 Result<std::vector<Judged>> judge(const lab::Topology& topology, Loop& loop, host::RealLoop* real) {
   const auto world = TRY(lab::World::build(topology, loop, real));
-  TRY_VOID(world->start_programs());
+  TRY(world->start_programs());
   std::vector<Judged> verdicts;
   for (const lab::CheckSpec& check : topology.checks) {
     const auto held = world->hold(check);
@@ -51,7 +51,7 @@ Result<int> run(const LabOptions& options) {
   const Loaded loaded = TRY(load(options.file));
   std::vector<Judged> verdicts;
   if (loaded.topology.is_real()) {
-    TRY_VOID(lab::become_builder());
+    TRY(lab::become_builder());
     const auto loop = TRY(host::RealLoop::make());
     verdicts = TRY(judge(loaded.topology, *loop, loop.get()));
   } else {
@@ -82,7 +82,7 @@ Result<int> up(const LabOptions& options) {
     return fail("{}: every host is a vnet, so it runs in virtual time: use wh lab run",
                 options.file);
   }
-  TRY_VOID(lab::bring_up(loaded.topology, loaded.text));
+  TRY(lab::bring_up(loaded.topology, loaded.text));
   fmt::print("lab {} is up: {} hosts, {} links\n", loaded.topology.name,
              loaded.topology.hosts.size(), loaded.topology.links.size());
   return 0;
@@ -98,7 +98,7 @@ Result<std::string> name_of(const std::string& file) {
 
 Result<int> down(const LabOptions& options) {
   const std::string name = TRY(name_of(options.file));
-  TRY_VOID(lab::take_down(name));
+  TRY(lab::take_down(name));
   fmt::print("lab {} is down\n", name);
   return 0;
 }
@@ -126,8 +126,8 @@ Result<int> show(const LabOptions& options) {
   const Loaded loaded = TRY(load(options.file));
   if (!options.svg.empty()) {
     const std::string picture = lab::to_svg(loaded.topology);
-    TRY_VOID(options.svg == "-" ? host::write_all(STDOUT_FILENO, picture)
-                                : host::write_file(options.svg, picture));
+    TRY(options.svg == "-" ? host::write_all(STDOUT_FILENO, picture)
+                           : host::write_file(options.svg, picture));
     return 0;
   }
   fmt::print("{}", options.is_json ? lab::to_json(loaded.topology) : lab::to_text(loaded.topology));

@@ -176,7 +176,7 @@ Result<lab::LabSpec> make_spec(const PaceOptions& o) {
   if (o.seed) spec.seed = *o.seed;
   spec.sysctls.insert(spec.sysctls.end(), o.sysctls.begin(), o.sysctls.end());
   if (o.real) spec.hosts.back().kind = lab::HostKind::Kernel;
-  TRY_VOID(lab::check_lab(spec));
+  TRY(lab::check_lab(spec));
   return spec;
 }
 
@@ -242,7 +242,7 @@ Result<void> run_lab(const PaceOptions& o) {
                                   {"--series", o.series},
                                   {"--report", o.report}};
   for (const auto& capture : plan.options.captures) files.push_back({"--pcap", capture.path});
-  TRY_VOID(check_distinct(files));
+  TRY(check_distinct(files));
 
   std::atomic<bool> stop{false};
   static_assert(std::atomic<bool>::is_always_lock_free);  // It is set in a signal's handler.
@@ -250,10 +250,10 @@ Result<void> run_lab(const PaceOptions& o) {
   lab::RunResult result;
   const lab::Report& report = result.report;
   Outputs outputs;
-  TRY_VOID(outputs.add(o.json, [&] { return lab::to_json(report); }));
-  TRY_VOID(outputs.add(o.csv, [&] { return lab::to_csv(result.repetitions); }));
-  TRY_VOID(outputs.add(o.series, [&] { return lab::to_csv(report.series); }));
-  TRY_VOID(outputs.add(o.report, [&] { return lab::to_page(report, o.command); }));
+  TRY(outputs.add(o.json, [&] { return lab::to_json(report); }));
+  TRY(outputs.add(o.csv, [&] { return lab::to_csv(result.repetitions); }));
+  TRY(outputs.add(o.series, [&] { return lab::to_csv(report.series); }));
+  TRY(outputs.add(o.report, [&] { return lab::to_page(report, o.command); }));
   host::ProgressLine progress(o.quiet);
   result = TRY(lab::run_plan(
       plan,
@@ -272,7 +272,7 @@ Result<void> run_lab(const PaceOptions& o) {
 Result<void> run_compare(const PaceOptions& o) {
   Outputs outputs;
   lab::Comparison comparison;
-  TRY_VOID(outputs.add(o.json, [&] { return comparison.json; }));
+  TRY(outputs.add(o.json, [&] { return comparison.json; }));
   comparison = TRY(lab::compare(TRY(host::read_file(o.compare[0])), o.compare[0],
                                 TRY(host::read_file(o.compare[1])), o.compare[1]));
   if (!o.quiet && !outputs.has_stdout()) fmt::print("{}", comparison.table);

@@ -106,7 +106,7 @@ Result<bool> run_missing(const lab::Sweep& sweep, lab::SweepStore& store, SweepT
   host::InterruptGuard interrupt([&] { stop = true; });
   host::ProgressLine progress(o.quiet);
   const auto all = static_cast<double>(sweep.points());
-  TRY_VOID(team.run(
+  TRY(team.run(
       missing, [&](size_t point) { return sweep.run(point, stop); },
       [&](size_t point, const std::string& result) { return store.add(point, result); },
       [&] {
@@ -138,11 +138,11 @@ Result<int> run(const SweepOptions& o, SweepTeam& team) {
   }
   const std::string db =
       o.db.empty() ? std::filesystem::path(o.file).replace_extension(".db").string() : o.db;
-  TRY_VOID(check_distinct({{"the sweep's file", o.file},
-                           {"--db", db},
-                           {"--csv", o.csv},
-                           {"--json", o.json},
-                           {"--report", o.report}}));
+  TRY(check_distinct({{"the sweep's file", o.file},
+                      {"--db", db},
+                      {"--csv", o.csv},
+                      {"--json", o.json},
+                      {"--report", o.report}}));
   Files files = TRY(open_files(o));
   lab::SweepStore store = TRY(lab::SweepStore::open(db, *sweep));
   const bool is_whole = TRY(run_missing(*sweep, store, team, o));
@@ -150,7 +150,7 @@ Result<int> run(const SweepOptions& o, SweepTeam& team) {
     fmt::print("{}", TRY(store.table(40)));
     fmt::print("{} of {} points, in {}\n", store.finished().size(), sweep->points(), db);
   }
-  TRY_VOID(write_files(o, files, store));
+  TRY(write_files(o, files, store));
   if (!is_whole) fmt::print(stderr, "wh sweep: interrupted; the same command goes on\n");
   return is_whole ? kYes : kNo;
 }

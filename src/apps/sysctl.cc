@@ -88,7 +88,7 @@ class FreshStack final : public Source {
   Result<std::string> set(const std::string& assignment) override {
     const std::string before =
         TRY(host_.sysctl().get(assignment.substr(0, assignment.find_first_of(" ="))));
-    TRY_VOID(host_.sysctl().assign(assignment));
+    TRY(host_.sysctl().assign(assignment));
     return before;
   }
 

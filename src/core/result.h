@@ -62,13 +62,6 @@ T take_value(Result<T>&& result) {
   })
 #define TRY(...) WH_TRY_(WH_CONCAT(wh_try_, __COUNTER__), __VA_ARGS__)
 
-// TRY for a Result<void>, as a statement.
-#define TRY_VOID(...)                                                                  \
-  do {                                                                                 \
-    auto wh_try = (__VA_ARGS__);                                                       \
-    if (!wh_try.has_value()) return ::tl::unexpected(std::move(wh_try).error());       \
-  } while (false)
-
 // The value of a Result that cannot fail here; the caller says why in a comment.
 #define WH_MUST_(name, ...)                                                                \
   __extension__({                                                                          \
@@ -78,10 +71,3 @@ T take_value(Result<T>&& result) {
     ::wh::take_value(std::move(name));                                                     \
   })
 #define MUST(...) WH_MUST_(WH_CONCAT(wh_must_, __COUNTER__), __VA_ARGS__)
-// MUST for a Result<void>, as a statement.
-#define MUST_VOID(...)                                                                       \
-  do {                                                                                       \
-    auto wh_must = (__VA_ARGS__);                                                            \
-    if (!wh_must.has_value())                                                                \
-      ::wh::check_failed(__FILE__, __LINE__, "MUST(" #__VA_ARGS__ ")", wh_must.error().text); \
-  } while (false)

@@ -77,22 +77,22 @@ Result<Fd> open_socket(const LinkInfo& link, uint32_t slots, PacketInterface::Re
   auto set = [&](int option, auto value) {
     return set_option(fd.raw(), SOL_PACKET, option, value, what);
   };
-  TRY_VOID(set(PACKET_VERSION, int{TPACKET_V2}));
-  TRY_VOID(set(PACKET_VNET_HDR, 1));
-  TRY_VOID(set(PACKET_IGNORE_OUTGOING, 1));
-  TRY_VOID(set(PACKET_COPY_THRESH, 1));  // What is too long for a slot waits in the socket.
-  TRY_VOID(set(PACKET_RX_RING, ring_request(slot_size(link.mtu), slots)));
+  TRY(set(PACKET_VERSION, int{TPACKET_V2}));
+  TRY(set(PACKET_VNET_HDR, 1));
+  TRY(set(PACKET_IGNORE_OUTGOING, 1));
+  TRY(set(PACKET_COPY_THRESH, 1));  // What is too long for a slot waits in the socket.
+  TRY(set(PACKET_RX_RING, ring_request(slot_size(link.mtu), slots)));
   // Beyond the system's limit where that is allowed, and up to it elsewhere.
   for (const auto& [forced, plain] :
        {std::pair(SO_SNDBUFFORCE, SO_SNDBUF), std::pair(SO_RCVBUFFORCE, SO_RCVBUF)}) {
     if (!set_option(fd.raw(), SOL_SOCKET, forced, kSocketBuffer, what)) {
-      TRY_VOID(set_option(fd.raw(), SOL_SOCKET, plain, kSocketBuffer, what));
+      TRY(set_option(fd.raw(), SOL_SOCKET, plain, kSocketBuffer, what));
     }
   }
   packet_mreq promiscuous{};
   promiscuous.mr_ifindex = static_cast<int>(link.index);
   promiscuous.mr_type = PACKET_MR_PROMISC;
-  TRY_VOID(set(PACKET_ADD_MEMBERSHIP, promiscuous));
+  TRY(set(PACKET_ADD_MEMBERSHIP, promiscuous));
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
   // A protocol that no frame has (RFC 1701 reserves it): the link's fate is still reported. What
@@ -104,7 +104,7 @@ Result<Fd> open_socket(const LinkInfo& link, uint32_t slots, PacketInterface::Re
   if (::bind(fd.raw(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return os_error("bind a packet socket to {}", link.name);
   }
-  if (receive == Receive::Share) TRY_VOID(set(PACKET_FANOUT, fanout_of(link)));
+  if (receive == Receive::Share) TRY(set(PACKET_FANOUT, fanout_of(link)));
   return fd;
 }
 
@@ -153,7 +153,7 @@ Result<std::unique_ptr<PacketInterface>> PacketInterface::open(Options options, 
   LinkInfo link = TRY(kernel.link(options.link));
   if (options.receive == Receive::None) options.slots = 1;
   Fd fd = TRY(open_socket(link, options.slots, options.receive));
-  TRY_VOID(kernel.set_up(options.link));
+  TRY(kernel.set_up(options.link));
   return adopt(std::move(fd), std::move(options), std::move(link), std::move(kernel), loop, pool);
 }
 
@@ -164,7 +164,7 @@ Result<std::unique_ptr<PacketInterface>> PacketInterface::open(Options options, 
   LinkInfo link = TRY(kernel.link(options.link));
   if (options.receive == Receive::None) options.slots = 1;
   Fd fd = TRY(space.open([&] { return open_socket(link, options.slots, options.receive); }));
-  TRY_VOID(kernel.set_up(options.link));
+  TRY(kernel.set_up(options.link));
   return adopt(std::move(fd), std::move(options), std::move(link), std::move(kernel), loop, pool);
 }
 
@@ -178,7 +178,7 @@ Result<std::unique_ptr<PacketInterface>> PacketInterface::adopt(Fd fd, Options o
   if (memory == MAP_FAILED) return os_error("map the ring of {}", link.name);
   auto ring = std::make_unique<Ring>(static_cast<uint8_t*>(memory), request.tp_frame_size,
                                      request.tp_frame_nr);
-  TRY_VOID(kernel.hear_changes());
+  TRY(kernel.hear_changes());
   const LinkInfo now = TRY(kernel.link(link.index));  // It was set up since, for one thing.
   Config config{.name = options.name.empty() ? link.name : options.name,
                 .mac = options.mac == net::MacAddress{} ? own_mac(link.mac) : options.mac,
@@ -193,8 +193,8 @@ Result<std::unique_ptr<PacketInterface>> PacketInterface::adopt(Fd fd, Options o
     made->receives_nothing();
   }
   made->note_link(now.mtu, now.has_carrier);
-  TRY_VOID(made->link_watch_.watch(made->kernel_.fd()));
-  TRY_VOID(made->start());
+  TRY(made->link_watch_.watch(made->kernel_.fd()));
+  TRY(made->start());
   return made;
 }
 

@@ -42,10 +42,10 @@ class PacketInterfaceTest : public testing::Test {
       if (auto made = kernel.add_veth(near, far, space->fd()); !made) {
         GTEST_SKIP() << "needs veth: " << made.error().text;
       }
-      MUST_VOID(middle_->set_sysctl(fmt::format("net.ipv6.conf.{}.disable_ipv6", near), "1"));
+      MUST(middle_->set_sysctl(fmt::format("net.ipv6.conf.{}.disable_ipv6", near), "1"));
       auto there = MUST(space->netlink());
-      MUST_VOID(there.add_address(far, MUST(net::parse_prefix(address))));
-      MUST_VOID(there.set_up(far));
+      MUST(there.add_address(far, MUST(net::parse_prefix(address))));
+      MUST(there.set_up(far));
     }
   }
   using Receive = PacketInterface::Receive;
@@ -56,7 +56,7 @@ class PacketInterfaceTest : public testing::Test {
   }
   void set_offloads(Netns& space, const char* link, bool on) {
     auto kernel = MUST(space.netlink());
-    MUST_VOID(kernel.set_offloads(link, on));
+    MUST(kernel.set_offloads(link, on));
   }
   // Runs a transfer each way through `a` and `b`; returns the larger frames of the two ways.
   uint32_t transfer(PacketInterface& a, PacketInterface& b) { return transfer(a, b, a, b); }
@@ -79,8 +79,8 @@ class PacketInterfaceTest : public testing::Test {
       }
       if (++done == 2) loop_->stop();
     };
-    MUST_VOID(server->watch(*loop_, take));
-    MUST_VOID(client->watch(*loop_, take));
+    MUST(server->watch(*loop_, take));
+    MUST(client->watch(*loop_, take));
     loop_->run_for(20s);
     EXPECT_EQ(done, 2);
     a.attach(nullptr);
@@ -167,7 +167,7 @@ TEST_F(PacketInterfaceTest, receives_what_the_link_carries_however_small_its_mtu
 
 TEST_F(PacketInterfaceTest, has_a_mac_address_of_its_own_and_the_links_mtu) {
   auto kernel = MUST(middle_->netlink());
-  MUST_VOID(kernel.set_mtu("e0a", 1400));
+  MUST(kernel.set_mtu("e0a", 1400));
   auto a = open("e0a"), again = open("e0a");
   ASSERT_TRUE(a != nullptr && again != nullptr);
   EXPECT_EQ(a->mtu(), 1400u);
@@ -182,17 +182,17 @@ TEST_F(PacketInterfaceTest, link_that_goes_down_comes_back_and_one_that_is_remov
   auto a = open("e0a"), b = open("e1a");
   ASSERT_TRUE(a != nullptr && b != nullptr);
   auto kernel = MUST(middle_->netlink());
-  MUST_VOID(kernel.set_up("e0a", false));
+  MUST(kernel.set_up("e0a", false));
   loop_->run_for(20ms);
   EXPECT_TRUE(a->is_open());
-  MUST_VOID(kernel.set_up("e0a", true));
+  MUST(kernel.set_up("e0a", true));
   loop_->run_for(20ms);
   transfer(*a, *b);
   EXPECT_EQ(received_, 3 << 20);
   auto sender = open("e0a", Receive::None);
   bool told = false;
   a->on_close([&] { told = true; });
-  MUST_VOID(kernel.delete_link("e0a"));
+  MUST(kernel.delete_link("e0a"));
   loop_->run_for(20ms);
   EXPECT_TRUE(told);
   EXPECT_FALSE(a->is_open());
@@ -214,12 +214,12 @@ TEST_F(PacketInterfaceTest, follows_its_links_mtu_and_carrier) {
     EXPECT_TRUE(holds());
   };
   wait_for([&] { return a->has_carrier(); });
-  MUST_VOID(far.set_up("e0b", false));
+  MUST(far.set_up("e0b", false));
   wait_for([&] { return !a->has_carrier(); });
   EXPECT_TRUE(b->has_carrier());
-  MUST_VOID(far.set_up("e0b", true));
+  MUST(far.set_up("e0b", true));
   wait_for([&] { return a->has_carrier(); });
-  MUST_VOID(near.set_mtu("e0a", 1200));
+  MUST(near.set_mtu("e0a", 1200));
   wait_for([&] { return changes >= 3; });
   EXPECT_EQ(a->mtu(), 1200u);
   EXPECT_EQ(a->link_mtu(), 1200u);
@@ -228,7 +228,7 @@ TEST_F(PacketInterfaceTest, follows_its_links_mtu_and_carrier) {
                                     {left_.get(), "e0b"},
                                     {middle_.get(), "e1a"},
                                     {right_.get(), "e1b"}}) {
-    MUST_VOID(MUST(space->netlink()).set_mtu(link, 4000));
+    MUST(MUST(space->netlink()).set_mtu(link, 4000));
     set_offloads(*space, link, false);
   }
   wait_for([&] { return a->link_mtu() == 4000 && b->link_mtu() == 4000; });

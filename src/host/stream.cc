@@ -23,7 +23,7 @@ Stream::~Stream() {
 }
 
 Result<void> Stream::start() {
-  TRY_VOID(set_nonblocking(fd_.raw()));
+  TRY(set_nonblocking(fd_.raw()));
   return watch_.watch(fd_.raw());
 }
 
@@ -156,7 +156,7 @@ Result<std::unique_ptr<Listener>> Listener::open_unix(const std::string& path, R
     return os_error("listen on socket {}", path);
   }
   std::unique_ptr<Listener> made(new Listener(std::move(fd), path, 0, loop, std::move(on_accept)));
-  TRY_VOID(made->acceptor_.start());
+  TRY(made->acceptor_.start());
   return made;
 }
 
@@ -177,7 +177,7 @@ Result<std::unique_ptr<Listener>> Listener::open_loopback(uint16_t port, RealLoo
   }
   std::unique_ptr<Listener> made(
       new Listener(std::move(fd), "", ntohs(address.sin_port), loop, std::move(on_accept)));
-  TRY_VOID(made->acceptor_.start());
+  TRY(made->acceptor_.start());
   return made;
 }
 

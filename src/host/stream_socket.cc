@@ -29,9 +29,9 @@ StreamSocket::StreamSocket(RealLoop& loop, Fd fd, Observer& observer)
 
 Result<std::unique_ptr<StreamSocket>> StreamSocket::adopt(RealLoop& loop, Fd fd,
                                                           Observer& observer) {
-  TRY_VOID(set_nonblocking(fd.raw()));
+  TRY(set_nonblocking(fd.raw()));
   std::unique_ptr<StreamSocket> socket(new StreamSocket(loop, std::move(fd), observer));
-  TRY_VOID(socket->watch_.watch(socket->fd_.raw(), Interest::Read));
+  TRY(socket->watch_.watch(socket->fd_.raw(), Interest::Read));
   return socket;
 }
 
@@ -44,7 +44,7 @@ Result<std::unique_ptr<StreamSocket>> StreamSocket::connect(RealLoop& loop,
     return os_error("connect to {} port {}", to_string(address), port);
   }
   std::unique_ptr<StreamSocket> socket(new StreamSocket(loop, std::move(fd), observer));
-  TRY_VOID(socket->watch_.watch(socket->fd_.raw(), Interest::ReadWrite));
+  TRY(socket->watch_.watch(socket->fd_.raw(), Interest::ReadWrite));
   return socket;
 }
 
@@ -81,7 +81,7 @@ Result<std::unique_ptr<StreamListener>> StreamListener::open(RealLoop& loop,
   }
   std::unique_ptr<StreamListener> listener(
       new StreamListener(loop, std::move(fd), std::move(accept)));
-  TRY_VOID(listener->acceptor_.start());
+  TRY(listener->acceptor_.start());
   return listener;
 }
 

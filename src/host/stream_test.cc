@@ -27,7 +27,7 @@ TEST_F(StreamTest, bytes_come_back_whole_however_many_they_are) {
         Stream::Actions{[&](std::string_view bytes) { server->write(bytes); },
                         [&] { loop_->stop(); }},
         "echo");
-    MUST_VOID(server->start());  // A fresh socket can be polled.
+    MUST(server->start());  // A fresh socket can be polled.
   });
   ASSERT_TRUE(listener) << listener.error().text;
   std::string got;
@@ -75,7 +75,7 @@ TEST_F(StreamTest, socket_of_a_dead_listener_is_replaced_and_of_a_living_one_not
 }
 
 TEST_F(StreamTest, file_that_is_no_socket_is_left_alone) {
-  MUST_VOID(write_file(path_, "mine"));  // The folder can be written to.
+  MUST(write_file(path_, "mine"));  // The folder can be written to.
   EXPECT_FALSE(Listener::open_unix(path_, *loop_, [](Fd) {}));
   EXPECT_EQ(MUST(read_file(path_)), "mine");
   std::filesystem::remove(path_);

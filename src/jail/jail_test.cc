@@ -84,7 +84,7 @@ bool is_gone(pid_t pid) {
 TEST(Registry, who_looks_is_no_init) {
   const std::string folder = testing::TempDir() + fmt::format("wh-jail-{}", ::getpid());
   fs::create_directory(folder);
-  MUST_VOID(host::write_file(folder + "/lock", ""));  // The folder is ours.
+  MUST(host::write_file(folder + "/lock", ""));  // The folder is ours.
   const auto open_lock = [&] { return MUST(host::open_file(folder + "/lock", O_RDONLY)); };
   {
     const host::Fd somebody_looks = open_lock();

@@ -108,7 +108,7 @@ Result<void> check_flows(const LabSpec& spec) {
   uint64_t web = 0;
   const Paths paths(spec);
   for (const FlowSpec& flow : spec.flows) {
-    TRY_VOID(check_flow(spec, paths, flow));
+    TRY(check_flow(spec, paths, flow));
     if (std::holds_alternative<Web>(flow.workload)) web += flow.count;
   }
   if (spec.connections() > kMaxConnections) {
@@ -124,9 +124,9 @@ Result<void> check_flows(const LabSpec& spec) {
 }  // namespace
 
 Result<void> check_lab(const LabSpec& spec) {
-  TRY_VOID(check_hosts(spec));
-  TRY_VOID(check_times(spec));
-  TRY_VOID(check_links(spec));
+  TRY(check_hosts(spec));
+  TRY(check_times(spec));
+  TRY(check_links(spec));
   return check_flows(spec);
 }
 

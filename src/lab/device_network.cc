@@ -37,7 +37,7 @@ class VnetPort final : public dev::Network::Port {
   VnetPort(vnet::Vnet& vnet, net::Interface::Config config, dev::Network::Transmit transmit)
       : vnet_(vnet), interface_(std::move(config), vnet.loop(), std::move(transmit)) {}
   ~VnetPort() override {
-    if (index_ != 0) MUST_VOID(vnet_.detach(index_));  // It is there: attach() gave the number.
+    if (index_ != 0) MUST(vnet_.detach(index_));  // It is there: attach() gave the number.
   }
   Result<void> attach() {
     index_ = TRY(vnet_.attach(interface_));
@@ -100,7 +100,7 @@ Result<std::unique_ptr<dev::Network::Port>> VnetNetwork::plug(const Options& opt
   auto port = std::make_unique<VnetPort>(
       vnet_, net::Interface::Config{.name = options.name, .mac = net::MacAddress{options.mac}},
       std::move(transmit));
-  TRY_VOID(port->attach());
+  TRY(port->attach());
   return std::unique_ptr<Port>(std::move(port));
 }
 
@@ -108,7 +108,7 @@ Result<std::unique_ptr<dev::Network::Port>> LinuxNetwork::plug(const Options& op
                                                                Transmit transmit) {
   host::Fd tap = TRY(host::open_tap(options.name, host::Offload::None));
   host::Rtnetlink netlink = TRY(host::Rtnetlink::open());
-  TRY_VOID(netlink.set_mac(options.name, net::MacAddress{options.mac}));
+  TRY(netlink.set_mac(options.name, net::MacAddress{options.mac}));
   host::Pipe end = TRY(host::make_pipe());
   return std::make_unique<LinuxPort>(std::move(tap), std::move(end), std::move(transmit));
 }

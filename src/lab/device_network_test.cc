@@ -59,7 +59,7 @@ class TapOfVnet : public testing::Test {
     ASSERT_TRUE(id.has_value()) << id.error().text;
     program_.emplace(kernel_);
     index_ = MUST(vnet_.interfaces().find("tap0"));
-    MUST_VOID(vnet_.add_address(index_, MUST(net::parse_prefix("10.0.0.1/24"))));
+    MUST(vnet_.add_address(index_, MUST(net::parse_prefix("10.0.0.1/24"))));
   }
   int open() { return program_->open("tap0", O_RDWR | O_NONBLOCK).value(); }
 
@@ -105,9 +105,9 @@ TEST_F(TapOfVnet, reader_waits_until_the_stack_sends) {
   machine_.go("reader", [&] { got = read(*program_, fd); });
   machine_.run();
   ASSERT_TRUE(got.empty());
-  MUST_VOID(vnet_.add_neighbour(index_, kProgramIp, kProgram));
+  MUST(vnet_.add_neighbour(index_, kProgramIp, kProgram));
   vnet::Ping ping(vnet_, {.destination = kProgramIp, .count = 1}, {});
-  MUST_VOID(ping.start());
+  MUST(ping.start());
   loop_.run_for(1ms);
   machine_.run();
   EXPECT_NE(describe(got).find("10.0.0.1 > 10.0.0.2"), std::string::npos) << describe(got);
@@ -150,8 +150,8 @@ void use_linux_tap() {
   const auto id = kernel.modules().load("tap");
   CHECK(id.has_value());
   host::Rtnetlink netlink = MUST(host::Rtnetlink::open());
-  MUST_VOID(netlink.add_address("tap0", MUST(net::parse_prefix("10.0.0.1/24"))));
-  MUST_VOID(netlink.set_up("tap0"));
+  MUST(netlink.add_address("tap0", MUST(net::parse_prefix("10.0.0.1/24"))));
+  MUST(netlink.set_up("tap0"));
   {
     Process program(kernel);
     const int fd = program.open("tap0", O_RDWR).value();
@@ -164,7 +164,7 @@ void use_linux_tap() {
     do got = read(program, fd);
     while (describe(got).find("echo reply") == std::string::npos);
   }
-  MUST_VOID(kernel.modules().unload("tap"));
+  MUST(kernel.modules().unload("tap"));
   CHECK(!netlink.link("tap0").has_value());
   CHECK_EQ(kernel.reports().total(), 0u);
 }

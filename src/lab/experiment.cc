@@ -50,13 +50,13 @@ Result<std::unique_ptr<Experiment>> Experiment::make(const LabSpec& spec, const 
   std::unique_ptr<Experiment> e(new Experiment(spec, std::move(loop)));
   e->stop_ = options.stop;
   e->loop_->heed(options.stop);
-  TRY_VOID(e->build_hosts());
-  for (size_t i = 0; i < spec.links.size(); ++i) TRY_VOID(e->build_link(i, spec.links[i]));
-  TRY_VOID(e->build_routes());
-  TRY_VOID(e->build_flows());
-  for (const Options::Tap& tap : options.captures) TRY_VOID(e->open_capture(tap));
+  TRY(e->build_hosts());
+  for (size_t i = 0; i < spec.links.size(); ++i) TRY(e->build_link(i, spec.links[i]));
+  TRY(e->build_routes());
+  TRY(e->build_flows());
+  for (const Options::Tap& tap : options.captures) TRY(e->open_capture(tap));
   if (options.sample_every) e->start_sampling(*options.sample_every);
-  if (!options.trace.empty()) TRY_VOID(e->open_trace(options));
+  if (!options.trace.empty()) TRY(e->open_trace(options));
   e->warmup_end_.arm(e->started_ + spec.warmup);
   return e;
 }
@@ -70,11 +70,10 @@ Result<void> Experiment::build_hosts() {
     auto built = std::make_unique<Host>(*loop_, pool_, host.name, random_.fork(host.name),
                                         buffer_for(spec_.connections()));
     if (paths_.degree(paths_.host(host.name)) > 1) {
-      MUST_VOID(built->sysctl().set("net.inet.ip.forwarding", "1"));  // They exist.
-      MUST_VOID(built->sysctl().set("net.inet6.ip6.forwarding", "1"));
+      MUST(built->sysctl().set("net.inet.ip.forwarding", "1"));  // They exist.
+      MUST(built->sysctl().set("net.inet6.ip6.forwarding", "1"));
     }
-    for (const std::string& assignment : spec_.sysctls)
-      TRY_VOID(built->sysctl().assign(assignment));
+    for (const std::string& assignment : spec_.sysctls) TRY(built->sysctl().assign(assignment));
     hosts_.emplace(host.name, std::move(built));
   }
   return {};
@@ -82,7 +81,7 @@ Result<void> Experiment::build_hosts() {
 
 Result<void> Experiment::build_link(size_t index, const LinkSpec& spec) {
   net::LinkConfig config = spec.config;
-  TRY_VOID(net::load_traces(config, [](const std::string& name) -> Result<std::string> {
+  TRY(net::load_traces(config, [](const std::string& name) -> Result<std::string> {
     return is_synthetic(name) ? make_trace(name) : host::read_file(name);
   }));
   const auto number = static_cast<uint32_t>(index * 2 + 1);
@@ -106,14 +105,14 @@ Result<void> Experiment::build_link(size_t index, const LinkSpec& spec) {
   for (int side = 0; side < 2; ++side) {
     const net::MacAddress& peer = ports[1 - side]->mac();
     if (const auto kernel = kernels_.find(*names[side]); kernel != kernels_.end()) {
-      TRY_VOID(kernel->second->join(*ports[side], addresses(side), addresses(1 - side), peer));
+      TRY(kernel->second->join(*ports[side], addresses(side), addresses(1 - side), peer));
       continue;
     }
     vnet::Vnet& vnet = hosts_.at(*names[side])->vnet();
     const uint16_t port = TRY(vnet.attach(*ports[side]));
-    for (const net::Prefix& own : addresses(side)) TRY_VOID(vnet.add_address(port, own));
+    for (const net::Prefix& own : addresses(side)) TRY(vnet.add_address(port, own));
     for (const net::Prefix& theirs : addresses(1 - side)) {
-      TRY_VOID(vnet.add_neighbour(port, theirs.address, peer));
+      TRY(vnet.add_neighbour(port, theirs.address, peer));
     }
   }
   links_.push_back(std::move(built));
@@ -125,9 +124,9 @@ Result<void> Experiment::build_routes() {
     const auto kernel = kernels_.find(spec_.hosts[i].name);
     for (const Paths::Route& route : paths_.routes(i)) {
       if (kernel != kernels_.end()) {
-        TRY_VOID(kernel->second->add_route(route.prefix, route.next_hop));
+        TRY(kernel->second->add_route(route.prefix, route.next_hop));
       } else {
-        TRY_VOID(hosts_.at(spec_.hosts[i].name)->vnet().add_route(route.prefix, route.next_hop));
+        TRY(hosts_.at(spec_.hosts[i].name)->vnet().add_route(route.prefix, route.next_hop));
       }
     }
   }
@@ -184,8 +183,7 @@ Result<std::unique_ptr<Flow>> Experiment::make_flow(const FlowSpec& flow, uint32
         TRY(KernelFlow::make(flow, std::move(name), way, place, spec_.duration, real_loop()));
     if (!is_to) {
       Flow& target = *made;
-      TRY_VOID(
-          listen(place.ours, {to, client}, [&target](const auto&) -> Flow& { return target; }));
+      TRY(listen(place.ours, {to, client}, [&target](const auto&) -> Flow& { return target; }));
     }
     return made;
   }
@@ -201,12 +199,12 @@ Result<std::unique_ptr<Flow>> Experiment::make_flow(const FlowSpec& flow, uint32
     LabFlow::Place own = place;
     own.to_port = static_cast<uint16_t>(kFirstWebPort + web_flows_++);
     auto made = std::make_unique<WebFlow>(flow, std::move(name), own, *loop_, random_);
-    TRY_VOID(listen(place.to, {to, own.to_port},
-                    [target = made.get()](const auto&) -> Flow& { return *target; }));
+    TRY(listen(place.to, {to, own.to_port},
+               [target = made.get()](const auto&) -> Flow& { return *target; }));
     return made;
   }
   // Flows are numbered by their ports, which tells whose connection has come.
-  TRY_VOID(listen(place.to, {to, server}, [this](const tcp::Connection& c) -> Flow& {
+  TRY(listen(place.to, {to, server}, [this](const tcp::Connection& c) -> Flow& {
     const uint32_t row = c.local().port - uint32_t{kFirstServerPort};
     return *flows_.at(row * kClientPorts + c.remote().port - kFirstClientPort);
   }));

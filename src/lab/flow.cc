@@ -39,8 +39,8 @@ void set_pace(const FlowSpec& flow, tcp::Connection& connection) {
   if (flow.rate) connection.set_pace_rate(*flow.rate);
   if (flow.fcc) connection.set_fcc(*flow.fcc);
   if (flow.fcc_share > 0) connection.set_fcc_share(flow.fcc_share);
-  if (flow.is_fill) MUST_VOID(connection.set_pace_to_fill(true));
-  if (flow.is_dgp) MUST_VOID(connection.set_profile(1));  // parse_flow() lets no rate beside it.
+  if (flow.is_fill) MUST(connection.set_pace_to_fill(true));
+  if (flow.is_dgp) MUST(connection.set_profile(1));  // parse_flow() lets no rate beside it.
 }
 
 FlowSample Flow::sample_of(StreamEnd& sender, uint64_t delivered) const {

@@ -43,7 +43,7 @@ Result<host::Fd> claim(const std::string& name) {
   if (::flock(lock.raw(), LOCK_EX | LOCK_NB) != 0) {
     return fail("lab {} is up already; wh lab down takes it down", name);
   }
-  TRY_VOID(host::write_file(folder + "/lock", fmt::format("{}", ::getpid())));
+  TRY(host::write_file(folder + "/lock", fmt::format("{}", ::getpid())));
   return lock;
 }
 
@@ -63,7 +63,7 @@ Result<void> detach_from_terminal() {
 // The keeper: builds the lab, says that it is up, and keeps it until it is told to stop.
 Result<void> keep(const Topology& topology, const std::string& text, int report) {
   const host::Fd lock = TRY(claim(topology.name));
-  TRY_VOID(become_builder());
+  TRY(become_builder());
   const auto loop = TRY(host::RealLoop::make());
   const auto signals =
       TRY(host::SignalWatch::make(*loop, {SIGTERM, SIGINT}, [&](int) { loop->stop(); }));
@@ -73,7 +73,7 @@ Result<void> keep(const Topology& topology, const std::string& text, int report)
   if (ready) ready = host::write_file(folder_of(topology.name) + "/lab.toml", text);
   if (ready) ready = detach_from_terminal();
   if (ready) {
-    TRY_VOID(host::write_all(report, "up"));
+    TRY(host::write_all(report, "up"));
     ::close(report);
     loop->on_wake([] {});  // Something may happen for as long as the keeper lives.
     loop->run();

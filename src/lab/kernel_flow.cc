@@ -41,10 +41,10 @@ Result<std::unique_ptr<KernelFlow>> KernelFlow::make(FlowSpec flow, std::string 
   std::unique_ptr<KernelFlow> made(
       new KernelFlow(std::move(flow), std::move(label), way, place, duration, loop));
   if (way == Way::ToKernel) {
-    TRY_VOID(made->start_peer());
+    TRY(made->start_peer());
   } else {  // It starts when its time comes, and what it cannot do is said now.
-    TRY_VOID(host::KernelPeer::check(place.kernel.space(),
-                                     {.congestion = kernel_name(made->spec().cc)}));
+    TRY(host::KernelPeer::check(place.kernel.space(),
+                                {.congestion = kernel_name(made->spec().cc)}));
   }
   return made;
 }

@@ -36,11 +36,11 @@ Result<void> KernelHost::join(net::Interface& port, const std::vector<net::Prefi
       space_, loop_, pool_));
   joint.patch = std::make_unique<Patch>(port, *joint.tap);
   host::Rtnetlink kernel = TRY(space_.netlink());
-  TRY_VOID(kernel.set_mac(device, port.mac()));
-  TRY_VOID(kernel.set_mtu(device, port.mtu()));
-  TRY_VOID(kernel.set_up(device));
-  for (const net::Prefix& address : addresses) TRY_VOID(kernel.add_address(device, address));
-  for (const net::Prefix& p : theirs) TRY_VOID(kernel.add_neighbour(device, p.address, peer));
+  TRY(kernel.set_mac(device, port.mac()));
+  TRY(kernel.set_mtu(device, port.mtu()));
+  TRY(kernel.set_up(device));
+  for (const net::Prefix& address : addresses) TRY(kernel.add_address(device, address));
+  for (const net::Prefix& p : theirs) TRY(kernel.add_neighbour(device, p.address, peer));
   joints_.push_back(std::move(joint));
   return {};
 }

@@ -57,11 +57,11 @@ Result<std::unique_ptr<Proxy>> Proxy::make(Config config, host::RealLoop& loop) 
   proxy->host_ = std::make_unique<Host>(loop, proxy->pool_, "proxy", proxy->random_.fork("host"),
                                         Bytes(4 << 20));
   for (const std::string& assignment : proxy->config_.sysctls) {
-    TRY_VOID(proxy->host_->sysctl().assign(assignment));
+    TRY(proxy->host_->sysctl().assign(assignment));
   }
-  TRY_VOID(proxy->join_kernel());
-  for (const Forward& forward : proxy->config_.serve) TRY_VOID(proxy->serve(forward));
-  for (const Forward& forward : proxy->config_.reach) TRY_VOID(proxy->reach(forward));
+  TRY(proxy->join_kernel());
+  for (const Forward& forward : proxy->config_.serve) TRY(proxy->serve(forward));
+  for (const Forward& forward : proxy->config_.reach) TRY(proxy->reach(forward));
   return proxy;
 }
 
@@ -85,12 +85,12 @@ Result<void> Proxy::join_kernel() {
   }
   const uint16_t port = TRY(host_->vnet().attach(*ours));
   for (const net::Prefix& prefix : config_.ours) {
-    TRY_VOID(host_->vnet().add_address(port, prefix));
+    TRY(host_->vnet().add_address(port, prefix));
   }
   host::Rtnetlink kernel = TRY(host::Rtnetlink::open());
-  TRY_VOID(kernel.set_up(config_.device));
+  TRY(kernel.set_up(config_.device));
   for (const net::Prefix& prefix : config_.kernels) {
-    TRY_VOID(kernel.add_address(config_.device, prefix));
+    TRY(kernel.add_address(config_.device, prefix));
   }
   return {};
 }

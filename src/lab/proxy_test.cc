@@ -60,7 +60,7 @@ class RelayTest : public ::testing::Test {
   }
   static void join(Host& host, net::Interface& port, const char* address) {
     const uint16_t index = MUST(host.vnet().attach(port));  // A name and an address of their own.
-    MUST_VOID(host.vnet().add_address(index, MUST(net::parse_prefix(address))));
+    MUST(host.vnet().add_address(index, MUST(net::parse_prefix(address))));
   }
   std::string read_program() {
     std::array<uint8_t, 256> bytes;

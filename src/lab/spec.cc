@@ -62,7 +62,7 @@ bool is_workload(std::string_view word) {
 
 Result<void> set_flow_key(FlowSpec& flow, std::string_view key, std::string_view value) {
   if (key == "cc") {
-    TRY_VOID(set_cc(flow, value));
+    TRY(set_cc(flow, value));
   } else if (key == "rate") {
     const Rate rate = TRY(parse_rate(value));
     if (rate < 8_kbps || rate > net::kFastestLink) {
@@ -76,7 +76,7 @@ Result<void> set_flow_key(FlowSpec& flow, std::string_view key, std::string_view
     flow.is_dgp = value == "dgp";
     flow.is_fill = value == "fill";
   } else if (key == "fcc") {
-    TRY_VOID(set_fcc(flow, value));
+    TRY(set_fcc(flow, value));
   } else if (key == "start") {
     flow.start = TRY(parse_duration(value));
     if (flow.start < 0s) return fail("'{}' is before the run begins; accepted: 0s or more", value);
@@ -90,7 +90,7 @@ Result<void> set_flow_key(FlowSpec& flow, std::string_view key, std::string_view
       return fail("'{}' is not an IP version; accepted: 4, 6", value);
     flow.ip = value == "6" ? 6 : 4;
   } else if (key == "name" || key == "from" || key == "to") {
-    TRY_VOID(check_name(value));
+    TRY(check_name(value));
     (key == "name" ? flow.name : key == "from" ? flow.from : flow.to) = value;
   } else if (key == "rtt") {
     flow.rtt = TRY(parse_duration(value));

@@ -88,8 +88,8 @@ bool is_identifier(std::string_view name) {
 
 Result<Sweep> Sweep::parse(std::string_view text, std::string_view where) {
   Sweep sweep{std::string(text), std::string(where)};
-  TRY_VOID(sweep.read_parameters());
-  TRY_VOID(sweep.check_all());
+  TRY(sweep.read_parameters());
+  TRY(sweep.check_all());
   return sweep;
 }
 

@@ -126,9 +126,9 @@ Result<SweepStore> SweepStore::open(const std::string& path, const Sweep& sweep)
   const auto is_new = store.is_new();
   if (!is_new) return refused(is_new.error());
   if (*is_new) {
-    TRY_VOID(store.create());
+    TRY(store.create());
   } else {
-    TRY_VOID(store.check_same());
+    TRY(store.check_same());
   }
   kyua::Statement points = TRY(store.db_.prepare("SELECT point FROM points"));
   while (TRY(points.step())) store.finished_.insert(static_cast<size_t>(points.integer(0)));
@@ -144,7 +144,7 @@ Result<bool> SweepStore::is_new() {
 
 Result<void> SweepStore::create() {
   return db_.transaction([&]() -> Result<void> {
-    TRY_VOID(db_.execute(fmt::format(
+    TRY(db_.execute(fmt::format(
         "CREATE TABLE sweep (key TEXT PRIMARY KEY, value TEXT);"
         "CREATE TABLE points (point INTEGER PRIMARY KEY, repetition INTEGER, seed INTEGER{});"
         "CREATE TABLE flows (point INTEGER, flow TEXT, cc TEXT, profile TEXT{});"
@@ -158,7 +158,7 @@ Result<void> SweepStore::create() {
          {std::pair<std::string, std::string>{"text", sweep_->text()}, {"version", WH_VERSION}}) {
       insert.bind(1, std::string_view(key));
       insert.bind(2, std::string_view(value));
-      TRY_VOID(insert.run());
+      TRY(insert.run());
     }
     return {};
   });
@@ -183,15 +183,15 @@ Result<void> SweepStore::add(size_t point, std::string_view text) {
     std::vector<std::string> head = {std::to_string(sweep_->repetition(point)),
                                      report["seed"].dump()};
     for (const std::string& value : sweep_->values(point)) head.push_back(value);
-    TRY_VOID(add_row(db_, fmt::format("INSERT INTO points VALUES ({})", marks(1 + head.size())),
-                     point, report, head, {}));
+    TRY(add_row(db_, fmt::format("INSERT INTO points VALUES ({})", marks(1 + head.size())), point,
+                report, head, {}));
     const std::string flow_sql =
         fmt::format("INSERT INTO flows VALUES ({})", marks(4 + std::size(kFlowFigures)));
     for (const Json& flow : report["flows"]) {
-      TRY_VOID(add_row(db_, flow_sql, point, flow,
-                       {flow["name"].get<std::string>(), flow["cc"].get<std::string>(),
-                        flow["profile"].get<std::string>()},
-                       kFlowFigures));
+      TRY(add_row(db_, flow_sql, point, flow,
+                  {flow["name"].get<std::string>(), flow["cc"].get<std::string>(),
+                   flow["profile"].get<std::string>()},
+                  kFlowFigures));
     }
     const std::string link_sql =
         fmt::format("INSERT INTO links (point, link, drops{}) VALUES ({})",
@@ -199,8 +199,8 @@ Result<void> SweepStore::add(size_t point, std::string_view text) {
     for (const Json& link : report["links"]) {
       uint64_t drops = 0;
       for (const auto& [reason, count] : link["drops"].items()) drops += count.get<uint64_t>();
-      TRY_VOID(add_row(db_, link_sql, point, link,
-                       {link["name"].get<std::string>(), std::to_string(drops)}, kLinkFigures));
+      TRY(add_row(db_, link_sql, point, link,
+                  {link["name"].get<std::string>(), std::to_string(drops)}, kLinkFigures));
     }
     return {};
   });

@@ -66,7 +66,7 @@ Result<void> flatten(const Place& place, const toml::table& table, const std::st
     const std::string name = prefix + std::string(key.str());
     if (name == "name" || name == "from" || name == "to") continue;
     if (const auto* inner = node.as_table()) {
-      TRY_VOID(flatten(place, *inner, name + ".", out));
+      TRY(flatten(place, *inner, name + ".", out));
       continue;
     }
     const std::string value = TRY(text_of(place, node, name));
@@ -99,7 +99,7 @@ Result<HostSpec> read_host(const Place& place, const toml::table& table) {
 Result<LinkSpec> read_link(const Place& place, const toml::table& table, size_t index) {
   LinkSpec link;
   std::string config;
-  TRY_VOID(flatten(place, table, "", config));
+  TRY(flatten(place, table, "", config));
   for (const auto& [key, node] : table) {
     if (key == "name") link.name = TRY(text_of(place, node, "name"));
     if (key == "from") link.from = TRY(text_of(place, node, "from"));
@@ -157,7 +157,7 @@ Result<void> read_sysctls(const Place& place, const toml::node& node, const std:
     for (const auto& [key, value] : *table) {
       const std::string name =
           prefix.empty() ? std::string(key.str()) : prefix + "." + std::string(key.str());
-      TRY_VOID(read_sysctls(place, value, name, out));
+      TRY(read_sysctls(place, value, name, out));
     }
     return {};
   }
@@ -182,7 +182,7 @@ Result<void> read_key(const Place& place, std::string_view key, const toml::node
     if (!node.is_table()) {
       return place.bad(node, key, "not a table; accepted: [sysctl], and NAME = VALUE below it");
     }
-    TRY_VOID(read_sysctls(place, node, "", spec.sysctls));
+    TRY(read_sysctls(place, node, "", spec.sysctls));
   } else if (key == "host") {
     spec.hosts = TRY(read_all<HostSpec>(place, node, key,
                                         [&](const toml::table& t) { return read_host(place, t); }));
@@ -250,7 +250,7 @@ Result<LabSpec> parse_lab(std::string_view text, std::string_view where, const L
   LabSpec spec;
   try {
     const toml::table table = toml::parse(text, where);
-    for (const auto& [key, node] : table) TRY_VOID(read_key(place, key.str(), node, spec));
+    for (const auto& [key, node] : table) TRY(read_key(place, key.str(), node, spec));
     if (!table.contains("host")) spec.hosts = hosts_of(spec.links);
   } catch (const toml::parse_error& e) {
     return fail("{}:{}: {}", where, e.source().begin.line, e.description());

@@ -38,14 +38,14 @@ class TopologyReader {
     };
     for (const auto& [key, node] : table) {
       if (key == "sysctl") {
-        TRY_VOID(read_sysctls(node, ""));
+        TRY(read_sysctls(node, ""));
       } else if (node.is_array() || node.is_table()) {
-        TRY_VOID(read_tables(std::string(key.str()), node));
+        TRY(read_tables(std::string(key.str()), node));
       } else {
-        TRY_VOID(apply(keys, key.str(), node, "lab"));
+        TRY(apply(keys, key.str(), node, "lab"));
       }
     }
-    TRY_VOID(check());
+    TRY(check());
     return std::move(topology_);
   }
 
@@ -73,7 +73,7 @@ class TopologyReader {
       return {};
     };
     if (const auto* list = node.as_array()) {
-      for (const toml::node& one : *list) TRY_VOID(set(one));
+      for (const toml::node& one : *list) TRY(set(one));
       return {};
     }
     return set(node);
@@ -91,7 +91,7 @@ class TopologyReader {
       if (list == nullptr) return bad(node, kind, fmt::format("write [[{}]]", kind));
       for (const toml::node& one : *list) {
         if (!one.is_table()) return bad(one, kind, fmt::format("write [[{}]]", kind));
-        TRY_VOID((this->*read)(*one.as_table()));
+        TRY((this->*read)(*one.as_table()));
       }
       return {};
     }
@@ -108,7 +108,7 @@ class TopologyReader {
         {"command", [&](const auto& v) { return push(host.commands, v); }},
         {"route", [&](const auto& v) { return add_route(host.routes, v); }},
         {"forward", [&](const auto& v) { return set_flag(host.forwards, v); }}};
-    for (const auto& [key, node] : table) TRY_VOID(apply(keys, key.str(), node, "host"));
+    for (const auto& [key, node] : table) TRY(apply(keys, key.str(), node, "host"));
     if (host.name.empty()) return bad(table, "host", "it has no name");
     if (topology_.host(host.name) != nullptr) {
       return bad(table, "name", fmt::format("two hosts are named '{}'", host.name));
@@ -139,9 +139,9 @@ class TopologyReader {
           std::any_of(keys.begin(), keys.end(),
                       [&, k = key.str()](const Setter& one) { return one.name == k; });
       if (is_ours) {
-        TRY_VOID(apply(keys, key.str(), node, "link"));
+        TRY(apply(keys, key.str(), node, "link"));
       } else {
-        TRY_VOID(take_config(link.config, std::string(key.str()), node));
+        TRY(take_config(link.config, std::string(key.str()), node));
       }
     }
     if (auto parsed = net::parse_link_config(link.config); !parsed) {
@@ -170,7 +170,7 @@ class TopologyReader {
   Result<void> take_config(std::string& config, const std::string& key, const toml::node& node) {
     if (const auto* inner = node.as_table()) {
       for (const auto& [name, value] : *inner) {
-        TRY_VOID(take_config(config, key + "." + std::string(name.str()), value));
+        TRY(take_config(config, key + "." + std::string(name.str()), value));
       }
       return {};
     }
@@ -187,7 +187,7 @@ class TopologyReader {
         {"name", [&](const auto& v) { return set_interface(device.name, v); }},
         {"host", [&](const auto& v) { return set_text(device.host, v); }},
         {"address", [&](const auto& v) { return add_address(device.addresses, v); }}};
-    for (const auto& [key, node] : table) TRY_VOID(apply(keys, key.str(), node, "interface"));
+    for (const auto& [key, node] : table) TRY(apply(keys, key.str(), node, "interface"));
     if (device.name.empty()) return bad(table, "interface", "it has no name");
     topology_.devices.push_back(std::move(device));
     return {};
@@ -200,7 +200,7 @@ class TopologyReader {
         {"command", [&](const auto& v) { return set_text(program.command, v); }},
         {"ready", [&](const auto& v) { return set_text(program.ready, v); }},
         {"within", [&](const auto& v) { return set_duration(program.within, v); }}};
-    for (const auto& [key, node] : table) TRY_VOID(apply(keys, key.str(), node, "program"));
+    for (const auto& [key, node] : table) TRY(apply(keys, key.str(), node, "program"));
     if (program.command.empty()) return bad(table, "program", "it has no command");
     topology_.programs.push_back(std::move(program));
     return {};
@@ -217,7 +217,7 @@ class TopologyReader {
         {"flow", [&](const auto& v) { return set_text(check.flow, v); }},
         {"goodput", [&](const auto& v) { return set_rate(check.goodput, v); }},
         {"within", [&](const auto& v) { return set_duration(check.within, v); }}};
-    for (const auto& [key, node] : table) TRY_VOID(apply(keys, key.str(), node, "check"));
+    for (const auto& [key, node] : table) TRY(apply(keys, key.str(), node, "check"));
     const int ways =
         (check.command.empty() ? 0 : 1) + (check.ping ? 1 : 0) + (check.flow.empty() ? 0 : 1);
     if (ways != 1) return bad(table, "check", "give one of command, ping and flow");
@@ -242,7 +242,7 @@ class TopologyReader {
     if (const auto* table = node.as_table()) {
       for (const auto& [key, value] : *table) {
         const std::string name(key.str());
-        TRY_VOID(read_sysctls(value, prefix.empty() ? name : prefix + "." + name));
+        TRY(read_sysctls(value, prefix.empty() ? name : prefix + "." + name));
       }
       return {};
     }
@@ -262,7 +262,7 @@ class TopologyReader {
   }
   Result<void> check_kind(std::string_view what, std::string_view name,
                           std::initializer_list<PlaceKind> accepted) const {
-    TRY_VOID(check_host(what, name));
+    TRY(check_host(what, name));
     const PlaceKind kind = topology_.host(name)->kind;
     if (std::find(accepted.begin(), accepted.end(), kind) != accepted.end()) return {};
     std::vector<std::string_view> names;
@@ -286,22 +286,22 @@ class TopologyReader {
     };
     for (const CableSpec& link : topology_.links) {
       for (const CableEnd* end : {&link.from, &link.to}) {
-        TRY_VOID(check_host(link.name, end->host));
-        TRY_VOID(take(end->host, end->interface));
+        TRY(check_host(link.name, end->host));
+        TRY(take(end->host, end->interface));
       }
     }
     for (const DeviceSpec& device : topology_.devices) {
-      TRY_VOID(check_kind("interface", device.host, {Jail, Router}));
-      TRY_VOID(take(device.host, device.name));
+      TRY(check_kind("interface", device.host, {Jail, Router}));
+      TRY(take(device.host, device.name));
     }
-    for (const ProgramSpec& p : topology_.programs) TRY_VOID(check_kind("program", p.host, {Jail}));
+    for (const ProgramSpec& p : topology_.programs) TRY(check_kind("program", p.host, {Jail}));
     for (const CheckSpec& c : topology_.checks) {
-      if (!c.command.empty()) TRY_VOID(check_kind("check", c.host, {Jail}));
-      if (c.ping) TRY_VOID(check_host("check", c.host));
+      if (!c.command.empty()) TRY(check_kind("check", c.host, {Jail}));
+      if (c.ping) TRY(check_host("check", c.host));
     }
     for (const FlowSpec& flow : topology_.flows) {
-      TRY_VOID(check_kind("flow", flow.from, {Vnet}));
-      TRY_VOID(check_kind("flow", flow.to, {Vnet}));
+      TRY(check_kind("flow", flow.from, {Vnet}));
+      TRY(check_kind("flow", flow.to, {Vnet}));
     }
     return {};
   }

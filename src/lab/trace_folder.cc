@@ -19,7 +19,7 @@ std::string plain(std::string_view name) {
 }  // namespace
 
 Result<std::unique_ptr<TraceFolder>> TraceFolder::make(std::string path, Instant origin) {
-  TRY_VOID(host::make_folder(path));
+  TRY(host::make_folder(path));
   return std::unique_ptr<TraceFolder>(new TraceFolder(std::move(path), origin));
 }
 
@@ -41,8 +41,8 @@ void TraceFolder::trace(tcp::Connection& connection, size_t flow_number, std::st
 }
 
 Result<void> TraceFolder::close() {
-  TRY_VOID(std::move(opened_));
-  for (auto& [path, file] : files_) TRY_VOID(file->close());
+  TRY(std::move(opened_));
+  for (auto& [path, file] : files_) TRY(file->close());
   return {};
 }
 

@@ -27,7 +27,7 @@ World::~World() {
 Result<std::unique_ptr<World>> World::build(Topology topology, Loop& loop, host::RealLoop* real) {
   CHECK(real != nullptr || !topology.is_real());
   std::unique_ptr<World> world(new World(std::move(topology), loop, real));
-  TRY_VOID(world->build_all());
+  TRY(world->build_all());
   return world;
 }
 
@@ -55,7 +55,7 @@ Result<void> World::build_all() {
   const std::vector<std::string> names = flow_names(flows);
   size_t number = 0;
   for (const FlowSpec& flow : topology_.flows) {
-    for (uint32_t i = 0; i < flow.count; ++i) TRY_VOID(build_flow(flow, names[number++]));
+    for (uint32_t i = 0; i < flow.count; ++i) TRY(build_flow(flow, names[number++]));
   }
   return {};
 }
@@ -64,7 +64,7 @@ Result<void> World::build_host(const PlaceSpec& spec) {
   if (spec.kind == PlaceKind::Vnet) {
     auto host = std::make_unique<Host>(loop_, pool_, spec.name, random_.fork(spec.name));
     for (const std::string& assignment : topology_.sysctls) {
-      TRY_VOID(host->sysctl().assign(assignment));
+      TRY(host->sysctl().assign(assignment));
     }
     vnets_.emplace(spec.name, std::move(host));
     return {};
@@ -109,7 +109,7 @@ Result<void> World::build_link(const CableSpec& spec) {
     return lay_epair(spec);
   }
   auto config = TRY(net::parse_link_config(spec.config));
-  TRY_VOID(net::load_traces(config, [](const std::string& path) { return host::read_file(path); }));
+  TRY(net::load_traces(config, [](const std::string& path) { return host::read_file(path); }));
   const auto port = [&](const CableEnd& end) {
     return net::Interface::Config{.name = end.interface,
                                   .mac = net::MacAddress::local(next_mac_++),
@@ -121,7 +121,7 @@ Result<void> World::build_link(const CableSpec& spec) {
                                            random_.fork(spec.name));
   cables_.push_back(std::move(cable));
   Cable& laid = cables_.back();
-  TRY_VOID(attach(spec.from, laid.link->a(), laid));
+  TRY(attach(spec.from, laid.link->a(), laid));
   return attach(spec.to, laid.link->b(), laid);
 }
 
@@ -130,8 +130,8 @@ Result<void> World::attach(const CableEnd& end, net::Interface& port, Cable& cab
   if (vnet::Vnet* stack = stack_of(end.host)) {
     const uint16_t index = TRY(stack->attach(port));
     attached_.emplace_back(stack, index);
-    TRY_VOID(stack->set_up(index, true));
-    for (const net::Prefix& address : end.addresses) TRY_VOID(stack->add_address(index, address));
+    TRY(stack->set_up(index, true));
+    for (const net::Prefix& address : end.addresses) TRY(stack->add_address(index, address));
     return {};
   }
   JailPlace& place = jails_.at(end.host);
@@ -143,7 +143,7 @@ Result<void> World::attach(const CableEnd& end, net::Interface& port, Cable& cab
                                    place.space, *real_, pool_)));
   cable.patches.push_back(std::make_unique<Patch>(port, *cable.taps.back()));
   for (const net::Prefix& address : end.addresses) {
-    TRY_VOID(place.netlink.add_address(end.interface, address));
+    TRY(place.netlink.add_address(end.interface, address));
   }
   return place.netlink.set_up(end.interface);
 }
@@ -152,29 +152,29 @@ Result<void> World::lay_epair(const CableSpec& spec) {
   JailPlace &from = jails_.at(spec.from.host), &to = jails_.at(spec.to.host);
   if (!staging_) staging_ = TRY(host::Netns::make());
   auto netlink = TRY(staging_->netlink());
-  TRY_VOID(netlink.add_veth(spec.from.interface, spec.to.interface, to.space.fd()));
-  TRY_VOID(netlink.move_link(spec.from.interface, from.space.fd()));
+  TRY(netlink.add_veth(spec.from.interface, spec.to.interface, to.space.fd()));
+  TRY(netlink.move_link(spec.from.interface, from.space.fd()));
   for (auto& [place, end] : {std::pair(&from, &spec.from), std::pair(&to, &spec.to)}) {
     for (const net::Prefix& address : end->addresses) {
-      TRY_VOID(place->netlink.add_address(end->interface, address));
+      TRY(place->netlink.add_address(end->interface, address));
     }
-    TRY_VOID(place->netlink.set_up(end->interface));
+    TRY(place->netlink.set_up(end->interface));
   }
   return {};
 }
 
 Result<void> World::give_device(const DeviceSpec& spec) {
   if (const auto at = jails_.find(spec.host); at != jails_.end()) {
-    TRY_VOID(at->second.jail.take_interface(spec.name));
+    TRY(at->second.jail.take_interface(spec.name));
     for (const net::Prefix& address : spec.addresses) {
-      TRY_VOID(at->second.netlink.add_address(spec.name, address));
+      TRY(at->second.netlink.add_address(spec.name, address));
     }
     return at->second.netlink.set_up(spec.name);
   }
   router::Router& router = *routers_.at(spec.host).router;
   const std::string name = TRY(router.create_port({.link = spec.name}));
   const uint16_t index = TRY(router.index_of(name));
-  for (const net::Prefix& address : spec.addresses) TRY_VOID(router.add_address(index, address));
+  for (const net::Prefix& address : spec.addresses) TRY(router.add_address(index, address));
   return router.vnet().set_up(index, true);
 }
 
@@ -182,10 +182,10 @@ Result<void> World::give_device(const DeviceSpec& spec) {
 Result<void> World::set_up(const PlaceSpec& spec) {
   if (vnet::Vnet* stack = stack_of(spec.name)) {
     if (spec.forwards) {
-      TRY_VOID(stack->sysctl().set("net.inet.ip.forwarding", "1"));
-      TRY_VOID(stack->sysctl().set("net.inet6.ip6.forwarding", "1"));
+      TRY(stack->sysctl().set("net.inet.ip.forwarding", "1"));
+      TRY(stack->sysctl().set("net.inet6.ip6.forwarding", "1"));
     }
-    for (const RouteSpec& r : spec.routes) TRY_VOID(stack->add_route(r.destination, r.gateway));
+    for (const RouteSpec& r : spec.routes) TRY(stack->add_route(r.destination, r.gateway));
     for (const std::string& line : spec.commands) {
       auto answer = routers_.at(spec.name).line->run(line);
       if (!answer) return tl::unexpected(std::move(answer).error().within(line));
@@ -194,11 +194,11 @@ Result<void> World::set_up(const PlaceSpec& spec) {
   }
   JailPlace& place = jails_.at(spec.name);
   if (spec.forwards) {
-    TRY_VOID(place.space.set_sysctl("net.ipv4.ip_forward", "1"));
-    TRY_VOID(place.space.set_sysctl("net.ipv6.conf.all.forwarding", "1"));
+    TRY(place.space.set_sysctl("net.ipv4.ip_forward", "1"));
+    TRY(place.space.set_sysctl("net.ipv6.conf.all.forwarding", "1"));
   }
   for (const RouteSpec& r : spec.routes) {
-    TRY_VOID(place.netlink.add_route(r.destination, r.gateway));
+    TRY(place.netlink.add_route(r.destination, r.gateway));
   }
   for (const std::string& command : spec.commands) {
     const int status = TRY(jail::run_inside(place.jail, {"/bin/sh", "-c", command}));
@@ -242,7 +242,7 @@ Result<void> World::build_flow(const FlowSpec& flow, std::string name) {
 Result<void> World::listen(const std::string& folder) {
   for (auto& [name, place] : routers_) {
     place.server = std::make_unique<router::Server>(*place.line, *real_);
-    TRY_VOID(place.server->listen(fmt::format("{}/{}.sock", folder, name)));
+    TRY(place.server->listen(fmt::format("{}/{}.sock", folder, name)));
   }
   return {};
 }

@@ -247,7 +247,7 @@ Result<uint64_t> merge_captures(std::span<const std::string> paths, const std::s
     merged->record(first->when(), first->size(), first->bytes());
     if (!TRY(first->next())) readers.erase(first);
   }
-  TRY_VOID(merged->close());
+  TRY(merged->close());
   return merged->packets();
 }
 

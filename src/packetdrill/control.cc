@@ -95,7 +95,7 @@ Result<std::string> Control::act(const std::vector<std::string>& words) {
     if (end.ec != std::errc{} || end.ptr != text.data() + text.size()) {
       return fail("mtu: '{}' is not a number of bytes", text);
     }
-    TRY_VOID(world_.wire().change_mtu(mtu));
+    TRY(world_.wire().change_mtu(mtu));
     return std::string();
   }
   return fail("unknown question '{}'; accepted: sysctl, sockets, drop, mtu", word(0));
@@ -104,7 +104,7 @@ Result<std::string> Control::act(const std::vector<std::string>& words) {
 Result<std::string> Control::set(const std::string& assignment) {
   SysctlTree& tree = world_.sysctl();
   const std::string before = TRY(tree.get(assignment.substr(0, assignment.find_first_of(" ="))));
-  TRY_VOID(tree.assign(assignment));
+  TRY(tree.assign(assignment));
   return before;
 }
 

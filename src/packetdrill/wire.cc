@@ -39,7 +39,7 @@ Wire::Wire(vnet::Vnet& vnet, Loop& loop, net::PacketPool& pool, uint32_t mtu)
 }
 
 Wire::~Wire() {
-  MUST_VOID(vnet_.detach(index_));  // It was attached.
+  MUST(vnet_.detach(index_));  // It was attached.
 }
 
 void Wire::learn_local(const net::IpAddress& address) {

@@ -58,7 +58,7 @@ World::World(const Flags& flags)
   books_.add_sysctls(sysctl());
   wheel_.add_sysctls(sysctl(), 0);
   // packetdrill gives out each address once: there are no duplicates to wait a second for.
-  MUST_VOID(sysctl().set("net.inet6.ip6.dad_count", "0"));  // It exists.
+  MUST(sysctl().set("net.inet6.ip6.dad_count", "0"));  // It exists.
 }
 
 void World::step_to(Lock& lock, Instant target) {

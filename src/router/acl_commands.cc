@@ -75,12 +75,12 @@ Result<Answer> set_acl(Router& router, const Arguments& a) {
                     return nlohmann::json{{"index", number}};
                   }};
   }
-  TRY_VOID(acls.put(static_cast<uint32_t>(a.number("index")), std::move(rules), tag));
+  TRY(acls.put(static_cast<uint32_t>(a.number("index")), std::move(rules), tag));
   return Answer::nothing();
 }
 
 Result<Answer> delete_acl(Router& router, const Arguments& a) {
-  TRY_VOID(router.vnet().acls().remove(static_cast<uint32_t>(a.number("acl"))));
+  TRY(router.vnet().acls().remove(static_cast<uint32_t>(a.number("acl"))));
   return Answer::nothing();
 }
 
@@ -94,7 +94,7 @@ Result<Answer> bind_acls(Router& router, const Arguments& a) {
     if (a.has("del") && was == 0) return fail("{}: acl {} is not bound", a["interface"], acl);
     if (!a.has("del")) bound.push_back(acl);
   }
-  TRY_VOID(router.vnet().acls().bind(index, side, std::move(bound)));
+  TRY(router.vnet().acls().bind(index, side, std::move(bound)));
   return Answer::nothing();
 }
 

@@ -44,7 +44,7 @@ Result<Answer> advertise(Router& router, const Arguments& a) {
     });
     config.prefixes.push_back(p);
   }
-  TRY_VOID(advertiser.enable(index, std::move(config)));
+  TRY(advertiser.enable(index, std::move(config)));
   return Answer::nothing();
 }
 
@@ -52,7 +52,7 @@ Result<Answer> suppress(Router& router, const Arguments& a) {
   const uint16_t index = TRY(router.index_of(a["interface"]));
   for (const auto& row : router.vnet().advertiser().rows()) {
     if (row.interface != index) continue;
-    TRY_VOID(router.vnet().advertiser().disable(index));
+    TRY(router.vnet().advertiser().disable(index));
     return Answer::nothing();
   }
   return fail("{}: sends no router advertisements", a["interface"]);

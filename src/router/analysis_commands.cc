@@ -35,7 +35,7 @@ Result<Answer> show_graph(Router& router, const Arguments& a) {
 
 Result<Answer> add_trace(Router& router, const Arguments& a) {
   const auto count = static_cast<uint32_t>(a.number("count"));
-  TRY_VOID(router.vnet().graph().trace_add(a["node"], count));
+  TRY(router.vnet().graph().trace_add(a["node"], count));
   return Answer::nothing();
 }
 
@@ -67,7 +67,7 @@ Result<Answer> start_pcap(Router& router, const Arguments& a) {
   if (router.thread() != 0 || router.has_replicas()) {
     options.part = fmt::format(".{}", router.thread());
   }
-  TRY_VOID(router.pcap().start(options));
+  TRY(router.pcap().start(options));
   return Answer::of_text("pcap trace to " + options.path);
 }
 
@@ -89,7 +89,7 @@ Result<uint64_t> stop_everywhere(Router& router) {
     parts.push_back(r.pcap().options()->path + r.pcap().options()->part);
     if (auto end = r.pcap().stop(); !end && stopped) stopped = tl::unexpected(end.error());
   });
-  TRY_VOID(stopped);
+  TRY(stopped);
   const PcapTrace::Options& options = *router.pcap().options();
   const uint64_t packets = TRY(net::merge_captures(parts, options.path, options.max));
   for (const std::string& part : parts) std::filesystem::remove(part);
@@ -122,7 +122,7 @@ Result<Answer> show_pcap(Router& router, const Arguments&) {
 
 Result<Answer> load_plugin(Router& router, const Arguments& a) {
   // A startup configuration may have loaded what a saved one asks for.
-  if (!router.has_plugin(a["file"])) TRY_VOID(router.load_plugin(a["file"]));
+  if (!router.has_plugin(a["file"])) TRY(router.load_plugin(a["file"]));
   return Answer::nothing();
 }
 
@@ -138,13 +138,13 @@ Result<Answer> show_plugins(Router& router, const Arguments&) {
 
 Result<Answer> insert_node(Router& router, const Arguments& a) {
   graph::Graph& graph = router.vnet().graph();
-  TRY_VOID(graph.insert(TRY(graph.index_of(a["node"])), TRY(graph.index_of(a["before"]))));
+  TRY(graph.insert(TRY(graph.index_of(a["node"])), TRY(graph.index_of(a["before"]))));
   return Answer::nothing();
 }
 
 Result<Answer> take_out_node(Router& router, const Arguments& a) {
   graph::Graph& graph = router.vnet().graph();
-  TRY_VOID(graph.take_out(TRY(graph.index_of(a["node"]))));
+  TRY(graph.take_out(TRY(graph.index_of(a["node"]))));
   return Answer::nothing();
 }
 

@@ -17,12 +17,12 @@ AppUri uri_of(const Router& router, const Arguments& a, uint16_t otherwise) {
 }
 
 Result<Answer> start_echo(Router& router, const Arguments& a) {
-  TRY_VOID(router.apps().start_echo(uri_of(router, a, net::kEveryTable)));
+  TRY(router.apps().start_echo(uri_of(router, a, net::kEveryTable)));
   return Answer::nothing();
 }
 
 Result<Answer> stop_echo(Router& router, const Arguments& a) {
-  TRY_VOID(router.apps().stop_echo(uri_of(router, a, net::kEveryTable)));
+  TRY(router.apps().stop_echo(uri_of(router, a, net::kEveryTable)));
   return Answer::nothing();
 }
 

@@ -93,9 +93,9 @@ TEST_F(AppLines, echo_over_udp_answers_from_the_address_that_was_asked) {
   const auto socket6 = MUST(a.open_udp({.family = net::Family::V6, .port = 4000}, note));
   const auto echo = MUST(a.open_udp({.port = 7}, note));
   const uint8_t hello[] = {'h', 'e', 'y'};
-  MUST_VOID(socket4->send(vnet::ip("10.2.0.1"), 7, hello));
-  MUST_VOID(socket6->send(vnet::ip("2001:db8:2::1"), 7, hello));
-  MUST_VOID(echo->send(vnet::ip("10.1.0.1"), 7, hello));  // Another echo server gets no answer.
+  MUST(socket4->send(vnet::ip("10.2.0.1"), 7, hello));
+  MUST(socket6->send(vnet::ip("2001:db8:2::1"), 7, hello));
+  MUST(echo->send(vnet::ip("10.1.0.1"), 7, hello));  // Another echo server gets no answer.
   loop.run_for(2s);
   EXPECT_EQ(answers, (std::vector<std::string>{"10.2.0.1 hey", "2001:db8:2::1 hey"}));
   expect_lasting();
@@ -105,7 +105,7 @@ TEST_F(AppLines, client_says_how_long_the_way_there_and_back_took) {
   up();
   EXPECT_NE(finish("test echo client uri tcp://10.2.0.2/7").find("tcp://10.2.0.2/7: refused"),
             std::string::npos);
-  MUST_VOID(host_b.start_echo(MUST(parse_uri("tcp://0.0.0.0/7"))));
+  MUST(host_b.start_echo(MUST(parse_uri("tcp://0.0.0.0/7"))));
   const std::string said = finish("test echo client uri tcp://10.2.0.2/7 bytes 5000000");
   EXPECT_NE(said.find("connected to tcp://10.2.0.2/7 in "), std::string::npos) << said;
   EXPECT_NE(said.find("5000000 bytes there and back in "), std::string::npos) << said;
@@ -124,10 +124,10 @@ class AppsOfTables : public AppLines {
  protected:
   AppsOfTables() {
     for (const char* own : {"10.2.0.2", "2001:db8:2::2"}) {
-      MUST_VOID(b.remove_address(1, vnet::ip(own)));
+      MUST(b.remove_address(1, vnet::ip(own)));
     }
-    MUST_VOID(b.add_address(1, vnet::prefix("10.1.0.2/24")));
-    MUST_VOID(b.add_address(1, vnet::prefix("2001:db8:1::2/64")));
+    MUST(b.add_address(1, vnet::prefix("10.1.0.2/24")));
+    MUST(b.add_address(1, vnet::prefix("2001:db8:1::2/64")));
     set(R"(create host-interface name e0
            create host-interface name e1
            set interface state host-e0 up
@@ -181,7 +181,7 @@ TEST_F(AppsOfTables, server_of_one_table_is_refused_in_another) {
   for (vnet::Vnet* host : hosts) {
     sockets.push_back(MUST(host->open_udp({}, [&](const vnet::UdpDatagram&) { ++answers; })));
     sockets.back()->on_error([&](const net::IpError&) { ++errors; });
-    MUST_VOID(sockets.back()->send(vnet::ip("10.1.0.1"), 7, hello));
+    MUST(sockets.back()->send(vnet::ip("10.1.0.1"), 7, hello));
   }
   loop.run_for(1s);
   EXPECT_EQ(refused.ended, End::Refused);
@@ -210,7 +210,7 @@ TEST_F(AppsOfTables, closed_port_is_refused_in_its_table) {
 }
 
 TEST_F(AppsOfTables, ping_and_client_speak_in_the_table_that_they_are_told) {
-  MUST_VOID(b.add_address(1, vnet::prefix("192.0.2.1/32")));
+  MUST(b.add_address(1, vnet::prefix("192.0.2.1/32")));
   set("ip route add 192.0.2.0/24 table 7 via 10.1.0.2");
   for (const char* how : {"table-id 7", "source host-e1", "source host-e1 table-id 7"}) {
     EXPECT_NE(finish(fmt::format("ping 192.0.2.1 repeat 1 {}", how)).find("1 received"),
@@ -220,7 +220,7 @@ TEST_F(AppsOfTables, ping_and_client_speak_in_the_table_that_they_are_told) {
   EXPECT_NE(finish("ping 2001:db8:1::2 repeat 1 table-id 7").find("1 received"), std::string::npos);
   EXPECT_NE(finish("ping 192.0.2.1 repeat 1").find("192.0.2.1"), std::string::npos);
   EXPECT_EQ(finish("ping 192.0.2.1 source host-e1 table-id 0"), "host-e1 is in table 7");
-  MUST_VOID(host_b.start_echo(MUST(parse_uri("tcp://0.0.0.0/7"))));
+  MUST(host_b.start_echo(MUST(parse_uri("tcp://0.0.0.0/7"))));
   for (const char* how : {"table 7", "source host-e1"}) {
     EXPECT_NE(finish(fmt::format("test echo client uri tcp://192.0.2.1/7 {}", how))
                   .find("1048576 bytes there and back"),
@@ -237,7 +237,7 @@ TEST_F(AppsOfTables, icmp_error_finds_who_sent_in_its_table) {
   const auto socket = MUST(router.vnet().open_udp({.table = MUST(router.vnet().table_of(7))},
                                                   [](const vnet::UdpDatagram&) {}));
   socket->on_error([&](const net::IpError&) { ++errors; });
-  MUST_VOID(socket->send(vnet::ip("10.1.0.2"), 9, std::vector<uint8_t>{1}));
+  MUST(socket->send(vnet::ip("10.1.0.2"), 9, std::vector<uint8_t>{1}));
   loop.run_for(1s);
   EXPECT_EQ(errors, 1u);
   EXPECT_EQ(b.graph().error_count("ip4-udp-lookup", "no_listener"), 1u);

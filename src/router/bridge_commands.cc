@@ -22,12 +22,12 @@ Result<Answer> create_domain(Router& router, const Arguments& a) {
   config.flood = a.number("flood", config.flood) != 0;
   if (a.has("mac-age")) config.age = minutes(a.number("mac-age"));
   config.max_entries = static_cast<uint32_t>(a.number("learn-limit", config.max_entries));
-  TRY_VOID(router.vnet().bridges().add(config));
+  TRY(router.vnet().bridges().add(config));
   return Answer::of_text(fmt::format("bridge-domain {}", config.id));
 }
 
 Result<Answer> remove_domain(Router& router, const Arguments& a) {
-  TRY_VOID(router.vnet().bridges().remove(domain_number(a)));
+  TRY(router.vnet().bridges().remove(domain_number(a)));
   return Answer::nothing();
 }
 
@@ -39,7 +39,7 @@ Result<Answer> change_domain(Router& router, const Arguments& a) {
   if (a.has("forward")) config.forward = is_on;
   if (a.has("flood")) config.flood = is_on;
   if (a.has("age")) config.age = minutes(a.number("age"));
-  TRY_VOID(bridges.change(config));
+  TRY(bridges.change(config));
   return Answer::nothing();
 }
 
@@ -59,24 +59,24 @@ Result<Answer> join_domain(Router& router, const Arguments& a) {
   const vnet::BridgeMember member{.interface = TRY(router.index_of(a["interface"])),
                                   .group = static_cast<uint8_t>(a.number("shg")),
                                   .is_bvi = a.has("bvi")};
-  TRY_VOID(check_addresses(router, member));
-  TRY_VOID(router.vnet().bridges().add_member(domain_number(a), member));
+  TRY(check_addresses(router, member));
+  TRY(router.vnet().bridges().add_member(domain_number(a), member));
   return Answer::nothing();
 }
 
 Result<Answer> leave_domain(Router& router, const Arguments& a) {
-  TRY_VOID(router.vnet().bridges().remove_member(TRY(router.index_of(a["interface"]))));
+  TRY(router.vnet().bridges().remove_member(TRY(router.index_of(a["interface"]))));
   return Answer::nothing();
 }
 
 Result<Answer> add_entry(Router& router, const Arguments& a) {
-  TRY_VOID(router.vnet().bridges().add_static(domain_number(a), TRY(net::parse_mac(a["mac"])),
-                                              TRY(router.index_of(a["interface"]))));
+  TRY(router.vnet().bridges().add_static(domain_number(a), TRY(net::parse_mac(a["mac"])),
+                                         TRY(router.index_of(a["interface"]))));
   return Answer::nothing();
 }
 
 Result<Answer> remove_entry(Router& router, const Arguments& a) {
-  TRY_VOID(router.vnet().bridges().remove_static(domain_number(a), TRY(net::parse_mac(a["mac"]))));
+  TRY(router.vnet().bridges().remove_static(domain_number(a), TRY(net::parse_mac(a["mac"]))));
   return Answer::nothing();
 }
 

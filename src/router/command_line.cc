@@ -68,7 +68,7 @@ CommandLine::CommandLine(Router& router) : router_(router), features_(all_featur
 void CommandLine::add_types() {
   auto add = [&](const char* name, const char* accepts, auto parse) {
     grammar_.add_type(name, {accepts, [parse](std::string_view word) -> Result<void> {
-                               TRY_VOID(parse(word));
+                               TRY(parse(word));
                                return {};
                              }});
   };
@@ -88,7 +88,7 @@ void CommandLine::add_types() {
   grammar_.add_type("word", {"a word", check_filled});
   // Whatever is done with it is done in this thread, which forwards packets meanwhile to nobody.
   grammar_.add_type("file", {"a word", [=](std::string_view word) -> Result<void> {
-                               TRY_VOID(check_filled(word));
+                               TRY(check_filled(word));
                                return host::check_no_fifo(std::string(word));
                              }});
   auto interface_names = [this] {
@@ -143,7 +143,7 @@ void CommandLine::add_types() {
 void CommandLine::add_node_types() {
   grammar_.add_type("node", {"the name of a graph node",
                              [this](std::string_view word) -> Result<void> {
-                               TRY_VOID(router_.vnet().graph().index_of(word));
+                               TRY(router_.vnet().graph().index_of(word));
                                return {};
                              },
                              [this] {
@@ -193,7 +193,7 @@ Result<Answer> CommandLine::run(std::string_view line) {
   const Grammar::Match match = TRY(grammar_.parse(line));
   const Command& command = *commands_[match.command];
   if (command.start && !command.run) return fail("'{}' is not done at once", command.syntax);
-  TRY_VOID(may_do(command));
+  TRY(may_do(command));
   return perform(match);
 }
 
@@ -202,7 +202,7 @@ Result<Answer> CommandLine::perform(const Grammar::Match& match) {
   const Command& command = *commands_[match.command];
   auto answer = (command.set ? command.set : command.run)(router_, match.arguments);
   const bool is_for_all = command.set || command.everywhere;
-  if (answer && is_for_all && tell_) TRY_VOID(tell_(match));
+  if (answer && is_for_all && tell_) TRY(tell_(match));
   return answer;
 }
 
@@ -263,7 +263,7 @@ std::unique_ptr<Activity> CommandLine::execute(std::string_view method, const js
 
 Result<void> CommandLine::check(std::string_view line) const {
   if (is_blank(line)) return {};
-  TRY_VOID(grammar_.parse(line));
+  TRY(grammar_.parse(line));
   return {};
 }
 

@@ -25,8 +25,7 @@ class LongConfiguration : public RouterLab {
   ~LongConfiguration() override { std::remove(path.c_str()); }
 
   void write(const std::string& text) {
-    MUST_VOID(
-        MUST(host::OutputFile::create(path)).finish(text));  // A test's folder can be written.
+    MUST(MUST(host::OutputFile::create(path)).finish(text));  // A test's folder can be written.
   }
   void begin(const std::string& command, bool is_text = true) {
     is_done = false;

@@ -329,7 +329,7 @@ TEST_F(ConfigurationTest, only_a_plugins_node_is_inserted) {
     void process(graph::Batch& batch) override { batch.send_all(1); }
   };
   router_.vnet().graph().add(std::make_unique<Pass>());
-  MUST_VOID(router_.vnet().graph().link());
+  MUST(router_.vnet().graph().link());
   EXPECT_EQ(line_.grammar().complete("node insert "), std::vector<std::string>{"pass"});
   EXPECT_FALSE(line_.set("node insert ip4-input before ip4-lookup"));
   set("node insert pass before ip4-lookup");

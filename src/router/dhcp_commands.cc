@@ -14,7 +14,7 @@ using std::chrono::seconds;
 Result<Answer> set_client(Router& router, const Arguments& a) {
   const uint16_t index = TRY(router.index_of(a["interface"]));
   vnet::DhcpClients& clients = router.vnet().dhcp_clients();
-  TRY_VOID(a.has("del") ? clients.remove(index) : clients.add(index));
+  TRY(a.has("del") ? clients.remove(index) : clients.add(index));
   return Answer::nothing();
 }
 
@@ -65,12 +65,12 @@ Result<Answer> set_relay(Router& router, const Arguments& a) {
   for (const Arguments& one : a.list("servers")) {
     servers.push_back(TRY(net::parse_ip4(one["server"])));
   }
-  TRY_VOID(router.vnet().dhcp().set_relay(TRY(router.index_of(a["interface"])), servers));
+  TRY(router.vnet().dhcp().set_relay(TRY(router.index_of(a["interface"])), servers));
   return Answer::nothing();
 }
 
 Result<Answer> remove_relay(Router& router, const Arguments& a) {
-  TRY_VOID(router.vnet().dhcp().remove_relay(TRY(router.index_of(a["interface"]))));
+  TRY(router.vnet().dhcp().remove_relay(TRY(router.index_of(a["interface"]))));
   return Answer::nothing();
 }
 
@@ -104,12 +104,12 @@ Result<Answer> add_pool(Router& router, const Arguments& a) {
   for (const Arguments& one : a.list("hosts")) {
     pool.fixed[TRY(net::parse_mac(one["host"]))] = TRY(net::parse_ip4(one["address"]));
   }
-  TRY_VOID(router.vnet().dhcp().add_pool(std::move(pool)));
+  TRY(router.vnet().dhcp().add_pool(std::move(pool)));
   return Answer::nothing();
 }
 
 Result<Answer> remove_pool(Router& router, const Arguments& a) {
-  TRY_VOID(router.vnet().dhcp().remove_pool(a["pool"]));
+  TRY(router.vnet().dhcp().remove_pool(a["pool"]));
   return Answer::nothing();
 }
 

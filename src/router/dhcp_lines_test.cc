@@ -10,10 +10,10 @@ class DhcpLines : public RouterLab {};
 
 TEST_F(DhcpLines, pool_serves_a_links_hosts) {
   up();
-  MUST_VOID(a.remove_address(1, vnet::ip("10.1.0.2")));
+  MUST(a.remove_address(1, vnet::ip("10.1.0.2")));
   set("dhcp server add pool lan network 10.1.0.0/24 range 10.1.0.100 10.1.0.110 router 10.1.0.1 "
       "lease 600 dns 9.9.9.9 dns 1.1.1.1 host 02:00:00:00:00:77 10.1.0.50");
-  MUST_VOID(a.dhcp_clients().add(1));
+  MUST(a.dhcp_clients().add(1));
   loop.run_for(5s);
   EXPECT_TRUE(a.is_local(vnet::ip("10.1.0.100")));
   EXPECT_EQ(pings(a, "10.2.0.2"), 2u);
@@ -37,15 +37,15 @@ TEST_F(DhcpLines, pool_serves_a_links_hosts) {
 
 TEST_F(DhcpLines, relay_carries_questions_to_a_server_elsewhere) {
   up();
-  MUST_VOID(a.remove_address(1, vnet::ip("10.1.0.2")));
+  MUST(a.remove_address(1, vnet::ip("10.1.0.2")));
   vnet::DhcpPool far{.name = "far",
                      .network = vnet::prefix("10.1.0.0/24"),
                      .first = net::Ip4::of(10, 1, 0, 100),
                      .last = net::Ip4::of(10, 1, 0, 110),
                      .router = net::Ip4::of(10, 1, 0, 1)};
-  MUST_VOID(b.dhcp().add_pool(far));
+  MUST(b.dhcp().add_pool(far));
   set("dhcp relay add host-e0 server 10.2.0.2 server 10.2.0.7");
-  MUST_VOID(a.dhcp_clients().add(1));
+  MUST(a.dhcp_clients().add(1));
   loop.run_for(10s);
   EXPECT_TRUE(a.is_local(vnet::ip("10.1.0.100")));
   EXPECT_EQ(data("show dhcp relay")[0]["servers"], (json{"10.2.0.2", "10.2.0.7"}));
@@ -59,12 +59,12 @@ TEST_F(DhcpLines, relay_carries_questions_to_a_server_elsewhere) {
 TEST_F(DhcpLines, client_asks_for_an_address_that_is_not_configuration) {
   set("create host-interface name e0\nset interface state host-e0 up");
   const std::string before = now();
-  MUST_VOID(a.dhcp().add_pool({.name = "lan",
-                               .network = vnet::prefix("10.1.0.0/24"),
-                               .first = net::Ip4::of(10, 1, 0, 100),
-                               .last = net::Ip4::of(10, 1, 0, 110),
-                               .router = net::Ip4::of(10, 1, 0, 2),
-                               .dns = {net::Ip4::of(9, 9, 9, 9)}}));
+  MUST(a.dhcp().add_pool({.name = "lan",
+                          .network = vnet::prefix("10.1.0.0/24"),
+                          .first = net::Ip4::of(10, 1, 0, 100),
+                          .last = net::Ip4::of(10, 1, 0, 110),
+                          .router = net::Ip4::of(10, 1, 0, 2),
+                          .dns = {net::Ip4::of(9, 9, 9, 9)}}));
   set("set dhcp client intfc host-e0");
   EXPECT_NE(say("show dhcp client").find("no address"), std::string::npos);
   loop.run_for(5s);
@@ -85,10 +85,10 @@ TEST_F(DhcpLines, client_asks_for_an_address_that_is_not_configuration) {
 // The address that leads to them is not there when the configuration is loaded.
 TEST_F(DhcpLines, routes_and_relay_by_a_leased_address_survive_a_restart) {
   set("create host-interface name e0\nset interface state host-e0 up");
-  MUST_VOID(a.dhcp().add_pool({.name = "lan",
-                               .network = vnet::prefix("10.1.0.0/24"),
-                               .first = net::Ip4::of(10, 1, 0, 100),
-                               .last = net::Ip4::of(10, 1, 0, 110)}));
+  MUST(a.dhcp().add_pool({.name = "lan",
+                          .network = vnet::prefix("10.1.0.0/24"),
+                          .first = net::Ip4::of(10, 1, 0, 100),
+                          .last = net::Ip4::of(10, 1, 0, 110)}));
   set("set dhcp client intfc host-e0");
   loop.run_for(5s);
   set(R"(ip route add 172.16.0.0/16 via 10.1.0.2
@@ -151,10 +151,10 @@ TEST_F(DhcpLines, router_advertisements_say_what_they_are_told) {
 TEST_F(DhcpLines, offer_that_nobody_took_has_no_time_left) {
   up();
   set("dhcp server add pool lan network 10.1.0.0/24 range 10.1.0.100 10.1.0.110 lease 60");
-  MUST_VOID(a.remove_address(1, vnet::ip("10.1.0.2")));
-  MUST_VOID(a.dhcp_clients().add(1));
+  MUST(a.remove_address(1, vnet::ip("10.1.0.2")));
+  MUST(a.dhcp_clients().add(1));
   loop.run_for(5s);
-  MUST_VOID(a.dhcp_clients().remove(1));
+  MUST(a.dhcp_clients().remove(1));
   loop.run_for(100s);
   EXPECT_EQ(data("show dhcp server lan")[0]["leases"][0]["ends_in_s"], 0.0);
   EXPECT_EQ(say("show dhcp server").find(" -"), std::string::npos) << say("show dhcp server");

@@ -119,7 +119,7 @@ TEST_F(FilterLines, policers_drop_what_exceeds_and_mark) {
 class NatLines : public FilterLines {
  protected:
   NatLines() {
-    MUST_VOID(b.remove_route(vnet::prefix("0.0.0.0/0")));  // b does not know a's network.
+    MUST(b.remove_route(vnet::prefix("0.0.0.0/0")));  // b does not know a's network.
     up();
   }
 };
@@ -172,11 +172,11 @@ TEST_F(NatLines, inside_may_be_a_table_of_its_own) {
   std::unique_ptr<vnet::UdpSocket> server =
       MUST(a.open_udp({.port = 53}, [&](const vnet::UdpDatagram& d) {
         ++asked;
-        MUST_VOID(server->send(d.source, d.source_port, d.payload()));
+        MUST(server->send(d.source, d.source_port, d.payload()));
       }));
   auto client =
       MUST(b.open_udp({}, [&](const vnet::UdpDatagram& d) { answered += d.source_port == 8053; }));
-  MUST_VOID(client->send(vnet::ip("10.2.0.1"), 8053, vnet::Octets(20)));
+  MUST(client->send(vnet::ip("10.2.0.1"), 8053, vnet::Octets(20)));
   loop.run_for(1s);
   EXPECT_EQ(asked, 1);
   EXPECT_EQ(answered, 1);
@@ -208,11 +208,11 @@ TEST_F(NatLines, ports_and_addresses_are_forwarded) {
   std::unique_ptr<vnet::UdpSocket> server =
       MUST(a.open_udp({.port = 53}, [&](const vnet::UdpDatagram& d) {
         ++asked;
-        MUST_VOID(server->send(d.source, d.source_port, d.payload()));
+        MUST(server->send(d.source, d.source_port, d.payload()));
       }));
   auto client = MUST(b.open_udp({}, [&](const vnet::UdpDatagram&) { ++answered; }));
   auto ask = [&] {
-    MUST_VOID(client->send(vnet::ip("10.2.0.1"), 8053, vnet::Octets(20)));
+    MUST(client->send(vnet::ip("10.2.0.1"), 8053, vnet::Octets(20)));
     loop.run_for(1s);
   };
   ask();

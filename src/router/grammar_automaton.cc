@@ -271,7 +271,7 @@ Result<Arguments> Grammar::Command::gather(const json& params, const Types& type
     std::string value;
     if (member.is_string()) {
       value = member.get<std::string>();
-      TRY_VOID(check_word(value));
+      TRY(check_word(value));
     } else if (member.is_number_integer()) {
       value = member.dump();
     } else if (member.is_boolean()) {
@@ -284,7 +284,7 @@ Result<Arguments> Grammar::Command::gather(const json& params, const Types& type
       if (edge->name != name) continue;
       is_known = true;
       if (value.empty() && member.is_boolean()) continue;  // It is not chosen.
-      if (edge->kind == Edge::Kind::Value) TRY_VOID(types.find(edge->type)->second.check(value));
+      if (edge->kind == Edge::Kind::Value) TRY(types.find(edge->type)->second.check(value));
     }
     if (!is_known) return fail("'{}' is not a value of it", name);
     if (!member.is_boolean() || member.get<bool>()) values.set(name, value);

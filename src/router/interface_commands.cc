@@ -14,14 +14,14 @@ Result<Answer> set_state(Router& router, const Arguments& a) {
     return fail("interface {}: its Linux interface {} is gone; delete it and create it again",
                 port->spec.name(), port->spec.link);
   }
-  TRY_VOID(router.vnet().set_up(index, a.has("up")));
+  TRY(router.vnet().set_up(index, a.has("up")));
   if (port != nullptr) port->was_up = false;
   return Answer::nothing();
 }
 
 Result<Answer> set_mtu(Router& router, const Arguments& a) {
   const auto mtu = static_cast<uint32_t>(a.number("mtu"));
-  TRY_VOID(router.set_mtu(TRY(router.index_of(a["interface"])), mtu));
+  TRY(router.set_mtu(TRY(router.index_of(a["interface"])), mtu));
   return Answer::nothing();
 }
 
@@ -38,7 +38,7 @@ Result<Answer> set_rx_mode(Router& router, const Arguments& a) {
   const auto mode = a.has("polling")     ? host::RxMode::Polling
                     : a.has("interrupt") ? host::RxMode::Interrupt
                                          : host::RxMode::Adaptive;
-  TRY_VOID(router.set_rx_mode(TRY(router.index_of(a["interface"])), mode));
+  TRY(router.set_rx_mode(TRY(router.index_of(a["interface"])), mode));
   return Answer::nothing();
 }
 
@@ -52,13 +52,13 @@ Result<void> keep_one(Router& router, const Arguments& a, Rows& rows) {
 
 Result<Answer> show_interfaces(Router& router, const Arguments& a) {
   auto rows = interface_report(router);
-  TRY_VOID(keep_one(router, a, rows));
+  TRY(keep_one(router, a, rows));
   return Answer::of(std::move(rows));
 }
 
 Result<Answer> show_addresses(Router& router, const Arguments& a) {
   auto rows = vnet::address_report(router.vnet());
-  TRY_VOID(keep_one(router, a, rows));
+  TRY(keep_one(router, a, rows));
   return Answer::of(std::move(rows));
 }
 

@@ -17,9 +17,9 @@ Result<Answer> set_address(Router& router, const Arguments& a) {
       return fail("interface {}: has {}, not {}", entry.name, to_string(known->prefix),
                   to_string(prefix));
     }
-    TRY_VOID(router.vnet().remove_address(index, prefix.address));
+    TRY(router.vnet().remove_address(index, prefix.address));
   } else {
-    TRY_VOID(router.add_address(index, prefix));
+    TRY(router.add_address(index, prefix));
   }
   return Answer::nothing();
 }
@@ -28,9 +28,9 @@ Result<Answer> set_neighbour(Router& router, const Arguments& a) {
   const uint16_t index = TRY(router.index_of(a["interface"]));
   const net::IpAddress address = TRY(net::parse_ip(a["address"]));
   if (a.has("del")) {
-    TRY_VOID(router.vnet().remove_neighbour(index, address));
+    TRY(router.vnet().remove_neighbour(index, address));
   } else {
-    TRY_VOID(router.vnet().add_neighbour(index, address, TRY(net::parse_mac(a["mac"]))));
+    TRY(router.vnet().add_neighbour(index, address, TRY(net::parse_mac(a["mac"]))));
   }
   return Answer::nothing();
 }

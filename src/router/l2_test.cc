@@ -50,13 +50,11 @@ TEST_F(LinkLines, sub_interfaces_carry_one_tag_or_two) {
     const uint16_t sub =
         MUST(is_a ? host->virtuals().add_sub(1, {.id = 100})
                   : host->virtuals().add_sub(1, {.id = 5, .outer = 200, .inner = 7}));
-    MUST_VOID(host->add_address(sub, vnet::prefix(is_a ? "10.11.0.2/24" : "10.12.0.2/24")));
-    MUST_VOID(
-        host->add_address(sub, vnet::prefix(is_a ? "2001:db8:11::2/64" : "2001:db8:12::2/64")));
-    MUST_VOID(
-        host->add_route(vnet::prefix("0.0.0.0/0"), vnet::ip(is_a ? "10.11.0.1" : "10.12.0.1")));
-    MUST_VOID(host->add_route(vnet::prefix("::/0"),
-                              vnet::ip(is_a ? "2001:db8:11::1" : "2001:db8:12::1")));
+    MUST(host->add_address(sub, vnet::prefix(is_a ? "10.11.0.2/24" : "10.12.0.2/24")));
+    MUST(host->add_address(sub, vnet::prefix(is_a ? "2001:db8:11::2/64" : "2001:db8:12::2/64")));
+    MUST(host->add_route(vnet::prefix("0.0.0.0/0"), vnet::ip(is_a ? "10.11.0.1" : "10.12.0.1")));
+    MUST(host->add_route(vnet::prefix("::/0"),
+                         vnet::ip(is_a ? "2001:db8:11::1" : "2001:db8:12::1")));
   }
   EXPECT_EQ(say("create sub-interface host-e0 100"), "host-e0.100\n");
   EXPECT_EQ(say("create sub host-e1 5 dot1ad 200 inner-dot1q 7 exact-match"), "host-e1.5\n");
@@ -157,8 +155,8 @@ TEST_F(LinkLines, errors_tell_what_devices_lost) {
 
 TEST_F(LinkLines, bridge_domain_joins_ports_and_routes_through_its_bvi) {
   ports_up();
-  MUST_VOID(b.add_address(1, vnet::prefix("10.1.0.3/24")));
-  MUST_VOID(b.add_address(1, vnet::prefix("2001:db8:1::3/64")));
+  MUST(b.add_address(1, vnet::prefix("10.1.0.3/24")));
+  MUST(b.add_address(1, vnet::prefix("2001:db8:1::3/64")));
   EXPECT_EQ(say("create bridge-domain 1 mac-age 5 learn-limit 100"), "bridge-domain 1\n");
   set(R"(create loopback interface instance 0
          set interface state loop0 up

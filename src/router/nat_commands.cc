@@ -15,15 +15,15 @@ using vnet::NatStatic;
 constexpr size_t kUsualMappings = 65'536;
 
 Result<Answer> enable_nat(Router& router, const Arguments& a) {
-  TRY_VOID(router.vnet().nat44().set_max_mappings(a.number("sessions", kUsualMappings)));
+  TRY(router.vnet().nat44().set_max_mappings(a.number("sessions", kUsualMappings)));
   return Answer::nothing();
 }
 
 Result<Answer> disable_nat(Router& router, const Arguments&) {
   Nat44& nat = router.vnet().nat44();
   for (uint16_t i = 1; i < router.vnet().interfaces().size(); ++i) nat.forget(i);
-  while (!nat.statics().empty()) TRY_VOID(nat.remove_static(NatStatic(nat.statics().back())));
-  while (!nat.addresses().empty()) TRY_VOID(nat.remove_address(nat.addresses().back()));
+  while (!nat.statics().empty()) TRY(nat.remove_static(NatStatic(nat.statics().back())));
+  while (!nat.addresses().empty()) TRY(nat.remove_address(nat.addresses().back()));
   nat.clear();
   nat.set_timeouts({});
   return enable_nat(router, {});
@@ -44,7 +44,7 @@ Result<Answer> set_nat_addresses(Router& router, const Arguments& a) {
     if (done) continue;
     while (value-- > first.value) {
       // It was as this makes it again a moment ago.
-      MUST_VOID(is_removal ? nat.add_address({value}) : nat.remove_address({value}));
+      MUST(is_removal ? nat.add_address({value}) : nat.remove_address({value}));
     }
     return tl::unexpected(std::move(done.error()));
   }
@@ -54,8 +54,7 @@ Result<Answer> set_nat_addresses(Router& router, const Arguments& a) {
 Result<Answer> set_nat_interface_address(Router& router, const Arguments& a) {
   const uint16_t index = TRY(router.index_of(a["interface"]));
   Nat44& nat = router.vnet().nat44();
-  TRY_VOID(a.has("del") ? nat.remove_interface_addresses(index)
-                        : nat.add_interface_addresses(index));
+  TRY(a.has("del") ? nat.remove_interface_addresses(index) : nat.add_interface_addresses(index));
   return Answer::nothing();
 }
 
@@ -78,7 +77,7 @@ Result<Answer> set_nat_roles(Router& router, const Arguments& a) {
   }
   for (const auto& [index, role] : wanted) {
     const NatRole next = a.has("del") ? NatRole::None : role;
-    if (nat.role(index) != next) TRY_VOID(nat.set_role(index, next));
+    if (nat.role(index) != next) TRY(nat.set_role(index, next));
   }
   return Answer::nothing();
 }
@@ -95,7 +94,7 @@ Result<Answer> set_nat_static(Router& router, const Arguments& a) {
     if (a.has(name)) mapping.protocol = TRY(parse_protocol(name));
   }
   Nat44& nat = router.vnet().nat44();
-  TRY_VOID(a.has("del") ? nat.remove_static(mapping) : nat.add_static(mapping));
+  TRY(a.has("del") ? nat.remove_static(mapping) : nat.add_static(mapping));
   return Answer::nothing();
 }
 

@@ -14,9 +14,9 @@ Result<void> PcapTrace::start(Options options) {
   if (is_on()) return fail("a pcap trace is going on, to {}", options_->path);
   if (!options.rx && !options.tx && !options.drop) return fail("nothing to trace: rx, tx or drop");
   // A name without a folder is looked for here, where the line was not yet checked to lead to one.
-  TRY_VOID(host::check_no_fifo(options.path));
+  TRY(host::check_no_fifo(options.path));
   // The whole, too, must be possible to write, though it is made of its parts only at the end.
-  if (!options.part.empty()) TRY_VOID(TRY(net::Capture::open(options.path))->close());
+  if (!options.part.empty()) TRY(TRY(net::Capture::open(options.path))->close());
   capture_ = TRY(net::Capture::open(options.path + options.part));
   shift_ = wall_ ? wall_() - vnet_.loop().clock().time_since_epoch() : Duration{};
   packets_ = 0;

@@ -32,12 +32,12 @@ Result<Answer> add_policer(Router& router, const Arguments& a) {
     to_do = {.drop = action.has("drop")};
     if (action.has("dscp")) to_do.dscp = TRY(parse_dscp(action["dscp"]));
   }
-  TRY_VOID(router.vnet().policers().add(std::move(config)));
+  TRY(router.vnet().policers().add(std::move(config)));
   return Answer::nothing();
 }
 
 Result<Answer> remove_policer(Router& router, const Arguments& a) {
-  TRY_VOID(router.vnet().policers().remove(a["policer"]));
+  TRY(router.vnet().policers().remove(a["policer"]));
   return Answer::nothing();
 }
 
@@ -45,9 +45,9 @@ Command::Run bind_policer(PolicerSide side) {
   return [side](Router& router, const Arguments& a) -> Result<Answer> {
     const uint16_t index = TRY(router.index_of(a["interface"]));
     if (a.has("unapply")) {
-      TRY_VOID(router.vnet().policers().unbind(index, side));
+      TRY(router.vnet().policers().unbind(index, side));
     } else {
-      TRY_VOID(router.vnet().policers().bind(index, side, a["policer"]));
+      TRY(router.vnet().policers().bind(index, side, a["policer"]));
     }
     return Answer::nothing();
   };

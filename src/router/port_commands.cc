@@ -38,7 +38,7 @@ Command remove(PortSpec::Kind kind, std::string syntax, std::string help) {
     for (const auto& port : router.ports()) {
       const std::string own = port->spec.name();
       if (port->spec.kind != kind || (own != name && (is_tap || port->spec.link != name))) continue;
-      TRY_VOID(router.delete_port(own));
+      TRY(router.delete_port(own));
       return Answer::nothing();
     }
     const auto kind_name = is_tap                           ? "a TAP device"

@@ -44,7 +44,7 @@ Result<void> check_tap_name(const std::string& name) {
 }
 
 Result<net::Interface::Config> describe_tap(const PortSpec& spec) {
-  TRY_VOID(check_tap_name(spec.link));
+  TRY(check_tap_name(spec.link));
   return net::Interface::Config{.name = spec.name(), .mac = tap_mac(spec)};
 }
 
@@ -53,7 +53,7 @@ Result<net::Interface::Config> describe_tap(const PortSpec& spec) {
 Result<std::unique_ptr<net::Interface>> HostPorts::open(const PortSpec& spec,
                                                         net::PacketPool& pool) {
   if (spec.kind == PortSpec::Kind::Tap) {
-    TRY_VOID(check_tap_name(spec.link));
+    TRY(check_tap_name(spec.link));
     auto tap = TRY(host::TapInterface::open({.device = spec.link,
                                              .name = spec.name(),
                                              .mac = tap_mac(spec),
@@ -87,7 +87,7 @@ Result<net::Interface::Config> HostPorts::describe(const PortSpec& spec) {
   if (spec.kind == PortSpec::Kind::Tap) {
     auto config = TRY(describe_tap(spec));
     // A worker's describe what the main thread has opened.
-    if (receive_ != Receive::Share) TRY_VOID(check_tap_is_free(spec.link));
+    if (receive_ != Receive::Share) TRY(check_tap_is_free(spec.link));
     return config;
   }
   host::Rtnetlink kernel = TRY(host::Rtnetlink::open());

@@ -36,7 +36,7 @@ class PairPorts final : public Ports {
     auto config = TRY(describe(spec));
     auto [ours, theirs] = TRY(host::make_socket_pair(SOCK_STREAM));
     auto device = std::make_unique<PairDevice>(std::move(ours), std::move(config), loop_);
-    TRY_VOID(device->begin());
+    TRY(device->begin());
     ends.insert_or_assign(spec.link, std::move(theirs));
     return device;
   }
@@ -61,7 +61,7 @@ TEST(Ports, follows_its_links_mtu_and_tells_of_its_carrier) {
        {"create netmap name e1", "set interface state netmap-e1 up",
         "create sub-interfaces netmap-e1 2 dot1ad 200 inner-dot1q 7",
         "create sub-interfaces netmap-e1 100", "set interface mtu packet 1300 netmap-e1.100"}) {
-    MUST_VOID(line.set(text));
+    MUST(line.set(text));
   }
   auto& device = dynamic_cast<PairDevice&>(*router.ports()[0]->device);
   const auto mtus = [&] {
@@ -96,20 +96,20 @@ TEST(Ports, receive_mode_is_set_told_and_kept) {
   PairPorts ports(*loop);
   Router router({}, *loop, ports);
   CommandLine line(router);
-  MUST_VOID(line.set("create netmap name e1"));
-  MUST_VOID(line.set("create loopback interface instance 0"));
+  MUST(line.set("create netmap name e1"));
+  MUST(line.set("create loopback interface instance 0"));
   auto& device = dynamic_cast<PairDevice&>(*router.ports()[0]->device);
   EXPECT_EQ(device.rx_mode(), host::RxMode::Adaptive);
   const std::string saved = to_text(line.configuration());
-  MUST_VOID(line.set("set interface rx-mode netmap-e1 polling"));
+  MUST(line.set("set interface rx-mode netmap-e1 polling"));
   EXPECT_EQ(device.rx_mode(), host::RxMode::Polling);
   EXPECT_NE(MUST(line.run("show hardware-interfaces")).text().find("rx mode polling"),
             std::string::npos);
   const std::string polling = to_text(line.configuration());
   EXPECT_NE(polling.find("set interface rx-mode netmap-e1 polling\n"), std::string::npos);
-  MUST_VOID(apply_configuration(line, MUST(try_configuration(router, saved, "saved"))));
+  MUST(apply_configuration(line, MUST(try_configuration(router, saved, "saved"))));
   EXPECT_EQ(device.rx_mode(), host::RxMode::Adaptive);
-  MUST_VOID(line.set("set interface rx-mode netmap-e1 interrupt"));
+  MUST(line.set("set interface rx-mode netmap-e1 interrupt"));
   EXPECT_EQ(device.rx_mode(), host::RxMode::Interrupt);
   EXPECT_EQ(line.set("set interface rx-mode loop0 polling").error().text,
             "interface loop0: no port, and so receives by another's mode");
@@ -123,7 +123,7 @@ TEST(Ports, one_whose_linux_interface_went_stays_down_until_it_is_opened_again) 
   for (const char* text : {"create netmap name e1", "set interface state netmap-e1 up",
                            "set interface ip address netmap-e1 10.1.0.1/24",
                            "ip route add 10.9.0.0/16 via 10.1.0.9 netmap-e1"}) {
-    MUST_VOID(line.set(text));
+    MUST(line.set(text));
   }
   const std::string saved = to_text(line.configuration());
   ports.ends.clear();

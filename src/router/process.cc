@@ -51,7 +51,7 @@ class Process {
 
   Result<int> run(const Startup& startup) {
     const PidFile pidfile(TRY(prepare(startup)));
-    if (startup.cli_listen) TRY_VOID(server_.listen(*startup.cli_listen));
+    if (startup.cli_listen) TRY(server_.listen(*startup.cli_listen));
     const auto signals = TRY(host::SignalWatch::make(loop_, {SIGTERM, SIGINT}, [&](int signal) {
       // At a prompt Ctrl-C is meant for what was typed there.
       if (signal == SIGTERM || !startup.interactive) loop_.stop();
@@ -67,7 +67,7 @@ class Process {
                                     line_, loop_));
     }
     // Not before: a thread begins where its maker may run.
-    if (startup.main_core) TRY_VOID(host::run_on_core(*startup.main_core));
+    if (startup.main_core) TRY(host::run_on_core(*startup.main_core));
     for (const Startup::Plugin& plugin : startup.plugins) {
       auto loaded = line_.run("plugin load " + quote_word(plugin.name));
       if (!loaded) return tl::unexpected(std::move(loaded.error()).within(plugin.place));
@@ -76,16 +76,16 @@ class Process {
       metrics_ = TRY(MetricsServer::open(router_, loop_, *startup.metrics_port));
     }
     if (startup.startup_config) {
-      TRY_VOID(load(*startup.startup_config));
+      TRY(load(*startup.startup_config));
     }
-    if (startup.exec) TRY_VOID(run_to_end("exec " + quote_word(*startup.exec)));
+    if (startup.exec) TRY(run_to_end("exec " + quote_word(*startup.exec)));
     std::unique_ptr<host::Child> prompt;
     if (startup.interactive) prompt = TRY(start_prompt(startup.banner));
     // Something may happen for as long as the process lives.
     if (workers_ == nullptr) loop_.on_wake([] {});
     loop_.run();
     // With workers, its parts are not one file yet.
-    if (workers_ && router_.pcap().is_on()) TRY_VOID(line_.run("pcap trace off"));
+    if (workers_ && router_.pcap().is_on()) TRY(line_.run("pcap trace off"));
     // It may be in the middle of a line, and puts the terminal right.
     if (prompt && prompt->is_running()) prompt->kill(SIGTERM), prompt->wait();
     return 0;
@@ -108,12 +108,12 @@ class Process {
 
   // What must be possible is tried before anything begins. Returns the pidfile's path.
   Result<std::string> prepare(const Startup& startup) {
-    for (const uint32_t core : startup.worker_cores) TRY_VOID(host::check_core(core));
-    if (startup.main_core) TRY_VOID(host::check_core(*startup.main_core));
+    for (const uint32_t core : startup.worker_cores) TRY(host::check_core(core));
+    if (startup.main_core) TRY(host::check_core(*startup.main_core));
     if (startup.prompt) line_.set_prompt(*startup.prompt);
-    if (startup.log) TRY_VOID(open_log(*startup.log, startup.text));
+    if (startup.log) TRY(open_log(*startup.log, startup.text));
     if (startup.pidfile) {
-      TRY_VOID(host::write_file(*startup.pidfile, fmt::format("{}\n", ::getpid())));
+      TRY(host::write_file(*startup.pidfile, fmt::format("{}\n", ::getpid())));
     }
     return startup.pidfile.value_or("");
   }
@@ -121,7 +121,7 @@ class Process {
   // Each line as it is given, behind its time; the first says how the router was started.
   Result<void> open_log(const std::string& path, std::string_view beginning) {
     log_ = TRY(host::open_file(path, O_WRONLY | O_CREAT | O_APPEND));
-    TRY_VOID(write_log(beginning));
+    TRY(write_log(beginning));
     line_.on_line([this, path](std::string_view line) {
       if (!log_) return;
       if (const auto written = write_log(line); !written) {
@@ -144,7 +144,7 @@ class Process {
     const std::string text = TRY(host::read_file(file));
     const auto target = TRY(try_configuration(router_, text, file));
     const auto changes = difference(line_.configuration(), target);
-    TRY_VOID(apply_configuration(line_, target, [&](const std::string& one) {
+    TRY(apply_configuration(line_, target, [&](const std::string& one) {
       return find_place(router_, text, file, one);
     }));
     std::cout << format(changes) << std::flush;
@@ -175,7 +175,7 @@ class Process {
           // Sound: the child owns the descriptor it was told to keep.
           return Client(host::Fd(raw)).interact();
         })));
-    TRY_VOID(server_.serve(std::move(ours), [this] { loop_.stop(); }));
+    TRY(server_.serve(std::move(ours), [this] { loop_.stop(); }));
     return child;
   }
 

@@ -41,7 +41,7 @@ bool is_same_way(const NextHop& a, const NextHop& b) {
 Result<Answer> add_route(Router& router, const Arguments& a) {
   const net::Prefix prefix = TRY(net::parse_prefix(a["prefix"]));
   if (a.has("drop")) {
-    TRY_VOID(router.vnet().add_blackhole(prefix, table_of(a)));
+    TRY(router.vnet().add_blackhole(prefix, table_of(a)));
     return Answer::nothing();
   }
   std::vector<NextHop> all;
@@ -52,7 +52,7 @@ Result<Answer> add_route(Router& router, const Arguments& a) {
     std::erase_if(all, [&](const NextHop& old) { return is_same_way(old, hop); });
     all.push_back(hop);
   }
-  TRY_VOID(router.vnet().add_route(prefix, all, table_of(a)));
+  TRY(router.vnet().add_route(prefix, all, table_of(a)));
   return Answer::nothing();
 }
 
@@ -72,9 +72,9 @@ Result<Answer> remove_route(Router& router, const Arguments& a) {
     }
   }
   if (leaving.empty() || left.empty()) {
-    TRY_VOID(router.vnet().remove_route(prefix, table_of(a)));
+    TRY(router.vnet().remove_route(prefix, table_of(a)));
   } else {
-    TRY_VOID(router.vnet().add_route(prefix, left, table_of(a)));
+    TRY(router.vnet().add_route(prefix, left, table_of(a)));
   }
   return Answer::nothing();
 }
@@ -323,7 +323,7 @@ Command::Run set_check(Family family) {
     const SourceCheck check = a.has("del")     ? SourceCheck::Off
                               : a.has("loose") ? SourceCheck::Loose
                                                : SourceCheck::Strict;
-    TRY_VOID(router.vnet().set_source_check(TRY(router.index_of(a["interface"])), family, check));
+    TRY(router.vnet().set_source_check(TRY(router.index_of(a["interface"])), family, check));
     return Answer::nothing();
   };
 }

@@ -36,8 +36,8 @@ TEST_F(RouteLines, next_hops_add_up_leave_singly_and_have_weights) {
 // Both hosts have an address that only routes lead to.
 TEST_F(RouteLines, flows_are_spread_and_a_next_hop_may_be_routed_to) {
   up();
-  MUST_VOID(b.add_address(1, vnet::prefix("192.0.2.1/32")));
-  MUST_VOID(b.add_address(1, vnet::prefix("2001:db8:c::1/128")));
+  MUST(b.add_address(1, vnet::prefix("192.0.2.1/32")));
+  MUST(b.add_address(1, vnet::prefix("2001:db8:c::1/128")));
   set(R"(ip route add 198.18.0.0/16 via 10.2.0.2
          ip route add 192.0.2.0/24 via 198.18.0.1
          ip route add 2001:db8:d::/48 via 2001:db8:2::2
@@ -63,8 +63,8 @@ TEST_F(RouteLines, flows_are_spread_and_a_next_hop_may_be_routed_to) {
 
 TEST_F(RouteLines, next_hop_that_nothing_leads_to_may_be_given_and_waits) {
   up();
-  MUST_VOID(b.add_address(1, vnet::prefix("10.60.0.9/24")));
-  MUST_VOID(b.add_address(1, vnet::prefix("192.0.2.1/32")));
+  MUST(b.add_address(1, vnet::prefix("10.60.0.9/24")));
+  MUST(b.add_address(1, vnet::prefix("192.0.2.1/32")));
   EXPECT_EQ(say("ip route add 192.0.2.0/24 via 10.60.0.9"),
             "route 192.0.2.0/24 via 10.60.0.9: the next hop is on no connected prefix; `unreached` "
             "behind it lets it wait for one");
@@ -161,8 +161,8 @@ TEST_F(RouteLines, tables_keep_interfaces_apart) {
 
 TEST_F(RouteLines, sources_without_a_way_back_are_dropped) {
   up();
-  MUST_VOID(a.add_address(1, vnet::prefix("10.7.0.1/32")));
-  MUST_VOID(a.add_address(1, vnet::prefix("2001:db8:7::1/128")));
+  MUST(a.add_address(1, vnet::prefix("10.7.0.1/32")));
+  MUST(a.add_address(1, vnet::prefix("2001:db8:7::1/128")));
   auto received = [&](const char* from, const char* to) {
     return ping(a, to, {.source = vnet::ip(from), .count = 1}).sent;
   };
@@ -253,7 +253,7 @@ class RouteFileLines : public RouterLab {
   std::string load_file(const std::string& text, const std::string& more = "") {
     const std::string path = testing::TempDir() + "routes.txt";
     auto file = MUST(host::OutputFile::create(path));  // A test's folder can be written.
-    MUST_VOID(file.finish(text));
+    MUST(file.finish(text));
     std::string said;
     auto activity =
         line.execute("ip route load " + path + more,
@@ -292,7 +292,7 @@ class LongAnswers : public RouteLines {
   void add_a_thousand() {
     for (uint32_t i = 0; i < 1000; ++i) {
       const net::Ip4 network{20u << 24 | i << 8};
-      MUST_VOID(router.vnet().add_route({network, 24}, vnet::ip("10.2.0.2")));
+      MUST(router.vnet().add_route({network, 24}, vnet::ip("10.2.0.2")));
     }
   }
   Output output(bool is_text) {
@@ -369,7 +369,7 @@ TEST_F(RouteLines, next_hop_that_is_said_otherwise_is_another_way) {
     set(fmt::format("ip route add {}", text));
     EXPECT_NE(now().find(fmt::format("ip route add {}\n", text)), std::string::npos) << now();
   }
-  MUST_VOID(b.add_address(1, vnet::prefix("10.8.0.1/32")));
+  MUST(b.add_address(1, vnet::prefix("10.8.0.1/32")));
   EXPECT_EQ(pings(a, "10.8.0.1"), 2u);
   expect_lasting();
   set("ip route del 10.7.0.0/16\nip route del 10.9.0.0/16");

@@ -22,7 +22,7 @@ Router::Router(Config config, Loop& loop, Ports& ports)
   for (const auto& [name, value] :
        {std::pair("net.inet.ip.forwarding", "1"), std::pair("net.inet6.ip6.forwarding", "1"),
         std::pair("net.inet6.ip6.auto_linklocal", "0")}) {
-    MUST_VOID(vnet_.sysctl().set(name, value));
+    MUST(vnet_.sysctl().set(name, value));
   }
   for (const SysctlTree::Leaf& leaf : MUST(vnet_.sysctl().list(""))) {  // There are some.
     if (leaf.writable) first_tunables_[leaf.name] = leaf.value;
@@ -88,8 +88,8 @@ Result<std::string> Router::create_port(PortSpec spec) {
 // is not less than a vnet takes.
 std::string Router::begin(uint16_t index, uint32_t mtu) {
   mtu = std::min(mtu, vnet::Vnet::kMostMtu);
-  MUST_VOID(vnet_.set_up(index, false));  // It was attached.
-  MUST_VOID(vnet_.set_mtu(index, mtu));   // Another device has it.
+  MUST(vnet_.set_up(index, false));  // It was attached.
+  MUST(vnet_.set_mtu(index, mtu));   // Another device has it.
   first_mtus_[index] = mtu;
   return vnet_.interfaces()[index].name;
 }
@@ -101,10 +101,10 @@ Result<void> Router::delete_port(std::string_view name) {
   const auto& table = vnet_.interfaces();
   for (uint16_t i = 1; i < table.size(); ++i) {
     const vnet::SubInterface* sub = vnet_.virtuals().sub(i);
-    if (sub != nullptr && &sub->parent() == (*at)->device.get()) TRY_VOID(delete_virtual(i));
+    if (sub != nullptr && &sub->parent() == (*at)->device.get()) TRY(delete_virtual(i));
   }
   pcap_.forget(*(*at)->device);
-  TRY_VOID(vnet_.detach((*at)->index));
+  TRY(vnet_.detach((*at)->index));
   ports_list_.erase(at);
   return {};
 }
@@ -137,7 +137,7 @@ Result<void> Router::set_mtu(uint16_t index, uint32_t mtu) {
     return fail("mtu {}: the link of {} carries {}", mtu, vnet_.interfaces()[index].name,
                 first->second);
   }
-  TRY_VOID(vnet_.set_mtu(index, mtu));
+  TRY(vnet_.set_mtu(index, mtu));
   if (first != first_mtus_.end() && mtu == first->second) {
     set_mtus_.erase(index);
   } else {
@@ -160,7 +160,7 @@ void Router::follow_link(const Port& port) {
 void Router::follow_mtu(uint16_t index, uint32_t first) {
   first = std::clamp(first, vnet::Vnet::kLeastMtu, vnet::Vnet::kMostMtu);
   first_mtus_[index] = first;
-  MUST_VOID(vnet_.set_mtu(index, std::min(first, wanted_mtu(index))));  // Attached, and in range.
+  MUST(vnet_.set_mtu(index, std::min(first, wanted_mtu(index))));  // Attached, and in range.
 }
 
 Result<void> Router::set_rx_mode(uint16_t index, host::RxMode mode) {
@@ -182,7 +182,7 @@ uint32_t Router::free_loopback_number() const {
 }
 
 Result<void> Router::add_address(uint16_t index, const net::Prefix& prefix) {
-  TRY_VOID(vnet_.add_address(index, prefix));
+  TRY(vnet_.add_address(index, prefix));
   const vnet::InterfaceEntry& entry = vnet_.interfaces()[index];
   if (!prefix.address.is_v4() && entry.device != nullptr && entry.link_local() == nullptr) {
     // Another interface with this MAC address may have it already; this one then goes without.
@@ -292,7 +292,7 @@ void Router::start_plugin(std::shared_ptr<host::Library> library) {
   const auto start = reinterpret_cast<void (*)(NodePlugin&)>(library->symbol("wh_node_plugin"));
   start(plugin);
   // A plugin whose nodes name next nodes that nobody has is not fit to be run.
-  MUST_VOID(vnet_.graph().link());
+  MUST(vnet_.graph().link());
   plugins_.push_back(std::move(library));
   for (const SysctlTree::Leaf& leaf : MUST(vnet_.sysctl().list(""))) {  // There are some.
     if (leaf.writable) first_tunables_.try_emplace(leaf.name, leaf.value);

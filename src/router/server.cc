@@ -214,7 +214,7 @@ Result<void> Server::listen(const std::string& path) {
 Result<void> Server::serve(host::Fd fd, std::function<void()> on_leave) {
   if (clients_.size() >= kMostClients) return fail("more than {} clients", kMostClients);
   auto client = std::make_unique<Client>(*this, std::move(fd), std::move(on_leave));
-  TRY_VOID(client->start());
+  TRY(client->start());
   clients_.push_back(std::move(client));
   return {};
 }

@@ -148,7 +148,7 @@ TEST_F(ServerTest, metrics_are_text_that_prometheus_reads) {
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     // Sound: connect(2) takes any socket address by its common beginning.
     ASSERT_EQ(::connect(client.raw(), reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
-    MUST_VOID(host::write_all(client.raw(), fmt::format("GET {} HTTP/1.1\r\n\r\n", path)));
+    MUST(host::write_all(client.raw(), fmt::format("GET {} HTTP/1.1\r\n\r\n", path)));
     char got[12] = "";
     run_until([&] { return ::recv(client.raw(), got, sizeof got, MSG_DONTWAIT) > 0; });
     EXPECT_EQ(std::string_view(got, sizeof got), fmt::format("HTTP/1.0 {}", status));

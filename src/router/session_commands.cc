@@ -134,7 +134,7 @@ Result<Answer> show_sysctl(Router& router, const Arguments& a) {
 }
 
 Result<Answer> set_sysctl(Router& router, const Arguments& a) {
-  TRY_VOID(router.vnet().sysctl().set(a["name"], a["value"]));
+  TRY(router.vnet().sysctl().set(a["name"], a["value"]));
   return Answer::nothing();
 }
 

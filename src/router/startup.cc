@@ -55,15 +55,15 @@ class Parser {
     while (at_ < tokens_.size()) {
       const std::string section = tokens_[at_++].text;
       if (section == "unix") {
-        TRY_VOID(unix_section());
+        TRY(unix_section());
       } else if (section == "plugins") {
-        TRY_VOID(plugins_section());
+        TRY(plugins_section());
       } else if (section == "metrics") {
-        TRY_VOID(metrics_section());
+        TRY(metrics_section());
       } else if (section == "cpu") {
-        TRY_VOID(cpu_section());
+        TRY(cpu_section());
       } else if (std::find(kForeign.begin(), kForeign.end(), section) != kForeign.end()) {
-        TRY_VOID(skip());
+        TRY(skip());
       } else {
         --at_;
         return wrong("a section: unix, plugins, metrics, cpu");
@@ -107,10 +107,10 @@ class Parser {
   // Runs `entry` until the section's closing brace.
   template <class Entry>
   Result<void> section(Entry entry) {
-    TRY_VOID(open());
+    TRY(open());
     while (!accept("}")) {
       if (at_ >= tokens_.size()) return wrong("}");
-      TRY_VOID(entry());
+      TRY(entry());
     }
     return {};
   }
@@ -169,7 +169,7 @@ class Parser {
       const std::string name = TRY(value("a plugin's name"));
       const std::string place = fmt::format("{}:{}", name_, tokens_[at_ - 1].line);
       bool enabled = false;
-      TRY_VOID(section([&]() -> Result<void> {
+      TRY(section([&]() -> Result<void> {
         if (accept("enable")) {
           enabled = true;
         } else if (accept("disable")) {
@@ -200,7 +200,7 @@ class Parser {
       } else if (accept("main-core")) {
         made_.main_core = TRY(number("a core's number", kMostCore));
       } else if (accept("corelist-workers")) {
-        TRY_VOID(core_list());
+        TRY(core_list());
       } else {
         return wrong("workers NUMBER, main-core NUMBER, corelist-workers LIST or }");
       }

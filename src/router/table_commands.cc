@@ -11,12 +11,12 @@ Result<Answer> add_table(Router& router, const Arguments& a) {
   const auto ids = router.vnet().vrfs();
   // VPP's scripts add a table once for each family; here it has both.
   if (std::find(ids.begin(), ids.end(), id) != ids.end()) return Answer::nothing();
-  TRY_VOID(router.vnet().add_vrf(id));
+  TRY(router.vnet().add_vrf(id));
   return Answer::nothing();
 }
 
 Result<Answer> remove_table(Router& router, const Arguments& a) {
-  TRY_VOID(router.vnet().remove_vrf(static_cast<uint32_t>(a.number("table"))));
+  TRY(router.vnet().remove_vrf(static_cast<uint32_t>(a.number("table"))));
   return Answer::nothing();
 }
 
@@ -24,7 +24,7 @@ Result<Answer> set_table(Router& router, const Arguments& a) {
   const uint16_t index = TRY(router.index_of(a["interface"]));
   const auto id = static_cast<uint32_t>(a.number("table"));
   if (router.vnet().vrf_of(index) == id) return Answer::nothing();
-  TRY_VOID(router.vnet().set_vrf(index, id));
+  TRY(router.vnet().set_vrf(index, id));
   return Answer::nothing();
 }
 

@@ -57,20 +57,20 @@ class RouterLab : public testing::Test, protected vnet::World {
       auto cable = std::make_unique<net::Cable>(config("near", 0x10 + i),
                                                 vnet::port("eth0", 0x20 + i), loop);
       vnet::Vnet& host = *hosts[i];
-      MUST_VOID(host.sysctl().set("net.inet6.ip6.dad_count", "0"));
+      MUST(host.sysctl().set("net.inet6.ip6.dad_count", "0"));
       MUST(host.attach(cable->b()));  // An empty vnet; its interface is 1.
       const std::string n = std::to_string(i + 1);
-      MUST_VOID(host.add_address(1, vnet::prefix("10." + n + ".0.2/24")));
-      MUST_VOID(host.add_address(1, vnet::prefix("2001:db8:" + n + "::2/64")));
-      MUST_VOID(host.add_route(vnet::prefix("0.0.0.0/0"), vnet::ip("10." + n + ".0.1")));
-      MUST_VOID(host.add_route(vnet::prefix("::/0"), vnet::ip("2001:db8:" + n + "::1")));
+      MUST(host.add_address(1, vnet::prefix("10." + n + ".0.2/24")));
+      MUST(host.add_address(1, vnet::prefix("2001:db8:" + n + "::2/64")));
+      MUST(host.add_route(vnet::prefix("0.0.0.0/0"), vnet::ip("10." + n + ".0.1")));
+      MUST(host.add_route(vnet::prefix("::/0"), vnet::ip("2001:db8:" + n + "::1")));
       ports.cables["e" + std::to_string(i)] = std::move(cable);
     }
   }
   ~RouterLab() override {
     // Says its last words while somebody can take them.
-    for (const auto& port : router.ports()) MUST_VOID(router.vnet().set_up(port->index, false));
-    for (auto* host : hosts) MUST_VOID(host->detach(1));
+    for (const auto& port : router.ports()) MUST(router.vnet().set_up(port->index, false));
+    for (auto* host : hosts) MUST(host->detach(1));
     loop.run_for(1s);  // No packet of the router's is on a cable when it goes.
   }
 

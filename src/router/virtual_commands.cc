@@ -26,7 +26,7 @@ Result<Answer> delete_loopback(Router& router, const Arguments& a) {
     const std::string& name = router.vnet().interfaces()[index].name;
     return fail("interface {}: is not a loopback; accepted: delete sub-interface {}", name, name);
   }
-  TRY_VOID(router.delete_virtual(index));
+  TRY(router.delete_virtual(index));
   return Answer::nothing();
 }
 
@@ -37,7 +37,7 @@ Result<Answer> delete_sub_interface(Router& router, const Arguments& a) {
     return fail("interface {}: is not a sub-interface; accepted: delete loopback interface {}",
                 name, name);
   }
-  TRY_VOID(router.delete_virtual(index));
+  TRY(router.delete_virtual(index));
   return Answer::nothing();
 }
 

@@ -263,7 +263,7 @@ TEST_F(WorkersTest, get_the_routes_of_a_file_and_count_what_rules_match_together
   for (int i = 0; i < 3000; ++i) {
     text += fmt::format("20.{}.{}.0/24 via 10.2.0.2\n", i / 256, i % 256);
   }
-  MUST_VOID(file.finish(text));
+  MUST(file.finish(text));
   std::string said;
   auto activity = line_->execute(
       "ip route load " + path,
@@ -291,7 +291,7 @@ TEST_F(WorkersTest, leave_all_packets_to_the_main_thread_while_flows_have_state)
   workers_->each(reflect);
   put(1, "a", datagram(kA, kB));
   get(0, "b", EtherType::Ip4);
-  const auto forget = [](Router& r) { MUST_VOID(r.vnet().acls().remove(0)); };
+  const auto forget = [](Router& r) { MUST(r.vnet().acls().remove(0)); };
   forget(*router_);
   workers_->each(forget);
   put(2, "a", datagram(kA, kB));

@@ -30,7 +30,7 @@ Connection::Connection(TcpStack& stack, const Endpoint& local, const Endpoint& r
   window_.initial = {static_cast<uint32_t>(t.initcwnd_segments), t.rfc3390 != 0};
   fcc_ = Rate::bytes_per_second(static_cast<uint64_t>(t.fillcw_cap));
   fcc_share_ = static_cast<uint8_t>(t.fillcw_share);
-  if (t.defprofile != 0) MUST_VOID(set_profile(t.defprofile));  // Its bounds are the profiles.
+  if (t.defprofile != 0) MUST(set_profile(t.defprofile));  // Its bounds are the profiles.
   last_heard_ = last_sent_at_ = now();
 }
 

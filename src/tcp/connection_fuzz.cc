@@ -202,7 +202,7 @@ class Fuzz final : public ConnectionObserver {
         write(30'000);
         break;
       case Start::Dgp:
-        MUST_VOID(c_->set_profile(1));  // No fixed rate is set.
+        MUST(c_->set_profile(1));  // No fixed rate is set.
         write(30'000);
         break;
       default: break;

@@ -24,8 +24,8 @@ TEST(DgpListing, turns_dgp_on_by_socket_option) {
 
 TEST(DgpListing, turns_dgp_on_for_all_by_sysctl) {
   TestWorld world;
-  MUST_VOID(world.client.ip.sysctl().assign("net.inet.tcp.rack.misc.defprofile = 1"));
-  MUST_VOID(world.client.ip.sysctl().assign("net.inet.tcp.rack.pacing.fillcw_cap = 6250000"));
+  MUST(world.client.ip.sysctl().assign("net.inet.tcp.rack.misc.defprofile = 1"));
+  MUST(world.client.ip.sysctl().assign("net.inet.tcp.rack.pacing.fillcw_cap = 6250000"));
   world.establish();
   EXPECT_EQ(world.a->pace_parts().state, pacing::PaceParts::State::Startup);
   EXPECT_EQ(world.a->pace_parts().fcc, 50_Mbps);
@@ -132,7 +132,7 @@ TEST(SocketOption, has_profiles_1_and_6) {
   }
   ASSERT_TRUE(setsockopt(*world.a, TCP_RACK_PROFILE, 6));
   EXPECT_EQ(world.a->pace_parts().state, pacing::PaceParts::State::Startup);
-  MUST_VOID(world.client.ip.sysctl().assign("net.inet.tcp.rack.misc.defprofile=6"));
+  MUST(world.client.ip.sysctl().assign("net.inet.tcp.rack.misc.defprofile=6"));
   EXPECT_EQ(world.client.tcp.tunables().defprofile, 6);
 }
 
@@ -140,7 +140,7 @@ TEST(SocketOption, has_profiles_1_and_6) {
 TEST(DgpPath, keeps_the_queue_short_where_a_loss_based_flow_fills_it_E68) {
   OneFlow dgp(12_Mbps, 300ms, "newreno", [](Connection& c) {
     c.set_fcc(4_Mbps);
-    MUST_VOID(c.set_profile(1));
+    MUST(c.set_profile(1));
   });
   OneFlow reno(12_Mbps, 300ms, "newreno", [](Connection&) {});
   dgp.mbps(3s);
@@ -158,7 +158,7 @@ TEST(DgpPath, fills_the_queue_where_FCC_does_not_bind_E68) {
   for (const Rate fcc : {Rate(), 30_Mbps}) {
     OneFlow dgp(4_Mbps, 300ms, "newreno", [fcc](Connection& c) {
       c.set_fcc(fcc);
-      MUST_VOID(c.set_profile(1));
+      MUST(c.set_profile(1));
     });
     dgp.mbps(3s);
     dgp.mbps(20s);
@@ -170,7 +170,7 @@ TEST(DgpPath, is_loss_based_without_a_cap_or_with_one_above_the_path) {
   for (const Rate fcc : {Rate(), 30_Mbps}) {
     OneFlow flow(8_Mbps, 100ms, "newreno", [fcc](Connection& c) {
       c.set_fcc(fcc);
-      MUST_VOID(c.set_profile(1));
+      MUST(c.set_profile(1));
     });
     flow.mbps(20s);
     EXPECT_GT(flow.sender->info().recoveries, 0u) << fcc.bps();
@@ -180,7 +180,7 @@ TEST(DgpPath, is_loss_based_without_a_cap_or_with_one_above_the_path) {
 TEST(DgpPath, goes_over_cubic_too) {
   OneFlow flow(20_Mbps, 200ms, "cubic", [](Connection& c) {
     c.set_fcc(5_Mbps);
-    MUST_VOID(c.set_profile(1));
+    MUST(c.set_profile(1));
   });
   flow.mbps(2s);
   EXPECT_GT(flow.mbps(5s), 0.9 * 20 * 1448 / 1514);
@@ -191,7 +191,7 @@ TEST(DgpPath, lets_the_flight_down_to_find_the_round_trip_E65_E66) {
     OneFlow flow(10_Mbps, 200ms, "newreno", [mode](Connection& c) {
       c.stack().tunables().probertt_mode = mode;
       c.set_fcc(2_Mbps);
-      MUST_VOID(c.set_profile(1));
+      MUST(c.set_profile(1));
     });
     bool was_probing = false;
     Bytes least = Bytes::max();
@@ -211,7 +211,7 @@ TEST(DgpPath, measures_the_capacity_and_holds_fcc_at_a_quarter_of_it) {
   for (const Rate rate : {4_Mbps, 20_Mbps, 100_Mbps}) {
     OneFlow flow(rate, 200ms, "newreno", [](Connection& c) {
       c.set_fcc_share(25);
-      MUST_VOID(c.set_profile(1));
+      MUST(c.set_profile(1));
     });
     flow.mbps(4s);
     const pacing::PaceParts parts = flow.sender->pace_parts();
@@ -226,7 +226,7 @@ TEST(DgpPath, follows_a_step_of_the_capacity_within_ten_seconds) {
   for (const auto& [before, after] : {std::pair(40_Mbps, 10_Mbps), {10_Mbps, 40_Mbps}}) {
     OneFlow flow(before, 300ms, "newreno", [](Connection& c) {
       c.set_fcc_share(25);
-      MUST_VOID(c.set_profile(1));
+      MUST(c.set_profile(1));
     });
     flow.mbps(8s);
     flow.world.up.config.rate = after;
@@ -242,7 +242,7 @@ TEST(DgpPath, sends_whole_measuring_bursts) {
     std::map<Instant, int> segments;
     OneFlow flow(rate, 200ms, "newreno", [](Connection& c) {
       c.set_fcc_share(25);
-      MUST_VOID(c.set_profile(1));
+      MUST(c.set_profile(1));
     });
     flow.mbps(5s);
     flow.world.up.tap = [&](Instant when, const net::Packet&, const net::TcpView&) {
@@ -259,7 +259,7 @@ TEST(DgpPath, sends_whole_measuring_bursts) {
 TEST(DgpPath, fills_a_path_ten_seconds_after_it_became_twenty_times_as_fast) {
   OneFlow flow(5_Mbps, 300ms, "newreno", [](Connection& c) {
     c.set_fcc_share(25);
-    MUST_VOID(c.set_profile(1));
+    MUST(c.set_profile(1));
   });
   flow.mbps(10s);
   flow.world.up.config.rate = 100_Mbps;
@@ -273,7 +273,7 @@ struct TwoFlows {
   TwoFlows(uint32_t percent, Duration later)
       : set([percent](Connection& c) {
           c.set_fcc_share(percent);
-          MUST_VOID(c.set_profile(1));
+          MUST(c.set_profile(1));
         }),
         flow(20_Mbps, 200ms, "newreno", set) {
     flow.world.run(later);
@@ -330,7 +330,7 @@ TEST(DgpPath, shares_a_path_evenly_only_as_far_as_fcc_goes) {
 TEST(DgpPath, finds_the_round_trip_again_among_many) {
   const auto dgp = [](Connection& c) {
     c.set_fcc(1_Mbps);
-    MUST_VOID(c.set_profile(1));
+    MUST(c.set_profile(1));
   };
   OneFlow flow(40_Mbps, 300ms, "newreno", dgp);
   Bulk source;
@@ -359,7 +359,7 @@ TEST(DgpPath, finds_the_round_trip_again_among_many) {
 }
 
 TEST(FillPath, paces_any_window_over_a_round_trip) {
-  OneFlow flow(20_Mbps, 100ms, "cubic", [](Connection& c) { MUST_VOID(c.set_pace_to_fill(true)); });
+  OneFlow flow(20_Mbps, 100ms, "cubic", [](Connection& c) { MUST(c.set_pace_to_fill(true)); });
   flow.mbps(2s);
   EXPECT_GT(flow.mbps(5s), 0.93 * 20 * 1448 / 1514);
   EXPECT_EQ(flow.sender->pace_parts().by, pacing::PaceBy::FillCwnd);

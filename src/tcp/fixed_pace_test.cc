@@ -9,7 +9,7 @@ namespace {
 
 void set_rate(Connection& c, int option, uint64_t bytes_per_second) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(&bytes_per_second);
-  MUST_VOID(c.set_option(option, {bytes, sizeof bytes_per_second}));
+  MUST(c.set_option(option, {bytes, sizeof bytes_per_second}));
 }
 
 // Wire bytes in a second of the world's time.

@@ -44,7 +44,7 @@ struct OneFlow {
           const std::function<void(Connection&)>& set) {
     for (TestHost* host : {&world.client, &world.server}) {
       for (const char* leaf : {"sendspace", "recvspace", "sendbuf_max", "recvbuf_max"}) {
-        MUST_VOID(host->ip.sysctl().set(std::string("net.inet.tcp.") + leaf, "8000000"));
+        MUST(host->ip.sysctl().set(std::string("net.inet.tcp.") + leaf, "8000000"));
       }
     }
     world.up.config = {.rate = rate, .delay = 10ms, .queue = rate.bytes_in(queue)};

@@ -41,8 +41,8 @@ Result<void> Connection::check_profile(int64_t profile) {
 }
 
 Result<void> Connection::set_profile(int64_t profile) {
-  TRY_VOID(check_profile(profile));
-  TRY_VOID(set_policy(profile == 0 ? Policy::None : Policy::Dgp));
+  TRY(check_profile(profile));
+  TRY(set_policy(profile == 0 ? Policy::None : Policy::Dgp));
   if (dgp_ != nullptr) dgp_->config().discounts_fill = profile == 6;
   return {};
 }
@@ -59,7 +59,7 @@ Result<void> Connection::set_pace_to_fill(bool on) {
 void Connection::set_pace_always(bool on) {
   if (!on) return set_pace_rate(Rate::infinite());
   const bool is_paced = has_rate_policy() || has_model() || pace_by_ == pacing::PaceBy::Fixed;
-  if (!is_paced) MUST_VOID(set_policy(Policy::Estimate));  // There is no fixed rate beside it.
+  if (!is_paced) MUST(set_policy(Policy::Estimate));  // There is no fixed rate beside it.
 }
 
 Connection::Policy Connection::policy() const {

@@ -160,7 +160,7 @@ Result<uint64_t> read_pacing_option(int option, std::span<const uint8_t> value) 
     return fail("{}: {} is not from {} to {}", o.name, wide, o.least, o.most);
   }
   if (option == TCP_RACK_PROFILE) {
-    TRY_VOID(Connection::check_profile(static_cast<int64_t>(wide)));
+    TRY(Connection::check_profile(static_cast<int64_t>(wide)));
   }
   return wide;
 }

@@ -119,7 +119,7 @@ TEST(RackOption, is_of_one_connection) {
 
 TEST(PaceAlways, paces_at_twice_the_estimated_goodput) {
   OneFlow flow(20_Mbps, 100ms, "newreno",
-               [](Connection& c) { MUST_VOID(setsockopt(c, TCP_RACK_PACE_ALWAYS, 1)); });
+               [](Connection& c) { MUST(setsockopt(c, TCP_RACK_PACE_ALWAYS, 1)); });
   flow.mbps(3s);
   const pacing::PaceParts parts = flow.sender->pace_parts();
   EXPECT_EQ(parts.by, pacing::PaceBy::Bandwidth);

@@ -9,7 +9,7 @@ namespace {
 TEST(StackFacts, lists_congestion_controls_as_freebsd_does) {
   TestWorld world;
   SysctlTree& tree = world.client.ip.sysctl();
-  MUST_VOID(tree.set("net.inet.tcp.cc.algorithm", "cubic"));
+  MUST(tree.set("net.inet.tcp.cc.algorithm", "cubic"));
   world.establish();
   EXPECT_EQ(MUST(tree.get("net.inet.tcp.cc.available")),
             "\nCCmod           D PCB count\n"

@@ -150,7 +150,7 @@ Result<void> AclTable::bind(uint16_t interface, Side side, std::vector<uint32_t>
   for (const uint32_t acl : acls) {
     if (lists_.count(acl) == 0) return fail("no acl {}", acl);
   }
-  if (!acls.empty()) TRY_VOID(stack_.bridges->check_routed(interface, "access lists"));
+  if (!acls.empty()) TRY(stack_.bridges->check_routed(interface, "access lists"));
   if (bound_.size() <= interface) bound_.resize(interface + 1u);
   const bool on = !acls.empty();
   bound_[interface][side] = std::move(acls);

@@ -160,7 +160,7 @@ Result<void> BridgeTable::add_member(uint32_t id, const BridgeMember& member) {
   if (domain->members_.size() >= kMaxMembers) {
     return fail("bridge domain {}: at most {} members", id, kMaxMembers);
   }
-  TRY_VOID(check_member(*domain, member));
+  TRY(check_member(*domain, member));
   if (member.is_bvi) dynamic_cast<LoopbackInterface&>(*entry.device).is_bvi = true;
   if (by_interface_.size() <= member.interface) by_interface_.resize(member.interface + 1u);
   by_interface_[member.interface] = domain;

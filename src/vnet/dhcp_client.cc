@@ -200,7 +200,7 @@ void DhcpClient::release() {
 Result<void> DhcpClients::add(uint16_t interface) {
   const InterfaceEntry& entry = *TRY(vnet_.stack().interfaces.attached(interface));
   if (has(interface)) return fail("interface {}: has a dhcp client", entry.name);
-  TRY_VOID(vnet_.bridges().check_routed(interface, "a DHCP client"));
+  TRY(vnet_.bridges().check_routed(interface, "a DHCP client"));
   if (socket_ == nullptr) {
     socket_ = TRY(vnet_.open_udp({.port = net::kDhcpClientPort},
                                  [this](const UdpDatagram& d) { receive(d); }));

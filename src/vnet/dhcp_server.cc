@@ -283,7 +283,7 @@ Result<void> DhcpService::set_relay(uint16_t interface, std::vector<Ip4> servers
   if (servers.empty() || servers.size() > kMaxRelayServers) {
     return fail("dhcp relay to {} servers; accepted: 1..{}", servers.size(), kMaxRelayServers);
   }
-  TRY_VOID(vnet_.bridges().check_routed(interface, "a DHCP relay"));
+  TRY(vnet_.bridges().check_routed(interface, "a DHCP relay"));
   TRY(open());
   relays_[interface] = std::move(servers);
   return {};

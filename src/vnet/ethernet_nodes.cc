@@ -271,7 +271,7 @@ void add_tx_node(Stack& stack, InterfaceEntry& entry) {
   } else {
     stack.graph.add(std::make_unique<InterfaceTx>(stack, entry.index, tx));
     stack.graph.add(std::make_unique<DeviceOutput>(stack, entry.index, entry.name));
-    MUST_VOID(stack.graph.link());  // Both of its next nodes are there.
+    MUST(stack.graph.link());  // Both of its next nodes are there.
   }
   entry.tx_arc = stack.graph.add_arc(stack.node.interface_output, output);
 }
@@ -279,7 +279,7 @@ void add_tx_node(Stack& stack, InterfaceEntry& entry) {
 graph::NodeIndex add_input_node(Stack& stack, std::string_view name) {
   if (Node* known = stack.graph.find(name)) return known->index();
   Node& made = stack.graph.add(std::make_unique<DeviceInput>(std::string(name)));
-  MUST_VOID(stack.graph.link());  // ethernet-input is there.
+  MUST(stack.graph.link());  // ethernet-input is there.
   return made.index();
 }
 

@@ -44,7 +44,7 @@ Result<void> Nat44::set_role(uint16_t interface, NatRole role_wanted) {
   if (role_wanted != NatRole::None && old != NatRole::None) {
     return fail("interface {}: is {}", entry.name, old == NatRole::Inside ? "inside" : "outside");
   }
-  if (role_wanted != NatRole::None) TRY_VOID(stack_.bridges->check_routed(interface, "NAT44"));
+  if (role_wanted != NatRole::None) TRY(stack_.bridges->check_routed(interface, "NAT44"));
   if (roles_.size() <= interface) roles_.resize(interface + 1u);
   roles_[interface] = role_wanted;
   const bool is_outside = role_wanted == NatRole::Outside;

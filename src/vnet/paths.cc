@@ -72,7 +72,7 @@ Result<PathTable::Member> PathTable::resolve_new(const Key& key, const NextHop& 
     }
   }
   InterfaceEntry& entry = *TRY(stack_.interfaces.attached(interface));
-  TRY_VOID(stack_.bridges->check_routed(interface, "a route"));
+  TRY(stack_.bridges->check_routed(interface, "a route"));
   if (is_attached) {
     member.adjacency =
         stack_.adjacencies.make(AdjacencyKind::Glean, interface, entry.mtu(), hop.address);

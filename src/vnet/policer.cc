@@ -109,7 +109,7 @@ Result<void> PolicerTable::bind(uint16_t interface, PolicerSide side, std::strin
   const InterfaceEntry& entry = *TRY(stack_.interfaces.attached(interface));
   const auto it = by_name_.find(name);
   if (it == by_name_.end()) return fail("no policer '{}'", name);
-  TRY_VOID(stack_.bridges->check_routed(interface, "a policer"));
+  TRY(stack_.bridges->check_routed(interface, "a policer"));
   if (bound_.size() <= interface) bound_.resize(interface + 1u);
   Policer*& place = bound_[interface][static_cast<size_t>(side)];
   if (place != nullptr) {

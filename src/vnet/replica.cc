@@ -70,9 +70,9 @@ void add_handoff_nodes(Stack& stack) {
   for (const Stop& stop : kStops) {
     made.push_back(graph.add(std::make_unique<HandoffNode>(*stack.handoff, stop)).index());
   }
-  MUST_VOID(graph.link());  // Every stop is a node of the room.
+  MUST(graph.link());  // Every stop is a node of the room.
   for (size_t i = 1; i < kStops.size(); ++i) {
-    MUST_VOID(graph.insert(made[i], MUST(graph.index_of(kStops[i].node))));
+    MUST(graph.insert(made[i], MUST(graph.index_of(kStops[i].node))));
   }
   // What is handed to these from outside a batch stops as well.
   stack.node.handoff_input = made[0];
@@ -145,7 +145,7 @@ void mirror_neighbour(Vnet& vnet, uint16_t interface, const IpAddress& address,
     // A table that is full leaves the packets to the main vnet.
     (void)table.set_static(interface, stack.interfaces[interface].mtu(), address, *mac);
   } else if (table.find(interface, address) != nullptr) {
-    MUST_VOID(table.remove(interface, address));
+    MUST(table.remove(interface, address));
   }
   stack.graph.run();
 }

@@ -43,7 +43,7 @@ RouterAdvertiser::~RouterAdvertiser() = default;
 
 Result<void> RouterAdvertiser::enable(uint16_t interface, RouterAdvertisementConfig config) {
   InterfaceEntry& entry = *TRY(stack_.interfaces.attached(interface));
-  TRY_VOID(stack_.bridges->check_routed(interface, "router advertisements"));
+  TRY(stack_.bridges->check_routed(interface, "router advertisements"));
   if (config.max_interval < 4s || config.max_interval > 1800s) {
     return fail("router advertisements on {}: interval out of 4s..1800s", entry.name);
   }

@@ -210,15 +210,15 @@ TEST_F(Router, refuses_a_prefix_that_overlaps_another_interfaces) {
   EXPECT_TRUE(r.add_address(right_index, prefix("fe80::7/64")));
   net::Cable third{port("third", 8), port("eth0", 9), loop};
   const uint16_t other = MUST(r.attach(third.a()));
-  MUST_VOID(r.add_vrf(7));
-  MUST_VOID(r.set_vrf(other, 7));
+  MUST(r.add_vrf(7));
+  MUST(r.set_vrf(other, 7));
   EXPECT_TRUE(r.add_address(other, prefix("10.1.0.7/24")));
-  MUST_VOID(r.remove_address(left_index, ip("10.1.0.7")));
-  MUST_VOID(r.detach(other));
+  MUST(r.remove_address(left_index, ip("10.1.0.7")));
+  MUST(r.detach(other));
   EXPECT_EQ(ping(a, "10.2.0.2", {.count = 1}).received, 1u);
   EXPECT_EQ(ping(a, "2001:db8:2::2", {.count = 1}).received, 1u);
   // What is taken back is free for another.
-  MUST_VOID(r.remove_address(left_index, ip("10.1.0.1")));
+  MUST(r.remove_address(left_index, ip("10.1.0.1")));
   EXPECT_TRUE(r.add_address(right_index, prefix("10.1.0.1/24")));
 }
 
@@ -235,12 +235,12 @@ TEST_F(Router, keeps_the_routes_of_an_addresses_neighbours_when_it_goes) {
   const uint16_t left_index = *r.interfaces().find("left");
   // A part of the same prefix, the edge of that part, and the edge of the whole.
   for (const char* text : {"10.1.0.9/25", "10.1.0.127/24", "10.1.0.255/32", "10.1.0.200/24"}) {
-    MUST_VOID(r.add_address(left_index, prefix(text)));
+    MUST(r.add_address(left_index, prefix(text)));
     EXPECT_TRUE(r.is_local(ip("10.1.0.1"))) << text;
   }
   EXPECT_EQ(ping(a, "10.1.0.127", {.count = 1}).received, 1u);
   for (const char* text : {"10.1.0.9", "10.1.0.255", "10.1.0.127", "10.1.0.200"}) {
-    MUST_VOID(r.remove_address(left_index, ip(text)));
+    MUST(r.remove_address(left_index, ip(text)));
     EXPECT_EQ(ping(a, "10.1.0.1", {.count = 1}).received, 1u) << text;
   }
   EXPECT_EQ(routes(), before);

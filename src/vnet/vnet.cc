@@ -194,10 +194,10 @@ Result<void> Vnet::remove_vrf(uint32_t id) {
     }
   }
   const auto leave = [&]() -> Result<void> {
-    TRY_VOID(stack_->udp->leave_table(slot));
-    TRY_VOID(stack_->nat44->leave_vrf(slot));
+    TRY(stack_->udp->leave_table(slot));
+    TRY(stack_->nat44->leave_vrf(slot));
     for (net::IpProtocol* protocol : stack_->protocols) {
-      if (protocol != nullptr) TRY_VOID(protocol->leave_table(slot));
+      if (protocol != nullptr) TRY(protocol->leave_table(slot));
     }
     return {};
   };
@@ -255,7 +255,7 @@ uint32_t Vnet::vrf_of_table(uint16_t table) const {
 Result<void> Vnet::add_neighbour(uint16_t index, const IpAddress& address,
                                  const net::MacAddress& mac) {
   InterfaceEntry& entry = *TRY(stack_->interfaces.attached(index));
-  TRY_VOID(bridges().check_routed(index, "a neighbour"));
+  TRY(bridges().check_routed(index, "a neighbour"));
   if (stack_->is_local(address, entry.vrf)) {
     return fail("neighbour {}: that is this host", to_string(address));
   }
@@ -272,7 +272,7 @@ Result<void> Vnet::remove_neighbour(uint16_t index, const IpAddress& address) {
 
 Result<void> Vnet::set_source_check(uint16_t index, Family family, SourceCheck check) {
   TRY(stack_->interfaces.attached(index));
-  if (check != SourceCheck::Off) TRY_VOID(bridges().check_routed(index, "a source check"));
+  if (check != SourceCheck::Off) TRY(bridges().check_routed(index, "a source check"));
   vnet::set_source_check(*stack_, index, family, check);
   return {};
 }

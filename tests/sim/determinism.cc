@@ -16,7 +16,7 @@ Result<std::string> run_once(const lab::LabSpec& spec, Outcome& outcome) {
       std::filesystem::temp_directory_path() / fmt::format("wh-sim-{}.pcap", ::getpid());
   auto experiment = TRY(lab::Experiment::make(spec, {.captures = {{"", path}}}));
   experiment->run([](Duration) {});
-  TRY_VOID(experiment->finish());
+  TRY(experiment->finish());
   outcome.events = experiment->loop().events_handled();
   outcome.world = net::to_string(spec.links[0].config);
   std::string bytes = lab::to_json(experiment->report()) + TRY(host::read_file(path));

@@ -76,7 +76,7 @@ Result<Outcome> tcp_bulk(uint64_t seed) {
     }
     outcome.bytes += flow->delivered();
   }
-  TRY_VOID(ended);
+  TRY(ended);
   return outcome;
 }
 

@@ -55,7 +55,7 @@ Result<std::unique_ptr<Mount>> Mount::make(Options options) {
   for (const std::string& driver : mount->options_.drivers) {
     TRY(parts.kernel.modules().load(driver));
   }
-  TRY_VOID(parts.server.mount());
+  TRY(parts.server.mount());
   return mount;
 }
 

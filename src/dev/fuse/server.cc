@@ -42,7 +42,7 @@ Result<void> Server::make_session() {
 }
 
 Result<void> Server::attach_to_memory() {
-  TRY_VOID(make_session());
+  TRY(make_session());
   ::fuse_custom_io io{};
   io.writev = [](int, ::iovec* iov, int count, void* self) {
     ssize_t n = 0;
@@ -82,7 +82,7 @@ Result<void> Server::mount() {
     return fail_with(static_cast<std::errc>(errno), "mount on " + place_.directory);
   }
   if (!S_ISDIR(st.st_mode)) return fail("mount on {}: not a directory", place_.directory);
-  TRY_VOID(make_session());
+  TRY(make_session());
   if (::fuse_session_mount(session_, place_.directory.c_str()) != 0) {
     ::fuse_session_destroy(session_);
     session_ = nullptr;

@@ -54,7 +54,7 @@ class Link {
     reverse_.set_up(up);
   }
   Result<void> check_conservation() const {
-    TRY_VOID(forward_.check_conservation());
+    TRY(forward_.check_conservation());
     return reverse_.check_conservation();
   }
 

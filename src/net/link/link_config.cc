@@ -256,11 +256,11 @@ Result<LinkConfig> parse_link_config(std::string_view text) {
     }
     return {};
   };
-  TRY_VOID(apply(false, config.forward));
+  TRY(apply(false, config.forward));
   const bool reverse_has_trace = std::any_of(settings.begin(), settings.end(),
                                              [](const auto& s) { return s.name == "rev.trace"; });
   config.reverse = mirrored(config.forward, reverse_has_trace);
-  TRY_VOID(apply(true, config.reverse));
+  TRY(apply(true, config.reverse));
   TRY(validate(config));
   return config;
 }

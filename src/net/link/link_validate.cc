@@ -36,7 +36,7 @@ Result<void> check_rate(const DirectionConfig& c) {
     return fail("slot={} and trace={}: a link has one or the other", to_string(*c.slot),
                 c.trace_file);
   }
-  if (c.slot) TRY_VOID(check_within("slot", *c.slot, 1us, 10s));
+  if (c.slot) TRY(check_within("slot", *c.slot, 1us, 10s));
   return {};
 }
 
@@ -79,8 +79,8 @@ Result<void> check_aqm(const DirectionConfig& c) {
   if (c.queue != Discipline::FqCodel && shared != c.aqm) {
     return fail("quantum and flows need a queue for each flow; accepted: with queue=fq_codel");
   }
-  TRY_VOID(check_within("target", c.aqm.codel.target, 1us, kLongest));
-  TRY_VOID(check_within("interval", c.aqm.codel.interval, c.aqm.codel.target, kLongest));
+  TRY(check_within("target", c.aqm.codel.target, 1us, kLongest));
+  TRY(check_within("interval", c.aqm.codel.interval, c.aqm.codel.target, kLongest));
   if (c.aqm.quantum < Bytes(1) || c.aqm.quantum > kLargestQuantum) {
     return fail("quantum={}: out of range; accepted: 1B to {}", c.aqm.quantum, kLargestQuantum);
   }
@@ -91,9 +91,9 @@ Result<void> check_aqm(const DirectionConfig& c) {
 }
 
 Result<void> check_impairments(const DirectionConfig& c) {
-  TRY_VOID(check_within("delay", c.delay, 0ns, kLongest));
-  TRY_VOID(check_within("jitter", c.jitter, 0ns, kLongest));
-  TRY_VOID(check_within("reorder_delay", c.reorder.delay, 1ns, kLongest));
+  TRY(check_within("delay", c.delay, 0ns, kLongest));
+  TRY(check_within("jitter", c.jitter, 0ns, kLongest));
+  TRY(check_within("reorder_delay", c.reorder.delay, 1ns, kLongest));
   if (c.reorder.gap > kWidestGap) {
     return fail("reorder_gap={}: out of range; accepted: 0 to {}", c.reorder.gap, kWidestGap);
   }
@@ -114,10 +114,10 @@ Result<void> check_ack(const DirectionConfig& c) {
 }
 
 Result<void> check_direction(const DirectionConfig& c) {
-  TRY_VOID(check_rate(c));
-  TRY_VOID(check_buffer(c));
-  TRY_VOID(check_aqm(c));
-  TRY_VOID(check_impairments(c));
+  TRY(check_rate(c));
+  TRY(check_buffer(c));
+  TRY(check_aqm(c));
+  TRY(check_impairments(c));
   return check_ack(c);
 }
 

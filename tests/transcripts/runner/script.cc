@@ -83,7 +83,7 @@ Result<Options> options_of(std::string_view text) {
     } else if (w[0] == "sackOK") {
       o.sack_permitted = true;
     } else if (w[0] == "TS") {
-      TRY_VOID(take_timestamps(o, w));
+      TRY(take_timestamps(o, w));
     } else if (w[0] == "sack") {
       for (size_t i = 1; i < w.size(); ++i) o.sacks.push_back(TRY(range(w[i])));
     } else {

@@ -61,7 +61,7 @@ tcp::Endpoint Stage::peer() const {
 
 Result<void> Stage::play() {
   for (const std::string& setting : script_.sysctls) {
-    TRY_VOID(host_.ip.sysctl().assign(setting));
+    TRY(host_.ip.sysctl().assign(setting));
   }
   line_time_ = loop_.now();
   for (const Line& line : script_.lines) {
@@ -104,7 +104,7 @@ Result<void> Stage::expect(const SegmentLine& wanted, Instant at) {
   }
   const Sent sent = sent_.front();
   sent_.pop_front();
-  TRY_VOID(compare(wanted, sent.segment));
+  TRY(compare(wanted, sent.segment));
   const Duration early = at - sent.when;
   if (early > 0ns || -early > kSlack) {
     return fail("it left {:.6f} s {}", std::abs(to_seconds(early)),
