@@ -4,7 +4,7 @@
 // below it; each insert is walked over once at most, so a removal too costs constant time on
 // average. First in, first out comes when the slot is served, by turning its list round.
 //
-//   slots_[s] --> C --older--> B --older--> A        inserted in the order A, B, C
+//   lists_[s] --> C --older--> B --older--> A        inserted in the order A, B, C
 //                  <--newer--               served in the order A, B, C
 #include "pacing/hpts.h"
 
@@ -18,6 +18,7 @@ namespace wh::pacing {
 namespace {
 
 constexpr int64_t kWheel = kHptsWheelSlots;
+constexpr uint32_t kNearLists = kHptsSlot / 1ns;
 // Slots between asking for the memory of a slot's newest client, which lies anywhere, and serving
 // it; half way, the one before it in the list is asked for.
 constexpr int64_t kAhead = 16;
@@ -37,7 +38,7 @@ HptsClient::OutputConsidered HptsClient::hpts_do_queued_segments(Duration) {
 Hpts::Hpts(Loop& loop, HptsBooks& books)
     : loop_(loop),
       books_(books),
-      slots_(std::make_unique<HptsClient*[]>(kHptsWheelSlots)),
+      lists_(std::make_unique<HptsClient*[]>(kHptsWheelSlots + kNearLists)),
       drained_(tick_of(loop.clock())),
       callout_(loop, [this] { on_callout(); }),
       mysleep_(books.tunables.min_sleep),
@@ -48,9 +49,8 @@ Hpts::Hpts(Loop& loop, HptsBooks& books)
 
 Hpts::~Hpts() {
   CHECK(!active_);
-  while (const auto slot = occupied_.distance_to_next(0)) {
-    remove(*slots_[*slot]);
-  }
+  while (const auto slot = occupied_.distance_to_next(0)) remove(*lists_[*slot]);
+  while (const auto near = near_.distance_to_next(0)) remove(*lists_[kHptsWheelSlots + *near]);
 }
 
 void Hpts::insert(HptsClient& client, Duration delay) {
@@ -82,7 +82,9 @@ void Hpts::rearm(HptsClient& client, Duration delay) {
   if (client.in_hpts()) {
     CHECK(client.hpts_ == this);
     const Instant now = loop_.clock(), due = due_after(now, delay);
-    if (delay > Duration::zero() && tick_of(due) >= tick_of_slot(client)) {
+    const bool is_later =
+        client.is_near() ? due >= client.due_ : tick_of(due) >= tick_of_slot(client);
+    if (delay > Duration::zero() && is_later) {
       client.due_ = due;
       // Within its slot it may now be the first.
       if (is_precise() && !active_) shorten_sleep(due, now);
@@ -126,18 +128,22 @@ void Hpts::admit(HptsClient& client, int64_t at, Instant due) {
 }
 
 void Hpts::place(HptsClient& client, int64_t at) {
-  client.slot_ = slot_of(at);
-  HptsClient*& top = slots_[client.slot_];
+  push(client, slot_of(at));
+  occupied_.set(client.slot_);
+}
+
+void Hpts::push(HptsClient& client, uint32_t list) {
+  client.slot_ = list;
+  HptsClient*& top = lists_[list];
   client.older_ = top;
   client.older_is_told_ = false;
   client.newer_ = nullptr;
   top = &client;
-  occupied_.set(client.slot_);
 }
 
 // From its slot's list, or from the one being served.
 void Hpts::unlink(HptsClient& client) {
-  HptsClient*& top = client.is_being_served_ ? serving_ : slots_[client.slot_];
+  HptsClient*& top = client.is_being_served_ ? serving_ : lists_[client.slot_];
   if (top == &client) {
     top = client.older_;
   } else {
@@ -161,7 +167,12 @@ void Hpts::remove(HptsClient& client) {
   Hpts& wheel = *client.hpts_;
   wheel.unlink(client);
   if (!client.is_being_served_) {
-    wheel.occupied_.clear_if(client.slot_, wheel.slots_[client.slot_] == nullptr);
+    const bool is_empty = wheel.lists_[client.slot_] == nullptr;
+    if (client.is_near()) {
+      wheel.near_.clear_if(client.slot_ - kHptsWheelSlots, is_empty);
+    } else {
+      wheel.occupied_.clear_if(client.slot_, is_empty);
+    }
   }
   client.is_being_served_ = false;
   client.slot_ = HptsClient::kNoSlot;
@@ -180,7 +191,8 @@ HptsSlots Hpts::run(Source source) {
   active_ = true;
   for (int64_t loops = 0;; ++loops) {
     const int64_t cur = tick_of(now);
-    if (queued_ == 0 || (cur <= drained_ && slots_[slot_of(drained_)] == nullptr)) {
+    if (queued_ == 0 ||
+        (cur <= drained_ && lists_[slot_of(drained_)] == nullptr && near_.empty())) {
       drained_ = std::max(drained_, cur);
       break;
     }
@@ -213,24 +225,38 @@ std::optional<HptsSlots> Hpts::serve_until(int64_t cur) {
   const int64_t end = std::min(cur, drained_ + kWheel);
   std::optional<HptsSlots> span;
   drained_ = cur;
+  if (!near_.empty() && serve_near(start_of(tick), cur)) span = HptsSlots(end - tick);
   while (tick <= end) {
     const auto distance = occupied_.distance_to_next(slot_of(tick));
     if (!distance || *distance > end - tick) break;
     tick += *distance;
-    __builtin_prefetch(slots_[slot_of(tick + kAhead)], 1);
-    if (const HptsClient* next = slots_[slot_of(tick + kAhead / 2)]) {
+    __builtin_prefetch(lists_[slot_of(tick + kAhead)], 1);
+    if (const HptsClient* next = lists_[slot_of(tick + kAhead / 2)]) {
       __builtin_prefetch(next->older_, 1);
     }
-    if (serve_slot(slot_of(tick), cur) && !span) span = HptsSlots(end - tick);
+    occupied_.clear(slot_of(tick));
+    if (serve_list(slot_of(tick), cur) && !span) span = HptsSlots(end - tick);
     ++tick;
   }
   return span;
 }
 
-// Makes serving_ of the slot's list, turned round: there `older_` leads to who is served next.
-void Hpts::detach(uint32_t slot) {
+// The near lists, of the tick that begins at `from`, as far as they are due. Nobody is put on one
+// meanwhile, so that they are empty before another tick's clients come.
+bool Hpts::serve_near(Instant from, int64_t cur) {
+  bool called = false;
+  while (const auto at = near_.distance_to_next(0)) {
+    if (from + Duration(*at) > served_at_) break;
+    near_.clear(*at);
+    called |= serve_list(kHptsWheelSlots + *at, cur);
+  }
+  return called;
+}
+
+// Makes serving_ of a list, turned round: there `older_` leads to who is served next.
+void Hpts::detach(uint32_t list) {
   HptsClient* next = nullptr;
-  for (HptsClient* c = std::exchange(slots_[slot], nullptr); c != nullptr;) {
+  for (HptsClient* c = std::exchange(lists_[list], nullptr); c != nullptr;) {
     HptsClient* rest = c->older_;
     c->older_ = next;
     c->older_is_told_ = next != nullptr;
@@ -240,21 +266,19 @@ void Hpts::detach(uint32_t slot) {
     next = std::exchange(c, rest);
   }
   serving_ = next;
-  occupied_.clear(slot);
 }
 
-// Calls every client of a slot that is due, and places the others anew. Returns whether any was
+// Calls every client of a list that is due, and places the others anew. Returns whether any was
 // called.
-bool Hpts::serve_slot(uint32_t slot, int64_t cur) {
+bool Hpts::serve_list(uint32_t list, int64_t cur) {
   bool called = false;
-  detach(slot);
+  detach(list);
   while (serving_ != nullptr) {
     HptsClient& client = *serving_;
     unlink(client);
     client.is_being_served_ = false;
     if (client.due_ > served_at_) {
-      ++books_.counters.moves;
-      place(client, std::min(tick_of(client.due_), furthest()));
+      move_on(client);
       continue;
     }
     client.slot_ = HptsClient::kNoSlot;
@@ -263,6 +287,17 @@ bool Hpts::serve_slot(uint32_t slot, int64_t cur) {
     call(client, cur);
   }
   return called;
+}
+
+// From a list that was served before the client is due: to its slot, and from there, once its tick
+// has begun, to a near list.
+void Hpts::move_on(HptsClient& client) {
+  ++books_.counters.moves;
+  const int64_t tick = tick_of(client.due_);
+  if (tick != drained_ || client.is_near()) return place(client, std::min(tick, furthest()));
+  const auto near = static_cast<uint32_t>((client.due_ - start_of(tick)) / 1ns);
+  push(client, kHptsWheelSlots + near);
+  near_.set(near);
 }
 
 // The client may be gone when this returns.
@@ -284,6 +319,7 @@ void Hpts::call(HptsClient& client, int64_t cur) {
 // The tick at which a client's slot is served next, or, in a run that has yet to come to it, a turn
 // later.
 int64_t Hpts::tick_of_slot(const HptsClient& client) const {
+  if (client.is_near()) return drained_;
   const uint32_t from = slot_of(drained_);
   return drained_ + (client.slot_ + kHptsWheelSlots - from) % kHptsWheelSlots;
 }

@@ -1,6 +1,10 @@
 // A precise wheel calls a client when it is due, wherever in a slot that lies.
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "pacing/hpts.h"
 #include "pacing/hpts_recorder.h"
 #include "pacing/late_loop.h"
@@ -54,6 +58,62 @@ TEST_F(PreciseHpts, calls_many_of_one_slot_each_at_its_time) {
   EXPECT_EQ(c.called_at - start, 5us);
   EXPECT_EQ(a.called_at - start, 9us);
   EXPECT_EQ(hpts.queued(), 0u);
+}
+
+// However many share a slot: it is spread once, not searched at each of their times.
+TEST_F(PreciseHpts, moves_each_of_a_crowded_slot_once) {
+  constexpr size_t kCrowd = 2'000;
+  std::vector<std::unique_ptr<Recorder>> crowd;
+  const Instant start = loop.now();
+  for (size_t i = 0; i < kCrowd; ++i) {
+    crowd.push_back(std::make_unique<Recorder>(loop, std::to_string(i), &log));
+    hpts.insert(*crowd.back(), 50us + Duration((i * 7919 % kCrowd) / 2 * 3));
+  }
+  loop.run_for(100us);
+  for (size_t i = 0; i < kCrowd; ++i) {
+    ASSERT_EQ(crowd[i]->calls, 1);
+    EXPECT_EQ(crowd[i]->called_at - start, 50us + Duration((i * 7919 % kCrowd) / 2 * 3));
+  }
+  EXPECT_LE(books.counters.moves, kCrowd);
+  EXPECT_EQ(hpts.queued(), 0u);
+}
+
+// What stands in a near list is rearmed, removed and forgotten as any; and a run that comes late
+// serves it before what its calls ask for.
+TEST_F(PreciseHpts, serves_the_rest_of_a_spread_slot_as_it_then_stands) {
+  loop.run_for(100us);
+  Recorder a(loop, "a", &log), b(loop, "b", &log), c(loop, "c", &log), d(loop, "d", &log),
+      e(loop, "e", &log);
+  const Instant start = loop.now();
+  hpts.insert(a, 1us);
+  hpts.insert(b, 2us);
+  hpts.insert(c, 3us);
+  hpts.insert(d, 4us);
+  {
+    Recorder gone(loop, "gone", &log);
+    hpts.insert(gone, 5us);
+    hpts.insert(e, 6us);
+    a.then = [&](Recorder&) { hpts.insert(a, 1500ns); };  // Within the slot being served.
+    loop.run_for(1us);
+    EXPECT_EQ(log, (Recorder::Log{"a"}));
+    hpts.rearm(b, 4us);   // Later in its tick,
+    hpts.rearm(c, 1us);   // sooner,
+    hpts.rearm(d, 20us);  // in another.
+  }
+  Hpts::remove(e);
+  hpts.insert(e, 1us);
+  a.then = nullptr;
+  loop.run_for(2us);
+  EXPECT_EQ(log, (Recorder::Log{"a", "c", "e", "a"}));
+  EXPECT_EQ(a.called_at - start, 2500ns);
+  e.then = [&](Recorder&) { hpts.insert(e, 1us); };
+  hpts.insert(e, 1us);
+  loop.stall(10us);  // Their times pass, and their slot's end.
+  EXPECT_EQ(log, (Recorder::Log{"a", "c", "e", "a", "b", "e"}));
+  EXPECT_EQ(b.called_at - start, 13us);
+  loop.run_for(20us);
+  EXPECT_EQ(d.called_at - start, 21us);
+  EXPECT_EQ(hpts.queued(), 1u);
 }
 
 }  // namespace

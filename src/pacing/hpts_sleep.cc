@@ -20,6 +20,13 @@
 #include "pacing/hpts_tick.h"
 
 namespace wh::pacing {
+namespace {
+
+// How many of a slot are looked at for the first that is due. A run that comes before it spreads
+// them over the near lists, which pays when there are more.
+constexpr int kLookedAt = 8;
+
+}  // namespace
 
 // A run as soon as a tick has passed since the last, unless softclock() is to provide it.
 void Hpts::wake(Instant now) {
@@ -129,20 +136,27 @@ Duration Hpts::over_thresh_sleep(Instant now) const {
   return std::min(std::max<Duration>(until_next_occupied(now), mysleep_), longest);
 }
 
-// At most max_sleep; zero when that slot's time has come.
+// At most max_sleep; zero when somebody's time has come.
 Duration Hpts::until_next_occupied(Instant now) const {
   const Duration longest = HptsSlots(books_.tunables.max_sleep).duration();
-  const auto distance = occupied_.distance_to_next(slot_of(drained_));
-  if (!distance) return longest;
-  return std::clamp<Duration>(next_due(drained_ + *distance) - now, Duration::zero(), longest);
+  Instant next = now + longest;
+  if (const auto slot = occupied_.distance_to_next(slot_of(drained_))) {
+    next = std::min(next, next_due(drained_ + *slot));
+  }
+  if (const auto near = near_.distance_to_next(0)) {
+    next = std::min(next, start_of(drained_) + Duration(*near));
+  }
+  return std::max<Duration>(next - now, Duration::zero());
 }
 
-// When an occupied slot is to be served: at its beginning or, when precise, as its first client is
-// due. Who only waits there for a longer delay is moved on after it.
+// When an occupied slot is to be served: at its beginning or, when precise and its clients are few,
+// as the first of them is due. Who only waits there for a longer delay is moved on after it.
 Instant Hpts::next_due(int64_t tick) const {
   if (!is_precise()) return start_of(tick);
   Instant first = start_of(tick + 1);
-  for (const HptsClient* c = slots_[slot_of(tick)]; c != nullptr; c = c->older_) {
+  int looked_at = 0;
+  for (const HptsClient* c = lists_[slot_of(tick)]; c != nullptr; c = c->older_) {
+    if (++looked_at > kLookedAt) return start_of(tick);
     first = std::min(first, c->due_);
   }
   return first;
