@@ -76,5 +76,34 @@ TEST(DestroyDev, refuses_whoever_comes_and_waits_for_whoever_is_in) {
   }
 }
 
+// An alias goes with its device, and what is made at its name afterwards is not its own any more.
+TEST(DestroyDev, takes_the_aliases_along_and_nothing_else) {
+  TestKernel k;
+  Devfs& devfs = k.kernel.devfs();
+  ::cdevsw methods{};
+  methods.d_version = D_VERSION;
+  ::make_dev_args args{};
+  args.mda_devsw = &methods;
+  ::cdev *disk, *alias, *second, *unknown, *other;
+  ASSERT_EQ(devfs.make(args, "disk", &disk), 0);
+  ASSERT_EQ(devfs.make_alias(*disk, "by/name", &alias), 0);
+  ASSERT_EQ(devfs.make_alias(*alias, "by/number", &second), 0);
+  EXPECT_STREQ(alias->si_name, "by/name");
+  EXPECT_EQ(devfs.find("by/number").get(), disk);
+  EXPECT_EQ(devfs.make_alias(*disk, "by", &unknown), EEXIST);
+  devfs.destroy(*second);
+  EXPECT_EQ(devfs.list("by"), std::vector<std::string>{"name"});
+  devfs.destroy(*disk);
+  EXPECT_EQ(devfs.list(""), std::vector<std::string>{});
+  EXPECT_EQ(k.kernel.reports().total(), 0u) << k.console;
+
+  ASSERT_EQ(devfs.make(args, "by/name", &other), 0);
+  devfs.destroy(*alias);
+  EXPECT_NE(devfs.find("by/name"), nullptr);
+  EXPECT_EQ(k.kernel.reports().total(), 1u) << k.console;
+  devfs.destroy(*other);
+  EXPECT_EQ(devfs.list(""), std::vector<std::string>{});
+}
+
 }  // namespace
 }  // namespace wh::dev

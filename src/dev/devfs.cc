@@ -1,6 +1,7 @@
 #include "dev/devfs.h"
 
 #include <cerrno>
+#include <utility>
 
 #include "dev/kernel.h"
 
@@ -22,27 +23,35 @@ int Devfs::check_name(std::string_view name, std::string& clean) const {
   return clean.size() > SPECNAMELEN ? ENAMETOOLONG : 0;
 }
 
-// Puts a device under a name that is neither taken, nor a directory, nor below a device.
-int Devfs::insert(std::string_view name, std::shared_ptr<Device> device, bool gracefully) {
-  const MachineLock guard(kernel_.machine());
+// By a device or a directory, or below a device.
+bool Devfs::is_taken(std::string_view name) const {
   const std::string as_directory = std::string(name) + "/";
   const auto below = names_.lower_bound(as_directory);
-  bool taken =
-      names_.contains(name) || (below != names_.end() && below->first.starts_with(as_directory));
+  if (names_.contains(name)) return true;
+  if (below != names_.end() && below->first.starts_with(as_directory)) return true;
   for (size_t at = name.find('/'); at != std::string_view::npos; at = name.find('/', at + 1)) {
-    taken = taken || names_.contains(name.substr(0, at));
+    if (names_.contains(name.substr(0, at))) return true;
   }
-  if (taken) {
-    if (!gracefully) {
-      kernel_.reports().blame(Misdeed::NameExists,
-                              fmt::format("make_dev_s {} without MAKEDEV_CHECKNAME", name));
-    }
-    return EEXIST;
-  }
+  return false;
+}
+
+// `alias` is null for the device's own name.
+int Devfs::insert(std::string_view name, std::shared_ptr<Device> device,
+                  std::unique_ptr<::cdev> alias) {
+  if (is_taken(name)) return EEXIST;
   if (names_.size() >= kMaxDevices) return ENOMEM;
   if (device->inode == 0) device->inode = next_inode_++;
-  names_.emplace(std::string(name), std::move(device));
+  const ::cdev* node = device.get();
+  if (alias != nullptr) device->aliases_.push_back(node = alias.get());
+  const auto at = names_.emplace(std::string(name), std::move(device)).first;
+  nodes_.emplace(node, Node{at, std::move(alias)});
   return 0;
+}
+
+void Devfs::forget(const ::cdev* node) {
+  const auto it = nodes_.find(node);
+  names_.erase(it->second.name);
+  nodes_.erase(it);
 }
 
 int Devfs::make(const ::make_dev_args& args, const std::string& name, ::cdev** out) {
@@ -58,8 +67,13 @@ int Devfs::make(const ::make_dev_args& args, const std::string& name, ::cdev** o
   auto device = std::make_shared<Device>(kernel_, args, clean);
   // A driver may be called before make_dev_s returns; it finds its si_drv1 set.
   *out = device.get();
-  const int error = insert(clean, std::move(device), (args.mda_flags & MAKEDEV_CHECKNAME) != 0);
+  const MachineLock guard(kernel_.machine());
+  const int error = insert(clean, std::move(device), nullptr);
   if (error != 0) *out = nullptr;
+  if (error == EEXIST && (args.mda_flags & MAKEDEV_CHECKNAME) == 0) {
+    kernel_.reports().blame(Misdeed::NameExists,
+                            fmt::format("make_dev_s {} without MAKEDEV_CHECKNAME", clean));
+  }
   return error;
 }
 
@@ -67,54 +81,47 @@ int Devfs::make_alias(::cdev& target, const std::string& name, ::cdev** out) {
   *out = nullptr;
   std::string clean;
   if (const int error = check_name(name, clean); error != 0) return error;
-  const std::shared_ptr<Device> device = find(target.si_name);
-  if (device == nullptr) return ENXIO;
-  if (const int error = insert(clean, device, true); error != 0) return error;
   auto alias = std::make_unique<::cdev>(target);
-  *alias->si_name = '\0';
   clean.copy(alias->si_name, SPECNAMELEN);
   alias->si_name[clean.size()] = '\0';
-  *out = alias.get();
+  ::cdev* const made = alias.get();
   const MachineLock guard(kernel_.machine());
-  aliases_.emplace(*out, std::move(alias));
-  return 0;
+  const auto node = nodes_.find(&target);
+  if (node == nodes_.end()) return ENXIO;
+  const int error = insert(clean, node->second.name->second, std::move(alias));
+  if (error == 0) *out = made;
+  return error;
 }
 
 void Devfs::destroy(::cdev& dev) {
   kernel_.machine().point();
   ::thread& td = kernel_.machine().current();
   kernel_.machine().lock();
-  if (const auto alias = aliases_.find(&dev); alias != aliases_.end()) {
-    names_.erase(alias->second->si_name);
-    aliases_.erase(alias);
+  const auto node = nodes_.find(&dev);
+  if (node == nodes_.end()) {
     kernel_.machine().unlock();
-    return;
-  }
-  std::shared_ptr<Device> device;
-  for (auto it = names_.begin(); it != names_.end();) {
-    if (it->second.get() == &dev) {
-      device = it->second;
-      it = names_.erase(it);
-    } else {
-      ++it;
-    }
-  }
-  kernel_.machine().unlock();
-  if (device == nullptr) {
     kernel_.reports().blame(Misdeed::DoubleDestroy, "destroy_dev of a device that is gone");
     return;
   }
-  if (td.device == device.get()) {
+  const std::shared_ptr<Device> device = node->second.name->second;
+  const bool is_alias = node->second.alias != nullptr;
+  if (!is_alias && td.device == device.get()) {
+    kernel_.machine().unlock();
     kernel_.reports().blame(
         Misdeed::DoubleDestroy,
         fmt::format("destroy_dev of {} from its own {}, which would wait for itself; scheduled",
                     device->name(), td.method.load()));
-    kernel_.machine().lock();
-    names_.emplace(device->name(), device);
-    kernel_.machine().unlock();
     schedule_destroy(dev, nullptr);
     return;
   }
+  if (is_alias) {
+    std::erase(device->aliases_, &dev);
+  } else {
+    for (const ::cdev* alias : std::exchange(device->aliases_, {})) forget(alias);
+  }
+  forget(&dev);
+  kernel_.machine().unlock();
+  if (is_alias) return;
   device->is_gone_ = true;
   device->wait_until_empty(td);
   kernel_.device_gone(*device);

@@ -1,13 +1,15 @@
 // devfs(5): the names of devices, and their making and destroying.
 //
 // Names may contain '/', which makes directories; those exist while something is below them. Names
-// are bounded by SPECNAMELEN, their number by kMaxDevices.
+// are bounded by SPECNAMELEN, their number by kMaxDevices. An alias is a second name of a device,
+// and goes with it (FreeBSD's si_children).
 #pragma once
 
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "dev/device.h"
@@ -23,7 +25,8 @@ class Devfs {
   // make_dev_s(9). Returns 0, or EINVAL (name), ENAMETOOLONG, EEXIST, ENOMEM, ENXIO (no driver).
   int make(const ::make_dev_args& args, const std::string& name, ::cdev** out);
   int make_alias(::cdev& target, const std::string& name, ::cdev** out);
-  // destroy_dev(9): waits until no thread is inside the driver through this device.
+  // destroy_dev(9): waits until no thread is inside the driver through this device. Of an alias,
+  // takes away that name.
   void destroy(::cdev& dev);
   // destroy_dev_sched(9): the same on another thread; `done` runs after it.
   void schedule_destroy(::cdev& dev, std::function<void()> done);
@@ -37,12 +40,22 @@ class Devfs {
   std::vector<std::string> list(std::string_view directory) const;
 
  private:
+  using Names = std::map<std::string, std::shared_ptr<Device>, std::less<>>;
+  // What a driver knows as a cdev: a device of its own, or an alias.
+  struct Node {
+    Names::iterator name;
+    std::unique_ptr<::cdev> alias;  // Null when it is the device itself.
+  };
+
   int check_name(std::string_view name, std::string& clean) const;
-  int insert(std::string_view name, std::shared_ptr<Device> device, bool gracefully);
+  // All of these REQUIRE that the machine's lock is held.
+  bool is_taken(std::string_view name) const;
+  int insert(std::string_view name, std::shared_ptr<Device> device, std::unique_ptr<::cdev> alias);
+  void forget(const ::cdev* node);
 
   Kernel& kernel_;
-  std::map<std::string, std::shared_ptr<Device>, std::less<>> names_;
-  std::map<::cdev*, std::unique_ptr<::cdev>> aliases_;
+  Names names_;
+  std::unordered_map<const ::cdev*, Node> nodes_;
   uint64_t next_inode_ = 2;
   size_t scheduled_ = 0;
 };

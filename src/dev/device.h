@@ -12,6 +12,7 @@
 #include <concepts>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "dev/machine.h"
 
@@ -59,7 +60,8 @@ class Device : public ::cdev {
   const ::cdevsw* devsw_;
   const ::cdevsw methods_;
   std::string name_;
-  std::atomic<bool> is_gone_{false};  // Destruction has begun.
+  std::vector<const ::cdev*> aliases_;  // Under the machine's lock.
+  std::atomic<bool> is_gone_{false};    // Destruction has begun.
   int deeper_ = 0;  // Threads inside that call a device from there. Under the machine's lock.
 };
 
