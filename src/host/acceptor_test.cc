@@ -1,30 +1,13 @@
 #include "host/acceptor.h"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "host/no_descriptor_left.h"
 #include "host/stream.h"
 
 namespace wh::host {
 namespace {
-
-// For a while, not one more descriptor can be made.
-class NoDescriptorLeft {
- public:
-  NoDescriptorLeft() {
-    ::getrlimit(RLIMIT_NOFILE, &usual_);
-    const Fd lowest_free(::dup(0));
-    const rlimit none{static_cast<rlim_t>(lowest_free.raw()), usual_.rlim_max};
-    ::setrlimit(RLIMIT_NOFILE, &none);
-  }
-  ~NoDescriptorLeft() { ::setrlimit(RLIMIT_NOFILE, &usual_); }
-  NoDescriptorLeft(const NoDescriptorLeft&) = delete;
-  NoDescriptorLeft& operator=(const NoDescriptorLeft&) = delete;
-
- private:
-  rlimit usual_;
-};
 
 TEST(Acceptor, lets_those_who_knock_wait_while_no_descriptor_is_left) {
   const auto loop = MUST(RealLoop::make());  // There are descriptors.

@@ -4,10 +4,13 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 namespace wh::host {
 namespace {
+
+constexpr std::chrono::milliseconds kRest(10);
 
 // The name's address: a zero byte, then the name. Its length tells it from a longer one.
 struct Address {
@@ -53,15 +56,20 @@ Answerer::Answerer(Fd listener, Answer answer)
     : listener_(std::move(listener)), answer_(std::move(answer)), thread_([this] { serve(); }) {}
 
 Answerer::~Answerer() {
+  is_closing_ = true;
   ::shutdown(listener_.raw(), SHUT_RDWR);  // Ends accept().
   thread_.join();
 }
 
 void Answerer::serve() {
-  for (;;) {
+  while (!is_closing_) {
     Fd peer(uninterrupted(
         [this] { return ::accept4(listener_.raw(), nullptr, nullptr, SOCK_CLOEXEC); }));
-    if (!peer) return;
+    if (!peer) {
+      // No descriptor is left for it, say. Looking again at once would be a busy wait.
+      if (!is_closing_) std::this_thread::sleep_for(kRest);
+      continue;
+    }
     const auto question = read_text(peer.raw());
     if (!question) continue;
     // An asker that went away has no use for the answer.

@@ -2,10 +2,13 @@
 //
 // An answerer listens at a name in Linux's abstract namespace, which leaves no file behind, and
 // serves one question at a time on a thread of its own. The text of a question ends where the asker
-// shuts its side; so does the answer's. Both are bounded.
+// shuts its side; so does the answer's. Both are bounded. While no descriptor is left, those who
+// ask wait.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -31,6 +34,7 @@ class Answerer {
 
   Fd listener_;
   Answer answer_;
+  std::atomic<bool> is_closing_{false};
   std::thread thread_;
 };
 
