@@ -11,6 +11,11 @@
 #include "host/system.h"
 
 namespace wh::host {
+namespace {
+
+constexpr int kBacklog = 128;  // Who knocks and has not been accepted.
+
+}  // namespace
 
 Stream::Stream(Fd fd, RealLoop& loop, Actions actions, std::string name)
     : fd_(std::move(fd)),
@@ -152,7 +157,7 @@ Result<std::unique_ptr<Listener>> Listener::open_unix(const std::string& path, R
   }
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd || ::bind(fd.raw(), as_sockaddr(address), sizeof address) != 0 ||
-      ::listen(fd.raw(), 16) != 0) {
+      ::listen(fd.raw(), kBacklog) != 0) {
     return os_error("listen on socket {}", path);
   }
   std::unique_ptr<Listener> made(new Listener(std::move(fd), path, 0, loop, std::move(on_accept)));
@@ -171,7 +176,7 @@ Result<std::unique_ptr<Listener>> Listener::open_loopback(uint16_t port, RealLoo
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
   if (!fd || ::bind(fd.raw(), as_sockaddr(address), sizeof address) != 0 ||
-      ::listen(fd.raw(), 16) != 0 ||
+      ::listen(fd.raw(), kBacklog) != 0 ||
       ::getsockname(fd.raw(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
     return os_error("listen on 127.0.0.1:{}", port);
   }

@@ -68,21 +68,4 @@ void StreamSocket::reset() {
   ::setsockopt(fd_.raw(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-Result<std::unique_ptr<StreamListener>> StreamListener::open(RealLoop& loop,
-                                                             const net::IpAddress& address,
-                                                             uint16_t port, Accept accept) {
-  constexpr int kBacklog = 128;
-  Fd fd = TRY(make_socket(address));
-  const int on = 1;
-  const SocketAddress at(address, port);
-  if (::setsockopt(fd.raw(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-      ::bind(fd.raw(), at.get(), at.size) != 0 || ::listen(fd.raw(), kBacklog) != 0) {
-    return os_error("listen on {} port {}", to_string(address), port);
-  }
-  std::unique_ptr<StreamListener> listener(
-      new StreamListener(loop, std::move(fd), std::move(accept)));
-  TRY(listener->acceptor_.start());
-  return listener;
-}
-
 }  // namespace wh::host

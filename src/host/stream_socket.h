@@ -1,6 +1,6 @@
-// Stream sockets of the Linux kernel on a real loop: who listens, and one connection each.
+// Stream sockets of the Linux kernel on a real loop, one connection each.
 //
-//   auto listener = TRY(StreamListener::open(loop, address, port, [&](Fd accepted) { ... }));
+//   auto listener = TRY(Listener::open_loopback(port, loop, [&](Fd accepted) { ... }));
 //   auto socket = TRY(StreamSocket::adopt(loop, std::move(accepted), observer));
 //
 // Nothing blocks: a read or write that the kernel has nothing for says so, and the observer hears
@@ -8,12 +8,10 @@
 // buffer on one side holds back the other.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <span>
 
 #include "core/result.h"
-#include "host/acceptor.h"
 #include "host/fd.h"
 #include "host/real_loop.h"
 #include "net/address.h"
@@ -52,19 +50,6 @@ class StreamSocket {
   StreamSocket(RealLoop& loop, Fd fd, Observer& observer);
   Fd fd_;
   FdWatch watch_;
-};
-
-class StreamListener {
- public:
-  using Accept = std::function<void(Fd)>;
-  // Errors: an address that is not there, a port in use.
-  static Result<std::unique_ptr<StreamListener>> open(RealLoop& loop, const net::IpAddress& address,
-                                                      uint16_t port, Accept accept);
-
- private:
-  StreamListener(RealLoop& loop, Fd fd, Accept accept)
-      : acceptor_(std::move(fd), loop, "stream listener", std::move(accept)) {}
-  Acceptor acceptor_;
 };
 
 }  // namespace wh::host

@@ -142,9 +142,10 @@ void Proxy::accept(tcp::Connection& connection, const Forward& forward) {
 }
 
 Result<void> Proxy::reach(const Forward& forward) {
-  listeners_.push_back(TRY(host::StreamListener::open(
-      loop_, net::Ip4::of(127, 0, 0, 1), forward.port,
-      [this, forward](host::Fd program) { connect(std::move(program), forward); })));
+  listeners_.push_back(
+      TRY(host::Listener::open_loopback(forward.port, loop_, [this, forward](host::Fd program) {
+        connect(std::move(program), forward);
+      })));
   return {};
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "host/real_loop.h"
+#include "host/stream.h"
 #include "host/tap.h"
 #include "lab/host.h"
 #include "lab/kernel_host.h"
@@ -75,7 +76,7 @@ class Proxy {
   std::unique_ptr<net::Link> link_;
   std::unique_ptr<Patch> patch_;  // Goes before what it joins.
   std::unique_ptr<Host> host_;
-  std::vector<std::unique_ptr<host::StreamListener>> listeners_;
+  std::vector<std::unique_ptr<host::Listener>> listeners_;
   std::vector<std::unique_ptr<Relay>> relays_, ended_;
   Timer bury_;  // Ended relays go when nobody is in them any more.
   Totals totals_;
