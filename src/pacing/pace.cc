@@ -15,22 +15,7 @@ int64_t segments_in(Bytes len, Bytes segsiz) {
   return (len.count() + segsiz.count() - 1) / segsiz.count();
 }
 
-Bytes on_wire(Bytes len, Bytes segsiz, Bytes overhead) {
-  return len + overhead * segments_in(len, segsiz);
-}
-
 }  // namespace
-
-Microseconds pacing_interval(Bytes len, Bytes segsiz, Bytes overhead, Rate rate) {
-  CHECK(!rate.is_zero() && !rate.is_infinite());
-  const auto bits = static_cast<uint64_t>(on_wire(len, segsiz, overhead).count()) * 8;
-  return Microseconds(static_cast<int64_t>(Uint128(bits) * 1'000'000 / rate.bps()));
-}
-
-Duration exact_pacing_interval(Bytes len, Bytes segsiz, Bytes overhead, Rate rate) {
-  CHECK(!rate.is_infinite());
-  return rate.transfer_time(on_wire(len, segsiz, overhead));
-}
 
 Bytes pace_len(Rate bandwidth, Bytes mss, const BurstLimits& limits) {
   CHECK(mss > Bytes(0));
@@ -41,8 +26,7 @@ Bytes pace_len(Rate bandwidth, Bytes mss, const BurstLimits& limits) {
         std::min(bandwidth.bytes_per_second() / divisor, uint64_t(kMostPaced.count())));
     segments = segments_in(Bytes(raw), mss);
     if (segments > 4 && segments % 2 == 1) ++segments;  // Even, for delayed acknowledgments.
-    const bool one = limits.allow_one_segment || limits.user_min == 1;
-    segments = std::max({segments, int64_t{one ? 1 : 2}, int64_t{limits.floor}});
+    segments = std::max({segments, int64_t{limits.user_min == 1 ? 1 : 2}, int64_t{limits.floor}});
     segments = std::min({segments, kMostSegments, int64_t{limits.user_max}});
     segments = std::max(segments, int64_t{limits.user_min});
   }
@@ -66,15 +50,6 @@ Rate payload_rate(Rate wire, Bytes t_maxseg, Bytes segsiz, Bytes ip_header) {
   return Rate::bits_per_second(
       static_cast<uint64_t>(Uint128(wire.bps()) * static_cast<uint64_t>(segsiz.count()) /
                             static_cast<uint64_t>(frame.count())));
-}
-
-Duration burst_mitigation_pause(Bytes len, Bytes cwnd_max, Duration min_rtt) {
-  CHECK(cwnd_max > Bytes(0) && min_rtt >= 1us);
-  const int64_t bytes_per_ms = cwnd_max.count() * 1000 / (min_rtt / 1us);
-  if (bytes_per_ms == 0) return Duration::zero();
-  int64_t ms = len.count() / bytes_per_ms;
-  ms -= ms / 4;
-  return ms * Duration(1ms);
 }
 
 }  // namespace wh::pacing

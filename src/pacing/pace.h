@@ -1,12 +1,13 @@
-// How much to send at once and how long to wait after it: pacing arithmetic that knows nothing of
-// TCP's state.
+// How much to send at once, and at which rate: pacing arithmetic that knows nothing of TCP's state.
 //
-// A paced sender sends a burst of pace_len() bytes, then waits pacing_interval() for them. Bursts
-// grow with the rate: one packet every millisecond at 12 Mbps would be smooth but costs too much
-// processor time, so the burst is what passes in 1/divisor second, within bounds. A rate counts
-// Ethernet frames, hence the overhead added to each segment.
+// A paced sender sends a burst of pace_len() bytes, then waits as long as its frames take at the
+// pace (Rate::transfer_time). Bursts grow with the rate: one packet every millisecond at 12 Mbps
+// would be smooth but costs too much processor time, so the burst is what passes in 1/divisor
+// second, within bounds. A rate counts Ethernet frames, hence the overhead added to each segment.
 //
-// All arithmetic is in integers and rounds as FreeBSD's RACK stack does (microseconds, down).
+// All arithmetic is in integers and rounds down, as FreeBSD's RACK stack does; but where that takes
+// a wait in whole microseconds, one here is of nanoseconds: at 1 Gbps a microsecond is 0.2 % of a
+// burst's time.
 // Source: "Pacing in the FreeBSD TCP Stack" (FreeBSD Journal, 2024-09); the rules of
 // rack_pacing_delay and tcp_get_pacing_burst_size in FreeBSD, 2024.
 #pragma once
@@ -14,7 +15,6 @@
 #include <cstdint>
 
 #include "core/units.h"
-#include "pacing/hpts_time.h"
 
 namespace wh::pacing {
 
@@ -26,19 +26,11 @@ constexpr Bytes pacing_overhead(Bytes t_maxseg, Bytes segsiz, Bytes ip_header) {
   return t_maxseg - segsiz + kTcpHeader + ip_header + kEthernetHeader;
 }
 
-// The time that `len` bytes of payload, in segments of `segsiz`, take at `rate`, rounded down to 1
-// us. REQUIRES: segsiz > 0; rate is neither zero nor infinite.
-Microseconds pacing_interval(Bytes len, Bytes segsiz, Bytes overhead, Rate rate);
-// The same without rounding to microseconds (to 1 ns, up): at 1 Gbps a microsecond is 0.2 % of a
-// burst's time.
-Duration exact_pacing_interval(Bytes len, Bytes segsiz, Bytes overhead, Rate rate);
-
 struct BurstLimits {
   uint32_t divisor = 250;  // A burst is 1/divisor second long; below 50 means 1000.
   uint32_t user_max = 40;  // Segments; TCP_RACK_PACE_MAX_SEG.
   uint32_t user_min = 0;   // Segments; TCP_RACK_PACE_MIN_SEG. 1 also permits bursts of one.
   uint32_t floor = 0;      // Segments; net.inet.tcp.rl.floor_mss.
-  bool allow_one_segment = false;
   bool force_max = false;  // user_max whatever the rate, as fixed-rate pacing does.
 };
 
@@ -58,10 +50,5 @@ Rate line_rate(Rate goodput, Bytes t_maxseg, Bytes segsiz, Bytes ip_header);
 
 // The other way round: the payload that passes when the wire carries `wire`.
 Rate payload_rate(Rate wire, Bytes t_maxseg, Bytes segsiz, Bytes ip_header);
-
-// The pause after `len` bytes while no rate is known: three quarters of the whole milliseconds they
-// take when the largest window passes once per least round trip. Zero means none. REQUIRES:
-// cwnd_max > 0; min_rtt >= 1 us.
-Duration burst_mitigation_pause(Bytes len, Bytes cwnd_max, Duration min_rtt);
 
 }  // namespace wh::pacing

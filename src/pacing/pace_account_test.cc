@@ -156,10 +156,8 @@ TEST(PaceAccount, E33_8_Mbps_is_kept_within_1_percent_for_10_s_of_late_timers) {
   loop.set_lateness([&] { return Duration(1ns) * int64_t(random.below(250'000)); });
   HptsBooks books;
   Hpts hpts(loop, books);
-  constexpr Bytes kOverhead(66);
   const Bytes len = pace_len(8_Mbps, kMss);
-  PacedSender sender(hpts, len + kOverhead * (len / kMss),
-                     pacing_interval(len, kMss, kOverhead, 8_Mbps));
+  PacedSender sender(hpts, len + kOverhead * (len / kMss), interval_of(len, 8_Mbps));
   sender.send();
   loop.run_for(10s);
   EXPECT_LT(error_after(10s, sender, 8_Mbps), 0.01);

@@ -9,10 +9,9 @@ namespace wh::pacing {
 namespace {
 
 constexpr Bytes kMaxseg(1460), kIp4(20), kIp6(40);
-constexpr Bytes kOverhead = pacing_overhead(kMaxseg, kMss, kIp4);
 
 Microseconds interval(int64_t segments, Rate rate) {
-  return pacing_interval(kMss * segments, kMss, kOverhead, rate);
+  return interval_of(kMss * segments, rate);
 }
 
 struct Burst {
@@ -21,7 +20,7 @@ struct Burst {
 };
 Burst burst(Rate rate, uint32_t divisor) {
   const Bytes len = pace_len(rate, kMss, {.divisor = divisor});
-  return {len / kMss, pacing_interval(len, kMss, kOverhead, rate) / 1us};
+  return {len / kMss, interval_of(len, rate) / 1us};
 }
 std::ostream& operator<<(std::ostream& out, const Burst& b) {
   return out << b.segments << " segments, " << b.interval_us << " us";
@@ -47,7 +46,6 @@ TEST(Pace, bursts_grow_with_the_rate) {
 
 TEST(Pace, E21a_12_Mbps_with_headers_is_a_1500_byte_packet_every_millisecond) {
   // The article's example counts the IP packet: no Ethernet header.
-  EXPECT_EQ(pacing_interval(Bytes(1500), Bytes(1500), Bytes(0), 12_Mbps), 1000us);
   EXPECT_EQ((12_Mbps).transfer_time(Bytes(1500)), 1ms);
   EXPECT_EQ(Duration(1s) / (12_Mbps).transfer_time(Bytes(1500)), 1000);
 }
@@ -85,24 +83,13 @@ TEST(Pace, E26_a_1500_byte_packet_takes_1200_us_at_10_Mbps_and_120_us_at_100) {
 }
 
 TEST(Pace, E34_overhead_makes_every_full_segment_a_frame_of_1514_bytes) {
-  EXPECT_EQ(kOverhead, Bytes(66));
+  EXPECT_EQ(pacing_overhead(kMaxseg, kMss, kIp4), kOverhead);
   EXPECT_EQ(pacing_overhead(Bytes(1440), Bytes(1428), kIp6), Bytes(86));
   EXPECT_EQ(Bytes(1428) + pacing_overhead(Bytes(1440), Bytes(1428), kIp6), Bytes(1514));
 }
 
-TEST(Pace, short_last_segment_pays_a_whole_overhead) {
-  EXPECT_EQ(pacing_interval(Bytes(1449), kMss, kOverhead, 8_Mbps), Microseconds(1449 + 132));
-  EXPECT_EQ(pacing_interval(Bytes(0), kMss, kOverhead, 8_Mbps), 0us);
-}
-
-TEST(Pace, exact_interval_keeps_the_nanoseconds) {
-  EXPECT_EQ(exact_pacing_interval(kMss * 40, kMss, kOverhead, 1_Gbps), 484'480ns);
-  EXPECT_EQ(exact_pacing_interval(kMss, kMss, kOverhead, 12_Mbps), 1'009'334ns);
-}
-
 TEST(Pace, burst_limits_apply_in_order) {
   EXPECT_EQ(pace_len(1_Mbps, kMss), kMss * 2);
-  EXPECT_EQ(pace_len(1_Mbps, kMss, {.allow_one_segment = true}), kMss);
   EXPECT_EQ(pace_len(1_Mbps, kMss, {.user_min = 1}), kMss);
   EXPECT_EQ(pace_len(1_Mbps, kMss, {.user_min = 7}), kMss * 7);
   EXPECT_EQ(pace_len(1_Mbps, kMss, {.floor = 5}), kMss * 5);
@@ -126,16 +113,6 @@ TEST(Pace, line_rate_makes_a_gain_of_100_percent_reproduce_the_goodput) {
   EXPECT_EQ(wire, Rate::bits_per_second(11'584'000 / 1448 * 1514));
   EXPECT_EQ(interval(1000, wire), 1s) << "1000 segments of goodput each second";
   EXPECT_TRUE(line_rate(Rate::infinite(), kMaxseg, kMss, kIp4).is_infinite());
-}
-
-TEST(Pace, pauses_between_bursts_while_no_rate_is_known) {
-  // 100 kB each 20 ms: 5,000 bytes a millisecond.
-  constexpr Bytes kCwnd(100'000);
-  EXPECT_EQ(burst_mitigation_pause(Bytes(4999), kCwnd, 20ms), 0ms);
-  EXPECT_EQ(burst_mitigation_pause(Bytes(5000), kCwnd, 20ms), 1ms);
-  EXPECT_EQ(burst_mitigation_pause(Bytes(20'000), kCwnd, 20ms), 3ms);
-  EXPECT_EQ(burst_mitigation_pause(Bytes(50'000), kCwnd, 20ms), 8ms);
-  EXPECT_EQ(burst_mitigation_pause(Bytes(50'000), Bytes(1), 1s), 0ms) << "less than a byte per ms";
 }
 
 }  // namespace
