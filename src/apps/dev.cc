@@ -204,7 +204,8 @@ struct Kld {
   std::string mount, module, file;
   int id = -1;
   std::vector<std::string> files;
-  bool quiet = false, verbose = false, force = false, maybe = false, json = false;
+  bool quiet = false, verbose = false, force = false, maybe = false, json = false, memory = false,
+       sums = false;
 };
 
 int kldload(const Kld& o) {
@@ -315,10 +316,13 @@ struct Program {
 
 void define_vmstat(CLI::App& app, Kld& o) {
   app.footer("Example:\n  vmstat -m | egrep 'Type|echo'");
-  app.add_flag("-m", o.verbose, "Memory by malloc type")->required();
+  auto* what = app.add_option_group("what");
+  what->add_flag("-m", o.memory, "Memory by malloc type");
+  what->add_flag("-s", o.sums, "What was counted since the mount was made");
+  what->require_option(1);
 }
 int vmstat(const Kld& o) {
-  return print_answer("vmstat", o.mount, "vmstat");
+  return print_answer("vmstat", o.mount, o.sums ? "sums" : "vmstat");
 }
 void define_none(CLI::App& app, Kld&) {
   app.footer("Example:\n  wh dev " + app.get_name() + " --mount /tmp/dev");
@@ -334,7 +338,7 @@ constexpr Program kPrograms[] = {
     {"kldload", "Load a driver", define_kldload, kldload},
     {"kldunload", "Unload a driver", define_kldunload, kldunload},
     {"kldstat", "Show what is loaded", define_kldstat, kldstat},
-    {"vmstat", "Show the memory of each malloc type", define_vmstat, vmstat},
+    {"vmstat", "Show the memory of each malloc type, or what was counted", define_vmstat, vmstat},
     {"ls", "List the devices as FreeBSD does", define_none, list},
     {"dmesg", "Print what drivers and the kernel said", define_none, dmesg},
 };

@@ -72,5 +72,24 @@ TEST_F(Descriptors, descriptor_closed_during_a_read_stays_good_for_it) {
   EXPECT_EQ(n.value(), 3u);
 }
 
+// Who cannot be tied to a device is told at once to look again, and counted.
+TEST(Selects, tell_whoever_is_one_too_many_at_once) {
+  struct Waiter final : Selector {
+    void notify() override { ++notified; }
+    uint64_t notified = 0;
+  };
+  TestKernel k;
+  Selects& selects = k.kernel.selects();
+  std::vector<::selinfo> devices(Selects::kMaxWaiters + 2);
+  Waiter waiter;
+  for (size_t i = 0; i < Selects::kMaxWaiters; ++i) selects.record(waiter, devices[i]);
+  EXPECT_EQ(waiter.notified, 0u);
+  selects.record(waiter, devices[Selects::kMaxWaiters]);
+  selects.record(waiter, devices[Selects::kMaxWaiters + 1]);
+  EXPECT_EQ(waiter.notified, 2u);
+  EXPECT_EQ(selects.overflows(), 2u);
+  selects.forget(waiter);
+}
+
 }  // namespace
 }  // namespace wh::dev

@@ -30,14 +30,14 @@ class Selects {
   void wakeup(::selinfo& info);
   void wakeup_held(::selinfo& info);  // REQUIRES: the machine's lock is held.
   void forget(Selector& selector);    // Unties it everywhere. It is not notified again.
-  uint64_t overflows() const { return overflows_; }
+  uint64_t overflows() const { return overflows_.load(); }
 
  private:
   Machine& machine_;
   std::unordered_map<::selinfo*, std::vector<Selector*>> waiting_;
   size_t ties_ = 0;
   std::atomic<size_t> ties_hint_{0};
-  uint64_t overflows_ = 0;
+  std::atomic<uint64_t> overflows_{0};
 };
 
 }  // namespace wh::dev

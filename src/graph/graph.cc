@@ -443,6 +443,7 @@ void Graph::clear_runtime() {
 
 void Graph::clear_errors() {
   for (ErrorCount& e : errors_) e.count = 0;
+  overflow_drops_ = 0;
 }
 
 uint64_t Graph::error_count(std::string_view node, std::string_view error) const {

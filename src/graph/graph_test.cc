@@ -258,6 +258,9 @@ TEST_F(GraphTest, drops_and_counts_beyond_its_pending_frames) {
   EXPECT_EQ(small.overflow_drops(), 0u);
   small.enqueue(a.index(), packet(0));
   EXPECT_EQ(small.overflow_drops(), 1u);
+  EXPECT_EQ(error_report(small).rows.at(0).reason, "too many frames pending");
+  small.clear_errors();
+  EXPECT_TRUE(error_report(small).rows.empty());
   small.run();
   EXPECT_EQ(a.flows.size(), 512u);
   EXPECT_EQ(pool.in_use(), 0u);

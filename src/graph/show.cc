@@ -133,6 +133,9 @@ ErrorReport error_report(const Graph& graph) {
     report.rows.push_back(
         {e.count, graph.nodes()[e.node].node->name(), spec.name, spec.text, spec.severity});
   }
+  if (graph.overflow_drops() > 0) {
+    report.rows.push_back({graph.overflow_drops(), "graph", "overflow", "too many frames pending"});
+  }
   return report;
 }
 

@@ -18,8 +18,8 @@ struct RuntimeRow {
   std::string name;
   std::string state;  // "active", "polling", "interrupt wa", "any wait"
   uint64_t calls = 0, vectors = 0, suspends = 0;
-  double clocks =
-      0;  // Per packet; per call or suspend where no packets came. 0 without a cycle counter.
+  // Per packet; per call or suspend where no packets came. 0 without a cycle counter.
+  double clocks = 0;
   double vectors_per_call = 0;
 };
 struct RuntimeReport {
@@ -43,7 +43,9 @@ struct ErrorRow {
   Severity severity = Severity::Error;
 };
 struct ErrorReport {
-  std::vector<ErrorRow> rows;  // Only what was counted, in the nodes' order.
+  // Only what was counted, in the nodes' order; last, as of a node named `graph`, what it dropped
+  // for want of a frame.
+  std::vector<ErrorRow> rows;
 };
 ErrorReport error_report(const Graph& graph);
 std::string format(const ErrorReport& report);

@@ -390,6 +390,26 @@ TEST_F(InterfaceTest, bounds_a_backlog_by_soacceptqueue) {
             std::string::npos);
 }
 
+TEST_F(InterfaceTest, counts_datagrams_that_a_full_socket_cannot_take) {
+  const int fd = ifc.socket(ifc.userdata, AF_INET, SOCK_DGRAM, IPPROTO_UDP);
+  const sockaddr_in us = address("192.168.0.1", 5000);
+  ASSERT_EQ(ifc.bind(ifc.userdata, fd, reinterpret_cast<const sockaddr*>(&us), sizeof us), 0);
+  // IPv4 and UDP without a checksum, from 192.0.2.1 port 4000: nothing in it.
+  std::vector<uint8_t> datagram = {0x45, 0, 0,    28,   0, 0, 0x40, 0,    64,   17,   0, 0, 192, 0,
+                                   2,    1, 0xc0, 0xa8, 0, 1, 0x0f, 0xa0, 0x13, 0x88, 0, 8, 0,   0};
+  uint32_t sum = 0;
+  for (size_t i = 0; i < 20; i += 2)
+    sum += static_cast<uint32_t>(datagram[i] << 8 | datagram[i + 1]);
+  sum = ~((sum & 0xffff) + (sum >> 16)) & 0xffff;
+  datagram[10] = static_cast<uint8_t>(sum >> 8);
+  datagram[11] = static_cast<uint8_t>(sum & 0xff);
+  for (size_t i = 0; i < 256 + 3; ++i) {
+    ASSERT_EQ(ifc.netdev_send(ifc.userdata, datagram.data(), datagram.size()), 0);
+  }
+  const auto shown = MUST(host::ask(std::getenv(kControlVariable), "sysctl\nlist\nnet.inet.udp"));
+  EXPECT_NE(shown.find("net.inet.udp.fullsock\t3\t"), std::string::npos) << shown;
+}
+
 TEST_F(InterfaceTest, refuses_a_segment_size_below_minmss) {
   const int fd = ifc.socket(ifc.userdata, AF_INET, SOCK_STREAM, IPPROTO_TCP);
   int size = 175;

@@ -22,7 +22,7 @@ Outcome UdpSocket::open(const tcp::Endpoint& local) {
   auto made = world_.vnet().open_udp(config, [this](const vnet::UdpDatagram& d) {
     const tcp::Endpoint from{d.source, d.source_port};
     if (peer_ && *peer_ != from) return;
-    if (waiting_.size() >= kMostWaiting) return void(++dropped_);
+    if (waiting_.size() >= kMostWaiting) return world_.count_full_udp();
     waiting_.push_back({from, d.payload()});
     ++news_;
   });

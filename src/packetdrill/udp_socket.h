@@ -11,7 +11,7 @@ namespace wh::packetdrill {
 
 class UdpSocket final : public Descriptor {
  public:
-  static constexpr size_t kMostWaiting = 256;  // Datagrams; more are dropped, counted.
+  static constexpr size_t kMostWaiting = 256;  // Datagrams; more are net.inet.udp.fullsock.
 
   UdpSocket(World& world, int domain) : Descriptor(world), domain_(domain) {}
 
@@ -25,7 +25,6 @@ class UdpSocket final : public Descriptor {
   Outcome get_option(int level, int name, std::span<uint8_t> value) override;
   Outcome set_option(int level, int name, std::span<const uint8_t> value) override;
   int domain() const override { return domain_; }
-  uint64_t dropped() const { return dropped_; }
 
  private:
   struct Datagram {
@@ -39,7 +38,6 @@ class UdpSocket final : public Descriptor {
   std::optional<tcp::Endpoint> peer_;
   std::deque<Datagram> waiting_;
   int error_ = 0;
-  uint64_t dropped_ = 0;
 };
 
 }  // namespace wh::packetdrill

@@ -102,7 +102,7 @@ void Wire::send(net::Frame frame) {
     const auto packet = std::span<const uint8_t>(bytes).subspan(kEthernetHeader);
     if (!is_ours_to_know(packet)) continue;
     if (sent_.size() >= kMostWaiting) {
-      ++dropped_;
+      count_tx_error();
       continue;
     }
     sent_.push_back({loop().now(), {packet.begin(), packet.end()}});

@@ -3,7 +3,7 @@
 // packetdrill gives no addresses beforehand: what it sends to is ours, what it sends from is the
 // peer's, and the vnet is told as they come. Between them lies an Ethernet whose other end has one
 // MAC address, so that no neighbour need be asked for. What leaves is kept with its time until it
-// is asked for, at most kMostWaiting packets.
+// is asked for, at most kMostWaiting packets; more are the interface's `tx_errors`.
 #pragma once
 
 #include <deque>
@@ -33,7 +33,6 @@ class Wire final : private net::Interface {
   bool deliver(std::span<const uint8_t> packet);
   std::optional<Sent> take();
   bool has_packet() const { return !sent_.empty(); }
-  uint64_t dropped() const { return dropped_; }
   Result<void> change_mtu(uint32_t mtu) { return vnet_.set_mtu(index_, mtu); }  // 68..65535.
 
   // Makes an address ours, or one that can be reached. Nothing when it is so already.
@@ -49,7 +48,6 @@ class Wire final : private net::Interface {
   uint16_t index_ = 0;
   std::deque<Sent> sent_;
   std::set<net::IpAddress> local_, remote_;
-  uint64_t dropped_ = 0;
 };
 
 }  // namespace wh::packetdrill

@@ -57,6 +57,8 @@ World::World(const Flags& flags)
       wire_(vnet_, loop_, pool_, flags.mtu) {
   books_.add_sysctls(sysctl());
   wheel_.add_sysctls(sysctl(), 0);
+  sysctl().add_counter("net.inet.udp.fullsock", &full_udp_,
+                       "datagrams dropped: the socket's queue was full", "datagrams");
   // packetdrill gives out each address once: there are no duplicates to wait a second for.
   MUST(sysctl().set("net.inet6.ip6.dad_count", "0"));  // It exists.
 }

@@ -18,8 +18,8 @@
 #include <thread>
 
 #include "core/virtual_loop.h"
-#include "packetdrill/wire.h"
 #include "pacing/hpts.h"
+#include "packetdrill/wire.h"
 #include "tcp/stack.h"
 
 namespace wh::packetdrill {
@@ -47,6 +47,7 @@ class World {
   tcp::TcpStack& tcp() { return tcp_; }
   Wire& wire() { return wire_; }
   const Flags& flags() const { return flags_; }
+  void count_full_udp() { ++full_udp_; }  // A datagram dropped at a full socket.
 
   void advance(Lock& lock, Duration by);
   // Runs until a packet waits to be taken. False when none came within `patience`, or none can.
@@ -73,7 +74,8 @@ class World {
   std::condition_variable changed_;
   std::thread::id owner_ = std::this_thread::get_id();
   std::list<Waiter> waiters_;
-  uint16_t next_port_ = 49152;   // RFC 6335 section 6
+  uint16_t next_port_ = 49152;  // RFC 6335 section 6
+  uint64_t full_udp_ = 0;
   std::thread::id returning_{};  // A released thread that has not read the clock yet.
 
   VirtualLoop loop_;

@@ -24,6 +24,7 @@
 
 #include "../../../examples/dev/echo/echodev.h"  // Before dev/kpi.h: it brings Linux's FIONREAD.
 #include "dev/fuse/client.h"
+#include "dev/fuse/message_log.h"
 #include "dev/kldstat.h"
 #include "dev/kpi.h"
 
@@ -208,6 +209,27 @@ TEST_F(OnFuse, shared_mapping_is_the_drivers_memory) {
   EXPECT_EQ(::mmap(nullptr, 4096, PROT_WRITE, MAP_SHARED, reader, 0), MAP_FAILED);
   EXPECT_EQ(errno, EACCES);
   ::close(reader);
+}
+
+TEST_F(OnFuse, shows_what_it_counted) {
+  SERVE("echo");
+  auto client = Client::open(directory_);
+  ASSERT_TRUE(client.has_value());
+  const auto sums = client->command("sums");
+  ASSERT_TRUE(sums.has_value()) << sums.error().text;
+  EXPECT_EQ(*sums,
+            "        0 requests refused, with 1000 inside drivers\n"
+            "        0 polls answered at once, with 65536 waiting\n"
+            "        0 lines of messages forgotten\n");
+}
+
+TEST(MessageLog, forgets_the_oldest_lines) {
+  MessageLog log;
+  log.add("the oldest\n");
+  log.add("the next\n");
+  log.add(std::string(MessageLog::kLimit - 9, 'x'));
+  EXPECT_EQ(log.forgotten(), 1u);
+  EXPECT_TRUE(log.text().starts_with("the next\nxxx"));
 }
 
 TEST_F(OnFuse, long_answers_come_whole) {

@@ -263,6 +263,16 @@ bool Server::may_command(const Caller& caller) {
          ours.st_ino == theirs.st_ino;
 }
 
+// As vmstat -s shows them.
+std::string Server::sums() const {
+  return fmt::format(
+      "{:9} requests refused, with {} inside drivers\n"
+      "{:9} polls answered at once, with {} waiting\n"
+      "{:9} lines of messages forgotten\n",
+      refused_busy_.load(), kMaxBusy, kernel_.selects().overflows(), Selects::kMaxWaiters,
+      log_.forgotten());
+}
+
 std::string Server::command(const std::string& line, const Caller& caller, int& code) {
   const size_t space = std::min(line.find(' '), line.size());
   const std::string verb = line.substr(0, space);
@@ -271,6 +281,7 @@ std::string Server::command(const std::string& line, const Caller& caller, int& 
   if (verb == "kldstat") return to_lines(kernel_.modules().rows());
   if (verb == "dmesg") return log_.text();
   if (verb == "vmstat") return kernel_.memory().vmstat();
+  if (verb == "sums") return sums();
   if (verb == "ls") return list_devices(kernel_);
   if (!may_command(caller)) {
     code = EPERM;

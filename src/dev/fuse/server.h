@@ -57,8 +57,6 @@ class Server {
   std::vector<std::string> stop(Duration grace);
   void unmount();
 
-  uint64_t refused_busy() const { return refused_busy_.load(); }
-
  private:
   friend struct Operations;
   class Request;
@@ -89,6 +87,7 @@ class Server {
     pid_t pid;
   };
   static bool may_command(const Caller& caller);
+  std::string sums() const;
   std::string command(const std::string& line, const Caller& caller, int& code);
   std::string link(const std::string& verb, const std::string& name, int& code);
   std::vector<std::string> end_drivers(Duration grace);

@@ -5,7 +5,6 @@
 //   accepted + duplicated = delivered + dropped + held        (packets, and bytes)
 //
 // The stages of one direction write into one LinkCounters; reports and charts read it.
-// for_each_counter() goes through all by name, which is how tests hold two runs against each other.
 #pragma once
 
 #include <array>
@@ -66,38 +65,6 @@ struct LinkCounters {
   }
   const Tally& dropped_for(DropReason reason) const { return dropped[static_cast<size_t>(reason)]; }
   Tally all_dropped() const;
-
-  // Calls fn(name, const uint64_t& value, description, unit) for each counter, always in the same
-  // order. The values stay where they are, so a tree may keep their addresses. A drop's name is
-  // `dropped.<reason>`.
-  template <class Fn>
-  void for_each_counter(Fn fn) const;
 };
-
-template <class Fn>
-void LinkCounters::for_each_counter(Fn fn) const {
-  const auto tally = [&fn](std::string_view name, const Tally& t, std::string_view what) {
-    fn(std::string(name) + ".packets", t.packets, what, "packets");
-    fn(std::string(name) + ".bytes", t.bytes, what, "bytes");
-  };
-  tally("accepted", accepted, "taken from the sending interface");
-  tally("delivered", delivered, "handed to the receiving interface");
-  tally("duplicated", duplicated, "copies made");
-  tally("transmitted", transmitted, "whose transmission has begun");
-  tally("backlog", backlog, "waiting in the queue now");
-  tally("peak", peak, "most that ever waited in the queue");
-  for (size_t i = 0; i < kDropReasons; ++i) {
-    const std::string_view reason = to_string(static_cast<DropReason>(i));
-    fn("dropped." + std::string(reason), dropped[i].packets, "packets dropped", "packets");
-  }
-  fn(std::string("corrupted"), corrupted, "packets with a flipped bit", "packets");
-  fn(std::string("marked"), marked, "packets marked Congestion Experienced", "packets");
-  fn(std::string("reordered"), reordered, "packets held back", "packets");
-  fn(std::string("duplicate_failed"), duplicate_failed, "copies not made for want of a packet",
-     "packets");
-  fn(std::string("reorder_failed"), reorder_failed, "packets not held back: too many were",
-     "packets");
-  fn(std::string("busy_ns"), busy_ns, "time the transmitter was sending", "ns");
-}
 
 }  // namespace wh::net

@@ -42,11 +42,6 @@ Tally LinkDirection::in_transit() const {
   return held_back + transmitter_->in_service() + wire_->held();
 }
 
-double LinkDirection::utilization() const {
-  const double capacity = transmitter_->capacity_bytes();
-  return capacity <= 0 ? 0 : transmitter_->sent_bytes() / capacity;
-}
-
 Result<void> LinkDirection::check_conservation() const {
   const LinkCounters& c = counters_;
   const Tally in = c.accepted + c.duplicated;

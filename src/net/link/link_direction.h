@@ -47,9 +47,7 @@ class LinkDirection final : public FrameSink {
   const Tally& queued() const { return transmitter_->queue().held(); }
   // Elsewhere: held back so that others pass, being sent, or on the wire.
   Tally in_transit() const;
-  // Bytes transmitted over bytes that could have been, since the beginning; 0 at an infinite rate.
-  double utilization() const;
-  // The two that it divides: what left the transmitter, and what could have.
+  // What left the transmitter since the beginning, and what could have.
   double sent_bytes() const { return transmitter_->sent_bytes(); }
   double capacity_bytes() const { return transmitter_->capacity_bytes(); }
 
