@@ -23,7 +23,6 @@ std::string port_of(const std::string& endpoint) {
 struct SocketFilter {
   bool v4 = false, v6 = false, states = false, connected = false, listening = false, json = false,
        numeric = false;
-  std::string protocols = "tcp";
   std::vector<std::string> ports;
 
   bool admits(const std::vector<std::string>& f) const {
@@ -91,7 +90,9 @@ int sockstat_main(int argc, char** argv) {
   app.add_flag("-c", filter.connected, "Connected sockets only");
   app.add_flag("-l", filter.listening, "Listening sockets only");
   app.add_flag("-n", filter.numeric, "Numbers, not names (always so)");
-  app.add_option("-P", filter.protocols, "Protocols; this stack shows tcp");
+  std::string protocol = "tcp";
+  app.add_option("-P", protocol, "Only of this protocol; it shows tcp")
+      ->check(CLI::IsMember({"tcp"}));
   app.add_option("-p", filter.ports, "Only with one of these ports, separated by commas")
       ->delimiter(',');
   app.add_flag("--json", filter.json, "A JSON array");

@@ -85,13 +85,13 @@ Result<void> Engine::run() {
     slot->err = TRY(make_output_file(options_.temporary));
     slots_.push_back(std::move(slot));
   }
-  if (auto started = fill(); !started) failure_ = started;
+  if (auto started = fill(); !started) status_ = started;
   while (running() > 0) {
-    if (!failure_) stop();
+    if (!status_) stop();
     loop_.run();
   }
   for (const auto& slot : slots_) dismiss(*slot);
-  return failure_;
+  return status_;
 }
 
 void Engine::stop() {
@@ -203,8 +203,8 @@ host::Progress Engine::collect(Slot& slot) {
   slot.is_busy = false;
   auto done = complete(slot, said);
   if (done && !is_stopping_) done = fill();
-  if (!done && failure_) failure_ = std::move(done);
-  if (!failure_ || running() == 0) loop_.stop();
+  if (!done && status_) status_ = std::move(done);
+  if (!status_ || running() == 0) loop_.stop();
   return host::Progress::Some;
 }
 

@@ -95,7 +95,7 @@ class Engine {
   std::vector<std::unique_ptr<Slot>> slots_;
   host::Fd lifeline_read_, lifeline_write_;
   Counts counts_;
-  Result<void> failure_;
+  Result<void> status_;  // Holds the first failure.
   bool is_stopping_ = false;
 };
 
