@@ -203,11 +203,6 @@ std::shared_ptr<Process::Queue> Process::queue(int fd) const {
   return it == table_.end() ? nullptr : it->second.queue;
 }
 
-size_t Process::descriptors() const {
-  const MachineLock guard(kernel_.machine());
-  return table_.size();
-}
-
 std::vector<std::shared_ptr<Process::Queue>> Process::queues() const {
   const MachineLock guard(kernel_.machine());
   std::vector<std::shared_ptr<Queue>> all;

@@ -60,7 +60,6 @@ class Process final : public event::Descriptors {
   // Null when it is no open device.
   std::shared_ptr<File> file(int fd) const;
   std::shared_ptr<event::Selectable> selectable(uintptr_t ident) override;
-  size_t descriptors() const;
 
  private:
   struct Queue;

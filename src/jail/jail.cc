@@ -123,8 +123,8 @@ struct Beginning {
   const Confinement& confinement;
   const char* cwd;
   const std::function<void()>& child;
-  int init;             // Whose namespaces to enter, and which of them; those are for children only
-  int namespaces;       // that are not among them.
+  int init;             // Whose namespaces it enters,
+  int namespaces;       // and which of them; in the others it is born.
   std::string failure;  // Why it is none; its maker, whose memory it has, sees it.
 };
 
@@ -357,8 +357,8 @@ Result<void> Jail::remove() {
   pollfd ended{init_fd_.raw(), POLLIN, 0};
   for (;;) {
     std::erase_if(started_, [](pid_t pid) { return ::waitpid(pid, nullptr, WNOHANG) != 0; });
-    constexpr int kPatience =
-        5;  // Milliseconds between looks, while there is something to wait for.
+    // Milliseconds between looks, while there is something to wait for.
+    constexpr int kPatience = 5;
     const int n = ::poll(&ended, 1, started_.empty() ? -1 : kPatience);
     if (n > 0 || (n < 0 && errno != EINTR)) break;
   }

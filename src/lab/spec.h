@@ -6,13 +6,15 @@
 //   [[host]]
 //   name = "sender"
 //   [[host]]
-//   name = "receiver"          # kind = "kernel": the Linux kernel's own TCP, in a namespace, in
-//   real time
+//   name = "receiver"
+//   kind = "kernel"            # Linux's own TCP, in a namespace and in real time; absent: ours
 //   [[link]]
 //   from = "sender"
 //   to = "receiver"
-//   rate = "40Mbps"            # the keys of net/link/link_config.h; those of the way back under
-//   [link.rev] delay = "10ms"
+//   rate = "40Mbps"            # the keys of net/link/link_config.h
+//   delay = "10ms"
+//   [link.rev]                 # and those of the way back
+//   rate = "10Mbps"
 //   [[flow]]
 //   cc = "newreno"
 //   rate = "12Mbps"            # pace at this rate of Ethernet frames; absent: not paced

@@ -5,8 +5,7 @@
 //   rate = ["10Mbps", "40Mbps"]
 //   fcc = ["1Mbps", "5Mbps", "0"]
 //   connections = { from = 1, to = 9, step = 2 }
-//   repeat = 3                       # not a parameter: repetitions, with seeds that follow each
-//   other
+//   repeat = 3                       # no parameter: repetitions, with one seed after the other
 //   [[link]]
 //   from = "sender"
 //   to = "receiver"

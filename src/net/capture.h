@@ -32,8 +32,8 @@ struct pcap_dumper;
 namespace wh::net {
 
 struct CaptureOptions {
-  uint32_t snaplen =
-      262'144;  // Bytes kept of each packet; the record says how long it was. REQUIRES: > 0.
+  // Bytes kept of each packet; the record says how long it was. REQUIRES: > 0.
+  uint32_t snaplen = 262'144;
 };
 
 class Capture final : public PacketTap {

@@ -434,8 +434,8 @@ class Connection final : private pacing::HptsClient {
   uint32_t undo_timestamp_ = 0;  // Our clock when the first retransmission of the episode left.
   uint32_t undo_retransmitted_ = 0, undo_dsacked_ = 0;
   SeqRange undo_range_{};  // What was sent again in the episode lies in it.
-  std::array<SeqRange, net::TcpOptions::kMaxSackBlocks>
-      seen_sacks_{};  // Of the last acknowledgment.
+  // Of the last acknowledgment.
+  std::array<SeqRange, net::TcpOptions::kMaxSackBlocks> seen_sacks_{};
   uint8_t seen_sack_count_ = 0;
   bool shut_down_ = false;  // FIN is queued behind the data.
   bool fin_sent_ = false, fin_acked_ = false, sending_fast_ = false, syn_was_lost_ = false;

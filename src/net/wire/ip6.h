@@ -94,8 +94,8 @@ struct Ip6Extensions {
   uint32_t fragment_at = 0;  // Of the fragment header; 0 when there is none.
   uint32_t fragment_protocol_at = 0;  // Of the byte that names the fragment header.
   uint32_t routing_at = 0;            // Of the first routing header; 0 when there is none.
-  uint32_t unknown_option_at =
-      0;  // Of the first option that may not be skipped (RFC 8200 section 4.2).
+  // Of the first option that may not be skipped (RFC 8200 section 4.2); 0 when there is none.
+  uint32_t unknown_option_at = 0;
   Ip6FragmentHeader fragment;
 
   bool has_fragment() const { return fragment_at != 0; }
