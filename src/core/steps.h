@@ -9,10 +9,10 @@
 //   Steps steps = count(1'000'000, sum);
 //   while (steps.next()) serve_others();
 //
-// A coroutine that stops at each co_yield; what it finds it writes where it was told to. One inside
-// another: `WH_DO(count(..));`. Going before the end, it
-// ends at the pause it is in, and its locals go. Arguments are kept as they are declared:
-// references must outlive it, temporaries do not.
+// A coroutine that stops at each co_yield; what it finds it writes where it was told to. One does
+// another as a part of itself by `WH_DO(count(...))`. Destroyed before its end, it ends at the
+// pause it is in, and its locals go. Arguments are kept as they are declared: references must
+// outlive it, temporaries do not.
 #pragma once
 
 #include <coroutine>
@@ -63,6 +63,7 @@ class [[nodiscard]] Steps {
 }  // namespace wh
 
 // Does a part, step by step, within steps of more.
-#define WH_DO(...)                                                                \
-  for (::wh::Steps wh_part = __VA_ARGS__; wh_part.next();) co_yield ::wh::Pause { \
-    }
+#define WH_DO(...)                                           \
+  for (::wh::Steps wh_part = __VA_ARGS__; wh_part.next();) { \
+    co_yield ::wh::Pause{};                                  \
+  }
