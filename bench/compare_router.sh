@@ -48,9 +48,10 @@ set interface ip address host-e1a 10.2.0.1/24
 set interface state host-e0a up
 set interface state host-e1a up
 END
+cpu= # A section of the router's start.
 use_router() {
   in_r ip addr flush dev e0a; in_r ip addr flush dev e1a
-  ip netns exec $p-r "$bin/wh" router unix { nodaemon exec "${1:-$work/setup}" cli-listen "$work/cli" } >"$work/log" 2>&1 &
+  ip netns exec $p-r "$bin/wh" router $cpu unix { nodaemon exec "${1:-$work/setup}" cli-listen "$work/cli" } >"$work/log" 2>&1 &
   router_pid=$!
 }
 use_kernel() {
@@ -85,14 +86,19 @@ judge() { # what, value, goal, how (ge|le)
 for mode in on off; do
   [ "$rounds" -gt 0 ] || break
   offloads $mode
-  : > "$work/ours"; : > "$work/kernels"; : > "$work/our_ping"; : > "$work/kernel_ping"
+  : > "$work/ours"; : > "$work/workers"; : > "$work/kernels"; : > "$work/our_ping"; : > "$work/kernel_ping"
   for _ in $(seq "$rounds"); do
     use_kernel; wait_ready; throughput >> "$work/kernels"; ping_average >> "$work/kernel_ping"
     use_router; wait_ready; throughput >> "$work/ours"; ping_average >> "$work/our_ping"; stop_router
+    cpu="cpu { workers 2 placement interface }"
+    use_router; wait_ready; throughput >> "$work/workers"; stop_router
+    cpu=
   done
-  ours=$(median < "$work/ours"); theirs=$(median < "$work/kernels")
+  ours=$(median < "$work/ours"); theirs=$(median < "$work/kernels"); workers=$(median < "$work/workers")
   echo "offloads $mode: router $ours Mbit/s, kernel $theirs Mbit/s; ping $(median < "$work/our_ping") and $(median < "$work/kernel_ping") ms"
-  judge "throughput, offloads $mode, of the kernel's" "$(awk "BEGIN { print $ours / $theirs }")" "$([ $mode = on ] && echo 0.7 || echo 0.9)" ge
+  goal=$([ $mode = on ] && echo 0.7 || echo 0.9)
+  judge "throughput, offloads $mode, of the kernel's" "$(awk "BEGIN { print $ours / $theirs }")" $goal ge
+  judge "the same, a worker for each interface" "$(awk "BEGIN { print $workers / $theirs }")" $goal ge
   judge "ping average, offloads $mode, times the kernel's" \
     "$(awk "BEGIN { print $(median < "$work/our_ping") / $(median < "$work/kernel_ping") }")" 3 le
 done

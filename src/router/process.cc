@@ -59,12 +59,15 @@ class Process {
     router_.set_plugin_path(startup.plugin_path);
     if (startup.workers != 0) {
       ports_.set_receive(HostPorts::Receive::None);
-      workers_ = TRY(Workers::start({.count = startup.workers,
-                                     .cores = startup.worker_cores,
-                                     .cycles = cycles_now,
-                                     .wall = wall_now,
-                                     .plugin_path = startup.plugin_path},
-                                    line_, loop_));
+      using Placement = Workers::Placement;
+      workers_ = TRY(Workers::start(
+          {.count = startup.workers,
+           .placement = startup.places_interfaces ? Placement::Interface : Placement::Flow,
+           .cores = startup.worker_cores,
+           .cycles = cycles_now,
+           .wall = wall_now,
+           .plugin_path = startup.plugin_path},
+          line_, loop_));
     }
     // Not before: a thread begins where its maker may run.
     if (startup.main_core) TRY(host::run_on_core(*startup.main_core));

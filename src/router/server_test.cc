@@ -175,12 +175,16 @@ TEST(Startup, reads_the_articles_arguments_and_what_else_vpp_takes) {
   EXPECT_EQ(file->workers, 3u);
   EXPECT_EQ(file->main_core, 1u);
   EXPECT_EQ(file->worker_cores, (std::vector<uint32_t>{0, 2, 3}));
-  const auto other = parse_startup("unix { pidfile /p cli-prompt r1# } cpu { workers 2 }", "f");
+  const auto other = parse_startup(
+      "unix { pidfile /p cli-prompt r1# } cpu { workers 2 placement interface }", "f");
   ASSERT_TRUE(other) << other.error().text;
   EXPECT_EQ(*other->pidfile, "/p");
   EXPECT_EQ(*other->prompt, "r1# ");
   EXPECT_EQ(other->workers, 2u);
-  EXPECT_EQ(other->text, "unix { pidfile /p cli-prompt r1# } cpu { workers 2 }");
+  EXPECT_TRUE(other->places_interfaces);
+  EXPECT_FALSE(file->places_interfaces);
+  EXPECT_EQ(other->text,
+            "unix { pidfile /p cli-prompt r1# } cpu { workers 2 placement interface }");
   ASSERT_EQ(file->plugins.size(), 1u);
   EXPECT_EQ(file->plugins[0].name, "mine.so");
   EXPECT_EQ(file->plugins[0].place, "f:10");
@@ -210,8 +214,10 @@ TEST(Startup, error_names_line_word_and_what_was_expected) {
   EXPECT_EQ(text("cpu { workers 3 corelist-workers 0-1 }"),
             "f.conf:1: '0-1'; expected as many workers as corelist-workers has cores");
   EXPECT_EQ(text("cpu { scheduler-policy fifo }"),
-            "f.conf:1: 'scheduler-policy'; expected workers NUMBER, main-core NUMBER, "
-            "corelist-workers LIST or }");
+            "f.conf:1: 'scheduler-policy'; expected workers NUMBER, placement flow|interface, "
+            "main-core NUMBER, corelist-workers LIST or }");
+  EXPECT_EQ(text("cpu { workers 2 placement core }"),
+            "f.conf:1: 'core'; expected flow or interface");
   EXPECT_EQ(text("metrics { port 99999 }"),
             "f.conf:1: '99999'; expected a port number, 0 to 65535");
   EXPECT_EQ(text("plugins { plugin x.so { on } }"), "f.conf:1: 'on'; expected enable or disable");

@@ -201,8 +201,13 @@ class Parser {
         made_.main_core = TRY(number("a core's number", kMostCore));
       } else if (accept("corelist-workers")) {
         TRY(core_list());
+      } else if (accept("placement")) {
+        made_.places_interfaces = accept("interface");
+        if (!made_.places_interfaces && !accept("flow")) return wrong("flow or interface");
       } else {
-        return wrong("workers NUMBER, main-core NUMBER, corelist-workers LIST or }");
+        return wrong(
+            "workers NUMBER, placement flow|interface, main-core NUMBER, corelist-workers LIST or "
+            "}");
       }
       if (made_.worker_cores.empty() || made_.workers == made_.worker_cores.size()) return {};
       --at_;

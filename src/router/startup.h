@@ -32,6 +32,7 @@ struct Startup {
   std::optional<std::string> prompt;          // "vpp# " if not given.
   std::optional<uint16_t> metrics_port;
   uint32_t workers = 0;                // Threads that forward beside the main one.
+  bool places_interfaces = false;      // Each reads all frames of some interfaces, not some of all.
   std::optional<uint32_t> main_core;   // Where the main thread runs,
   std::vector<uint32_t> worker_cores;  // and each worker; empty: anywhere.
   std::string plugin_path;             // Where shared objects with nodes are looked for.

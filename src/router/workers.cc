@@ -14,17 +14,22 @@ using net::IpAddress;
 using net::Packet;
 using vnet::HandoffTo;
 
-// A worker's ports: a share of a packet socket's link, or the main thread's device.
+// A worker's ports: packet sockets, of which it reads a share of the frames of each or all of some,
+// and the main thread's devices.
 class Workers::QueuePorts final : public Ports {
  public:
   // What could not be opened goes to `problem`; the main thread's device stands in then, so that
   // interfaces keep the numbers they have in the main router.
-  QueuePorts(host::RealLoop& loop, std::optional<Error>& problem)
-      : loop_(loop), problem_(problem), sockets_(loop, HostPorts::Receive::Share) {}
+  QueuePorts(host::RealLoop& loop, std::optional<Error>& problem, uint32_t number,
+             const Options& options)
+      : loop_(loop), problem_(problem), sockets_(loop, HostPorts::Receive::Share) {
+    if (options.placement == Placement::Interface) turns_ = Turns{number - 1, options.count};
+  }
 
   Result<std::unique_ptr<net::Interface>> open(const PortSpec& spec,
                                                net::PacketPool& pool) override {
     if (spec.kind != PortSpec::Kind::Tap) {
+      if (turns_) sockets_.set_receive(turns_->next());
       auto opened = sockets_.open(spec, pool);
       if (opened) return opened;
       problem_ = std::move(opened.error());
@@ -44,9 +49,20 @@ class Workers::QueuePorts final : public Ports {
   }
 
  private:
+  // Every worker opens the same links in the same order, and each reads those at its turn.
+  struct Turns {
+    uint32_t left, workers;
+    HostPorts::Receive next() {
+      const bool is_mine = left == 0;
+      left = is_mine ? workers - 1 : left - 1;
+      return is_mine ? HostPorts::Receive::All : HostPorts::Receive::None;
+    }
+  };
+
   host::RealLoop& loop_;
   std::optional<Error>& problem_;
   HostPorts sockets_;
+  std::optional<Turns> turns_;
 };
 
 class Workers::Worker final : public vnet::Handoff {
@@ -118,9 +134,9 @@ class Workers::Worker final : public vnet::Handoff {
   void run(uint32_t number, const Options& options) {
     // Tried before; one that was taken from us since leaves it where it is.
     if (!options.cores.empty()) (void)host::run_on_core(options.cores[number - 1]);
-    const std::unique_ptr<Ports> ports = options.ports
-                                             ? options.ports(number, *loop_)
-                                             : std::make_unique<QueuePorts>(*loop_, problem_);
+    const std::unique_ptr<Ports> ports =
+        options.ports ? options.ports(number, *loop_)
+                      : std::make_unique<QueuePorts>(*loop_, problem_, number, options);
     Router router({.cycles = options.cycles,
                    .wall = options.wall,
                    .seed = number,

@@ -8,11 +8,12 @@
 //   worker: its share of each interface's frames ----> forwards and sends by sockets of its own
 //
 // A packet socket's frames are spread over the workers by the kernel, by flow, both ways of it to
-// one worker; a TAP device is read by the main thread, and workers send by it through there. A
-// command that sets something is done by the main router and then by each worker, between two of
-// its vectors, before the command answers: no table is ever written by one thread and read by
-// another, so forwarding never waits for a route, and a worker sees it no later than its next
-// vector. What the main router finds out by itself is told in the same order.
+// one worker, or all of them are one worker's (Placement); a TAP device is read by the main thread,
+// and workers send by it through there. A command that sets something is done by the main router
+// and then by each worker, between two of its vectors, before the command answers: no table is ever
+// written by one thread and read by another, so forwarding never waits for a route, and a worker
+// sees it no later than its next vector. What the main router finds out by itself is told in the
+// same order.
 //
 // The main thread may wait for a worker, a worker never for the main thread: what it hands off
 // is dropped and counted when the ring is full.
@@ -32,8 +33,12 @@ namespace wh::router {
 class Workers final : public Router::Replicas, private vnet::Discoveries {
  public:
   static constexpr uint32_t kMost = 64;
+  // Which worker reads a frame of a packet socket: its flow's, which is the same both ways; or its
+  // interface's, so that the two ways of one busy flow are on two cores.
+  enum class Placement : uint8_t { Flow, Interface };
   struct Options {
     uint32_t count = 1;
+    Placement placement = Placement::Flow;
     std::vector<uint32_t> cores = {};  // Where each runs; empty: anywhere.
     graph::CycleCounter cycles = {};
     WallClock wall = {};
