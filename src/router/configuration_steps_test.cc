@@ -1,4 +1,6 @@
 // Long configurations: packets pass and commands are heard while one is loaded, compared or saved.
+#include <unistd.h>
+
 #include <cstdio>
 
 #include "host/output_file.h"
@@ -52,10 +54,13 @@ class LongConfiguration : public RouterLab {
     return !text.empty();
   }
   void go_on_to_the_change() {
-    while (!is_refused()) loop.step();
+    while (!is_refused()) {
+      ASSERT_FALSE(is_done) << said;
+      loop.step();
+    }
   }
 
-  const std::string path = testing::TempDir() + "long.conf";
+  const std::string path = fmt::format("{}long-{}.conf", testing::TempDir(), ::getpid());
   std::string small, large, said;
   nlohmann::json rows;
   bool is_done = false;
