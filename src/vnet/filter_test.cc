@@ -19,6 +19,14 @@ class Filter : public RouterTest {
     r.source_ports = {133, 136};
     return r;
   }
+  // Of IPv6, by the left, nothing else of UDP. Returns the list.
+  uint32_t permit_port_53() {
+    AclRule only = rule(AclAction::Permit, "::/0", "::/0", net::kProtocolUdp);
+    only.destination_ports = {53, 53};
+    const uint32_t acl = MUST(r.acls().add({discovery(), only}));
+    MUST(r.acls().bind(kLeft, AclTable::kInput, {acl}));
+    return acl;
+  }
   // A packet arrives at the router by the left.
   void send(const Octets& packet) {
     const bool is_ip6 = packet[0] >> 4 == 6;
@@ -157,10 +165,7 @@ TEST_F(Filter, judges_every_fragment_by_the_ports_of_the_first) {
 }
 
 TEST_F(Filter, judges_every_ip6_fragment_by_the_ports_of_the_first) {
-  AclRule only = rule(AclAction::Permit, "::/0", "::/0", net::kProtocolUdp);
-  only.destination_ports = {53, 53};
-  const uint32_t acl = MUST(r.acls().add({discovery(), only}));
-  MUST(r.acls().bind(kLeft, AclTable::kInput, {acl}));
+  const uint32_t acl = permit_port_53();
   EXPECT_TRUE(reaches(a, b, "2001:db8:2::2", 53, 4000));
   EXPECT_FALSE(reaches(a, b, "2001:db8:2::2", 54, 4000));
   EXPECT_EQ(count(r, "ip6-acl-input", "no_rule"), 3u);  // All its fragments.
@@ -173,9 +178,7 @@ TEST_F(Filter, judges_every_ip6_fragment_by_the_ports_of_the_first) {
 }
 
 TEST_F(Filter, ip6_fragments_that_come_before_the_first_wait_for_it) {
-  AclRule only = rule(AclAction::Permit, "::/0", "::/0", net::kProtocolUdp);
-  only.destination_ports = {53, 53};
-  MUST(r.acls().bind(kLeft, AclTable::kInput, {MUST(r.acls().add({discovery(), only}))}));
+  permit_port_53();
   ASSERT_TRUE(reaches(a, b, "2001:db8:2::2", 53));  // The neighbours are known.
   Recorder seen;
   right.b().add_tap(&seen);
@@ -200,9 +203,7 @@ TEST_F(Filter, ip6_fragments_that_come_before_the_first_wait_for_it) {
 // The first has further extension headers behind the fragment header, of which the others know no
 // more than the number of the next.
 TEST_F(Filter, ip6_fragments_behind_further_headers_are_judged_by_the_ports_of_the_first) {
-  AclRule only = rule(AclAction::Permit, "::/0", "::/0", net::kProtocolUdp);
-  only.destination_ports = {53, 53};
-  MUST(r.acls().bind(kLeft, AclTable::kInput, {MUST(r.acls().add({discovery(), only}))}));
+  permit_port_53();
   ASSERT_TRUE(reaches(a, b, "2001:db8:2::2", 53));  // The neighbours are known.
   Recorder seen;
   right.b().add_tap(&seen);
