@@ -309,7 +309,7 @@ Steps converge(CommandLine& line, const ConfigurationDifference& first,
   if (!d->is_empty()) outcome.result = fail("cannot be reached in {} rounds", kMostRounds);
 }
 
-Steps become(CommandLine& line, const ConfigurationLines& target, const PlaceOf& place,
+Steps become(CommandLine& line, const ConfigurationLines& target, const PlaceOf place,
              ConfigurationDifference& changes, Result<void>& result) {
   ConfigurationLines before;
   WH_DO(list_configuration(line, before));
@@ -341,17 +341,19 @@ Steps become(CommandLine& line, const ConfigurationLines& target, const PlaceOf&
 
 }  // namespace
 
-Steps apply_configuration(CommandLine& line, const ConfigurationLines& target, const PlaceOf& place,
+Steps apply_configuration(CommandLine& line, const ConfigurationLines& target, PlaceOf place,
                           ConfigurationDifference& changes, Result<void>& result) {
-  return become(line, target, place, changes, result);
+  return become(line, target, std::move(place), changes, result);
 }
 
-Result<void> apply_configuration(CommandLine& line, const ConfigurationLines& target,
-                                 const PlaceOf& place) {
+Result<ConfigurationDifference> apply_configuration(CommandLine& line,
+                                                    const ConfigurationLines& target,
+                                                    PlaceOf place) {
   ConfigurationDifference changes;
   Result<void> result;
-  apply_configuration(line, target, place, changes, result).finish();
-  return result;
+  apply_configuration(line, target, std::move(place), changes, result).finish();
+  TRY(std::move(result));
+  return changes;
 }
 
 }  // namespace wh::router

@@ -26,11 +26,12 @@ ConfigurationDifference difference(const ConfigurationLines& from, const Configu
 Result<ConfigurationLines> try_configuration(Router& like, std::string_view text,
                                              std::string_view name);
 
-// Makes the router what `target` says. `place` says where a line of it was read, if given. Error:
-// what could not be done, and where it stands; the router is as before.
+// Makes the router what `target` says, and tells what that changed. `place` says where a line of it
+// was read, if given. Error: what could not be done, and where it stands; the router is as before.
 using PlaceOf = std::function<std::string(const std::string& line)>;
-Result<void> apply_configuration(CommandLine& line, const ConfigurationLines& target,
-                                 const PlaceOf& place = {});
+Result<ConfigurationDifference> apply_configuration(CommandLine& line,
+                                                    const ConfigurationLines& target,
+                                                    PlaceOf place = {});
 
 // --- the same in steps, so that packets pass between; what they are given must outlive them ---
 Steps list_configuration(const CommandLine& line, ConfigurationLines& lines);
@@ -40,7 +41,7 @@ Steps try_configuration(Router& like, std::string_view text, std::string_view na
                         Result<ConfigurationLines>& result);
 // `changes`: between what was and the target. Once begun, it is to be brought to its end; nothing
 // else may be set meanwhile.
-Steps apply_configuration(CommandLine& line, const ConfigurationLines& target, const PlaceOf& place,
+Steps apply_configuration(CommandLine& line, const ConfigurationLines& target, PlaceOf place,
                           ConfigurationDifference& changes, Result<void>& result);
 // Many lines go with time of their own.
 Steps drop(ConfigurationLines& lines);

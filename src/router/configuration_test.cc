@@ -6,6 +6,7 @@
 
 #include "core/random.h"
 #include "core/virtual_loop.h"
+#include "host/system.h"
 
 namespace wh::router {
 namespace {
@@ -64,6 +65,21 @@ constexpr const char* kArticle =
     "set interface state netmap-epair1a up\n"
     "set interface ip address netmap-epair0a 10.1.0.1/24\n"
     "set interface ip address netmap-epair1a 10.2.0.1/24\n";
+
+TEST_F(ConfigurationTest, command_says_where_a_line_was_read_that_cannot_be_applied) {
+  const std::string path = fmt::format("{}untrue-{}.conf", testing::TempDir(), ::getpid());
+  MUST(host::write_file(path, "create netmap name epair0a\ncreate netmap name treacherous\n"));
+  std::string said;
+  const auto activity = line_.execute(
+      "configuration load " + path,
+      {[](std::string_view) {},
+       [&](Result<Answer> answer) { said = answer ? "applied" : answer.error().text; }});
+  loop_.run_for(1s);
+  EXPECT_NE(said.find("not applied"), std::string::npos) << said;
+  EXPECT_NE(said.find(path + ":2: "), std::string::npos) << said;
+  EXPECT_EQ(now(), "");
+  std::remove(path.c_str());
+}
 
 TEST_F(ConfigurationTest, what_was_set_is_shown_as_lines_that_set_it_again) {
   const std::string all =
