@@ -318,7 +318,9 @@ void Connection::choose_recovery_timer(Instant now) {
   const Duration rto = this->rto();
   const Instant rto_due = std::min(std::max(from + rto, now + least_timeout()), user_timeout_due());
   if (is_handshaking()) return set(TimerKind::Retransmit, rto_due);
-  if (rack_due_ < rto_due) return set(TimerKind::Reorder, rack_due_);
+  // It goes first also where it is the later one: what it finds lost needs no timeout (RFC 8985
+  // section 8). It is never later than two round trips.
+  if (rack_due_ < user_timeout_due()) return set(TimerKind::Reorder, rack_due_);
   const bool may_probe = has_sack_ && recovery_ == Recovery::Open && timeouts_in_row_ == 0 &&
                          probes_in_row_ < stack_.tunables().tlp_limit;
   if (may_probe) {
