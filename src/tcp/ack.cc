@@ -9,6 +9,18 @@ namespace {
 
 constexpr Duration kNone = Duration::zero();
 
+// The one copy of `e` that left in this millisecond of the clock, by whose low bits timestamps
+// count; none when several did, or none that is remembered.
+std::optional<Instant> copy_sent_in(const SendEntry& e, uint32_t millisecond) {
+  std::optional<Instant> found;
+  for (unsigned i = 0; i < std::min<unsigned>(e.transmissions, SendEntry::kTimes); ++i) {
+    if (static_cast<uint32_t>(e.sent[i].time_since_epoch() / 1ms) != millisecond) continue;
+    if (found) return std::nullopt;
+    found = e.sent[i];
+  }
+  return found;
+}
+
 }  // namespace
 
 bool Connection::process_ack(const Segment& s) {
@@ -112,12 +124,16 @@ void Connection::note_delivered(const SendEntry& e, SeqNum end, uint32_t bytes, 
     work.newest_sent_at = e.last_sent();
     work.delivered_before = e.delivered_at_send;
   }
-  Duration rtt = std::max<Duration>(s.arrival - e.last_sent(), 1us);
+  Instant sent_at = e.last_sent();
   bool is_certain = !e.is_retransmitted(), is_of_earlier = false;
   if (!is_certain && has_timestamps_ && s.options.timestamps) {
-    const uint32_t echo = s.options.timestamps->echo, last = timestamp_at(e.last_sent());
-    is_certain = echo == last && echo != timestamp_at(e.sent[0]);
-    is_of_earlier = static_cast<int32_t>(echo - last) < 0;
+    const uint32_t echo = s.options.timestamps->echo;
+    is_of_earlier = static_cast<int32_t>(echo - timestamp_at(sent_at)) < 0;
+    // A SACK echoes what came before the hole.
+    if (const auto copy = end <= s.ack ? copy_sent_in(e, echo - timestamp_offset_) : std::nullopt) {
+      sent_at = *copy;
+      is_certain = true;
+    }
   }
   if (!is_of_earlier) {  // RFC 8985 section 6.2, step 2
     const bool was_reordering = rack_.has_reordering_been_seen();
@@ -126,6 +142,7 @@ void Connection::note_delivered(const SendEntry& e, SeqNum end, uint32_t bytes, 
   }
   if (!is_certain) return;  // Karn: which copy is answered only a timestamp can tell.
   if (e.has(SendEntry::kWasSacked)) return;  // It came long ago, whatever was sent since.
+  const auto rtt = std::max<Duration>(s.arrival - sent_at, 1us);
   Duration& lowest = e.is_retransmitted() ? work.rtt : work.rtt_once;
   if (lowest == kNone || rtt < lowest) lowest = rtt;
 }

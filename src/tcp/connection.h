@@ -1,7 +1,6 @@
 // One TCP connection: the control block, and what an application and the stack may do with it.
 //
-//        send() ---> SendBuffer ---> SendMap ---------> segments --->        output.cc,
-//        segment_out.cc
+//        send() ---> SendBuffer ---> SendMap ---------> segments --->   output.cc, segment_out.cc
 //                                     | RACK, PRR            ^               recovery.cc
 //                        acks ---> congestion control     the gate: pacing   timers.cc
 //        recv() <--- ReceiveBuffer <------------------- segments <---        input.cc, ack.cc

@@ -59,11 +59,14 @@ Result<std::pair<uint32_t, uint32_t>> range(std::string_view text) {
 }
 
 Result<void> take_timestamps(Options& o, const std::vector<std::string>& w) {
-  if (w.size() != 5 || w[1] != "val" || w[3] != "ecr") return fail("TS is 'TS val N ecr N'");
+  if (w.size() != 5 || w[1] != "val" || w[3] != "ecr")
+    return fail("TS is 'TS val N ecr N', or 'ecr last', 'ecr last-N'");
   o.has_timestamps = true;
   if (w[2] != "*") o.value = TRY(number<uint32_t>(w[2], "TS val"));
-  o.echo_is_last = w[4] == "last";
-  if (w[4] != "*" && w[4] != "last") o.echo = TRY(number<uint32_t>(w[4], "TS ecr"));
+  std::string_view echo = w[4];
+  o.echo_is_last = echo.starts_with("last");
+  if (o.echo_is_last) echo.remove_prefix(echo.starts_with("last-") ? 5 : 4);
+  if (!echo.empty() && echo != "*") o.echo = TRY(number<uint32_t>(echo, "TS ecr"));
   return {};
 }
 

@@ -172,7 +172,8 @@ void Stage::inject(const SegmentLine& s) {
     o.window_scale = s.options->window_scale;
     o.sack_permitted = s.options->sack_permitted;
     if (s.options->has_timestamps) {
-      const uint32_t echo = s.options->echo_is_last ? last_value_ : s.options->echo.value_or(0);
+      const uint32_t given = s.options->echo.value_or(0);
+      const uint32_t echo = s.options->echo_is_last ? last_value_ - given : given;
       o.timestamps = net::TcpTimestamps{s.options->value.value_or(0), echo};
     }
     for (const auto& [from, to] : s.options->sacks)
