@@ -11,11 +11,15 @@ namespace wh::apps {
 namespace {
 
 constexpr const char* kProxyDescription =
-    "Carries real programs' connections over Wheelhouse's own TCP, paced if asked, through a TAP\n"
-    "device in the network namespace that it is started in. Runs until interrupted.";
+    "Carries real programs' connections over Wheelhouse's own TCP, paced if asked, by a fixed "
+    "rate\n"
+    "or Dynamic Goodput Pacing, through a TAP device in the network namespace that it is started\n"
+    "in. Runs until interrupted.";
 
 constexpr const char* kProxyFooter =
     "Examples:\n"
+    "  wh proxy --serve 80 --flow dgp,fcc=5Mbps --log -   serve the web by DGP, and tell of each "
+    "client\n"
     "  wh proxy --serve 5201 --rate 100Mbps &        our TCP accepts 10.77.0.2:5201 for the "
     "program\n"
     "  iperf3 -s & iperf3 -c 10.77.0.2 -R            that listens on 127.0.0.1:5201\n"
@@ -25,7 +29,7 @@ constexpr const char* kProxyFooter =
     "Exit status: 0; 2 when asked wrongly or the machine cannot.";
 
 struct ProxyOptions {
-  std::string device = "wh0", link, rate, congestion, duration, poll;
+  std::string device = "wh0", link, flow, rate, congestion, log, trace, duration, poll;
   std::vector<std::string> ours = {"10.77.0.2/24", "fd77::2/64"};
   std::vector<std::string> kernels = {"10.77.0.1/24", "fd77::1/64"};
   std::vector<std::string> serve, reach, sysctls;
@@ -46,13 +50,22 @@ void declare(CLI::App& app, ProxyOptions& o) {
   app.add_option("--kernel", o.kernels, "The kernel's addresses on the device")
       ->capture_default_str();
   app.add_option("--link", o.link, "Put a link between the two, as `wh pace --link` has it");
-  app.add_option("--rate", o.rate, "Pace what we send, counted in Ethernet frames [unpaced]");
-  app.add_option("--cc", o.congestion, "Congestion control of our connections [the stack's]");
+  app.add_option("--flow", o.flow,
+                 "How our side sends, as `wh pace --flow` has it: a control's name or dgp, and of "
+                 "the keys cc, rate, profile, fcc: dgp,fcc=5Mbps [the stack's control, unpaced]");
+  app.add_option("--rate", o.rate, "The same as rate= there: pace, counted in Ethernet frames");
+  app.add_option("--cc", o.congestion, "The same as cc= there: congestion control");
   app.add_option("--sysctl", o.sysctls, "NAME=VALUE for our stack; may be repeated")
       ->allow_extra_args(false);
   app.add_option("--poll", o.poll,
                  "Poll, not sleep, so long before each deadline: gaps of microseconds for a "
                  "processor's time [never]");
+  app.add_option("--log", o.log,
+                 "A line into this file for each connection that has ended, fields between tabs (- "
+                 "for standard output)");
+  app.add_option("--trace", o.trace,
+                 "Write every connection's decisions into this folder, JSON lines "
+                 "(docs/blackbox.md)");
   app.add_option("--duration", o.duration, "Stop after this long [until interrupted]");
   app.add_option("--seed", o.seed, "What the link's chances are drawn from")
       ->check(kWholeNumber)
@@ -75,6 +88,32 @@ Result<std::vector<lab::Forward>> forwards(const char* option,
   return parsed;
 }
 
+// What `wh pace` says of a flow, as far as it is for a proxy to say.
+Result<lab::FlowSpec> flow_of(const ProxyOptions& o) {
+  std::vector<std::string> words;
+  if (!o.flow.empty()) words.push_back(o.flow);
+  if (!o.congestion.empty()) words.push_back("cc=" + o.congestion);
+  if (!o.rate.empty()) words.push_back("rate=" + o.rate);
+  if (words.empty()) return lab::FlowSpec{.cc = ""};
+  lab::FlowSpec flow = TRY(lab::parse_flow(fmt::format("{}", fmt::join(words, ","))));
+  const lab::FlowSpec of_a_proxy{.from = flow.from,
+                                 .to = flow.to,
+                                 .cc = flow.cc,
+                                 .rate = flow.rate,
+                                 .is_dgp = flow.is_dgp,
+                                 .fcc = flow.fcc,
+                                 .fcc_share = flow.fcc_share,
+                                 .is_fill = flow.is_fill};
+  if (flow != of_a_proxy || flow.from != "sender") {
+    return fail(
+        "--flow: '{}': programs say when and what is sent; accepted: the keys cc, rate, profile, "
+        "fcc",
+        o.flow);
+  }
+  if (o.flow.empty() && o.congestion.empty()) flow.cc.clear();  // The stack's.
+  return flow;
+}
+
 Result<lab::Proxy::Config> config_of(const ProxyOptions& o) {
   if (o.serve.empty() && o.reach.empty()) {
     return fail("nothing to carry; accepted: --serve PORT, --reach PORT=ADDRESS:PORT, or several");
@@ -86,17 +125,17 @@ Result<lab::Proxy::Config> config_of(const ProxyOptions& o) {
         "5202=10.77.0.1:5201",
         text);
   }
-  lab::Proxy::Config config{.device = o.device, .congestion = o.congestion, .seed = o.seed};
+  lab::Proxy::Config config{.device = o.device,
+                            .flow = TRY(flow_of(o)),
+                            .sysctls = o.sysctls,
+                            .log = o.log,
+                            .trace = o.trace,
+                            .seed = o.seed};
   config.ours = TRY(named("--address", prefixes(o.ours)));
   config.kernels = TRY(named("--kernel", prefixes(o.kernels)));
   config.serve = TRY(forwards("--serve", o.serve));
   config.reach = TRY(forwards("--reach", o.reach));
-  config.sysctls = o.sysctls;
   if (!o.link.empty()) config.link = TRY(named("--link", net::parse_link_config(o.link)));
-  if (!o.rate.empty()) {
-    config.rate = TRY(named("--rate", parse_rate(o.rate)));
-    if (config.rate.is_zero()) return fail("--rate: {} is no rate; accepted: above zero", o.rate);
-  }
   return config;
 }
 
@@ -114,6 +153,7 @@ Result<void> run(const ProxyOptions& o) {
   } else {
     loop->run();
   }
+  TRY(proxy->finish());
   const auto& t = proxy->totals();
   if (!o.quiet) {
     fmt::print("{} connections, {} refused, {} open; {} bytes to the network, {} to programs\n",

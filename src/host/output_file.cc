@@ -24,14 +24,16 @@ std::string without_links(const std::string& path) {
   return file.string();
 }
 
+Result<Fd> standard_output() {
+  const int fd = ::dup(STDOUT_FILENO);
+  if (fd < 0) return os_error("standard output");
+  return Fd(fd);
+}
+
 }  // namespace
 
 Result<OutputFile> OutputFile::create(const std::string& path) {
-  if (path == "-") {
-    const int fd = ::dup(STDOUT_FILENO);
-    if (fd < 0) return os_error("standard output");
-    return OutputFile(path, "", Fd(fd));
-  }
+  if (path == "-") return OutputFile(path, "", TRY(standard_output()));
   struct stat status;
   if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
     return OutputFile(path, "", TRY(open_file(path, O_WRONLY)));
@@ -63,9 +65,8 @@ Result<void> OutputFile::finish(std::string_view text) {
 }
 
 Result<std::unique_ptr<LineFile>> LineFile::create(std::string path) {
-  auto fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC);
-  if (!fd) return tl::unexpected(std::move(fd.error()));
-  return std::unique_ptr<LineFile>(new LineFile(std::move(path), std::move(*fd)));
+  Fd fd = TRY(path == "-" ? standard_output() : open_file(path, O_WRONLY | O_CREAT | O_TRUNC));
+  return std::unique_ptr<LineFile>(new LineFile(std::move(path), std::move(fd)));
 }
 
 void LineFile::flush() {

@@ -32,8 +32,8 @@ class OutputFile {
 };
 
 // A log that grows while a job runs: lines are gathered and written 64 KiB at a time. An existing
-// file is replaced from the start. The first failure is kept, nothing is written after it, and
-// close() reports it. What was gathered is written when the object goes, too.
+// file is replaced from the start; "-" is standard output. The first failure is kept, nothing is
+// written after it, and close() reports it. What was gathered is written when the object goes, too.
 class LineFile {
  public:
   static Result<std::unique_ptr<LineFile>> create(std::string path);
@@ -45,13 +45,13 @@ class LineFile {
     gathered_ += lines;
     if (gathered_.size() >= kGathered) flush();
   }
+  void flush();  // For those who read along.
   // Errors: a full disk and the like, naming the path. What was written until then stays.
   Result<void> close();
 
  private:
   static constexpr size_t kGathered = 64 << 10;
   LineFile(std::string path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
-  void flush();
   std::string path_, gathered_;
   Fd fd_;
   Result<void> written_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "lab/flow.h"
+
 namespace wh::lab {
 namespace {
 
@@ -43,12 +45,17 @@ Result<Forward> parse_forward(std::string_view text) {
 Proxy::Proxy(Config config, host::RealLoop& loop)
     : config_(std::move(config)),
       loop_(loop),
+      started_(loop.now()),
       random_(config_.seed),
       chunks_(kChunk, 256),
-      bury_(loop, [this] { ended_.clear(); }) {}
+      bury_(loop, [this] { ended_.clear(); }) {
+  for (const Forward& forward : config_.serve) ways_.push_back({"serve", forward, 0});
+  for (const Forward& forward : config_.reach) ways_.push_back({"reach", forward, 0});
+  for (size_t i = 0; i < ways_.size(); ++i) ways_[i].number = i + 1;
+}
 
 Proxy::~Proxy() {
-  relays_.clear();
+  carried_.clear();
   host_.reset();
 }
 
@@ -59,10 +66,32 @@ Result<std::unique_ptr<Proxy>> Proxy::make(Config config, host::RealLoop& loop) 
   for (const std::string& assignment : proxy->config_.sysctls) {
     TRY(proxy->host_->sysctl().assign(assignment));
   }
+  TRY(proxy->open_books());
   TRY(proxy->join_kernel());
-  for (const Forward& forward : proxy->config_.serve) TRY(proxy->serve(forward));
-  for (const Forward& forward : proxy->config_.reach) TRY(proxy->reach(forward));
+  for (const Way& way : proxy->ways_) {
+    TRY(way.number <= proxy->config_.serve.size() ? proxy->serve(way) : proxy->reach(way));
+  }
   return proxy;
+}
+
+Result<void> Proxy::open_books() {
+  if (!config_.log.empty()) log_ = TRY(ConnectionLog::create(config_.log));
+  if (!config_.trace.empty()) trace_ = TRY(TraceFolder::make(config_.trace, started_));
+  return {};
+}
+
+Result<void> Proxy::finish() {
+  while (!carried_.empty()) {
+    ended(*carried_.back());
+    carried_.pop_back();
+  }
+  host_.reset();
+  Result<void> all;
+  if (log_ != nullptr) all = log_->close();
+  if (trace_ != nullptr) {
+    if (auto closed = trace_->close(); all) all = std::move(closed);
+  }
+  return all;
 }
 
 // With a link between, the kernel sees whole frames that were delayed and lost; without, the device
@@ -90,76 +119,109 @@ Result<void> Proxy::join_kernel() {
   host::Rtnetlink kernel = TRY(host::Rtnetlink::open());
   TRY(kernel.set_up(config_.device));
   for (const net::Prefix& prefix : config_.kernels) {
+    const net::IpAddress& gateway = prefix.address;
     TRY(kernel.add_address(config_.device, prefix));
+    const auto is_on_link = [&](const net::Prefix& p) { return p.contains(gateway); };
+    if (std::none_of(config_.ours.begin(), config_.ours.end(), is_on_link)) continue;
+    const net::Prefix everywhere{gateway.is_v4() ? net::IpAddress() : net::Ip6(), 0};
+    TRY(host_->vnet().add_route(everywhere, gateway));
   }
   return {};
 }
 
-Relay& Proxy::add_relay() {
-  ++totals_.connections;
-  ++totals_.open;
-  relays_.push_back(std::make_unique<Relay>(chunks_, [this](Relay& relay) { forget(relay); }));
-  return *relays_.back();
+// What every connection of ours begins with.
+void Proxy::prepare(tcp::Connection& connection, const Way& way) {
+  set_pace(config_.flow, connection);
+  if (trace_ == nullptr) return;
+  // A file for each port; the remote's port, or else ours, tells its connections apart.
+  const bool is_ours = std::string_view(way.side) == "reach";
+  trace_->trace(connection, way.number, fmt::format("{}-{}", way.side, way.forward.port), "proxy",
+                is_ours ? connection.local().port : connection.remote().port);
 }
 
-void Proxy::forget(Relay& relay) {
+Proxy::Carried& Proxy::add(const Way& way) {
+  ++totals_.connections;
+  ++totals_.open;
+  Carried& carried = *carried_.emplace_back(std::make_unique<Carried>(Carried{way, loop_.now()}));
+  carried.relay = std::make_unique<Relay>(chunks_, [this, &carried](Relay&) {
+    ended(carried);
+    forget(carried);
+  });
+  return carried;
+}
+
+void Proxy::refuse(Carried& carried, tcp::Connection* connection) {
+  ++totals_.refused;
+  if (connection != nullptr) connection->abort();
+  forget(carried);
+}
+
+void Proxy::ended(Carried& carried) {
+  const Relay::Outcome outcome = carried.relay->outcome();
+  totals_.to_network += outcome.to_network;
+  totals_.to_program += outcome.to_program;
+  if (log_ == nullptr) return;
+  log_->write({.began = carried.began - started_,
+               .lasted = loop_.now() - carried.began,
+               .side = carried.way.side,
+               .port = carried.way.forward.port,
+               .outcome = outcome});
+}
+
+void Proxy::forget(Carried& carried) {
   --totals_.open;
-  totals_.to_network += relay.totals().to_network;
-  totals_.to_program += relay.totals().to_program;
-  const auto at = std::find_if(relays_.begin(), relays_.end(),
-                               [&](const auto& each) { return each.get() == &relay; });
-  CHECK(at != relays_.end());
+  const auto at = std::find_if(carried_.begin(), carried_.end(),
+                               [&](const auto& each) { return each.get() == &carried; });
+  CHECK(at != carried_.end());
   ended_.push_back(std::move(*at));
-  relays_.erase(at);
+  carried_.erase(at);
   bury_.arm(loop_.now());
 }
 
-Result<void> Proxy::serve(const Forward& forward) {
+Result<void> Proxy::serve(const Way& way) {
   for (const net::Family family : {net::Family::V4, net::Family::V6}) {
     tcp::Endpoint local;
     local.address.family = family;
-    local.port = forward.port;
+    local.port = way.forward.port;
     const auto listener = std::make_shared<tcp::Listener*>(nullptr);
-    *listener = TRY(host_->tcp().listen(
-        {.local = local, .congestion = config_.congestion, .on_ready = [this, listener, forward] {
-           while (auto* c = (*listener)->accept()) {
-             accept(*c, forward);
-           }
-         }}));
+    *listener =
+        TRY(host_->tcp().listen({.local = local,
+                                 .congestion = config_.flow.cc,
+                                 .on_create = [this, &way](tcp::Connection& c) { prepare(c, way); },
+                                 .on_ready =
+                                     [this, listener, &way] {
+                                       while (auto* c = (*listener)->accept()) accept(*c, way);
+                                     }}));
   }
   return {};
 }
 
-void Proxy::accept(tcp::Connection& connection, const Forward& forward) {
-  connection.set_pace_rate(config_.rate);
-  Relay& relay = add_relay();
-  auto socket = host::StreamSocket::connect(loop_, forward.to.address, forward.to.port,
-                                            relay.socket_observer());
-  if (socket) return relay.join(connection, std::move(*socket));
-  ++totals_.refused;
-  connection.abort();
-  forget(relay);
+void Proxy::accept(tcp::Connection& connection, const Way& way) {
+  Carried& carried = add(way);
+  auto socket = host::StreamSocket::connect(loop_, way.forward.to.address, way.forward.to.port,
+                                            carried.relay->socket_observer());
+  if (!socket) return refuse(carried, &connection);
+  carried.relay->join(connection, std::move(*socket));
 }
 
-Result<void> Proxy::reach(const Forward& forward) {
+Result<void> Proxy::reach(const Way& way) {
   listeners_.push_back(
-      TRY(host::Listener::open_loopback(forward.port, loop_, [this, forward](host::Fd program) {
-        connect(std::move(program), forward);
+      TRY(host::Listener::open_loopback(way.forward.port, loop_, [this, &way](host::Fd program) {
+        connect(std::move(program), way);
       })));
   return {};
 }
 
-void Proxy::connect(host::Fd program, const Forward& forward) {
+void Proxy::connect(host::Fd program, const Way& way) {
   tcp::TcpStack::Batch batch(host_->tcp());
-  Relay& relay = add_relay();
-  auto socket = host::StreamSocket::adopt(loop_, std::move(program), relay.socket_observer());
+  Carried& carried = add(way);
+  auto socket =
+      host::StreamSocket::adopt(loop_, std::move(program), carried.relay->socket_observer());
   auto connection = host_->tcp().connect(
-      forward.to, {.congestion = config_.congestion,
-                   .on_create = [this](tcp::Connection& c) { c.set_pace_rate(config_.rate); }});
-  if (socket && connection) return relay.join(**connection, std::move(*socket));
-  ++totals_.refused;
-  if (connection) (*connection)->abort();
-  forget(relay);
+      way.forward.to, {.congestion = config_.flow.cc,
+                       .on_create = [this, &way](tcp::Connection& c) { prepare(c, way); }});
+  if (!socket || !connection) return refuse(carried, connection ? *connection : nullptr);
+  carried.relay->join(**connection, std::move(*socket));
 }
 
 }  // namespace wh::lab

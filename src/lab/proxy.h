@@ -5,7 +5,8 @@
 //   program ==> 127.0.0.1:5202 ==> our TCP --(the same way)--> remote
 //
 // A TAP device in this process' network namespace joins the kernel (the remote end, or the router
-// to it) with a host of ours. Every connection is one Relay. Goes away whole with this object.
+// to it) with a host of ours, whose default routes lead to the kernel. Every connection is one
+// Relay. Goes away whole with this object.
 #pragma once
 
 #include <functional>
@@ -17,9 +18,12 @@
 #include "host/real_loop.h"
 #include "host/stream.h"
 #include "host/tap.h"
+#include "lab/connection_log.h"
 #include "lab/host.h"
 #include "lab/kernel_host.h"
 #include "lab/relay.h"
+#include "lab/spec.h"
+#include "lab/trace_folder.h"
 #include "net/link/link.h"
 
 namespace wh::lab {
@@ -40,9 +44,11 @@ class Proxy {
     std::optional<net::LinkConfig> link;  // Between the two, from us to the kernel; none: a wire.
     std::vector<Forward> serve;           // Accepted by our TCP, for programs' sockets.
     std::vector<Forward> reach;           // Accepted on 127.0.0.1, for our TCP to connect.
-    std::string congestion;               // "" for the stack's default.
-    Rate rate = Rate::infinite();         // Pace of what we send.
+    // How our side sends: control ("" for the stack's default), rate, profile, FCC.
+    FlowSpec flow = {.cc = ""};
     std::vector<std::string> sysctls;
+    std::string log;    // A line here for each connection that has ended; "" for none.
+    std::string trace;  // Black boxes into this folder, a file for each port; "" for none.
     uint64_t seed = 1;
   };
   struct Totals {
@@ -50,25 +56,48 @@ class Proxy {
     uint64_t to_network = 0, to_program = 0;  // Bytes of relays that have ended.
   };
 
-  // Errors: no right to make the device, a name or an address or a port that is taken.
+  // Errors: no right to make the device, a name or an address or a port that is taken, a file that
+  // cannot be written.
   static Result<std::unique_ptr<Proxy>> make(Config config, host::RealLoop& loop);
   ~Proxy();
 
   const Totals& totals() const { return totals_; }
   Host& host() { return *host_; }
+  // Ends the connections that are open, and closes the log and the trace. Errors: the first that
+  // could not be written whole. Nothing is carried afterwards.
+  Result<void> finish();
 
  private:
+  // A port of `config.serve` or `config.reach`. Its number is that of its file in the trace.
+  struct Way {
+    const char* side;  // "serve" or "reach".
+    Forward forward;
+    size_t number;
+  };
+  struct Carried {
+    const Way& way;
+    Instant began;
+    std::unique_ptr<Relay> relay = nullptr;
+  };
   Proxy(Config config, host::RealLoop& loop);
+  Result<void> open_books();
   Result<void> join_kernel();
-  Result<void> serve(const Forward& forward);
-  Result<void> reach(const Forward& forward);
-  void accept(tcp::Connection& connection, const Forward& forward);
-  void connect(host::Fd program, const Forward& forward);
-  Relay& add_relay();
-  void forget(Relay& relay);
+  Result<void> serve(const Way& way);
+  Result<void> reach(const Way& way);
+  void accept(tcp::Connection& connection, const Way& way);
+  void connect(host::Fd program, const Way& way);
+  void prepare(tcp::Connection& connection, const Way& way);
+  Carried& add(const Way& way);
+  void refuse(Carried& carried, tcp::Connection* connection);
+  void ended(Carried& carried);
+  void forget(Carried& carried);
 
   Config config_;
   host::RealLoop& loop_;
+  const Instant started_;
+  std::vector<Way> ways_;
+  std::unique_ptr<ConnectionLog> log_;
+  std::unique_ptr<TraceFolder> trace_;  // Outlives the connections that write to it.
   Random random_;
   net::PacketPool pool_;
   net::ChunkPool chunks_;
@@ -77,8 +106,8 @@ class Proxy {
   std::unique_ptr<Patch> patch_;  // Goes before what it joins.
   std::unique_ptr<Host> host_;
   std::vector<std::unique_ptr<host::Listener>> listeners_;
-  std::vector<std::unique_ptr<Relay>> relays_, ended_;
-  Timer bury_;  // Ended relays go when nobody is in them any more.
+  std::vector<std::unique_ptr<Carried>> carried_, ended_;
+  Timer bury_;  // What has ended goes when nobody is in it any more.
   Totals totals_;
 };
 

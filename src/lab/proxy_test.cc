@@ -85,7 +85,7 @@ TEST_F(RelayTest, passes_bytes_and_ends_of_stream_both_ways) {
   ASSERT_TRUE(host::write_all(program_.raw(), "hello"));
   const std::string answer = "and back";
   ASSERT_TRUE(remote_->send({reinterpret_cast<const uint8_t*>(answer.data()), answer.size()}));
-  run_until([&] { return remote_->readable() >= 5 && relay_->totals().to_program >= 8u; });
+  run_until([&] { return remote_->readable() >= 5 && relay_->outcome().to_program >= 8u; });
   std::array<uint8_t, 16> got;
   EXPECT_EQ(remote_->recv(got), 5u);
   EXPECT_EQ(std::memcmp(got.data(), "hello", 5), 0);
@@ -101,8 +101,12 @@ TEST_F(RelayTest, passes_bytes_and_ends_of_stream_both_ways) {
   EXPECT_EQ(remote_->recv(got), 4u);
   EXPECT_TRUE(remote_->at_end());
   EXPECT_EQ(finished_, 1);
-  EXPECT_EQ(relay_->totals().to_network, 9u);
-  EXPECT_EQ(relay_->totals().to_program, 8u);
+  const Relay::Outcome outcome = relay_->outcome();
+  EXPECT_EQ(outcome.to_network, 9u);
+  EXPECT_EQ(outcome.to_program, 8u);
+  EXPECT_EQ(outcome.end, tcp::End::Normal);
+  EXPECT_EQ(to_string(outcome.remote), "10.0.0.2:80");
+  EXPECT_EQ(outcome.info.sent, 9_B);
 }
 
 TEST_F(RelayTest, a_program_that_does_not_read_holds_the_network_back) {
@@ -120,7 +124,28 @@ TEST_F(RelayTest, a_reset_from_the_network_ends_it) {
   remote_->abort();
   run_until([&] { return finished_ > 0; });
   EXPECT_EQ(finished_, 1);
+  EXPECT_EQ(relay_->outcome().end, tcp::End::Reset);
   EXPECT_EQ(read_program(), "");
+}
+
+TEST(ConnectionLog, has_a_field_for_each_name) {
+  ConnectionLog::Entry e{.began = 1500ms, .lasted = 2s, .side = "serve", .port = 80};
+  e.outcome = {.to_network = 3'000'000,
+               .to_program = 82,
+               .remote = {net::Ip4::of(192, 0, 2, 9), 40000},
+               .end = tcp::End::Normal};
+  EXPECT_EQ(line_of(e),
+            "1.500\t2.000\tserve\t80\t192.0.2.9:40000\t3000000\t82\t0\t-\t-\t-\t-\t0\tnormal");
+  e.outcome.info.acknowledged = 2'500'000_B;
+  e.outcome.info.busy = 1s;
+  e.outcome.info.retransmitted = 1448_B;
+  e.outcome.info.pace = 30_Mbps;
+  e.outcome.info.min_rtt = 20ms;
+  e.outcome.info.srtt = 25'500us;
+  e.outcome.info.timeouts = 1;
+  EXPECT_EQ(line_of(e),
+            "1.500\t2.000\tserve\t80\t192.0.2.9:40000\t3000000\t82\t1448\t20000000\t30000000\t"
+            "20.000\t25.500\t1\tnormal");
 }
 
 }  // namespace

@@ -22,9 +22,11 @@ void Relay::join(tcp::Connection& connection, std::unique_ptr<host::StreamSocket
 }
 
 void Relay::on_ready(tcp::Connection& connection, uint8_t readiness) {
-  if ((readiness & tcp::kEnded) != 0 && connection.end() != tcp::End::Normal) return fail();
+  const bool is_over = (readiness & tcp::kEnded) != 0;
+  if (is_over && connection.end() != tcp::End::Normal) return fail();
   if ((readiness & (tcp::kWritable | tcp::kConnected)) != 0) to_network();
   if (connection_ != nullptr && (readiness & tcp::kReadable) != 0) to_program();
+  if (connection_ != nullptr && is_over) settle();
 }
 
 // The program's bytes, read where they are to stay until they are acknowledged.
@@ -45,7 +47,7 @@ void Relay::to_network() {
     }
     const auto taken = connection_->send(for_network_);
     if (!taken) return fail();
-    totals_.to_network += *taken;
+    outcome_.to_network += *taken;
     const auto n = static_cast<uint32_t>(*taken);
     for_network_ = for_network_.sub(n, for_network_.size - n);
     if (for_network_.size > 0) break;  // Full: kWritable tells when to go on.
@@ -67,37 +69,51 @@ void Relay::to_program() {
     const auto put = socket_->write(for_program_.bytes());
     if (put.io == Io::Failed) return fail();
     if (put.io == Io::Blocked) break;
-    totals_.to_program += put.bytes;
+    outcome_.to_program += put.bytes;
     const auto n = static_cast<uint32_t>(put.bytes);
     for_program_ = for_program_.sub(n, for_program_.size - n);
   }
   settle();
 }
 
-// Listens to the program as far as what it says, or room for more, is of use; leaves when both
-// directions have ended.
+// Listens to the program as far as what it says, or room for more, is of use. When both directions
+// have ended the program is let go, and our connection when all has arrived.
 void Relay::settle() {
-  const bool reads = !program_ended_ && for_network_.size == 0;
-  const bool writes = for_program_.size > 0;
-  socket_->want(reads && writes ? Interest::ReadWrite
-                : reads         ? Interest::Read
-                : writes        ? Interest::Write
-                                : Interest::None);
-  if (!program_ended_ || !network_ended_) return;
-  tcp::Connection* connection = std::exchange(connection_, nullptr);
-  connection->set_observer(nullptr);
-  connection->close();
+  if (!program_ended_ || !network_ended_) {
+    const bool reads = !program_ended_ && for_network_.size == 0;
+    const bool writes = for_program_.size > 0;
+    return socket_->want(reads && writes ? Interest::ReadWrite
+                         : reads         ? Interest::Read
+                         : writes        ? Interest::Write
+                                         : Interest::None);
+  }
   socket_.reset();
+  if (connection_->end() == tcp::End::None) return;
+  leave(tcp::End::Normal).close();
   finished_(*this);
 }
 
 void Relay::fail() {
-  socket_->reset();
+  if (socket_ != nullptr) socket_->reset();
   socket_.reset();
-  tcp::Connection* connection = std::exchange(connection_, nullptr);
-  connection->set_observer(nullptr);
-  connection->abort();
+  const tcp::End end = connection_->end();
+  leave(end == tcp::End::None ? tcp::End::Aborted : end).abort();
   finished_(*this);
+}
+
+tcp::Connection& Relay::leave(tcp::End end) {
+  outcome_ = outcome();
+  outcome_.end = end;
+  connection_->set_observer(nullptr);
+  return *std::exchange(connection_, nullptr);
+}
+
+Relay::Outcome Relay::outcome() const {
+  Outcome o = outcome_;
+  if (connection_ == nullptr) return o;
+  o.info = connection_->info();
+  o.remote = connection_->remote();
+  return o;
 }
 
 }  // namespace wh::lab

@@ -19,8 +19,11 @@ namespace wh::lab {
 
 class Relay final : private tcp::ConnectionObserver, private host::StreamSocket::Observer {
  public:
-  struct Totals {
+  struct Outcome {
     uint64_t to_network = 0, to_program = 0;  // Bytes.
+    tcp::Endpoint remote;
+    tcp::Info info;                 // Of our connection, when the relay left it.
+    tcp::End end = tcp::End::None;  // Normal: both directions ended.
   };
   // `finished` is called once, when nothing more will pass; it may destroy the relay.
   using Finished = std::function<void(Relay&)>;
@@ -33,7 +36,8 @@ class Relay final : private tcp::ConnectionObserver, private host::StreamSocket:
   host::StreamSocket::Observer& socket_observer() { return *this; }
   // Both are the relay's from now on. Called once.
   void join(tcp::Connection& connection, std::unique_ptr<host::StreamSocket> socket);
-  const Totals& totals() const { return totals_; }
+  // As it stands, or as it ended.
+  Outcome outcome() const;
 
  private:
   void on_ready(tcp::Connection& connection, uint8_t readiness) override;
@@ -43,6 +47,7 @@ class Relay final : private tcp::ConnectionObserver, private host::StreamSocket:
   void to_program();
   void settle();
   void fail();
+  tcp::Connection& leave(tcp::End end);
 
   net::ChunkPool& pool_;
   Finished finished_;
@@ -50,7 +55,7 @@ class Relay final : private tcp::ConnectionObserver, private host::StreamSocket:
   std::unique_ptr<host::StreamSocket> socket_;
   net::Slice for_network_, for_program_;  // Not yet taken by the other side.
   bool program_ended_ = false, network_ended_ = false;
-  Totals totals_;
+  Outcome outcome_;
 };
 
 }  // namespace wh::lab
