@@ -9,6 +9,7 @@ namespace wh::lab {
 namespace {
 
 constexpr uint32_t kChunk = 65536;
+constexpr size_t kBacklog = 4096;  // As Linux's net.core.somaxconn: clients may be far away.
 
 Result<uint16_t> parse_port(std::string_view text) {
   uint16_t port = 0;
@@ -186,6 +187,7 @@ Result<void> Proxy::serve(const Way& way) {
     const auto listener = std::make_shared<tcp::Listener*>(nullptr);
     *listener =
         TRY(host_->tcp().listen({.local = local,
+                                 .backlog = kBacklog,
                                  .congestion = config_.flow.cc,
                                  .on_create = [this, &way](tcp::Connection& c) { prepare(c, way); },
                                  .on_ready =
