@@ -13,6 +13,7 @@
 
 #include "host/system.h"
 #include "kyua/isolation.h"
+#include "kyua/supervisor.h"
 
 namespace wh::kyua {
 
@@ -22,7 +23,8 @@ struct Engine::Slot {
 
   host::Fd out, err;  // Unlinked files, empty between cases.
   pid_t worker = -1;
-  host::Fd socket;  // To the worker.
+  std::string folder;  // Where its cases run.
+  host::Fd socket;     // To the worker.
   host::FdWatch answer;
   std::string received;
   Work work;
@@ -76,6 +78,8 @@ size_t Engine::running() const {
 }
 
 Result<void> Engine::run() {
+  // What a case leaves that ends its own worker comes to this process.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // Cannot fail.
   auto pipe = TRY(host::make_pipe());
   lifeline_read_ = std::move(pipe.read_end);
   lifeline_write_ = std::move(pipe.write_end);
@@ -140,6 +144,7 @@ Result<void> Engine::start(Slot& slot, const Work& work, int attempt) {
 
 Result<void> Engine::hire(Slot& slot) {
   auto [ours, theirs] = TRY(host::make_socket_pair(SOCK_STREAM));
+  slot.folder = TRY(reserve_folder(options_.temporary));
   const pid_t pid = ::fork();
   if (pid < 0) return host::os_error("start a process for test cases");
   if (pid == 0) be_worker(slot, theirs.raw());
@@ -158,6 +163,15 @@ void Engine::dismiss(Slot& slot) {
   slot.worker = -1;
 }
 
+// A case has killed its own worker, or tricked it out of the world: what they leave goes.
+Result<void> Engine::clean_up_after(const Slot& lost) {
+  std::vector<pid_t> workers = {::getpid()};  // Never empty.
+  for (const auto& slot : slots_) workers.push_back(slot->worker);
+  auto ended = Supervisor::end_stragglers(workers);
+  auto removed = remove_tree(lost.folder);
+  return ended ? removed : ended;
+}
+
 void Engine::be_worker(const Slot& slot, int socket) {
   // A copy of the lifeline's writing end, or of the runner's ends of other workers' sockets, would
   // keep them whole when the runner dies.
@@ -166,7 +180,7 @@ void Engine::be_worker(const Slot& slot, int socket) {
   ::umask(0022);
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // Cannot fail.
   if (const auto loop = host::RealLoop::make()) {
-    WorkFolder folder(options_.temporary);
+    WorkFolder folder(options_.temporary, slot.folder);
     serve(socket, [&](const Order& order) {
       return do_order(order, slot, {**loop, folder, lifeline_read_.raw()});
     });
@@ -217,6 +231,9 @@ Result<void> Engine::complete(Slot& slot, const std::optional<std::string>& said
   } else {
     outcome.start = outcome.end = calendar_.at(loop_.clock());
     outcome.result = {Verdict::Broken, decoded.error().text};
+    if (const auto cleaned = clean_up_after(slot); !cleaned) {
+      outcome.result.reason += "; " + cleaned.error().text;
+    }
   }
   const bool is_unfinished = !decoded && is_stopping_;
   if (outcome.was_interrupted || is_unfinished) {

@@ -78,6 +78,7 @@ class Engine {
   Result<void> start(Slot& slot, const Work& work, int attempt);
   Result<void> hire(Slot& slot);
   void dismiss(Slot& slot);
+  Result<void> clean_up_after(const Slot& lost);
   [[noreturn]] void be_worker(const Slot& slot, int socket);
   CaseOutcome do_order(const Order& order, const Slot& slot, WorkPlace place) const;
   host::Progress collect(Slot& slot);

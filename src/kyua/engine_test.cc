@@ -88,7 +88,7 @@ class EngineTest : public testing::Test {
     EXPECT_TRUE(done) << done.error().text;
     counts_ = engine.counts();
     engine_ = nullptr;
-    EXPECT_EQ(fs::is_empty(temporary_), !leaves_folders_) << "work folders are left behind";
+    EXPECT_TRUE(fs::is_empty(temporary_)) << "work folders are left behind";
   }
   std::string result(const std::string& id) { return to_string(seen_.all[id].result); }
 
@@ -99,7 +99,6 @@ class EngineTest : public testing::Test {
   std::unique_ptr<host::RealLoop> loop_;
   std::unique_ptr<Timer> later_;
   Engine* engine_ = nullptr;
-  bool leaves_folders_ = false;
   Engine::Counts counts_;
 };
 
@@ -256,12 +255,17 @@ TEST_F(EngineTest, does_all_cases_of_a_slot_in_one_process) {
 
 TEST_F(EngineTest, goes_on_with_another_process_when_a_test_kills_the_one_it_is_in) {
   script("a", "exit 0");
-  script("killer", "kill -9 $PPID; sleep 321");
+  const std::string pids = root_ + "/pids";
+  script("killer", "touch left; setsid sh -c 'echo $$ >>" + pids +
+                       "; exec sleep 321' & echo $$ >>" + pids + "; until [ $(wc -l <" + pids +
+                       ") = 2 ]; do sleep 0.01; done; kill -9 $PPID; sleep 321");
   script("b", "exit 1");
   script("c", "exit 0");
-  leaves_folders_ = true;  // Nobody was left to remove the killer's.
   run();
   EXPECT_EQ(result("killer:main"), "broken: The process that ran the case did not finish");
+  for (const std::string& pid : split_words(*host::read_file(pids))) {
+    EXPECT_NE(::kill(static_cast<pid_t>(*parse_int(pid)), 0), 0) << pid << " lives on";
+  }
   EXPECT_EQ(result("b:main"), "failed: Returned non-success exit status 1");
   EXPECT_EQ(result("c:main"), "passed");
 }

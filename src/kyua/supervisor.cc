@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <map>
@@ -148,23 +149,30 @@ Ended Supervisor::reap(pid_t child) {
   return ended;
 }
 
-Result<void> Supervisor::end_stragglers() {
+Result<void> Supervisor::end_stragglers(const std::vector<pid_t>& spared) {
   // A killed process hands us its children in turn, so this goes on until none is left. A fork bomb
   // that changes its session each time is outrun, because who is killed does not fork.
   constexpr int kRounds = 10'000;
   for (int round = 0; round < kRounds; ++round) {
-    pid_t dead = 0;
-    while ((dead = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
+    if (spared.empty()) {
+      pid_t dead = 0;
+      while ((dead = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
+      }
+      if (dead < 0) return {};  // There are no children, dead or alive.
     }
-    if (dead < 0) return {};  // There are no children, dead or alive.
     const std::string children =
         host::read_file(fmt::format("/proc/self/task/{}/children", ::getpid())).value_or("");
+    bool has_more = false, has_living = false;
     for (const std::string& word : split_words(children)) {
       const auto pid = static_cast<pid_t>(parse_int(word).value_or(-1));
-      if (pid > 0) kill_group(pid);
+      if (pid <= 0 || std::find(spared.begin(), spared.end(), pid) != spared.end()) continue;
+      has_more = true;
+      kill_group(pid);
+      has_living = ::waitpid(pid, nullptr, WNOHANG) == 0 || has_living;
     }
+    if (!has_more && !spared.empty()) return {};
     constexpr useconds_t kPatience = 1'000;
-    if (::waitpid(-1, nullptr, WNOHANG) == 0) ::usleep(kPatience);
+    if (has_living) ::usleep(kPatience);
   }
   return fail("The test's processes multiply faster than they can be killed");
 }

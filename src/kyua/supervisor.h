@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include <optional>
+#include <vector>
 
 #include "core/result.h"
 #include "host/real_loop.h"
@@ -39,8 +40,8 @@ class Supervisor {
   // After this the lifeline no longer counts: cleanup routines run to their end.
   void ignore_lifeline() { lifeline_ = -1; }
 
-  // Kills and reaps every child of this process. Errors: some did not die.
-  static Result<void> end_stragglers();
+  // Kills and reaps every child of this process but those `spared`. Errors: some did not die.
+  static Result<void> end_stragglers(const std::vector<pid_t>& spared = {});
 
   host::RealLoop& loop() { return loop_; }
 

@@ -86,7 +86,21 @@ bool is_as_made(const std::string& path, const std::vector<std::string>& names) 
          ::flistxattr(fd, nullptr, 0) <= 0 && names_in(folder.get()) == names;
 }
 
+Result<std::string> make_temporary(const std::string& temporary) {
+  std::string name = join_path(temporary, "kyua." + std::string(6, 'X'));
+  if (::mkdtemp(name.data()) == nullptr || ::chmod(name.c_str(), 0755) != 0) {
+    return host::os_error("make a folder {}", name);
+  }
+  return name;
+}
+
 }  // namespace
+
+Result<std::string> reserve_folder(const std::string& temporary) {
+  std::string name = TRY(make_temporary(temporary));
+  ::rmdir(name.c_str());  // Nobody else will think of the name.
+  return name;
+}
 
 Result<void> remove_tree(const std::string& path) {
   if (::rmdir(path.c_str()) == 0 || errno == ENOENT) return {};
@@ -98,11 +112,9 @@ Result<void> remove_tree(const std::string& path) {
 Result<void> WorkFolder::make(const std::optional<User>& owner) {
   if (!top_.empty() && !owner) return {};  // As clear() found them.
   TRY(remove());
-  std::string name = join_path(temporary_, "kyua." + std::string(6, 'X'));
-  if (::mkdtemp(name.data()) == nullptr || ::chmod(name.c_str(), 0755) != 0) {
-    return host::os_error("make a folder {}", name);
-  }
-  top_ = std::move(name);
+  top_ = !reserved_.empty() && ::mkdir(reserved_.c_str(), 0755) == 0
+             ? reserved_
+             : TRY(make_temporary(temporary_));
   const std::string inner = work();
   if (::mkdir(inner.c_str(), 0755) != 0) return host::os_error("make a folder {}", inner);
   if (!owner) return {};

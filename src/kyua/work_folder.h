@@ -19,7 +19,10 @@ namespace wh::kyua {
 
 class WorkFolder {
  public:
-  explicit WorkFolder(std::string temporary) : temporary_(std::move(temporary)) {}
+  // `reserved`: the name to use for the worker's folder while it is free, so that somebody else
+  // knows what to remove; else the name is made up.
+  explicit WorkFolder(std::string temporary, std::string reserved = "")
+      : temporary_(std::move(temporary)), reserved_(std::move(reserved)) {}
   ~WorkFolder() { (void)remove(); }  // Nothing that anybody could be told is left to remove.
   WorkFolder(const WorkFolder&) = delete;
   WorkFolder& operator=(const WorkFolder&) = delete;
@@ -40,10 +43,13 @@ class WorkFolder {
  private:
   Result<void> remove();
 
-  std::string temporary_;
+  std::string temporary_, reserved_;
   std::string top_;       // Empty: there is none.
   bool is_lent_ = false;  // They belong to a case's user.
 };
+
+// A name that is free in `temporary`, and will be.
+Result<std::string> reserve_folder(const std::string& temporary);
 
 // Removes a folder and everything below it on the same mounts. Errors: the first thing that stayed.
 Result<void> remove_tree(const std::string& path);
