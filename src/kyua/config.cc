@@ -58,6 +58,23 @@ Result<int> check_syntax(lua_State* s, bool& has_syntax) {
   return 0;
 }
 
+// An assignment in the script, to a name that was free: refused there and then, for the error to
+// name the line. The stack holds the table, whose metatable says where it is, the key, the value.
+Result<int> check_assignment(lua_State* s) {
+  lua_getmetatable(s, 1);
+  lua_getfield(s, -1, "path");
+  const std::string prefix = lua_text(s, -1).value_or("");
+  lua_pop(s, 2);
+  const std::string name = prefix + lua_text(s, 2).value_or("");
+  if (lua_isnil(s, 3)) return fail("Invalid value for property '{}': Not a string", name);
+  if (const auto value = lua_text(s, 3)) {
+    Config scratch;
+    TRY(scratch.set(name, *value));
+  }
+  lua_rawset(s, 1);
+  return 0;
+}
+
 Result<Config> try_load(const std::string& path) {
   const auto text = host::read_file(path);
   if (!text) return fail("File '{}' not found", path);
@@ -66,10 +83,17 @@ Result<Config> try_load(const std::string& path) {
   lua.bind("syntax", [&](lua_State* s) { return check_syntax(s, has_syntax); });
   // Reading a name that is not set yields a table, so that test_suites.A.b = 1 needs no ceremony.
   constexpr const char* kAutoTables = R"(
-    local auto
-    local function grow(t, k) local v = auto({}); rawset_(t, k, v); return v end
-    auto = function(t) return setmetatable_(t, {__index = grow}) end
-    auto(globals_))";
+    local setmetatable, rawset, assign = setmetatable_, rawset_, assign_
+    local function auto(t, path)
+      local function grow(t, k)
+        local v = auto({}, path .. k .. '.')
+        rawset(t, k, v)
+        return v
+      end
+      return setmetatable(t, {__index = grow, __newindex = assign, path = path})
+    end
+    auto(globals_, ''))";
+  lua.bind("assign_", check_assignment);
   lua.bind("setmetatable_", [](lua_State* s) -> Result<int> {
     lua_setmetatable(s, 1);
     return 1;
@@ -81,12 +105,13 @@ Result<Config> try_load(const std::string& path) {
   lua_pushglobaltable(lua.raw());
   lua_setglobal(lua.raw(), "globals_");
   MUST(lua.run(kAutoTables, "prelude"));  // Our own text.
-  for (const char* name : {"globals_"}) {
-    lua_pushglobaltable(lua.raw());
+  lua_pushglobaltable(lua.raw());
+  for (const char* name : {"globals_", "setmetatable_", "rawset_", "assign_"}) {
+    lua_pushstring(lua.raw(), name);
     lua_pushnil(lua.raw());
-    lua_setfield(lua.raw(), -2, name);
-    lua_pop(lua.raw(), 1);
+    lua_rawset(lua.raw(), -3);
   }
+  lua_pop(lua.raw(), 1);
   auto done = lua.run(*text, path);
   if (!done) return fail("Failed to load Lua file '{}': {}", path, done.error().text);
   if (!has_syntax) return fail("No syntax defined (no call to syntax() found)");
@@ -142,6 +167,8 @@ Result<void> Config::set(std::string_view name, std::string_view value) {
   } else if (name == "unprivileged_user") {
     unprivileged_user = find_user(std::string(value));
     if (!unprivileged_user) return fail("Cannot find user with name '{}'", value);
+  } else if (name == kSuites.substr(0, kSuites.size() - 1)) {
+    return fail("Invalid value for property 'test_suites': Type mismatch");
   } else if (name.starts_with(kSuites)) {
     const std::string_view rest = name.substr(kSuites.size());
     const size_t dot = rest.find('.');

@@ -153,8 +153,9 @@ class Script {
       }
       version_at = 2;
     }
-    if (!lua_isinteger(s, version_at)) return fail("Argument to syntax must be a number");
-    const lua_Integer version = lua_tointeger(s, version_at);
+    int is_number = 0;  // A text that is one, too: syntax("2").
+    const lua_Integer version = lua_tointegerx(s, version_at, &is_number);
+    if (is_number == 0) return fail("Argument to syntax must be a number");
     if (version != version_at % 2 + 1) return fail("Unsupported file version {}", version);
     has_syntax_ = true;
     return 0;
@@ -194,10 +195,11 @@ class Script {
                   interface);
     }
     lua_getfield(s, 1, "name");
-    const bool has_name = lua_type(s, -1) == LUA_TSTRING;
-    const std::string name = has_name ? lua_tostring(s, -1) : "";
+    const auto given = lua_text(s, -1);  // A number, too: a program may be called 3.
     lua_pop(s, 1);
-    if (!has_name) return fail("Test program name not defined or not a string");
+    if (!given) return fail("Test program name not defined or not a string");
+    const std::string& name = *given;
+    if (name.empty()) return fail("Invalid path '': Cannot be empty");
     if (name.starts_with('/')) {
       return fail("Got unexpected absolute path for test program '{}'", name);
     }

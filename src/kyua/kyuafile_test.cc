@@ -83,6 +83,12 @@ TEST_F(KyuafileTest, reads_version_1_too) {
             "Kyuafile:1: First argument to syntax must be 'kyuafile' for version 1 files");
 }
 
+TEST_F(KyuafileTest, takes_numbers_for_texts_and_texts_for_numbers_as_lua_does) {
+  write("3", "");
+  EXPECT_EQ(error("syntax('2')\ntest_suite('s')\nplain_test_program{name=3}"), "");
+  EXPECT_EQ(error("syntax('two')"), "Kyuafile:1: Argument to syntax must be a number");
+}
+
 TEST_F(KyuafileTest, refuses_in_kyuas_words) {
   EXPECT_EQ(error("syntax(3)"), "Kyuafile:1: Unsupported file version 3");
   EXPECT_EQ(error("syntax(2)\nsyntax(2)"), "Kyuafile:2: Can only call syntax() once");
@@ -102,6 +108,8 @@ TEST_F(KyuafileTest, refuses_in_kyuas_words) {
             "Kyuafile:2: Unknown metadata property foo");
   EXPECT_EQ(error(s + "plain_test_program('a')"),
             "Kyuafile:2: plain_test_program expects a table of properties as its single argument");
+  EXPECT_EQ(error(s + "plain_test_program{name=''}"),
+            "Kyuafile:2: Invalid path '': Cannot be empty");
   EXPECT_EQ(error(s + "plain_test_program{}"),
             "Kyuafile:2: Test program name not defined or not a string");
   EXPECT_EQ(error(s + "plain_test_program{name='a', timeout={}}"),
@@ -150,9 +158,22 @@ TEST_F(KyuafileTest, refuses_a_bad_configuration) {
     return config ? std::string() : config.error().text.substr(root_.size() + 26);
   };
   EXPECT_EQ(refused("x = 1"), "No syntax defined (no call to syntax() found)");
+  const auto at_line = [&](int line, std::string_view why) {
+    const std::string path = root_ + "/k.conf";
+    return fmt::format("Failed to load Lua file '{}': {}:{}: {}", path, path, line, why);
+  };
   EXPECT_EQ(refused("syntax(2) parallelism = 'many'"),
-            "Invalid value for property 'parallelism': Not an integer");
-  EXPECT_EQ(refused("syntax(2) parallelism = 0"),
+            at_line(1, "Invalid value for property 'parallelism': Not an integer"));
+  EXPECT_EQ(refused("syntax(2)\nparallelism = 0"),
+            at_line(2, "Invalid value for property 'parallelism': Must be a positive integer"));
+  EXPECT_EQ(refused("syntax(2)\nplatform = 'x'\nunprivileged_user = 'zzz'"),
+            at_line(3, "Cannot find user with name 'zzz'"));
+  EXPECT_EQ(refused("syntax(2) test_suites = 'x'"),
+            at_line(1, "Invalid value for property 'test_suites': Type mismatch"));
+  EXPECT_EQ(refused("syntax(2) platform = nil"),
+            at_line(1, "Invalid value for property 'platform': Not a string"));
+  // A name that has a value already is looked at when the script has ended.
+  EXPECT_EQ(refused("syntax(2) parallelism = 2 parallelism = 0"),
             "Invalid value for property 'parallelism': Must be a positive integer");
   EXPECT_NE(refused("syntax(3)").find("Unsupported config version 3"), std::string::npos);
   EXPECT_NE(refused("syntax(2)\nprint('x')").find("a table value"), std::string::npos);
