@@ -39,11 +39,14 @@ class Program {
     if (!general) return usage(general.error().text);
     if (const auto status = open_log(*general)) return *status;
     for (const std::string& assignment : general->all("variable")) {
-      if (assignment.find('=') == assignment.npos || assignment[0] == '=') {
+      const size_t equals = assignment.find('=');
+      const char* wrong = equals == assignment.npos ? "Argument does not have the form 'K=V'"
+                          : equals == 0             ? "Empty property name"
+                          : equals + 1 == assignment.size() ? "Empty value"
+                                                            : nullptr;
+      if (wrong != nullptr) {
         return usage(
-            fmt::format("Invalid argument '{}' for option --variable: Argument does not "
-                        "have the form 'K=V'",
-                        assignment));
+            fmt::format("Invalid argument '{}' for option --variable: {}", assignment, wrong));
       }
     }
     if (general->has("help")) return help({});
@@ -89,13 +92,19 @@ class Program {
     return std::nullopt;
   }
 
-  int help(const std::vector<std::string>& arguments) {
+  int help(const std::vector<std::string>& words) {
+    const auto options = ParsedOptions::parse({{0, "help", "", ""}}, words);
+    if (!options) return usage(options.error().text, "help");
+    std::vector<std::string> arguments = options->rest();
+    if (arguments.empty() && options->has("help")) arguments = {"help"};
     if (arguments.size() > 1) return usage("Too many arguments", "help");
     if (arguments.empty()) {
       for (const std::string& line : general_help(name_, default_log())) ui_.out(line);
       return 0;
     }
-    for (const CommandSpec& command : commands()) {
+    std::vector<CommandSpec> all = commands();
+    all.push_back(help_command());
+    for (const CommandSpec& command : all) {
       if (command.name != arguments[0]) continue;
       for (const std::string& line : command_help(command, name_, default_log())) ui_.out(line);
       return 0;

@@ -146,6 +146,11 @@ TEST_F(CliTest, says_what_was_wrong_and_how_to_ask) {
       "Usage error: Invalid argument 'nope' for option --variable: Argument does not have the form "
       "'K=V'.\n" +
           general);
+  expect(
+      {"-v", "=x", "list"}, 3,
+      "Usage error: Invalid argument '=x' for option --variable: Empty property name.\n" + general);
+  expect({"-v", "x=", "list"}, 3,
+         "Usage error: Invalid argument 'x=' for option --variable: Empty value.\n" + general);
   const std::string of_test = "Type 'kyua help test' for usage information.\n";
   expect({"test", "-k"}, 3,
          "Usage error for command test: Missing required argument for option -k.\n" + of_test);
@@ -168,8 +173,35 @@ TEST_F(CliTest, says_what_was_wrong_and_how_to_ask) {
   expect({"db-exec", "select 1"}, 1,
          fmt::format("kyua: E: No previous results file found for test suite {}.\n",
                      suite_id(suite_)));
+  expect({"help", "--foo"}, 3,
+         "Usage error for command help: Unknown option --foo.\nType 'kyua help help' for usage "
+         "information.\n");
+  expect({"db-migrate", "-r", "nope"}, 1,
+         "kyua: E: Migration failed: No previous results file found for test suite nope.\n");
+  EXPECT_EQ(run({"help", "help"}).status, 0);
   EXPECT_EQ(run({"help", "test"}).status, 0);
   EXPECT_EQ(run({"test", "--help"}).status, 0);
+}
+
+TEST_F(CliTest, says_what_is_wrong_with_a_results_file_or_a_question_to_it) {
+  demo_suite();
+  const std::string file = folder_ + "/r.db";
+  run({"test", "-r", file, "pass"});
+  const auto error_of = [&](const std::vector<std::string>& words, int status) {
+    const Ran ran = run(words);
+    EXPECT_EQ(ran.status, status) << join(words, " ");
+    return ran.err;
+  };
+  for (const std::string nothing : {"", " ", ";", "/* a comment */"}) {
+    EXPECT_NE(error_of({"db-exec", "-r", file, nothing}, 1).find("no statement in"),
+              std::string::npos);
+  }
+  EXPECT_NE(error_of({"report", "-r", file, "--results-filter=nope"}, 2)
+                .find("kyua: E: Unknown result type 'nope'"),
+            std::string::npos);
+  EXPECT_EQ(error_of({"test", "-r", "/nonexistent/x.db"}, 2),
+            "kyua: E: SQLite error: unable to open database file (sqlite op: sqlite3_open_v2) "
+            "(sqlite db: /nonexistent/x.db).\n");
 }
 
 TEST_F(CliTest, keeps_finished_results_when_killed_and_leaves_nothing_running) {

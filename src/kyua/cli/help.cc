@@ -184,6 +184,10 @@ const std::vector<OptionSpec>& general_options() {
   return all;
 }
 
+CommandSpec help_command() {
+  return {"help", "Shows how to use a command.", Group::Generic, "[command]", 0, 1, {}, nullptr};
+}
+
 std::vector<std::string> general_help(const std::string& program, const std::string& default_log) {
   std::vector<std::string> lines = {
       version_line(), "",
@@ -200,7 +204,7 @@ std::vector<std::string> general_help(const std::string& program, const std::str
       if (c.group == group) lines.push_back(fmt::format("  {:<{}}  {}", c.name, width, c.summary));
     }
     if (group == Group::Generic) {
-      lines.push_back(fmt::format("  {:<{}}  Shows how to use a command.", "help", width));
+      lines.push_back(fmt::format("  {:<{}}  {}", "help", width, help_command().summary));
     }
     lines.push_back("");
   }

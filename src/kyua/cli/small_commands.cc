@@ -63,9 +63,9 @@ Result<int> db_exec(Context& context) {
 }
 
 Result<int> db_migrate(Context& context) {
-  const std::string path =
-      TRY(find_results_file(context.layout, context.options.get("results-file")));
-  for (const std::string& made : TRY(migrate(path, context.layout.store))) {
+  const auto path = find_results_file(context.layout, context.options.get("results-file"));
+  if (!path) return fail("Migration failed: {}", path.error().text);
+  for (const std::string& made : TRY(migrate(*path, context.layout.store))) {
     context.ui.info("Results saved to " + made);
   }
   return 0;

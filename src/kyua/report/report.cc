@@ -102,10 +102,10 @@ Result<std::vector<Verdict>> parse_results_filter(std::string_view text) {
     const auto section = std::find_if(kSections.begin(), kSections.end(),
                                       [&](const Section& s) { return s.filter == word; });
     if (section == kSections.end()) {
-      return tl::unexpected(Error{std::errc::argument_out_of_domain,
-                                  fmt::format("Unknown result type '{}' in --results-filter; "
-                                              "expected broken, failed, passed, skipped or xfail",
-                                              word)});
+      return fail(
+          "Unknown result type '{}' in --results-filter; expected broken, failed, passed, skipped "
+          "or xfail",
+          word);
     }
     verdicts.push_back(section->verdict);
     if (comma == text.size()) return verdicts;

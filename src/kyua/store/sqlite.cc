@@ -3,10 +3,10 @@
 namespace wh::kyua {
 namespace {
 
-tl::unexpected<Error> sqlite_error(sqlite3* db, std::string_view operation) {
-  const char* path = sqlite3_db_filename(db, "main");
+tl::unexpected<Error> sqlite_error(sqlite3* db, std::string_view operation,
+                                   const std::string& path) {
   return fail("SQLite error: {} (sqlite op: {}) (sqlite db: {})", sqlite3_errmsg(db), operation,
-              path != nullptr ? path : "unknown");
+              path);
 }
 
 }  // namespace
@@ -34,7 +34,9 @@ Result<bool> Statement::step() {
   const int status = sqlite3_step(raw_.get());
   if (status == SQLITE_ROW) return true;
   if (status == SQLITE_DONE) return false;
-  return sqlite_error(sqlite3_db_handle(raw_.get()), "sqlite3_step");
+  sqlite3* db = sqlite3_db_handle(raw_.get());
+  const char* path = sqlite3_db_filename(db, "main");
+  return sqlite_error(db, "sqlite3_step", path != nullptr ? path : "");
 }
 
 Result<void> Statement::run() {
@@ -90,7 +92,7 @@ Result<Database> Database::open(const std::string& path, Mode mode) {
   sqlite3* raw = nullptr;
   const int status = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
   Database database(raw, path);
-  if (status != SQLITE_OK) return sqlite_error(raw, "sqlite3_open_v2");
+  if (status != SQLITE_OK) return sqlite_error(raw, "sqlite3_open_v2", path);
   sqlite3_busy_timeout(raw, 10'000);  // Milliseconds that another process may hold the file.
   return database;
 }
@@ -99,14 +101,19 @@ Result<Statement> Database::prepare(std::string_view sql) {
   sqlite3_stmt* raw = nullptr;
   if (sqlite3_prepare_v2(raw_.get(), sql.data(), static_cast<int>(sql.size()), &raw, nullptr) !=
       SQLITE_OK) {
-    return sqlite_error(raw_.get(), "sqlite3_prepare_v2");
+    return sqlite_error(raw_.get(), "sqlite3_prepare_v2", path_);
+  }
+  if (raw == nullptr) {
+    return fail(
+        "SQLite error: no statement in '{}' (sqlite op: sqlite3_prepare_v2) (sqlite db: {})", sql,
+        path_);
   }
   return Statement(raw);
 }
 
 Result<void> Database::execute(const std::string& sql) {
   if (sqlite3_exec(raw_.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
-    return sqlite_error(raw_.get(), "sqlite3_exec");
+    return sqlite_error(raw_.get(), "sqlite3_exec", path_);
   }
   return {};
 }
