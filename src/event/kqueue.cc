@@ -112,6 +112,8 @@ Result<size_t> Kqueue::kevent(std::span<const ::kevent> changes, std::span<::kev
       events[filled++].data = code;
     } else if (code != 0) {
       return tl::unexpected(error_of(code, "kevent"));
+    } else {
+      return filled;  // A receipt without a place: what comes after it is not changed.
     }
   }
   if (filled != 0 || events.empty()) return filled;
@@ -150,7 +152,8 @@ Note* Kqueue::find_settled(uintptr_t ident, short filter) {
 int Kqueue::change(const ::kevent& request) {
   const bool known = is_descriptor(request.filter) || request.filter == EVFILT_TIMER ||
                      request.filter == EVFILT_USER;
-  if (!known) return EINVAL;
+  constexpr int kContradiction = EV_ADD | EV_KEEPUDATA;
+  if (!known || (request.flags & kContradiction) == kContradiction) return EINVAL;
   std::shared_ptr<Selectable> thing;
   if (is_descriptor(request.filter)) {
     thing = descriptors_.selectable(request.ident);
@@ -230,7 +233,7 @@ int Kqueue::retune(Note& note, const ::kevent& request) {
     note.is_disabled = true;
     dequeue(note);
   }
-  if (adds && (request.flags & EV_KEEPUDATA) == 0) note.kn_udata = request.udata;
+  if ((request.flags & EV_KEEPUDATA) == 0) note.kn_udata = request.udata;
   if (note.kn_filter == EVFILT_USER) {
     touch_user(note, request);
     return 0;

@@ -52,8 +52,9 @@ class Kqueue final : public Selectable {
 
   // Applies `changes`, then fills `events` and returns how many; waits for the first until
   // `timeout` (nullopt: for ever; zero: not at all). A change that fails, or carries EV_RECEIPT,
-  // takes a place in `events` with EV_ERROR and an errno in data. Errors: that of a failed change
-  // when `events` is full or empty; interrupted. Changes made before the error stay made.
+  // takes a place in `events` with EV_ERROR and an errno in data; without a place it ends the call,
+  // and the changes after it are not made. Errors: that of a failed change without a place;
+  // interrupted. Changes made before the error stay made. `changes` and `events` may be the same.
   Result<size_t> kevent(std::span<const ::kevent> changes, std::span<::kevent> events,
                         std::optional<Duration> timeout);
 
