@@ -84,6 +84,7 @@ int Device::settle(::thread& td, const char* what, size_t held, int code) {
     kernel_.locks().release_beyond(td, held);
   }
   if (code == ENOIOCTL) return ENOTTY;
+  if (code == ERESTART) return EINTR;  // Nobody here could call anew: see docs/dev.md.
   if (code >= 0 && code <= 4095) return code;
   kernel_.reports().blame(Misdeed::BadReturn, fmt::format("{} of {} returned {}, which is no errno",
                                                           what, name_, code));

@@ -72,13 +72,14 @@ void File::close(::thread& td) {
   CHECK(is_open_);
   is_open_ = false;
   const bool last = kernel_.file_closed(*this);
-  drop_private();
-  if (!last && !device_->has_flag(D_TRACKCLOSE)) return;
-  const Working working(td, this);
-  device_->call(td, "d_close", [&] {
-    const auto method = device_->driver()->d_close;
-    return method == nullptr ? 0 : method(device_.get(), fflags_, S_IFCHR, &td);
-  });
+  if (last || device_->has_flag(D_TRACKCLOSE)) {
+    const Working working(td, this);
+    device_->call(td, "d_close", [&] {
+      const auto method = device_->driver()->d_close;
+      return method == nullptr ? 0 : method(device_.get(), fflags_, S_IFCHR, &td);
+    });
+  }
+  drop_private();  // After d_close, which may want it.
 }
 
 template <::uio_rw kDirection>
@@ -87,6 +88,7 @@ Transferred File::transfer(::thread& td, std::byte* buffer, size_t length, int64
   constexpr const char* kMethod = kReads ? "d_read" : "d_write";
   const int fflags = fflags_.load(std::memory_order_relaxed);
   if ((fflags & (kReads ? FREAD : FWRITE)) == 0) return {0, EBADF};
+  if (kReads && length == 0) return {0, 0};  // As dofileread() does: no driver's business.
   if (length > kMaxTransfer) length = kMaxTransfer;
   ::iovec iov{buffer, length};
   ::uio uio{&iov,
@@ -121,8 +123,9 @@ template Transferred File::transfer<UIO_WRITE>(::thread&, std::byte*, size_t, in
 Sys<int> File::ioctl(::thread& td, uint32_t cmd, void* argument) {
   const uint32_t direction = _IOC_DIR(cmd);
   const size_t size = _IOC_SIZE(cmd);
-  // A direction without a size, or a size without a direction, is no command of ours.
-  if ((direction == _IOC_NONE) != (size == 0)) return sys_error(ENOTTY);
+  // Without a direction, the argument itself is handed over: _IO, and an int of _IOWINT.
+  const bool is_value = direction == _IOC_NONE;
+  if (is_value ? size != 0 && size != sizeof(int) : size == 0) return sys_error(ENOTTY);
   alignas(16) std::byte small[128];
   std::vector<std::byte> large;
   std::byte* data = small;
@@ -130,7 +133,9 @@ Sys<int> File::ioctl(::thread& td, uint32_t cmd, void* argument) {
     large.resize(size);
     data = large.data();
   }
-  if ((direction & _IOC_WRITE) != 0) {
+  if (is_value) {
+    std::memcpy(data, &argument, sizeof argument);
+  } else if ((direction & _IOC_WRITE) != 0) {
     std::memcpy(data, argument, size);
   } else {
     std::memset(data, 0, size);

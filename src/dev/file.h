@@ -52,7 +52,8 @@ class File final : public event::Selectable, public std::enable_shared_from_this
   template <::uio_rw kDirection>
   Transferred transfer(::thread& td, std::byte* buffer, size_t length, int64_t offset);
 
-  // `argument` is the caller's, of the size in `cmd`; copied in and out as the command says.
+  // `argument` is the caller's, of the size in `cmd`; copied in and out as the command says. A
+  // command that copies nothing shows the driver `argument` itself.
   // Errors: ENOTTY for a malformed command; the driver's.
   Sys<int> ioctl(::thread& td, uint32_t cmd, void* argument);
 

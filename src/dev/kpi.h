@@ -53,6 +53,8 @@ typedef int64_t sbintime_t;  // Seconds in 32.32 fixed point.
 #define PZERO 0
 #define PRIBIO 0
 #define PWAIT 0
+#undef ERESTART        // Linux's is an errno like any other.
+#define ERESTART (-1)  // "Call me again after the signal"; the caller sees EINTR.
 #define ENOIOCTL (-3)  // An ioctl method's "not mine"; the caller sees ENOTTY.
 
 struct thread;
@@ -120,6 +122,7 @@ struct uio {
 #define FWRITE 0x0002
 #define FNONBLOCK O_NONBLOCK
 #define IO_NDELAY O_NONBLOCK
+#define _IOWINT(group, number) _IOC(_IOC_NONE, group, number, sizeof(int))  // An int, by value.
 #define IOCPARM_LEN(x) _IOC_SIZE(x)
 #define IOCGROUP(x) _IOC_TYPE(x)
 #define IOCPARM_MAX ((1 << _IOC_SIZEBITS) - 1)

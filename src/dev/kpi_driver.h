@@ -6,9 +6,11 @@
 
 #ifdef __cplusplus
 #define WH_INLINE inline
+#define CTASSERT(claim) static_assert(claim, #claim)
 extern "C" {
 #else
 #define WH_INLINE static inline __attribute__((unused))
+#define CTASSERT(claim) _Static_assert(claim, #claim)
 #endif
 
 // ---- Small things: <sys/param.h>
@@ -22,6 +24,8 @@ extern "C" {
 #define MIN(a, b) (((a) < (b)) ? (a) : (b))
 #define MAX(a, b) (((a) > (b)) ? (a) : (b))
 #endif
+#define rounddown2(x, y) ((x) & ~((y)-1))
+#define roundup2(x, y) (((x) + ((y)-1)) & ~((y)-1))
 #ifndef nitems
 #define nitems(x) (sizeof((x)) / sizeof((x)[0]))
 #endif
@@ -78,6 +82,12 @@ WH_INLINE void* wh_reallocf(void* p, size_t size, struct malloc_type* type, int 
   if (q == NULL && p != NULL) wh_free(p, type);
   return q;
 }
+// A count that overflows is what no machine has, to be refused or reported as such.
+WH_INLINE void* wh_mallocarray(size_t count, size_t size, struct malloc_type* type, int flags) {
+  size_t bytes = 0;
+  if (__builtin_mul_overflow(count, size, &bytes)) bytes = SIZE_MAX;
+  return wh_kernel->malloc(wh_kernel, bytes, type, flags);
+}
 #ifdef __cplusplus
 }  // Overloads of the C library's names.
 inline void* malloc(size_t size, struct malloc_type* type, int flags) {
@@ -95,6 +105,7 @@ extern "C" {
 #define realloc(p, size, type, flags) wh_kernel->realloc(wh_kernel, p, size, type, flags)
 #define free(p, type) wh_free(p, type)
 #endif
+#define mallocarray(count, size, type, flags) wh_mallocarray(count, size, type, flags)
 #define reallocf(p, size, type, flags) wh_reallocf(p, size, type, flags)
 
 // ---- Devices
@@ -113,6 +124,32 @@ __attribute__((format(printf, 3, 4))) WH_INLINE int make_dev_s(struct make_dev_a
   const int error = wh_kernel->make_dev(wh_kernel, args, dev, format, ap);
   va_end(ap);
   return error;
+}
+// The older ways, all of them make_dev_s's. make_dev is for names that are known to be free.
+__attribute__((format(printf, 8, 9))) WH_INLINE int make_dev_p(int flags, struct cdev** dev,
+                                                               struct cdevsw* devsw,
+                                                               struct ucred* cr, uid_t uid,
+                                                               gid_t gid, int mode,
+                                                               const char* format, ...) {
+  struct make_dev_args args = {sizeof(args), flags, devsw, cr, uid, gid, mode, 0, NULL, NULL};
+  va_list ap;
+  va_start(ap, format);
+  const int error = wh_kernel->make_dev(wh_kernel, &args, dev, format, ap);
+  va_end(ap);
+  return error;
+}
+__attribute__((format(printf, 6, 7))) WH_INLINE struct cdev* make_dev(struct cdevsw* devsw,
+                                                                      int unit, uid_t uid,
+                                                                      gid_t gid, int mode,
+                                                                      const char* format, ...) {
+  struct make_dev_args args = {sizeof(args), MAKEDEV_WAITOK, devsw, NULL, uid,
+                               gid,          mode,           unit,  NULL, NULL};
+  struct cdev* dev = NULL;
+  va_list ap;
+  va_start(ap, format);
+  (void)wh_kernel->make_dev(wh_kernel, &args, &dev, format, ap);  // What fails is reported.
+  va_end(ap);
+  return dev;
 }
 __attribute__((format(printf, 4, 5))) WH_INLINE int make_dev_alias_p(int flags, struct cdev** alias,
                                                                      struct cdev* dev,
@@ -148,6 +185,13 @@ WH_INLINE void devfs_clear_cdevpriv(void) {
 }
 WH_INLINE int uiomove(void* buffer, size_t n, struct uio* uio) {
   return wh_kernel->uiomove(wh_kernel, buffer, n, uio);
+}
+
+// Of a buffer that is the whole file.
+WH_INLINE int uiomove_frombuf(void* buffer, int size, struct uio* uio) {
+  if (uio->uio_offset < 0 || size < 0) return EINVAL;
+  if (uio->uio_offset >= size) return 0;
+  return uiomove((char*)buffer + uio->uio_offset, (size_t)(size - uio->uio_offset), uio);
 }
 
 // ---- Locks
@@ -224,6 +268,9 @@ WH_INLINE void selwakeup(struct selinfo* sip) {
 #define knlist_destroy(list) wh_kernel->knlist_destroy(wh_kernel, list)
 #define knlist_empty(list) ((list)->kl_first == NULL)
 #define KNOTE_LOCKED(list, hint) wh_kernel->knote(wh_kernel, list, hint, 1)
+#define KNOTE(list, hint, flags) \
+  wh_kernel->knote(wh_kernel, list, hint, ((flags)&KNF_LISTLOCKED) != 0)
+#define KNF_LISTLOCKED 0x0001
 #define KNOTE_UNLOCKED(list, hint) wh_kernel->knote(wh_kernel, list, hint, 0)
 
 // ---- Network interfaces. Unlike FreeBSD's, ether_ifattach can fail: the stack is not ours.
@@ -248,12 +295,44 @@ WH_INLINE uint32_t arc4random(void) {
   return (uint32_t)wh_kernel->random(wh_kernel);
 }
 
+#define WH_LESSER(name, type)           \
+  WH_INLINE type name(type a, type b) { \
+    return a < b ? a : b;               \
+  }
+#define WH_GREATER(name, type)          \
+  WH_INLINE type name(type a, type b) { \
+    return a > b ? a : b;               \
+  }
+WH_LESSER(imin, int)
+WH_GREATER(imax, int)
+WH_LESSER(ulmin, unsigned long)
+WH_GREATER(ulmax, unsigned long)
+#ifndef __cplusplus
+WH_LESSER(min, unsigned int)
+WH_GREATER(max, unsigned int)
+#endif
+
+// Copies what fits, and a zero; the length of `from` says whether it all did.
+WH_INLINE size_t wh_strlcpy(char* to, const char* from, size_t size) {
+  const size_t length = strlen(from);
+  if (size == 0) return length;
+  const size_t n = MIN(length, size - 1);
+  memcpy(to, from, n);
+  to[n] = '\0';
+  return length;
+}
+#ifndef __cplusplus
+#define strlcpy(to, from, size) wh_strlcpy(to, from, size)
+#define snprintf(...) __builtin_snprintf(__VA_ARGS__)
+#endif
+
 __attribute__((format(printf, 1, 2))) WH_INLINE void wh_print(const char* format, ...) {
   va_list ap;
   va_start(ap, format);
   wh_kernel->print(wh_kernel, format, ap);
   va_end(ap);
 }
+#define uprintf(...) wh_print(__VA_ARGS__)  // To the message buffer: a program's terminal is far.
 WH_NORETURN __attribute__((format(printf, 1, 2))) WH_INLINE void panic(const char* format, ...) {
   va_list ap;
   va_start(ap, format);
@@ -262,6 +341,7 @@ WH_NORETURN __attribute__((format(printf, 1, 2))) WH_INLINE void panic(const cha
 #ifndef __cplusplus
 #define printf(...) wh_print(__VA_ARGS__)
 #endif
+#define MPASS(claim) KASSERT(claim, ("%s", #claim))
 #define KASSERT(claim, message)  \
   do {                           \
     if (!(claim)) panic message; \

@@ -260,8 +260,9 @@ struct Operations {
     ::fuse_reply_write(request.take(), *n);
   }
 
-  static void ioctl(::fuse_req_t req, ::fuse_ino_t inode, unsigned cmd, void*, ::fuse_file_info* fi,
-                    unsigned flags, const void* in, size_t in_size, size_t out_size) {
+  static void ioctl(::fuse_req_t req, ::fuse_ino_t inode, unsigned cmd, void* argument,
+                    ::fuse_file_info* fi, unsigned flags, const void* in, size_t in_size,
+                    size_t out_size) {
     Request request(req);
     if (!request.admitted()) return;
     const size_t size = _IOC_SIZE(cmd);
@@ -274,8 +275,10 @@ struct Operations {
     }
     std::vector<std::byte> data(size);
     if (copies_in && size != 0) std::memcpy(data.data(), in, size);
-    const int code = inode == kControl ? control(request, cmd, data.data(), fi)
-                                       : on_device(request, cmd, data.data(), fi);
+    const bool is_value = _IOC_DIR(cmd) == _IOC_NONE;
+    const int code = inode == kControl
+                         ? control(request, cmd, data.data(), fi)
+                         : on_device(request, cmd, is_value ? argument : data.data(), fi);
     if (code != 0) return request.error(code);
     if (inode != kControl) forget_mapped(request, inode, fi);
     ::fuse_reply_ioctl(request.take(), 0, data.data(), copies_out ? size : 0);

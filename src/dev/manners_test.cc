@@ -1,0 +1,73 @@
+// What drivers older than the articles' expect of a kernel.
+#include <cerrno>
+
+#include "dev/test_kernel.h"
+
+namespace wh::dev {
+namespace {
+
+class Manners : public testing::Test {
+ protected:
+  void SetUp() override {
+    k.load(WH_BUG_DIR "/manners.so");
+    k.console.clear();
+  }
+  TestKernel k;
+  Process shell{k.kernel};
+  std::byte buffer_[64];
+};
+
+TEST_F(Manners, devices_made_the_older_ways_are_what_was_asked_for) {
+  const auto old = k.kernel.devfs().find("old0"), by_p = k.kernel.devfs().find("by_p");
+  ASSERT_NE(old, nullptr);
+  ASSERT_NE(by_p, nullptr);
+  EXPECT_EQ(old->si_drv0, 7);
+  EXPECT_EQ(old->mode, 0600u);
+  EXPECT_EQ(by_p->mode, 0666u);
+  ASSERT_TRUE(k.kernel.modules().unload("manners").has_value());
+  EXPECT_EQ(k.kernel.reports().total(), 0u) << k.console;
+}
+
+TEST_F(Manners, data_of_an_open_lives_until_its_close_method_has_run) {
+  const int fd = shell.open("by_p", O_RDWR).value(), second = shell.open("by_p", O_RDWR).value();
+  ASSERT_TRUE(shell.close(second).has_value());
+  EXPECT_EQ(k.console, "dropped by_p\n");  // Not the last close, and D_TRACKCLOSE is not set.
+  ASSERT_TRUE(shell.close(fd).has_value());
+  EXPECT_EQ(k.console, "dropped by_p\nclosed by_p\ndropped by_p\n");
+}
+
+TEST_F(Manners, read_of_nothing_is_no_business_of_the_driver) {
+  const int fd = shell.open("by_p", O_RDWR).value();
+  EXPECT_EQ(shell.read(fd, {buffer_, 0}).value(), 0u);
+  TestKernel bare;
+  bare.load("echo_barebones");
+  Process other(bare.kernel);
+  const int device = other.open("echo", O_RDWR).value();
+  EXPECT_EQ(other.read(device, {buffer_, 0}).value(), 0u);
+  EXPECT_EQ(error_of(other.read(device, buffer_)), ENODEV);
+}
+
+TEST_F(Manners, restart_is_an_interruption_to_the_caller_and_hides_behind_bytes) {
+  const int old = shell.open("old0", O_RDWR).value(), fd = shell.open("by_p", O_RDWR).value();
+  EXPECT_EQ(error_of(shell.write(old, bytes("x"))), EINTR);
+  EXPECT_EQ(shell.write(fd, bytes("abc")).value(), 3u);
+  EXPECT_EQ(shell.write(fd, buffer_, 30).value(), 2u);  // Of 64: the rest is ERESTART's.
+  EXPECT_EQ(shell.read(fd, buffer_, 0).value(), 32u);
+  EXPECT_EQ(shell.read(fd, buffer_, 32).value(), 0u);
+  EXPECT_EQ(k.kernel.reports().total(), 0u) << k.console;
+}
+
+TEST_F(Manners, command_without_a_direction_shows_the_argument_itself) {
+  const int fd = shell.open("by_p", O_RDWR).value();
+  // The driver answers with what it saw.
+  EXPECT_EQ(error_of(shell.ioctl(fd, _IO('m', 1), reinterpret_cast<void*>(uintptr_t{EXDEV}))),
+            EXDEV);
+  EXPECT_EQ(error_of(shell.ioctl(fd, _IOC(_IOC_NONE, 'm', 2, sizeof(int)),
+                                 reinterpret_cast<void*>(uintptr_t{EDOM}))),
+            EDOM);
+  EXPECT_EQ(error_of(shell.ioctl(fd, _IOC(_IOC_NONE, 'm', 2, 8), nullptr)), ENOTTY);
+  EXPECT_EQ(error_of(shell.ioctl(fd, _IO('m', 9), nullptr)), ENOTTY);
+}
+
+}  // namespace
+}  // namespace wh::dev

@@ -1,0 +1,120 @@
+// No bug: what drivers older than the articles' do, one device for each way. "old0" was made by
+// make_dev and "by_p" by make_dev_p; each keeps data for each open, which d_close still has.
+#include <sys/types.h>
+#include <sys/systm.h>
+#include <sys/param.h>
+#include <sys/module.h>
+#include <sys/kernel.h>
+#include <sys/conf.h>
+#include <sys/ioccom.h>
+#include <sys/uio.h>
+#include <sys/malloc.h>
+
+MALLOC_DEFINE(M_MANNERS, "manners", "Texts of manners");
+
+#define MANNERS_VALUE _IO('m', 1)
+#define MANNERS_INT _IOWINT('m', 2)
+
+static struct cdev *old, *by_p;
+static char *text;
+static const int text_size = 32;
+
+static void
+manners_drop(void *data)
+{
+    uprintf("dropped %s\n", (char *)data);
+    free(data, M_MANNERS);
+}
+
+static int
+manners_open(struct cdev *dev, int oflags, int devtype, struct thread *td)
+{
+    char *name;
+
+    name = mallocarray(8, sizeof(char), M_MANNERS, M_WAITOK);
+    strlcpy(name, devtoname(dev), 8);
+    return (devfs_set_cdevpriv(name, manners_drop));
+}
+
+static int
+manners_close(struct cdev *dev, int fflag, int devtype, struct thread *td)
+{
+    void *data;
+    int error;
+
+    error = devfs_get_cdevpriv(&data);
+    uprintf("closed %s\n", error == 0 ? (char *)data : "nothing");
+    return (0);
+}
+
+static int
+manners_read(struct cdev *dev, struct uio *uio, int ioflag)
+{
+    return (uiomove_frombuf(text, text_size, uio));
+}
+
+static int
+manners_write(struct cdev *dev, struct uio *uio, int ioflag)
+{
+    size_t amt;
+    int error;
+
+    if (dev2unit(dev) == 7)
+        return (ERESTART);
+    amt = ulmin(uio->uio_resid, imax(text_size - uio->uio_offset, 0));
+    error = uiomove(text + uio->uio_offset, amt, uio);
+    return (error == 0 && uio->uio_resid != 0 ? ERESTART : error);
+}
+
+static int
+manners_ioctl(struct cdev *dev, u_long cmd, caddr_t data, int fflag, struct thread *td)
+{
+    switch (cmd) {
+    case MANNERS_VALUE:
+        return (*(caddr_t *)data == (caddr_t)text ? 0 : (int)(uintptr_t)*(caddr_t *)data);
+    case MANNERS_INT:
+        return (*(int *)data);
+    default:
+        return (ENOIOCTL);
+    }
+}
+
+static struct cdevsw manners_cdevsw = {
+    .d_version = D_VERSION,
+    .d_open = manners_open,
+    .d_close = manners_close,
+    .d_read = manners_read,
+    .d_write = manners_write,
+    .d_ioctl = manners_ioctl,
+    .d_name = "manners",
+};
+
+static int
+manners_loader(struct module *m __unused, int what, void *arg __unused)
+{
+    int error = 0;
+
+    CTASSERT(sizeof(int) == 4);
+    MPASS(roundup2(5, 4) == 8);
+    switch (what) {
+    case MOD_LOAD:
+        text = malloc(text_size, M_MANNERS, M_WAITOK | M_ZERO);
+        old = make_dev(&manners_cdevsw, 7, UID_ROOT, GID_WHEEL, 0600, "old%d", 0);
+        error = make_dev_p(MAKEDEV_CHECKNAME | MAKEDEV_WAITOK, &by_p, &manners_cdevsw, 0, UID_ROOT,
+            GID_WHEEL, 0666, "by_p");
+        if (error == 0)
+            printf("manners loaded\n");
+        break;
+    case MOD_UNLOAD:
+        destroy_dev(old);
+        destroy_dev(by_p);
+        free(text, M_MANNERS);
+        break;
+    default:
+        error = EOPNOTSUPP;
+        break;
+    }
+    return (error);
+}
+
+DEV_MODULE(manners, manners_loader, NULL);
