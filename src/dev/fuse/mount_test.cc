@@ -150,6 +150,34 @@ TEST_F(OnFuse, epoll_level_and_edge) {
   ::close(fd);
 }
 
+// Registered while it is ready, and never asked again by epoll: each edge must still come.
+TEST_F(OnFuse, epoll_tells_every_edge_to_who_reads_and_writes_until_eagain) {
+  SERVE("echo");
+  const int fd = open(O_RDWR | O_NONBLOCK), peer = open(O_RDWR | O_NONBLOCK);
+  char bytes[64];
+  for (const bool reads : {true, false}) {
+    const auto own = [&] { return reads ? ::read(fd, bytes, 5) : ::write(fd, bytes, 5); };
+    const auto others = [&] { return reads ? ::write(peer, bytes, 7) : ::read(peer, bytes, 64); };
+    EXPECT_GE(reads ? others() : 1, 1);
+    const int ep = ::epoll_create1(0);
+    ::epoll_event want{(reads ? EPOLLIN : EPOLLOUT) | static_cast<uint32_t>(EPOLLET), {}}, got{};
+    ASSERT_EQ(::epoll_ctl(ep, EPOLL_CTL_ADD, fd, &want), 0);
+    for (int round = 0; round < 3; ++round) {
+      EXPECT_EQ(::epoll_wait(ep, &got, 1, 5000), 1) << reads << round;
+      while (own() > 0) {
+      }
+      EXPECT_EQ(errno, EAGAIN);
+      EXPECT_EQ(::epoll_wait(ep, &got, 1, 20), 0) << reads << round;
+      EXPECT_GT(others(), 0);
+    }
+    ::close(ep);
+    while (::read(peer, bytes, 64) > 0) {
+    }
+  }
+  EXPECT_EQ(::unlink((directory_ + "/echo").c_str()), -1);
+  EXPECT_EQ(errno, EOPNOTSUPP);
+}
+
 TEST_F(OnFuse, ioctls_by_size_and_permission) {
   SERVE("echo");
   const int reader = open(O_RDONLY), both = open(O_RDWR);

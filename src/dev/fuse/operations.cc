@@ -9,6 +9,10 @@
 namespace wh::dev {
 
 // A poll handle waiting for its notification. Replaced by the next poll, spent by the first notify.
+//
+// A driver records a waiter only when nothing is true, and an edge-triggered epoll asks no more
+// after it was told "ready": it is owed a word when that has been used up and is true again. So
+// whoever reads or writes asks the driver anew for what the file's watch is owed.
 class Server::Watch final : public Selector {
  public:
   explicit Watch(Server& server) : server_(server) {}
@@ -18,19 +22,37 @@ class Server::Watch final : public Selector {
   }
   void set(::fuse_pollhandle* handle) {
     const MachineLock guard(server_.machine_);
-    if (handle_ != nullptr) ::fuse_pollhandle_destroy(handle_);
+    spend();
     handle_ = handle;
   }
   void notify() override {
     if (handle_ == nullptr) return;
     ::fuse_lowlevel_notify_poll(handle_);
-    ::fuse_pollhandle_destroy(handle_);
-    handle_ = nullptr;
+    spend();
+  }
+  // It has been told that `events` are true.
+  void owe(int events) {
+    const MachineLock guard(server_.machine_);
+    if (handle_ == nullptr) return;
+    server_.owed_ += (events != 0) - (owed_ != 0);
+    owed_ = events;
+  }
+  int owed() {
+    const MachineLock guard(server_.machine_);
+    return owed_;
   }
 
  private:
+  void spend() {
+    if (handle_ == nullptr) return;
+    ::fuse_pollhandle_destroy(handle_);
+    handle_ = nullptr;
+    if (std::exchange(owed_, 0) != 0) --server_.owed_;
+  }
+
   Server& server_;
   ::fuse_pollhandle* handle_ = nullptr;
+  int owed_ = 0;
 };
 
 // A request while a worker serves it: the caller's identity and signals become the thread's.
@@ -156,6 +178,14 @@ struct Operations {
   static void refuse_new(::fuse_req_t req, ::fuse_ino_t, const char*, ::mode_t, ::dev_t) {
     ::fuse_reply_err(req, EOPNOTSUPP);  // As devfs: only drivers make nodes.
   }
+  // Nor does anybody else take them away; FreeBSD's devfs would hide one from root's view.
+  static void refuse(::fuse_req_t req, ::fuse_ino_t, const char*) {
+    ::fuse_reply_err(req, EOPNOTSUPP);
+  }
+  static void refuse_rename(::fuse_req_t req, ::fuse_ino_t, const char*, ::fuse_ino_t, const char*,
+                            unsigned) {
+    ::fuse_reply_err(req, EOPNOTSUPP);
+  }
 
   static void readdir(::fuse_req_t req, ::fuse_ino_t inode, size_t size, off_t offset,
                       ::fuse_file_info*) {
@@ -238,6 +268,30 @@ struct Operations {
     static_cast<void>(request.server.process_.set_status_flags(descriptor(fi), fi->flags));
   }
 
+  static std::shared_ptr<Server::Watch> watch_of(Server& server, uint64_t fh) {
+    const std::lock_guard guard(server.mutex_);
+    const auto it = server.handles_.find(fh);
+    return it == server.handles_.end() ? nullptr : it->second.watch;
+  }
+
+  // Before a transfer's answer: see Watch. `is_used_up`: the transfer got less than it asked for,
+  // so an edge must follow, which is now if more has come meanwhile.
+  static void ask_anew(Request& request, const ::fuse_file_info* fi, bool is_used_up) {
+    if (request.server.owed_.load() == 0) return;
+    const auto watch = watch_of(request.server, fi->fh);
+    const auto file = request.server.process_.file(descriptor(fi));
+    if (watch == nullptr || file == nullptr) return;
+    const int owed = watch->owed();
+    int still = 0;
+    for (const int kind : {POLLIN | POLLRDNORM, POLLOUT | POLLWRNORM}) {
+      if ((owed & kind) != 0) still |= file->poll(request.td, owed & kind, watch.get());
+    }
+    watch->owe(still);
+    if (still == 0 || !is_used_up) return;
+    const MachineLock guard(request.server.machine_);
+    watch->notify();
+  }
+
   static void read(::fuse_req_t req, ::fuse_ino_t, size_t size, off_t offset,
                    ::fuse_file_info* fi) {
     Request request(req);
@@ -246,6 +300,7 @@ struct Operations {
     thread_local std::vector<std::byte> buffer;
     if (buffer.size() < size) buffer.resize(size);
     const auto n = request.server.process_.read(descriptor(fi), {buffer.data(), size}, offset);
+    ask_anew(request, fi, n.value_or(0) < size);
     if (!n) return request.error(n.error());
     ::fuse_reply_buf(request.take(), reinterpret_cast<const char*>(buffer.data()), *n);
   }
@@ -256,6 +311,7 @@ struct Operations {
     if (!request.admitted()) return;
     sync_flags(request, fi);
     const auto n = request.server.process_.write(descriptor(fi), bytes({data, size}), offset);
+    ask_anew(request, fi, n.value_or(0) < size);
     if (!n) return request.error(n.error());
     ::fuse_reply_write(request.take(), *n);
   }
@@ -363,12 +419,7 @@ struct Operations {
     Request request(req);
     Server& server = request.server;
     const auto file = server.process_.file(descriptor(fi));
-    std::shared_ptr<Server::Watch> watch;
-    {
-      const std::lock_guard guard(server.mutex_);
-      const auto it = server.handles_.find(fi->fh);
-      if (it != server.handles_.end()) watch = it->second.watch;
-    }
+    const auto watch = watch_of(server, fi->fh);
     if (file == nullptr || watch == nullptr) {
       if (handle != nullptr) ::fuse_pollhandle_destroy(handle);
       return request.error(file == nullptr ? EOPNOTSUPP : EBADF);
@@ -377,11 +428,11 @@ struct Operations {
     // Linux asks for more kinds than FreeBSD has.
     const auto events = static_cast<int>(fi->poll_events) & kPollKinds;
     const int revents = file->poll(request.td, events, watch.get());
-    // A driver records a waiter only when nothing is true; an edge-triggered epoll waits for the
-    // rest, too.
+    // An edge-triggered epoll waits for what is not true, too.
     const int missing = events & (POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM) & ~revents;
     int late = 0;
     if (revents != 0 && missing != 0) late = file->poll(request.td, missing, watch.get());
+    watch->owe((revents | late) & (POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM));
     ::fuse_reply_poll(request.take(), static_cast<unsigned>(revents | late));
   }
 };
@@ -395,6 +446,9 @@ namespace {
   ops.getattr = Operations::getattr;
   ops.setattr = Operations::setattr;
   ops.mknod = Operations::refuse_new;
+  ops.unlink = Operations::refuse;
+  ops.rmdir = Operations::refuse;
+  ops.rename = Operations::refuse_rename;
   ops.readlink = Operations::readlink;
   ops.readdir = Operations::readdir;
   ops.open = Operations::open;

@@ -103,6 +103,7 @@ class Server {
   std::atomic<uint32_t> busy_{0};
   std::atomic<uint64_t> refused_busy_{0};
   std::atomic<uint64_t> answers_{0};
+  std::atomic<int> owed_{0};  // Watches that are owed something.
   std::atomic<bool> is_ending_{false};
   std::once_flag stopped_;
   std::vector<std::string> stuck_;  // What stop() said.
