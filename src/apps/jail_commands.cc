@@ -1,8 +1,8 @@
 #include "apps/jail_commands.h"
 
-#include <csignal>
+#include <pwd.h>
+
 #include <cstdlib>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -20,17 +20,16 @@ std::vector<std::string> words_after(int argc, char** argv, int first) {
   return std::vector<std::string>(argv + std::min(first, argc), argv + argc);
 }
 
-// A status for an error: no such jail is an answer, everything else a failure.
-int report(std::string_view command, const Error& error) {
-  fmt::print(stderr, "{}: {}\n", command, error.text);
-  return error.code == std::errc::no_such_file_or_directory ? kNo : kUsage;
-}
-
 int jail_help() {
   fmt::print(
-      "usage: jail [-q] -c PARAMETER[=VALUE] ... [command=PROGRAM ARGUMENT ...]\n"
+      "usage: jail [-ilq] [-n NAME] [-s LEVEL] -c PARAMETER[=VALUE] ... [command=PROGRAM ...]\n"
       "       jail [-q] -m name=NAME PARAMETER[=VALUE] ...\n"
-      "       jail [-q] -r NAME ...\n\nparameters:\n");
+      "       jail [-q] -cm | -rc name=NAME PARAMETER[=VALUE] ...\n"
+      "       jail [-q] -r | -R NAME ... | '*'\n\n"
+      "  -c  create    -m  modify    -cm  whichever it takes    -rc  remove what there is, create\n"
+      "  -r  remove    -R  remove without exec.stop\n"
+      "  -i  print the jid of the jail made    -l  exec.clean    -q  say less\n"
+      "  -n  name=NAME    -s  securelevel=LEVEL\n\nparameters:\n");
   for (const jail::ParamDoc& doc : jail::param_docs()) {
     fmt::print("  {:<18} {}{}\n", doc.name, doc.maps_to, doc.can_be_modified ? " (-m)" : "");
   }
@@ -41,26 +40,51 @@ int jail_help() {
 }
 
 struct JailLine {
-  bool creates = false, modifies = false, removes = false, is_quiet = false;
+  bool creates = false, modifies = false, removes = false;
+  bool is_quiet = false, prints_jid = false, runs_stop = true;
   std::vector<std::string> words;
 };
+
+// One letter of an option; `next` is the word after it, for those that take one.
+Result<bool> take_letter(JailLine& line, char letter, const std::string* next) {
+  switch (letter) {
+    case 'c': line.creates = true; return false;
+    case 'm': line.modifies = true; return false;
+    case 'R': line.runs_stop = false; [[fallthrough]];
+    case 'r': line.removes = true; return false;
+    case 'q': line.is_quiet = true; return false;
+    case 'v': return false;  // Of commands that jail(8) runs and we do not.
+    case 'i': line.prints_jid = line.is_quiet = true; return false;
+    case 'l': line.words.emplace_back("exec.clean"); return false;
+    case 'n':
+    case 's':
+      if (next == nullptr) return fail("-{} needs a value", letter);
+      line.words.push_back((letter == 'n' ? "name=" : "securelevel=") + *next);
+      return true;
+    default:
+      return fail("unknown option -{}; accepted: -c, -i, -l, -m, -n, -q, -r, -R, -s, -v, --help",
+                  letter);
+  }
+}
 
 Result<JailLine> parse_jail_line(const std::vector<std::string>& words) {
   JailLine line;
   size_t i = 0;
   for (; i < words.size() && words[i].size() > 1 && words[i][0] == '-'; ++i) {
-    for (const char letter : words[i].substr(1)) {
-      switch (letter) {
-        case 'c': line.creates = true; break;
-        case 'm': line.modifies = true; break;
-        case 'r': line.removes = true; break;
-        case 'q': line.is_quiet = true; break;
-        default: return fail("unknown option -{}; accepted: -c, -m, -r, -q, --help", letter);
-      }
+    const std::string letters = words[i].substr(1);
+    if (letters == "-") {
+      ++i;
+      break;
+    }
+    for (const char letter : letters) {
+      if (TRY(take_letter(line, letter, i + 1 < words.size() ? &words[i + 1] : nullptr))) ++i;
     }
   }
-  line.words.assign(words.begin() + static_cast<std::ptrdiff_t>(i), words.end());
-  if (line.creates + line.modifies + line.removes != 1) return fail("give one of -c, -m and -r");
+  line.words.insert(line.words.end(), words.begin() + static_cast<std::ptrdiff_t>(i), words.end());
+  const int verbs = line.creates + line.modifies + line.removes;
+  if (verbs != 1 && !(verbs == 2 && line.creates)) {
+    return fail("give one of -c, -m, -r and -R, or -cm or -rc");
+  }
   if (line.words.empty()) return fail("nothing to do; see jail --help");
   return line;
 }
@@ -89,28 +113,59 @@ Result<int> create(const JailLine& line) {
     if (!status) return status;
     return fail("exec.start: exit status {}", *status);
   }
+  if (line.prints_jid) fmt::print("{}\n", made.entry().jid);
   if (is_named && !has_command && !line.is_quiet) fmt::print("{}: created\n", made.entry().name);
   if (has_command) status = jail::run_inside(made, command);
   if (!is_persistent) TRY(made.remove());
   return status;
 }
 
+Result<void> remove_one(Entry entry, const JailLine& line) {
+  Jail going = TRY(Jail::open(std::move(entry)));
+  if (line.runs_stop) (void)run_shell_commands(going, going.entry().params.exec_stop);
+  const std::string name = going.entry().name;
+  TRY(going.remove());
+  if (!line.is_quiet) fmt::print("{}: removed\n", name);
+  return {};
+}
+
+// Every jail of this registry; those below them go with them.
+Result<int> remove_all(const JailLine& line) {
+  auto registry = TRY(Registry::open());
+  for (Entry& entry : TRY(registry.list())) {
+    if (entry.name.find('.') == entry.name.npos) TRY(remove_one(std::move(entry), line));
+  }
+  return 0;
+}
+
 Result<int> remove(const JailLine& line) {
   auto registry = TRY(Registry::open());
   int status = 0;
-  for (const std::string& name : line.words) {
-    auto entry = registry.find(name);
+  for (const std::string& word : line.words) {
+    if (word == "*") {
+      TRY(remove_all(line));
+      continue;
+    }
+    auto entry = registry.find(word.starts_with("name=") ? word.substr(5) : word);
     if (!entry) {
       if (!line.is_quiet) fmt::print(stderr, "jail: {}\n", entry.error().text);
       status = kNo;
       continue;
     }
-    Jail going = TRY(Jail::open(*std::move(entry)));
-    (void)run_shell_commands(going, going.entry().params.exec_stop);
-    TRY(going.remove());
-    if (!line.is_quiet) fmt::print("{}: removed\n", name);
+    TRY(remove_one(*std::move(entry), line));
   }
   return status;
+}
+
+// The jail that the words name; empty when they name none.
+std::string named_in(const std::vector<std::string>& words) {
+  std::string name;
+  for (const std::string& word : words) {
+    if (word.starts_with("command=")) break;
+    if (word.starts_with("name=") || word.starts_with("jid="))
+      name = word.substr(word.find('=') + 1);
+  }
+  return name;
 }
 
 bool can_modify(const std::string& word) {
@@ -127,11 +182,7 @@ bool can_modify(const std::string& word) {
 
 Result<int> modify(const JailLine& line) {
   auto registry = TRY(Registry::open());
-  std::string name;
-  for (const std::string& word : line.words) {
-    if (word.starts_with("name=") || word.starts_with("jid="))
-      name = word.substr(word.find('=') + 1);
-  }
+  const std::string name = named_in(line.words);
   if (name.empty()) return fail("-m needs name=NAME");
   Jail changed = TRY(Jail::open(TRY(registry.find(name))));
   jail::JailParams& params = changed.entry().params;
@@ -152,141 +203,93 @@ Result<int> modify(const JailLine& line) {
   return 0;
 }
 
-Result<std::string> table_row(const Entry& entry) {
-  const std::string address = entry.params.addresses.empty() ? "" : entry.params.addresses[0];
-  const size_t bar = address.find('|');
-  return fmt::format("{:>6}  {:<15.15} {:<29.29} {:.74}\n", entry.jid,
-                     bar == address.npos ? address : address.substr(bar + 1), entry.params.hostname,
-                     entry.params.path);
+// -cm and -rc: what is done first depends on whether there is such a jail.
+Result<int> create_or(const JailLine& line) {
+  auto registry = TRY(Registry::open());
+  const std::string name = named_in(line.words);
+  if (name.empty()) return fail("-cm and -rc need name=NAME");
+  auto entry = registry.find(name);
+  if (!entry) return create(line);
+  if (line.modifies) return modify(line);
+  TRY(remove_one(*std::move(entry), line));
+  return create(line);
 }
 
-Result<std::string> value_of(const Entry& entry, const std::string& name, Registry& registry) {
-  if (name == "jid") return fmt::format("{}", entry.jid);
-  if (name == "name") return entry.name;
-  if (name == "children.cur") {
-    int64_t count = 0;
-    for (const Entry& other : TRY(registry.list()))
-      count += other.name.starts_with(entry.name + ".");
-    return fmt::format("{}", count);
-  }
-  const auto value = entry.params.get(name);
-  if (!value) return fail("unknown parameter: {}", name);
-  return *value;
+Result<int> do_line(const JailLine& line) {
+  if (line.creates) return line.modifies || line.removes ? create_or(line) : create(line);
+  return line.removes ? remove(line) : modify(line);
 }
 
-struct JlsLine {
-  bool has_names = false, has_header = false, is_json = false;
-  std::string only;
-  std::vector<std::string> parameters;
+struct JexecLine {
+  bool is_clean = false;
+  jail::RunOptions options;
+  std::vector<std::string> words;  // The jail, the command.
 };
 
-Result<JlsLine> parse_jls_line(const std::vector<std::string>& words) {
-  JlsLine line;
-  for (size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == "-j" && i + 1 < words.size()) {
-      line.only = words[++i];
-    } else if (words[i] == "-n") {
-      line.has_names = true;
-    } else if (words[i] == "-h") {
-      line.has_header = true;
-    } else if (words[i] == "--json") {
-      line.is_json = true;
-    } else if (words[i].starts_with('-')) {
-      return fail("unknown option {}; accepted: -j JAIL, -n, -h, --json, --help", words[i]);
-    } else {
-      line.parameters.push_back(words[i]);
+Result<JexecLine> parse_jexec_line(const std::vector<std::string>& words) {
+  JexecLine line;
+  size_t i = 0;
+  for (; i < words.size() && words[i].starts_with('-'); ++i) {
+    const std::string& option = words[i];
+    if (option == "-l") {
+      line.is_clean = true;
+      continue;
     }
+    if (option != "-d" && option != "-u" && option != "-U") {
+      return fail("unknown option {}; accepted: -l, -d FOLDER, -u USER, -U USER, --help", option);
+    }
+    if (++i == words.size()) return fail("{} needs a value", option);
+    if (option == "-d") line.options.folder = words[i];
+    if (option == "-U") line.options.user = words[i];
+    if (option != "-u") continue;
+    const passwd* entry = ::getpwnam(words[i].c_str());
+    if (entry == nullptr) return fail("-u: there is no user {} outside", words[i]);
+    line.options.ids = {entry->pw_uid, entry->pw_gid};
   }
+  line.words.assign(words.begin() + static_cast<std::ptrdiff_t>(i), words.end());
+  if (line.words.empty()) return fail("give a jail's name or jid and a command; see jexec --help");
   return line;
 }
 
-Result<int> show_jails(const JlsLine& line) {
-  auto registry = TRY(Registry::open());
-  std::vector<Entry> entries;
-  if (line.only.empty()) {
-    entries = TRY(registry.list());
-  } else {
-    entries.push_back(TRY(registry.find(line.only)));
-  }
-  std::string text;
-  nlohmann::ordered_json all = nlohmann::ordered_json::array();
-  const bool is_table = line.parameters.empty() && !line.is_json;
-  if (is_table) text = "   JID  IP Address      Hostname                      Path\n";
-  if (!is_table && line.has_header) text = fmt::format("{}\n", fmt::join(line.parameters, " "));
-  std::vector<std::string> names = line.parameters;
-  if (names.empty()) names = {"jid", "name", "path", "host.hostname", "vnet", "children.max"};
-  for (const Entry& entry : entries) {
-    if (is_table) {
-      text += TRY(table_row(entry));
-      continue;
-    }
-    std::vector<std::string> values;
-    nlohmann::ordered_json object;
-    for (const std::string& name : names) {
-      const std::string value = TRY(value_of(entry, name, registry));
-      object[name] = value;
-      values.push_back(line.has_names ? fmt::format("{}={}", name, value) : value);
-    }
-    all.push_back(object);
-    text += fmt::format("{}\n", fmt::join(values, " "));
-  }
-  fmt::print("{}", line.is_json ? all.dump(2) + "\n" : text);
-  return 0;
-}
-
 }  // namespace
+
+int report_jail_error(std::string_view command, const Error& error) {
+  fmt::print(stderr, "{}: {}\n", command, error.text);
+  return error.code == std::errc::no_such_file_or_directory ? kNo : kUsage;
+}
 
 int jail_main(int argc, char** argv) {
   const auto words = words_after(argc, argv, 1);
   if (words.size() == 1 && (words[0] == "--help" || words[0] == "-h")) return jail_help();
   const auto line = parse_jail_line(words);
-  if (!line) return report("jail", line.error());
-  const auto status = line->creates ? create(*line) : line->removes ? remove(*line) : modify(*line);
-  return status ? *status : report("jail", status.error());
-}
-
-int jls_main(int argc, char** argv) {
-  const auto words = words_after(argc, argv, 1);
-  if (words.size() == 1 && words[0] == "--help") {
-    fmt::print(
-        "usage: jls [-n] [-h] [--json] [-j JAIL] [PARAMETER ...]\n\nexample:\n"
-        "  jls -n name host.hostname children.cur\n");
-    return 0;
-  }
-  const auto line = parse_jls_line(words);
-  if (!line) return report("jls", line.error());
-  const auto status = show_jails(*line);
-  return status ? *status : report("jls", status.error());
+  if (!line) return report_jail_error("jail", line.error());
+  const auto status = do_line(*line);
+  return status ? *status : report_jail_error("jail", status.error());
 }
 
 int jexec_main(int argc, char** argv) {
-  auto words = words_after(argc, argv, 1);
+  const auto words = words_after(argc, argv, 1);
   if (words.size() == 1 && words[0] == "--help") {
     fmt::print(
-        "usage: jexec [-l] JAIL [COMMAND ARGUMENT ...]\n\n  -l  a clean environment\n\nexample:\n"
-        "  jexec router ip route\n");
+        "usage: jexec [-l] [-d FOLDER] [-u USER | -U USER] JAIL [COMMAND ARGUMENT ...]\n\n"
+        "  -l  a clean environment    -d  where to work\n"
+        "  -u  as a user of the machine    -U  as a user of the jail's own /etc/passwd\n\n"
+        "example:\n  jexec router ip route\n");
     return 0;
   }
-  bool is_clean = false;
-  if (!words.empty() && words[0] == "-l") {
-    is_clean = true;
-    words.erase(words.begin());
-  }
-  if (words.empty() || words[0].starts_with('-')) {
-    return report("jexec", Error{std::errc::invalid_argument,
-                                 "give a jail's name or jid and a command; see jexec --help"});
-  }
+  const auto line = parse_jexec_line(words);
+  if (!line) return report_jail_error("jexec", line.error());
   const auto run = [&]() -> Result<int> {
     auto registry = TRY(Registry::open());
-    Jail inside = TRY(Jail::open(TRY(registry.find(words[0]))));
-    inside.entry().params.is_exec_clean |= is_clean;
-    std::vector<std::string> command(words.begin() + 1, words.end());
+    Jail inside = TRY(Jail::open(TRY(registry.find(line->words[0]))));
+    inside.entry().params.is_exec_clean |= line->is_clean;
+    std::vector<std::string> command(line->words.begin() + 1, line->words.end());
     const char* shell = std::getenv("SHELL");
     if (command.empty()) command = {shell != nullptr ? shell : "/bin/sh"};
-    return jail::run_inside(inside, command);
+    return jail::run_inside(inside, command, line->options);
   };
   const auto status = run();
-  return status ? *status : report("jexec", status.error());
+  return status ? *status : report_jail_error("jexec", status.error());
 }
 
 }  // namespace wh::apps

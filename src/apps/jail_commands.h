@@ -6,7 +6,14 @@
 // command's own status.
 #pragma once
 
+#include <string_view>
+
+#include "core/result.h"
+
 namespace wh::apps {
+
+// A status for an error: no such jail is an answer, everything else a failure.
+int report_jail_error(std::string_view command, const Error& error);
 
 int jail_main(int argc, char** argv);
 int jls_main(int argc, char** argv);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
+#include <pwd.h>
 #include <sanitizer/asan_interface.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -366,13 +367,46 @@ Result<void> Jail::remove() {
   return Registry::forget(entry_);
 }
 
-Result<int> run_inside(const Jail& jail, const std::vector<std::string>& command) {
+namespace {
+
+[[noreturn]] void give_up(const std::string& attempt) {
+  fmt::print(stderr, "jail: {}: {}\n", attempt, std::strerror(errno));
+  std::fflush(stderr);
+  ::_exit(126);
+}
+
+// Inside, on the way to the program. System calls, not the library's functions: this process shares
+// its memory with the one that started it.
+void take_options(const RunOptions& options) {
+  if (!options.folder.empty() && ::chdir(options.folder.c_str()) != 0) give_up(options.folder);
+  auto ids = options.ids;
+  if (!options.user.empty()) {
+    const passwd* entry = ::getpwnam(options.user.c_str());
+    if (entry == nullptr) {
+      fmt::print(stderr, "jail: the jail's /etc/passwd has no user {}\n", options.user);
+      std::fflush(stderr);
+      ::_exit(126);
+    }
+    ids = {entry->pw_uid, entry->pw_gid};
+  }
+  if (!ids) return;
+  if (::syscall(SYS_setgroups, 1, &ids->gid) != 0 || ::syscall(SYS_setgid, ids->gid) != 0 ||
+      ::syscall(SYS_setuid, ids->uid) != 0) {
+    give_up(fmt::format("become user {}", ids->uid));
+  }
+}
+
+}  // namespace
+
+Result<int> run_inside(const Jail& jail, const std::vector<std::string>& command,
+                       const RunOptions& options) {
   CHECK(!command.empty());
   std::vector<char*> argv;
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   const pid_t pid = TRY(jail.start([&] {
     if (jail.entry().params.is_exec_clean) set_clean_environment();
+    take_options(options);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::execvp(argv[0], argv.data());
     fmt::print(stderr, "jail: start {}: {}\n", argv[0], std::strerror(errno));

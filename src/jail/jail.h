@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,7 +67,18 @@ class Jail {
   mutable std::vector<pid_t> started_;  // By this object; their ends may still be unread.
 };
 
+struct RunOptions {
+  std::string folder = {};  // To work in; empty: as start() has it.
+  std::string user = {};    // A name of the jail's own /etc/passwd; empty: root.
+  struct Ids {
+    uid_t uid;
+    gid_t gid;
+  };
+  std::optional<Ids> ids = {};  // The user by number, rather.
+};
+
 // Runs a program in a jail and waits for it: its exit status as a shell would have it.
-Result<int> run_inside(const Jail& jail, const std::vector<std::string>& command);
+Result<int> run_inside(const Jail& jail, const std::vector<std::string>& command,
+                       const RunOptions& options = {});
 
 }  // namespace wh::jail

@@ -40,6 +40,10 @@ TEST(Params, take_jails_words_and_give_them_back) {
   EXPECT_EQ(p->get("allow.raw_sockets"), "true");
   EXPECT_EQ(p->get("enforce_statfs"), "1");
   EXPECT_EQ(p->get("nope"), std::nullopt);
+  EXPECT_EQ(p->get("vnet"), "new");
+  EXPECT_EQ(parse_params({"vnet=new"})->get("vnet"), "new");
+  EXPECT_EQ(parse_params({"vnet=inherit"})->get("vnet"), "inherit");
+  EXPECT_TRUE(is_boolean("allow.mount") && !is_boolean("vnet") && !is_boolean("path"));
   JailParams copy;
   for (const std::string& word : p->words()) ASSERT_TRUE(copy.set(word)) << word;
   EXPECT_EQ(copy.words(), p->words());
@@ -55,6 +59,8 @@ TEST(Params, refuse_by_name) {
   EXPECT_EQ(parse_error({"children.cur=1"}), "children.cur cannot be set");
   EXPECT_EQ(parse_error({"path=tmp"}), "path: 'tmp' is not absolute");
   EXPECT_EQ(parse_error({"name=a.b"}), "name: 'a.b' must be one word without dots and slashes");
+  EXPECT_EQ(parse_error({"name=12"}), "name: '12' is a number, as only a jid may be");
+  EXPECT_EQ(parse_error({"name=12a"}), "");
   EXPECT_EQ(parse_error({"devfs_ruleset=3"}), "devfs_ruleset: 3 is not known; accepted: 0, 4, 5");
   EXPECT_EQ(parse_error({"devfs.unhide=echo"}), "devfs.unhide: 'echo' is not absolute");
   EXPECT_NE(parse_error({"enforce_statfs=2"}), "");

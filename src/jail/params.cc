@@ -84,6 +84,9 @@ struct Flag {
   bool value;
 };
 std::optional<Flag> find_flag(JailParams& p, std::string_view word) {
+  // A parameter of three values on FreeBSD; "disable" cannot be had there either.
+  if (word == "vnet=new") return Flag{&p.is_vnet, true};
+  if (word == "vnet=inherit") return Flag{&p.is_vnet, false};
   const std::pair<std::string_view, bool*> flags[] = {{"vnet", &p.is_vnet},
                                                       {"persist", &p.is_persistent},
                                                       {"allow.raw_sockets", &p.allows_raw_sockets},
@@ -128,6 +131,11 @@ Result<void> set_ip(std::string& ip, std::string_view name, std::string_view val
 }
 
 }  // namespace
+
+bool is_boolean(std::string_view name) {
+  JailParams scratch;
+  return name != "vnet" && find_flag(scratch, name).has_value();
+}
 
 std::span<const ParamDoc> param_docs() {
   return kDocs;
@@ -235,6 +243,7 @@ std::vector<std::string> JailParams::words() const {
 std::optional<std::string> JailParams::get(std::string_view wanted) const {
   std::string copy(wanted);
   JailParams scratch = *this;
+  if (wanted == "vnet") return is_vnet ? "new" : "inherit";
   if (wanted == "allow.raw_sockets" && is_vnet && !denies_raw_sockets) return "true";
   if (const auto flag = find_flag(scratch, wanted)) return *flag->where ? "true" : "false";
   if (wanted == "enforce_statfs") return path == "/" ? "0" : "1";
@@ -254,6 +263,9 @@ Result<JailParams> parse_params(const std::vector<std::string>& words) {
     params.command.insert(params.command.end(), words.begin() + static_cast<std::ptrdiff_t>(i) + 1,
                           words.end());
     break;
+  }
+  if (!params.name.empty() && params.name.find_first_not_of("0123456789") == std::string::npos) {
+    return fail("name: '{}' is a number, as only a jid may be", params.name);
   }
   if (!params.vnet_interfaces.empty() && params.network() == Network::Inherit) {
     return fail("vnet.interface: the jail shares its parent's network; add vnet");

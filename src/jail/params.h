@@ -55,6 +55,7 @@ struct ParamDoc {
   bool can_be_modified;
 };
 std::span<const ParamDoc> param_docs();
+bool is_boolean(std::string_view name);  // A parameter whose word is NAME or noNAME.
 
 // All words of a command line; what follows `command=` is its arguments.
 Result<JailParams> parse_params(const std::vector<std::string>& words);

@@ -122,6 +122,7 @@ Result<Registry> Registry::open() {
     const auto own = load(kOwn, "");
     if (!own) return fail("jail: cannot read this jail's own parameters: {}", own.error().text);
     registry.children_max_ = own->params.children_max;
+    registry.own_jid_ = own->jid;
     return registry;
   }
   return open_at(machine_folder());
@@ -179,7 +180,9 @@ Result<void> Registry::check_children_max(int64_t wanted) const {
 
 Result<Made> Registry::add(JailParams params) {
   const host::Fd makers = TRY(lock_folder(jails_));
-  int64_t jid = 1;
+  // Numbers of its own for every jail that makes jails, so that they differ where all are seen.
+  constexpr int64_t kFirstBelow = 1000, kDeepest = int64_t{1} << 40;
+  int64_t jid = own_jid_ < kDeepest ? own_jid_ * kFirstBelow + 1 : own_jid_ + 1;
   std::vector<int64_t> taken;
   walk(jails_, Dead::Sweep, "", [&](const std::string& folder, const std::string& name) {
     if (const auto entry = load(folder, name)) taken.push_back(entry->jid);

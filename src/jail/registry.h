@@ -83,6 +83,7 @@ class Registry {
   std::string own_, jails_;  // This jail's folder; the one of the jails below.
   bool is_inside_;
   int64_t children_max_ = kHostChildrenMax;
+  int64_t own_jid_ = 0;  // Of the jail that this process is in.
 };
 
 // Is the lock of a jail's folder held?
