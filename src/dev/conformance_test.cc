@@ -37,7 +37,7 @@ TEST_P(Passes, every_check) {
 }
 INSTANTIATE_TEST_SUITE_P(Drivers, Passes,
                          testing::Values("echo", "echo_instances", "echo_mmap", "null", "zero",
-                                         "random", "md", "tap", "template"),
+                                         "random", "md", "tap", "template", "mailbox"),
                          [](const auto& which) { return which.param; });
 
 struct Bug {

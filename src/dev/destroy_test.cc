@@ -76,6 +76,29 @@ TEST(DestroyDev, refuses_whoever_comes_and_waits_for_whoever_is_in) {
   }
 }
 
+// Closing a queue calls the filter that detaches its knote: the driver's code, outside of any
+// device.
+TEST(DestroyDev, kldunload_waits_for_a_queue_that_is_closed) {
+  for (uint64_t seed = 1; seed <= 300; ++seed) {
+    SCOPED_TRACE(fmt::format("replay: seed {}", seed));
+    // Seldom: the unloading must come to its end while the queue is at one step.
+    TestKernel k({.seed = seed, .switch_one_in = static_cast<uint32_t>(3 + seed % 30)});
+    k.load(WH_BUG_DIR "/mailbox.so");
+    Process shell(k.kernel);
+    const int fd = shell.open("mailbox/0", O_RDWR).value(), kq = shell.kqueue().value();
+    const ::kevent add = {static_cast<uintptr_t>(fd), EVFILT_READ, EV_ADD, 0, 0, nullptr};
+    ASSERT_TRUE(shell.kevent(kq, {&add, 1}, {}, 0s).has_value());
+    k.machine.go("close", [&] { EXPECT_TRUE(shell.close(kq).has_value()); });
+    k.machine.go("kldunload",
+                 [&] { EXPECT_TRUE(k.kernel.modules().unload("mailbox").has_value()); });
+    k.machine.run();
+    EXPECT_EQ(k.machine.unfinished(), 0u);
+    EXPECT_EQ(k.kernel.reports().total(), 0u) << k.console;
+    static_cast<void>(shell.close(fd));
+    if (testing::Test::HasFailure()) break;
+  }
+}
+
 // An alias goes with its device, and what is made at its name afterwards is not its own any more.
 TEST(DestroyDev, takes_the_aliases_along_and_nothing_else) {
   TestKernel k;

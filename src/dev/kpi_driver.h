@@ -259,9 +259,9 @@ WH_INLINE void selwakeup(struct selinfo* sip) {
 #define seldrain(sip) selwakeup(sip)
 
 #define knlist_init(list, arg, take, leave, check) \
-  wh_kernel->knlist_init(wh_kernel, list, NULL, arg, take, leave, check)
+  (wh_kernel->knlist_init)(wh_kernel, list, NULL, arg, take, leave, check)
 #define knlist_init_mtx(list, m) \
-  wh_kernel->knlist_init(wh_kernel, list, (m) == NULL ? NULL : &(m)->lock, NULL, NULL, NULL, NULL)
+  (wh_kernel->knlist_init)(wh_kernel, list, (m) == NULL ? NULL : &(m)->lock, NULL, NULL, NULL, NULL)
 #define knlist_add(list, kn, locked) wh_kernel->knlist_add(wh_kernel, list, kn, locked)
 #define knlist_remove(list, kn, locked) wh_kernel->knlist_remove(wh_kernel, list, kn, locked)
 #define knlist_clear(list, locked) wh_kernel->knlist_clear(wh_kernel, list, locked)

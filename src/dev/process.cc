@@ -42,6 +42,7 @@ struct Process::Queue {
     kernel_.add_queue(kqueue);
   }
   ~Queue() {
+    kqueue.clear();  // First: kldunload waits for filters that detach only where it sees them.
     kernel_.remove_queue(kqueue);
     kernel_.selects().wakeup(readers);
   }

@@ -76,12 +76,17 @@ void Kqueue::without_lock(Note& note, F&& function) {
   leave_flux(note);
 }
 
-Kqueue::~Kqueue() {
+void Kqueue::clear() {
   const Lock lock(*this);
   while (Note* any = notes_.any()) {
     Note* note = find_settled(any->kn_id, any->kn_filter);
     if (note != nullptr) drop(*note);
   }
+}
+
+Kqueue::~Kqueue() {
+  clear();
+  const Lock lock(*this);
   while (watchers_.kl_first != nullptr) {
     Note& watcher = static_cast<Note&>(*watchers_.kl_first);
     if (watcher.in_flux != 0) {

@@ -58,6 +58,9 @@ class Kqueue final : public Selectable {
   Result<size_t> kevent(std::span<const ::kevent> changes, std::span<::kevent> events,
                         std::optional<Duration> timeout);
 
+  // Deletes every knote, while whoever has an eye on the queue still has it. REQUIRES: nobody is in
+  // kevent().
+  void clear();
   // close(2): deletes every knote on the descriptor `ident`.
   void descriptor_closed(uintptr_t ident);
   // Detaches every knote whose filter functions lie in [begin, end): code about to be unmapped.
