@@ -102,7 +102,7 @@ void print_event(const ::kevent& event) {
 
 Result<void> events(const EchoctlOptions& o) {
   const host::Fd device = TRY(open_device(o, O_RDONLY));
-  dev::Client client = TRY(dev::Client::open(o.file.substr(0, o.file.rfind('/'))));
+  dev::Client client = TRY(dev::Client::open_above(o.file));
   const uintptr_t ident = TRY(dev::Client::descriptor_of(device.raw()));
   std::vector<::kevent> changes;
   if ((o.events() & POLLIN) != 0) {

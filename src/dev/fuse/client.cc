@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "dev/fuse/control.h"
 
@@ -26,6 +27,15 @@ Result<Client> Client::open(const std::string& directory) {
     return system_error(fmt::format("{}: no device file system there (see `wh dev mount`)", path));
   }
   return Client(fd);
+}
+
+Result<Client> Client::open_above(const std::string& device_file) {
+  std::error_code ignored;
+  const auto start = std::filesystem::absolute(device_file, ignored).parent_path();
+  for (auto folder = start; folder.has_relative_path(); folder = folder.parent_path()) {
+    if (std::filesystem::exists(folder / kControlName, ignored)) return open(folder.string());
+  }
+  return open(start.string());  // Its error says it.
 }
 
 void Client::close() {

@@ -15,6 +15,8 @@ class Client {
  public:
   // Errors: `directory` is no mount of ours.
   static Result<Client> open(const std::string& directory);
+  // Of the mount that a device file is in, at whatever depth. Errors: it is in none.
+  static Result<Client> open_above(const std::string& device_file);
   ~Client() { close(); }
   Client(Client&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   Client& operator=(Client&&) = delete;

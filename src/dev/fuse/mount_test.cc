@@ -299,6 +299,21 @@ TEST_F(OnFuse, kqueue_through_the_control_file) {
   client->close();
 }
 
+TEST_F(OnFuse, kqueue_of_a_device_in_a_folder) {
+  SERVE("mailbox");
+  const std::string file = directory_ + "/mailbox/1";
+  const int fd = ::open(file.c_str(), O_RDWR);
+  auto client = Client::open_above(file);
+  ASSERT_TRUE(client) << client.error().text;
+  const ::kevent add = {MUST(Client::descriptor_of(fd)), EVFILT_WRITE, EV_ADD, 0, 0, nullptr};
+  ::kevent got{};
+  EXPECT_EQ(MUST(client->kevent({&add, 1}, {&got, 1}, 1s)), 1u);
+  EXPECT_EQ(got.data, 4);
+  client->close();
+  ::close(fd);
+  EXPECT_FALSE(Client::open_above("/dev/null"));
+}
+
 TEST_F(OnFuse, ending_the_server_wakes_whoever_sleeps) {
   SERVE("echo");
   const int fd = open(O_RDWR);
