@@ -158,8 +158,15 @@ std::shared_ptr<Device> Devfs::find(std::string_view name) const {
 std::vector<std::shared_ptr<Device>> Devfs::devices() const {
   const MachineLock guard(kernel_.machine());
   std::vector<std::shared_ptr<Device>> all;
-  for (const auto& [name, device] : names_) all.push_back(device);
+  for (const auto& [name, device] : names_) {
+    if (name == device->name()) all.push_back(device);
+  }
   return all;
+}
+
+Devfs::Names Devfs::names() const {
+  const MachineLock guard(kernel_.machine());
+  return names_;
 }
 
 std::vector<std::string> Devfs::list(std::string_view directory) const {
@@ -172,6 +179,34 @@ std::vector<std::string> Devfs::list(std::string_view directory) const {
     const size_t slash = rest.find('/');
     std::string name(rest.substr(0, slash == std::string_view::npos ? slash : slash + 1));
     if (out.empty() || out.back() != name) out.push_back(std::move(name));
+  }
+  return out;
+}
+
+std::string list_devices(const Devfs& devfs) {
+  const auto owner = [](uint32_t id, bool is_group) -> std::string {
+    switch (id) {
+      case UID_ROOT: return is_group ? "wheel" : "root";
+      case GID_OPERATOR: return "operator";
+      case UID_NOBODY: return is_group ? "nogroup" : "nobody";
+      default: return std::to_string(id);
+    }
+  };
+  std::string out;
+  for (const auto& [name, device] : devfs.names()) {
+    if (name != device->name()) {  // An alias, which is a symbolic link there.
+      std::string up;
+      for (const char c : name) up += c == '/' ? "../" : "";
+      out += fmt::format("lrwxr-xr-x 1 root wheel {:#x} {} -> {}{}\n", device->inode, name, up,
+                         device->name());
+      continue;
+    }
+    std::string mode = "c";
+    for (int bit = 8; bit >= 0; --bit) {
+      mode += ((device->mode >> bit) & 1) != 0 ? "xwr"[bit % 3] : '-';
+    }
+    out += fmt::format("{} 1 {} {} {:#x} {}\n", mode, owner(device->uid, false),
+                       owner(device->gid, true), device->inode, name);
   }
   return out;
 }

@@ -18,6 +18,7 @@ namespace wh::dev {
 
 class Devfs {
  public:
+  using Names = std::map<std::string, std::shared_ptr<Device>, std::less<>>;
   static constexpr size_t kMaxDevices = 65536;
 
   explicit Devfs(Kernel& kernel) : kernel_(kernel) {}
@@ -36,11 +37,12 @@ class Devfs {
   // Null when there is none.
   std::shared_ptr<Device> find(std::string_view name) const;
   std::vector<std::shared_ptr<Device>> devices() const;
+  // Every name, its own and those of aliases.
+  Names names() const;
   // Names directly below `directory` ("" for the root); those that are directories end in '/'.
   std::vector<std::string> list(std::string_view directory) const;
 
  private:
-  using Names = std::map<std::string, std::shared_ptr<Device>, std::less<>>;
   // What a driver knows as a cdev: a device of its own, or an alias.
   struct Node {
     Names::iterator name;
@@ -59,5 +61,8 @@ class Devfs {
   uint64_t next_inode_ = 2;
   size_t scheduled_ = 0;
 };
+
+// The devices as `ls -l /dev` shows them on FreeBSD, less the date.
+std::string list_devices(const Devfs& devfs);
 
 }  // namespace wh::dev

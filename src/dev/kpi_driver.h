@@ -110,6 +110,12 @@ extern "C" {
 
 // ---- Devices
 
+WH_NORETURN __attribute__((format(printf, 1, 2))) WH_INLINE void panic(const char* format, ...) {
+  va_list ap;
+  va_start(ap, format);
+  wh_kernel->panic(wh_kernel, format, ap);
+}
+
 WH_INLINE void make_dev_args_init_impl(struct make_dev_args* args, size_t size) {
   memset(args, 0, size);
   args->mda_size = size;
@@ -147,8 +153,9 @@ __attribute__((format(printf, 6, 7))) WH_INLINE struct cdev* make_dev(struct cde
   struct cdev* dev = NULL;
   va_list ap;
   va_start(ap, format);
-  (void)wh_kernel->make_dev(wh_kernel, &args, &dev, format, ap);  // What fails is reported.
+  const int error = wh_kernel->make_dev(wh_kernel, &args, &dev, format, ap);
   va_end(ap);
+  if (error != 0) panic("make_dev: bad name %s (error %d)", format, error);
   return dev;
 }
 __attribute__((format(printf, 4, 5))) WH_INLINE int make_dev_alias_p(int flags, struct cdev** alias,
@@ -333,11 +340,6 @@ __attribute__((format(printf, 1, 2))) WH_INLINE void wh_print(const char* format
   va_end(ap);
 }
 #define uprintf(...) wh_print(__VA_ARGS__)  // To the message buffer: a program's terminal is far.
-WH_NORETURN __attribute__((format(printf, 1, 2))) WH_INLINE void panic(const char* format, ...) {
-  va_list ap;
-  va_start(ap, format);
-  wh_kernel->panic(wh_kernel, format, ap);
-}
 #ifndef __cplusplus
 #define printf(...) wh_print(__VA_ARGS__)
 #endif

@@ -28,6 +28,28 @@ TEST_F(Manners, devices_made_the_older_ways_are_what_was_asked_for) {
   EXPECT_EQ(k.kernel.reports().total(), 0u) << k.console;
 }
 
+TEST_F(Manners, aliases_are_links_to_their_device) {
+  EXPECT_EQ(list_devices(k.kernel.devfs()),
+            "lrwxr-xr-x 1 root wheel 0x3 by/other -> ../by_p\n"
+            "crw-rw-rw- 1 root operator 0x3 by_p\n"
+            "crw------- 1 root wheel 0x2 old0\n");
+}
+
+// FreeBSD panics; here the loading ends.
+TEST(MakeDev, of_a_name_that_is_taken_is_the_end_of_the_driver) {
+  TestKernel k;
+  ::cdevsw methods{};
+  methods.d_version = D_VERSION;
+  ::make_dev_args args{};
+  args.mda_devsw = &methods;
+  ::cdev* taken;
+  ASSERT_EQ(k.kernel.devfs().make(args, "old0", &taken), 0);
+  EXPECT_FALSE(k.kernel.modules().load(WH_BUG_DIR "/manners.so").has_value());
+  EXPECT_NE(k.console.find("panic: make_dev: bad name old%d (error 17)"), std::string::npos)
+      << k.console;
+  k.kernel.devfs().destroy(*taken);
+}
+
 TEST_F(Manners, data_of_an_open_lives_until_its_close_method_has_run) {
   const int fd = shell.open("by_p", O_RDWR).value(), second = shell.open("by_p", O_RDWR).value();
   ASSERT_TRUE(shell.close(second).has_value());

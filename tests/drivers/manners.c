@@ -15,7 +15,7 @@ MALLOC_DEFINE(M_MANNERS, "manners", "Texts of manners");
 #define MANNERS_VALUE _IO('m', 1)
 #define MANNERS_INT _IOWINT('m', 2)
 
-static struct cdev *old, *by_p;
+static struct cdev *old, *by_p, *alias;
 static char *text;
 static const int text_size = 32;
 
@@ -101,9 +101,9 @@ manners_loader(struct module *m __unused, int what, void *arg __unused)
         text = malloc(text_size, M_MANNERS, M_WAITOK | M_ZERO);
         old = make_dev(&manners_cdevsw, 7, UID_ROOT, GID_WHEEL, 0600, "old%d", 0);
         error = make_dev_p(MAKEDEV_CHECKNAME | MAKEDEV_WAITOK, &by_p, &manners_cdevsw, 0, UID_ROOT,
-            GID_WHEEL, 0666, "by_p");
+            GID_OPERATOR, 0666, "by_p");
         if (error == 0)
-            printf("manners loaded\n");
+            error = make_dev_alias_p(MAKEDEV_WAITOK, &alias, by_p, "by/other");
         break;
     case MOD_UNLOAD:
         destroy_dev(old);

@@ -282,7 +282,7 @@ std::string Server::command(const std::string& line, const Caller& caller, int& 
   if (verb == "dmesg") return log_.text();
   if (verb == "vmstat") return kernel_.memory().vmstat();
   if (verb == "sums") return sums();
-  if (verb == "ls") return list_devices(kernel_);
+  if (verb == "ls") return list_devices(kernel_.devfs());
   if (!may_command(caller)) {
     code = EPERM;
     return fmt::format("{}: only root and the user who mounted it may, and not from a jail", verb);
@@ -346,22 +346,6 @@ bool Server::may_watch(uint64_t descriptor, uint32_t uid) {
   const std::lock_guard guard(mutex_);
   const auto it = handles_.find(descriptor);
   return it != handles_.end() && (uid == 0 || it->second.uid == uid);
-}
-
-std::string list_devices(Kernel& kernel) {
-  std::string out;
-  for (const auto& device : kernel.devfs().devices()) {
-    std::string mode = "c";
-    for (int bit = 8; bit >= 0; --bit) {
-      mode += ((device->mode >> bit) & 1) != 0 ? "xwr"[bit % 3] : '-';
-    }
-    const auto owner = [](uint32_t id, const char* zero) {
-      return id == 0 ? std::string(zero) : std::to_string(id);
-    };
-    out += fmt::format("{} 1 {} {} {:#x} {}\n", mode, owner(device->uid, "root"),
-                       owner(device->gid, "wheel"), device->inode, device->name());
-  }
-  return out;
 }
 
 }  // namespace wh::dev
