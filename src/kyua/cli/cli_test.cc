@@ -222,18 +222,23 @@ TEST_F(CliTest, keeps_finished_results_when_killed_and_leaves_nothing_running) {
   EXPECT_NE(report.out.find("was killed"), std::string::npos);
 }
 
-TEST_F(CliTest, ends_by_the_signal_that_interrupted_it) {
+TEST_F(CliTest, ends_by_the_signal_that_interrupted_it_unless_it_was_ignored_before) {
   const std::string mark = folder_ + "/mark";
   script("a", "touch " + mark + "; sleep 321");
   kyuafile("plain_test_program{name='a'}");
-  const pid_t pid = start({"test", "-r", folder_ + "/r.db"});
-  for (int i = 0; i < 1000 && !fs::exists(mark); ++i) ::usleep(10'000);
-  ::kill(pid, SIGTERM);
-  const Ran ran = finish(pid);
-  EXPECT_EQ(ran.status, 128 + SIGTERM);
-  EXPECT_EQ(ran.err,
-            "[-- Signal caught; please wait for cleanup --]\nkyua: E: Interrupted by signal "
-            "15.\n");
+  for (const bool is_ignored : {false, true}) {
+    const auto before = std::signal(SIGTERM, is_ignored ? SIG_IGN : SIG_DFL);
+    const pid_t pid = start({"test", "-r", folder_ + (is_ignored ? "/i.db" : "/r.db")});
+    std::signal(SIGTERM, before);
+    for (int i = 0; i < 1000 && !fs::exists(mark); ++i) ::usleep(10'000);
+    fs::remove(mark);
+    ::kill(pid, SIGTERM);
+    const Ran ran = finish(pid);
+    EXPECT_EQ(ran.status, is_ignored ? 2 : 128 + SIGTERM);
+    EXPECT_EQ(ran.err,
+              "[-- Signal caught; please wait for cleanup --]\nkyua: E: Interrupted by signal "
+              "15.\n");
+  }
 }
 
 TEST_F(CliTest, streams_events_as_json_lines) {

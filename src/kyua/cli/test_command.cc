@@ -100,9 +100,9 @@ Result<Scanner::Options> scanner_options(Context& context, const std::string& ro
   return options;
 }
 
+// To end by it, as a shell expects; returns when it was ignored when this program began.
 void raise_again(int signal) {
   std::fflush(stdout);
-  std::signal(signal, SIG_DFL);
   sigset_t one;
   ::sigemptyset(&one);
   ::sigaddset(&one, signal);
@@ -174,7 +174,7 @@ Result<int> test(Context& context) {
   if (*signal != 0) {
     context.ui.error(fmt::format("Interrupted by signal {}", *signal));
     raise_again(*signal);
-    return 2;  // The signal was ignored when this program began.
+    return 2;
   }
   return conclude(context, file, engine.counts(), scanner.filters());
 }
