@@ -77,6 +77,9 @@ struct sx {
 struct mtx {
   struct wh_lock lock;
 };
+struct cv {  // <sys/condvar.h>
+  const char* cv_description;
+};
 #define SX_RECURSE 0x1
 #define SX_NOWITNESS 0x2
 #define SX_DUPOK 0x4

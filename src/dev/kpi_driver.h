@@ -254,6 +254,18 @@ WH_INLINE void wakeup_one(const void* chan) {
   wh_kernel->wakeup(wh_kernel, chan, 1);
 }
 
+// Condition variables: sleeps whose channel is their own.
+#define cv_init(cv, desc) ((void)((cv)->cv_description = (desc)))
+#define cv_destroy(cv) ((void)((cv)->cv_description = NULL))
+#define WH_CV_WAIT(cv, l, pri, timo) WH_SLEEP(cv, &(l)->lock, pri, (cv)->cv_description, timo)
+#define cv_wait(cv, l) ((void)WH_CV_WAIT(cv, l, 0, 0))
+#define cv_wait_unlock(cv, l) ((void)WH_CV_WAIT(cv, l, PDROP, 0))
+#define cv_wait_sig(cv, l) WH_CV_WAIT(cv, l, PCATCH, 0)
+#define cv_timedwait(cv, l, timo) WH_CV_WAIT(cv, l, 0, timo)
+#define cv_timedwait_sig(cv, l, timo) WH_CV_WAIT(cv, l, PCATCH, timo)
+#define cv_signal(cv) wakeup_one(cv)
+#define cv_broadcast(cv) wakeup(cv)
+
 // ---- Readiness
 
 WH_INLINE void selrecord(struct thread* td, struct selinfo* sip) {

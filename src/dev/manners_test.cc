@@ -79,6 +79,31 @@ TEST_F(Manners, restart_is_an_interruption_to_the_caller_and_hides_behind_bytes)
   EXPECT_EQ(k.kernel.reports().total(), 0u) << k.console;
 }
 
+TEST_F(Manners, condition_variables_wait_for_one_another_a_signal_or_the_time) {
+  const int fd = shell.open("by_p", O_RDWR).value();
+  const auto call = [&](unsigned number) { return error_of(shell.ioctl(fd, _IO('m', number), 0)); };
+  const Instant before = k.loop.now();
+  EXPECT_EQ(call(5), EWOULDBLOCK);
+  EXPECT_GE(k.loop.now() - before, 5ms);
+  int woken = -1, interrupted = -1;
+  k.machine.go("wait", [&] { woken = call(3); });
+  k.machine.run();
+  EXPECT_EQ(woken, -1);
+  EXPECT_EQ(call(4), 0);
+  k.machine.run();
+  EXPECT_EQ(woken, 0);
+  ::thread* sleeper = nullptr;
+  k.machine.go("wait", [&] {
+    sleeper = &k.machine.current();
+    interrupted = call(3);
+  });
+  k.machine.run();
+  k.kernel.interrupt(*sleeper);
+  k.machine.run();
+  EXPECT_EQ(interrupted, EINTR);
+  EXPECT_EQ(k.kernel.reports().total(), 0u) << k.console;
+}
+
 TEST_F(Manners, command_without_a_direction_shows_the_argument_itself) {
   const int fd = shell.open("by_p", O_RDWR).value();
   // The driver answers with what it saw.

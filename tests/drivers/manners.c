@@ -5,8 +5,11 @@
 #include <sys/param.h>
 #include <sys/module.h>
 #include <sys/kernel.h>
+#include <sys/condvar.h>
 #include <sys/conf.h>
 #include <sys/ioccom.h>
+#include <sys/lock.h>
+#include <sys/mutex.h>
 #include <sys/uio.h>
 #include <sys/malloc.h>
 
@@ -14,6 +17,13 @@ MALLOC_DEFINE(M_MANNERS, "manners", "Texts of manners");
 
 #define MANNERS_VALUE _IO('m', 1)
 #define MANNERS_INT _IOWINT('m', 2)
+#define MANNERS_WAIT _IO('m', 3)
+#define MANNERS_WAKE _IO('m', 4)
+#define MANNERS_DOZE _IO('m', 5)
+
+static struct mtx manners_mtx;
+static struct cv manners_cv;
+MTX_SYSINIT(manners_mtx, &manners_mtx, "manners", MTX_DEF);
 
 static struct cdev *old, *by_p, *alias;
 static char *text;
@@ -69,11 +79,24 @@ manners_write(struct cdev *dev, struct uio *uio, int ioflag)
 static int
 manners_ioctl(struct cdev *dev, u_long cmd, caddr_t data, int fflag, struct thread *td)
 {
+    int error;
+
     switch (cmd) {
     case MANNERS_VALUE:
         return (*(caddr_t *)data == (caddr_t)text ? 0 : (int)(uintptr_t)*(caddr_t *)data);
     case MANNERS_INT:
         return (*(int *)data);
+    case MANNERS_WAKE:
+        cv_broadcast(&manners_cv);
+        return (0);
+    case MANNERS_WAIT:
+    case MANNERS_DOZE:
+        mtx_lock(&manners_mtx);
+        error = cmd == MANNERS_WAIT ? cv_wait_sig(&manners_cv, &manners_mtx)
+                                    : cv_timedwait(&manners_cv, &manners_mtx, 5);
+        mtx_assert(&manners_mtx, MA_OWNED);
+        mtx_unlock(&manners_mtx);
+        return (error);
     default:
         return (ENOIOCTL);
     }
@@ -98,6 +121,7 @@ manners_loader(struct module *m __unused, int what, void *arg __unused)
     MPASS(roundup2(5, 4) == 8);
     switch (what) {
     case MOD_LOAD:
+        cv_init(&manners_cv, "manners");
         text = malloc(text_size, M_MANNERS, M_WAITOK | M_ZERO);
         old = make_dev(&manners_cdevsw, 7, UID_ROOT, GID_WHEEL, 0600, "old%d", 0);
         error = make_dev_p(MAKEDEV_CHECKNAME | MAKEDEV_WAITOK, &by_p, &manners_cdevsw, 0, UID_ROOT,
@@ -108,6 +132,7 @@ manners_loader(struct module *m __unused, int what, void *arg __unused)
     case MOD_UNLOAD:
         destroy_dev(old);
         destroy_dev(by_p);
+        cv_destroy(&manners_cv);
         free(text, M_MANNERS);
         break;
     default:
