@@ -17,7 +17,6 @@
 #include "apps/dev.h"
 #include "apps/parse.h"
 #include "dev/fuse/client.h"
-#include "dev/fuse/control.h"
 #include "dev/fuse/mount.h"
 #include "dev/kldstat.h"
 #include "host/system.h"
@@ -155,6 +154,15 @@ int mount(MountFlags flags) {
   std::error_code gone;
   flags.directory = std::filesystem::absolute(flags.directory, gone).string();
   for (std::string& driver : flags.drivers) driver = absolute_driver(driver);
+  if (dev::standing_on(flags.directory) == dev::Standing::Served) {
+    const Error taken{std::errc::device_or_resource_busy,
+                      flags.directory + ": a device file system is mounted there already"};
+    return complain("wh dev mount", taken, kUsage);
+  }
+  if (dev::standing_on(flags.directory) == dev::Standing::Dead) {
+    const auto gone_now = dev::take_away_dead(flags.directory);
+    if (!gone_now) return complain("wh dev mount", gone_now.error(), kUsage);
+  }
   if (flags.daemon) {
     const auto status = serve_detached(flags);
     return status ? *status : complain("wh dev mount", status.error(), kUsage);
@@ -170,12 +178,11 @@ int mount(MountFlags flags) {
   });
 }
 
-bool is_mounted(const std::string& directory) {
-  struct stat st {};
-  return ::stat((directory + "/" + dev::kControlName).c_str(), &st) == 0;
-}
-
 int umount(const std::string& directory) {
+  if (dev::standing_on(directory) == dev::Standing::Dead) {
+    const auto gone = dev::take_away_dead(directory);
+    return gone ? kYes : complain("wh dev umount", gone.error(), kNo);
+  }
   auto client = dev::Client::open(directory);
   if (!client) return complain("wh dev umount", client.error(), kUsage);
   const auto answer = client->command("umount");
@@ -183,7 +190,7 @@ int umount(const std::string& directory) {
   if (!answer && answer.error().code != std::errc::device_or_resource_busy) {
     return complain("wh dev umount", answer.error(), kNo);
   }
-  while (is_mounted(directory)) ::usleep(2000);
+  while (dev::standing_on(directory) == dev::Standing::Served) ::usleep(2000);
   if (answer) return kYes;
   fmt::print(stderr, "wh dev umount: unmounted, but this never returned: {}\n",
              answer.error().text);

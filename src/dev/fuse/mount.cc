@@ -1,10 +1,15 @@
 #include "dev/fuse/mount.h"
 
 #include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <thread>
 
+#include "dev/fuse/control.h"
 #include "dev/fuse/server.h"
 #include "dev/fuse/shared_object_loader.h"
 
@@ -19,6 +24,27 @@ sigset_t set_of(std::initializer_list<int> signals) {
 }
 
 }  // namespace
+
+Standing standing_on(const std::string& directory) {
+  struct stat st {};
+  if (::stat((directory + "/" + kControlName).c_str(), &st) == 0) return Standing::Served;
+  return errno == ENOTCONN ? Standing::Dead : Standing::Nothing;
+}
+
+Result<void> take_away_dead(const std::string& directory) {
+  if (::umount2(directory.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) return {};
+  // Not root: the program that mounted it for us may unmount it, too.
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::execlp("fusermount3", "fusermount3", "-u", "-z", "-q", "--", directory.c_str(), nullptr);
+    ::_exit(127);
+  }
+  int status = -1;
+  while (pid > 0 && ::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (status == 0) return {};
+  return fail("{}: its server has died, and it cannot be unmounted", directory);
+}
 
 struct Mount::Parts {
   explicit Parts(const Options& options)

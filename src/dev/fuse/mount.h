@@ -21,6 +21,12 @@ namespace wh::dev {
 
 class Network;
 
+// What a directory has on it: nothing of ours; a mount that is served; one whose server has died.
+enum class Standing { Nothing, Served, Dead };
+Standing standing_on(const std::string& directory);
+// Unmounts what a dead server left. Errors: somebody else's, or no fusermount3.
+Result<void> take_away_dead(const std::string& directory);
+
 class Mount {
  public:
   enum class CtrlC : bool { Ends, Ignored };  // Ignored: it is for a program beside this one.

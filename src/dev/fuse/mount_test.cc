@@ -329,6 +329,20 @@ TEST_F(OnFuse, ending_the_server_wakes_whoever_sleeps) {
   EXPECT_EQ(end(), 0);
 }
 
+TEST_F(OnFuse, what_a_dead_server_left_can_be_taken_away) {
+  EXPECT_EQ(standing_on(directory_), Standing::Nothing);
+  SERVE("echo");
+  EXPECT_EQ(standing_on(directory_), Standing::Served);
+  const int fd = open(O_RDONLY);  // Somebody still has a device open.
+  ::kill(server_, SIGKILL);
+  end();
+  EXPECT_EQ(standing_on(directory_), Standing::Dead);
+  const auto gone = take_away_dead(directory_);
+  EXPECT_TRUE(gone) << gone.error().text;
+  EXPECT_EQ(standing_on(directory_), Standing::Nothing);
+  ::close(fd);
+}
+
 TEST_F(OnFuse, even_who_sleeps_where_nothing_wakes) {
   SERVE("bug_deaf");
   const int fd = ::open((directory_ + "/deaf").c_str(), O_RDONLY);
