@@ -1,7 +1,5 @@
 #include "apps/jail_commands.h"
 
-#include <pwd.h>
-
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -242,9 +240,8 @@ Result<JexecLine> parse_jexec_line(const std::vector<std::string>& words) {
     if (option == "-d") line.options.folder = words[i];
     if (option == "-U") line.options.user = words[i];
     if (option != "-u") continue;
-    const passwd* entry = ::getpwnam(words[i].c_str());
-    if (entry == nullptr) return fail("-u: there is no user {} outside", words[i]);
-    line.options.ids = {entry->pw_uid, entry->pw_gid};
+    line.options.account = jail::find_account(words[i]);
+    if (!line.options.account) return fail("-u: there is no user {} outside", words[i]);
   }
   line.words.assign(words.begin() + static_cast<std::ptrdiff_t>(i), words.end());
   if (line.words.empty()) return fail("give a jail's name or jid and a command; see jexec --help");

@@ -367,6 +367,13 @@ Result<void> Jail::remove() {
   return Registry::forget(entry_);
 }
 
+std::optional<RunOptions::Account> find_account(const std::string& name) {
+  const passwd* entry = ::getpwnam(name.c_str());
+  if (entry == nullptr) return std::nullopt;
+  return RunOptions::Account{entry->pw_uid, entry->pw_gid, entry->pw_name, entry->pw_dir,
+                             entry->pw_shell};
+}
+
 namespace {
 
 [[noreturn]] void give_up(const std::string& attempt) {
@@ -377,22 +384,26 @@ namespace {
 
 // Inside, on the way to the program. System calls, not the library's functions: this process shares
 // its memory with the one that started it.
-void take_options(const RunOptions& options) {
+void take_options(const RunOptions& options, bool is_clean) {
   if (!options.folder.empty() && ::chdir(options.folder.c_str()) != 0) give_up(options.folder);
-  auto ids = options.ids;
+  auto account = options.account;
   if (!options.user.empty()) {
-    const passwd* entry = ::getpwnam(options.user.c_str());
-    if (entry == nullptr) {
+    account = find_account(options.user);
+    if (!account) {
       fmt::print(stderr, "jail: the jail's /etc/passwd has no user {}\n", options.user);
       std::fflush(stderr);
       ::_exit(126);
     }
-    ids = {entry->pw_uid, entry->pw_gid};
   }
-  if (!ids) return;
-  if (::syscall(SYS_setgroups, 1, &ids->gid) != 0 || ::syscall(SYS_setgid, ids->gid) != 0 ||
-      ::syscall(SYS_setuid, ids->uid) != 0) {
-    give_up(fmt::format("become user {}", ids->uid));
+  if (!account) return;
+  if (is_clean) {
+    ::setenv("HOME", account->home.c_str(), 1);
+    ::setenv("SHELL", account->shell.c_str(), 1);
+    ::setenv("USER", account->name.c_str(), 1);
+  }
+  if (::syscall(SYS_setgroups, 1, &account->gid) != 0 || ::syscall(SYS_setgid, account->gid) != 0 ||
+      ::syscall(SYS_setuid, account->uid) != 0) {
+    give_up(fmt::format("become user {}", account->uid));
   }
 }
 
@@ -406,7 +417,7 @@ Result<int> run_inside(const Jail& jail, const std::vector<std::string>& command
   argv.push_back(nullptr);
   const pid_t pid = TRY(jail.start([&] {
     if (jail.entry().params.is_exec_clean) set_clean_environment();
-    take_options(options);
+    take_options(options, jail.entry().params.is_exec_clean);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::execvp(argv[0], argv.data());
     fmt::print(stderr, "jail: start {}: {}\n", argv[0], std::strerror(errno));

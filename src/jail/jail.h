@@ -70,12 +70,15 @@ class Jail {
 struct RunOptions {
   std::string folder = {};  // To work in; empty: as start() has it.
   std::string user = {};    // A name of the jail's own /etc/passwd; empty: root.
-  struct Ids {
+  struct Account {
     uid_t uid;
     gid_t gid;
+    std::string name, home, shell;  // For a clean environment.
   };
-  std::optional<Ids> ids = {};  // The user by number, rather.
+  std::optional<Account> account = {};  // The user as somebody outside knows it, rather.
 };
+
+std::optional<RunOptions::Account> find_account(const std::string& name);
 
 // Runs a program in a jail and waits for it: its exit status as a shell would have it.
 Result<int> run_inside(const Jail& jail, const std::vector<std::string>& command,

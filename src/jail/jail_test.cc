@@ -192,6 +192,26 @@ TEST_F(JailTest, is_left_by_who_starts_a_process_in_it) {
   EXPECT_TRUE(jail->remove());
 }
 
+TEST_F(JailTest, runs_a_program_where_and_as_whom_it_is_told) {
+  if (::geteuid() != 0) GTEST_SKIP() << "another user's jail has one user";
+  auto jail = make({"name=j", "exec.clean"});
+  ASSERT_TRUE(jail) << jail.error().text;
+  const auto run = [&](const std::string& script, const RunOptions& options) {
+    return MUST(run_inside(*jail, {"/bin/sh", "-c", script}, options));
+  };
+  EXPECT_EQ(
+      run("test $(pwd) = /tmp && test $(id -u) = 0 && test $HOME = /root", {.folder = "/tmp"}), 0);
+  const RunOptions::Account somebody{12345, 12346, "somebody", "/here", "/bin/sh"};
+  EXPECT_EQ(run("test $(id -u) = 12345 && test \"$(id -G)\" = 12346 && test $HOME$USER = "
+                "/heresomebody",
+                {.account = somebody}),
+            0);
+  EXPECT_EQ(run("test $(id -un) = nobody", {.user = "nobody"}), 0);
+  EXPECT_EQ(run("true", {.user = "no-such-user"}), 126);
+  EXPECT_EQ(run("true", {.folder = "/no/such"}), 126);
+  EXPECT_TRUE(jail->remove());
+}
+
 TEST_F(JailTest, dies_with_everything_in_it) {
   auto jail = make({"name=j"});
   ASSERT_TRUE(jail);
