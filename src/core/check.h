@@ -12,16 +12,19 @@
 namespace wh {
 inline namespace core {
 
-[[noreturn]] void check_failed(const char* file, int line, const char* claim,
-                               const std::string& values);
+// Cold, so that what leads to them lies apart from the code that they stand in.
+[[gnu::cold, noreturn]] void check_failed(const char* file, int line, const char* claim);
+[[gnu::cold, noreturn]] void check_failed(const char* file, int line, const char* claim,
+                                          const std::string& values);
 
 template <class A, class B>
-[[noreturn]] void check_op_failed(const char* file, int line, const char* claim, const A& a,
-                                  const B& b) {
+[[noreturn, gnu::cold, gnu::noinline]] void check_op_failed(const char* file, int line,
+                                                            const char* claim, const A& a,
+                                                            const B& b) {
   if constexpr (fmt::is_formattable<A>::value && fmt::is_formattable<B>::value) {
     check_failed(file, line, claim, fmt::format("{} vs {}", a, b));
   } else {
-    check_failed(file, line, claim, "");
+    check_failed(file, line, claim);
   }
 }
 
@@ -29,7 +32,7 @@ template <class A, class B>
 }  // namespace wh
 
 #define CHECK(claim) \
-  (__builtin_expect(!(claim), 0) ? ::wh::check_failed(__FILE__, __LINE__, #claim, "") : (void)0)
+  (__builtin_expect(!(claim), 0) ? ::wh::check_failed(__FILE__, __LINE__, #claim) : (void)0)
 #define WH_CHECK_OP(op, a, b)                                                               \
   do {                                                                                      \
     const auto& wh_check_a = (a);                                                           \
@@ -43,4 +46,4 @@ template <class A, class B>
 #define CHECK_LE(a, b) WH_CHECK_OP(<=, a, b)
 #define CHECK_GT(a, b) WH_CHECK_OP(>, a, b)
 #define CHECK_GE(a, b) WH_CHECK_OP(>=, a, b)
-#define UNREACHABLE() ::wh::check_failed(__FILE__, __LINE__, "unreachable", "")
+#define UNREACHABLE() ::wh::check_failed(__FILE__, __LINE__, "unreachable")
