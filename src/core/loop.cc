@@ -4,6 +4,15 @@
 
 namespace wh {
 inline namespace core {
+namespace {
+
+// Seldom, and so apart from what is done for every event.
+template <class Vector>
+[[gnu::noinline]] void add_place(Vector& heap) {
+  heap.emplace_back();
+}
+
+}  // namespace
 
 Loop::~Loop() {
   CHECK(!root_is_firing_);
@@ -31,7 +40,7 @@ void Loop::arm(Timer& timer, Instant when) {
     }
     return;
   }
-  heap_.emplace_back();
+  add_place(heap_);
   sift_up(static_cast<uint32_t>(heap_.size() - 1), e);
 }
 
@@ -91,17 +100,17 @@ void Loop::sift_down(uint32_t at, Entry e) {
   Entry* const heap = heap_.data();
   const auto size = static_cast<uint32_t>(heap_.size());
   for (uint32_t first = at * 4 + 1; first < size; first = at * 4 + 1) {
-    uint32_t best = first;
-    Entry least = heap[first];
-    const uint32_t end = std::min(first + 4, size);
-    for (uint32_t child = first + 1; child < end; ++child) {
-      if (!heap[child].before(least)) continue;
+    const Entry* const end = heap + std::min(first + 4, size);
+    const Entry* best = heap + first;
+    Instant least = best->when;
+    for (const Entry* child = best + 1; child < end; ++child) {
+      if (child->when > least || (child->when == least && !child->before(*best))) continue;
       best = child;
-      least = heap[child];
+      least = child->when;
     }
-    if (!least.before(e)) break;
-    place(heap, at, least);
-    at = best;
+    if (!best->before(e)) break;
+    place(heap, at, *best);
+    at = static_cast<uint32_t>(best - heap);
   }
   place(heap, at, e);
 }
