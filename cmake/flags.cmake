@@ -25,7 +25,9 @@ if(WH_SANITIZE)
     add_compile_options(-fno-sanitize=null,alignment)
   endif()
 endif()
-set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
+# Two counters that lie side by side are added to by two instructions; as one vector by six, and whoever reads one of
+# them at once waits for the store. Without that a simulated packet costs 1.5 % less.
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -fno-tree-slp-vectorize")
 set(WH_DEBUG_FLAGS "-O1 -g1" CACHE STRING "Optimisation and debug information of Debug builds")
 set(CMAKE_CXX_FLAGS_DEBUG "${WH_DEBUG_FLAGS}")
 # For code that waits more than it computes, and for tests: compiled often, run seldom. AddressSanitizer's checks are
