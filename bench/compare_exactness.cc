@@ -38,7 +38,7 @@ double share_of_ideal(const FullLink& full) {
 class Arrivals final : public net::FrameSink {
  public:
   explicit Arrivals(Loop& loop) : loop_(loop) {}
-  void accept(net::Frame frame) override { at.insert(at.end(), frame.size(), loop_.now()); }
+  void accept(net::Frame&& frame) override { at.insert(at.end(), frame.size(), loop_.now()); }
   std::vector<Instant> at;
 
  private:

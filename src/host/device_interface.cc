@@ -37,7 +37,7 @@ void DeviceInterface::set_rx_mode(RxMode mode) {
   if (is_polling()) loop_.set_polling(true);
 }
 
-void DeviceInterface::deliver(net::Frame frame) {
+void DeviceInterface::deliver(net::Frame&& frame) {
   ++device_.rx_wakes;
   if (rx_mode_ == RxMode::Adaptive) {
     uint32_t bytes = 0;
@@ -66,7 +66,7 @@ void DeviceInterface::close() {
   if (on_close_) on_close_();
 }
 
-void DeviceInterface::send(net::Frame frame) {
+void DeviceInterface::send(net::Frame&& frame) {
   if (!is_open()) {
     for (uint32_t i = 0; i < frame.size(); ++i) drop(device_.tx_refused);
     return;

@@ -84,7 +84,7 @@ class DeviceInterface : public net::Interface {
   // come any more.
   virtual Progress read_frames() = 0;
   // Hands over what was read.
-  void deliver(net::Frame frame);
+  void deliver(net::Frame&& frame);
   // Nothing will come: there is nothing to poll for. Before set_rx_mode().
   void receives_nothing() { is_receiving_ = false; }
   // What the link is like now.
@@ -99,7 +99,7 @@ class DeviceInterface : public net::Interface {
   void close();
 
  private:
-  void send(net::Frame frame) final;
+  void send(net::Frame&& frame) final;
   void enqueue(net::PacketPtr packet);
   Progress write_queued();
 

@@ -133,7 +133,7 @@ TEST_F(KernelPeerTest, a_stop_that_comes_before_all_else_gets_a_report_too) {
 class Crossover final : public net::FrameSink {
  public:
   explicit Crossover(net::Interface& to) : to_(to) {}
-  void accept(net::Frame frame) override {
+  void accept(net::Frame&& frame) override {
     for (const net::Packet* packet : frame.packets()) {
       largest = std::max(largest, packet->size());
       open_checksums += packet->checksum == net::Checksum::Needed;

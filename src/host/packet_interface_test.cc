@@ -16,7 +16,7 @@ namespace {
 class Across final : public net::FrameSink {
  public:
   explicit Across(net::Interface& to) : to_(to) {}
-  void accept(net::Frame frame) override {
+  void accept(net::Frame&& frame) override {
     for (const net::Packet* p : frame.packets()) largest = std::max(largest, p->size());
     to_.transmit(std::move(frame));
   }
@@ -144,7 +144,7 @@ TEST_F(PacketInterfaceTest, one_that_receives_nothing_sends_whole_segments) {
 TEST_F(PacketInterfaceTest, receives_what_the_link_carries_however_small_its_mtu_is_set) {
   class Sizes final : public net::FrameSink {
    public:
-    void accept(net::Frame frame) override {
+    void accept(net::Frame&& frame) override {
       for (const net::Packet* p : frame.packets()) full += p->size() == 1514;
     }
     int full = 0;

@@ -64,7 +64,7 @@ class TapJoinTest : public testing::Test, public net::FrameSink {
                                     *loop_, pool_));
     tap_->attach(this);
   }
-  void accept(net::Frame frame) override {
+  void accept(net::Frame&& frame) override {
     for (const net::Packet* packet : frame.packets()) {
       received_.emplace_back(packet->size());
       packet->copy_out(0, received_.back());

@@ -25,7 +25,7 @@ using Octets = std::vector<uint8_t>;
 // Keeps what an interface received.
 class Collector final : public net::FrameSink {
  public:
-  void accept(net::Frame frame) override {
+  void accept(net::Frame&& frame) override {
     ++frames;
     for (uint32_t i = 0; i < frame.size(); ++i) packets.push_back(frame.take(i));
   }
@@ -277,7 +277,7 @@ class EchoResponder final : public net::FrameSink {
   static constexpr net::Ip4 kIp4 = net::Ip4::of(10, 7, 0, 1);
   static net::Ip6 ip6() { return MUST(net::parse_ip6("2001:db8:7::1")); }  // Well formed.
 
-  void accept(net::Frame frame) override {
+  void accept(net::Frame&& frame) override {
     net::Frame out;
     for (uint32_t i = 0; i < frame.size(); ++i) {
       Octets bytes = bytes_of(frame[i]);

@@ -21,7 +21,7 @@ class DriverInterface final : public net::Interface {
       : Interface(std::move(config), loop), transmit_(std::move(transmit)) {}
 
  private:
-  void send(net::Frame frame) override {
+  void send(net::Frame&& frame) override {
     for (const net::Packet* packet : frame.packets()) {
       bytes_.resize(packet->size());
       packet->copy_out(0, bytes_);

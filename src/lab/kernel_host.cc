@@ -4,7 +4,7 @@
 
 namespace wh::lab {
 
-void Patch::Way::accept(net::Frame frame) {
+void Patch::Way::accept(net::Frame&& frame) {
   if (!out.config().checksum_offload) {
     for (net::Packet* packet : frame.packets()) {
       if (packet->checksum == net::Checksum::Needed) net::complete_checksum(*packet);

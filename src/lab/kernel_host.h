@@ -36,7 +36,7 @@ class Patch {
  private:
   struct Way final : net::FrameSink {
     explicit Way(net::Interface& out_) : out(out_) {}
-    void accept(net::Frame frame) override;
+    void accept(net::Frame&& frame) override;
     net::Interface& out;
   };
   Way a_to_b_, b_to_a_;

@@ -88,7 +88,7 @@ class Interface {
 
  protected:
   // Hands packets to the medium. Everything given is within the MTU and counted.
-  virtual void send(Frame frame) = 0;
+  virtual void send(Frame&& frame) = 0;
   // Before a device reads what it will receive().
   void announce() {
     if (input_ != nullptr) input_->expect();

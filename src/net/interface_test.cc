@@ -14,14 +14,14 @@ class TestInterface final : public Interface {
   std::vector<PacketPtr> sent;
 
  private:
-  void send(Frame frame) override {
+  void send(Frame&& frame) override {
     for (uint32_t i = 0; i < frame.size(); ++i) sent.push_back(frame.take(i));
   }
 };
 
 struct Stack final : FrameSink {
   std::vector<PacketPtr> got;
-  void accept(Frame frame) override {
+  void accept(Frame&& frame) override {
     for (uint32_t i = 0; i < frame.size(); ++i) got.push_back(frame.take(i));
   }
 };

@@ -54,7 +54,7 @@ class IpProtocol {
   // options and extension headers); IP lengths were checked and padding cut; ecn is set; fragments
   // are whole; `table` is that of the interface they came by. The transport checksum is the
   // protocol's to verify unless checksum is Verified.
-  virtual void input(Frame frame) = 0;
+  virtual void input(Frame&& frame) = 0;
   virtual void error(const IpError& error) = 0;
   // A table is about to be removed: what goes on in it ends. Errors: somebody listens in it alone.
   virtual Result<void> leave_table(uint16_t /*table*/) { return {}; }
@@ -77,7 +77,7 @@ class IpService {
   virtual bool is_local(const IpAddress& address, uint16_t table = 0) const = 0;
   // Packets that begin with a complete IP header (whose IPv4 checksum is set), l4_offset at the
   // transport header, `table` that to look them up in.
-  virtual void output(Frame frame) = 0;
+  virtual void output(Frame&& frame) = 0;
   virtual PacketPool& pool() = 0;
   virtual Loop& loop() = 0;
   virtual SysctlTree& sysctl() = 0;

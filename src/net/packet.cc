@@ -101,7 +101,7 @@ void Packet::clear() {
   ecn = 0;
   adjacency = flow_hash = trace = flow = icmp_note = 0;
   arrival = enqueued = deliver = Instant{};
-  slices = {};
+  for (Slice& s : slices) s.clear();
   link = nullptr;
 }
 
@@ -114,20 +114,22 @@ PacketPtr PacketPool::allocate() {
     ++exhausted_;
     return nullptr;
   }
-  if (free_ == nullptr) {
-    slabs_.emplace_back(new Packet[kSlab]);
-    for (size_t i = 0; i < kSlab; ++i) {
-      Packet& p = slabs_.back()[i];
-      p.pool_ = this;
-      p.link = free_;
-      free_ = &p;
-    }
-  }
+  if (free_ == nullptr) grow();
   Packet* packet = free_;
   free_ = packet->link;
   packet->link = nullptr;
   ++in_use_;
   return PacketPtr(packet);
+}
+
+void PacketPool::grow() {
+  slabs_.emplace_back(new Packet[kSlab]);
+  for (size_t i = 0; i < kSlab; ++i) {
+    Packet& p = slabs_.back()[i];
+    p.pool_ = this;
+    p.link = free_;
+    free_ = &p;
+  }
 }
 
 PacketPtr PacketPool::clone(const Packet& from) {

@@ -66,7 +66,8 @@ class ChunkRef {
     if (chunk_ != nullptr) chunk_->retain();
   }
   ChunkRef(ChunkRef&& o) noexcept : chunk_(std::exchange(o.chunk_, nullptr)) {}
-  ChunkRef& operator=(ChunkRef o) noexcept {
+  ChunkRef& operator=(const ChunkRef& o) { return *this = ChunkRef(o); }
+  ChunkRef& operator=(ChunkRef&& o) noexcept {
     std::swap(chunk_, o.chunk_);
     return *this;
   }
@@ -93,6 +94,10 @@ struct Slice {
   const uint8_t* data() const { return chunk->bytes() + offset; }
   std::span<const uint8_t> bytes() const {
     return size == 0 ? std::span<const uint8_t>{} : std::span(data(), size);
+  }
+  void clear() {
+    chunk = ChunkRef();
+    offset = size = 0;
   }
   Slice sub(uint32_t from, uint32_t count) const {
     CHECK(from <= size && count <= size - from);
@@ -149,7 +154,7 @@ class alignas(64) Packet {
     return at;
   }
   // Adds a slice behind everything else. Returns false when both slices are taken.
-  bool append(Slice slice) {
+  bool append(Slice&& slice) {
     if (slice.size == 0) return true;
     for (Slice& s : slices) {
       if (s.size == 0) return s = std::move(slice), true;
@@ -244,6 +249,7 @@ class PacketPool {
   friend struct PacketRelease;
   static constexpr size_t kSlab = 64;
   void release(Packet* packet);
+  [[gnu::noinline]] void grow();  // By a slab.
 
   std::vector<std::unique_ptr<Packet[]>> slabs_;
   Packet* free_ = nullptr;

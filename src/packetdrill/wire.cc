@@ -95,7 +95,7 @@ std::optional<Wire::Sent> Wire::take() {
   return s;
 }
 
-void Wire::send(net::Frame frame) {
+void Wire::send(net::Frame&& frame) {
   for (net::Packet* p : frame.packets()) {
     std::vector<uint8_t> bytes(p->size());
     p->copy_out(0, bytes);

@@ -40,7 +40,7 @@ class Wire final : private net::Interface {
   void learn_remote(const net::IpAddress& address);
 
  private:
-  void send(net::Frame frame) override;
+  void send(net::Frame&& frame) override;
   bool is_ours_to_know(std::span<const uint8_t> packet) const;
 
   vnet::Vnet& vnet_;

@@ -104,7 +104,7 @@ class PaperInterface final : public net::Interface {
   using Interface::Interface;
 
  private:
-  void send(net::Frame) override {}
+  void send(net::Frame&&) override {}
 };
 
 }  // namespace

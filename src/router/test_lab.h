@@ -23,8 +23,8 @@ class CableEnd final : public net::Interface, private net::FrameSink {
   ~CableEnd() override { end_.attach(nullptr); }
 
  private:
-  void send(net::Frame frame) override { end_.transmit(std::move(frame)); }
-  void accept(net::Frame frame) override { receive(std::move(frame)); }
+  void send(net::Frame&& frame) override { end_.transmit(std::move(frame)); }
+  void accept(net::Frame&& frame) override { receive(std::move(frame)); }
   net::Interface& end_;
 };
 

@@ -8,7 +8,7 @@
 #include "tcp/stack.h"
 
 namespace wh::tcp {
-void TcpStack::input(net::Frame frame) {
+void TcpStack::input(net::Frame&& frame) {
   Batch batch(*this);
   for (uint32_t i = 0; i < frame.size(); ++i) {
     if (i + 1 < frame.size()) __builtin_prefetch(frame[i + 1].data());
@@ -18,7 +18,7 @@ void TcpStack::input(net::Frame frame) {
   }
 }
 
-bool TcpStack::read_segment(net::Packet& packet, Segment& s) {
+inline bool TcpStack::read_segment(net::Packet& packet, Segment& s) {
   const auto bad = [](uint64_t& counter) { return ++counter, false; };
   const uint32_t l4 = packet.l4_offset, size = packet.size();
   if (size < l4) return bad(counters_.bad_header);
@@ -41,8 +41,9 @@ bool TcpStack::read_segment(net::Packet& packet, Segment& s) {
     const bool is_bad = from.is_multicast() || from.is_broadcast() || from.value == 0 ||
                         to.is_multicast() || to.is_broadcast();
     if (is_bad) return bad(counters_.bad_address);
-    s.source.address = from;
-    s.destination.address = to;
+    // The segment is fresh, its addresses IPv4's: their bytes are all there is to be put in.
+    std::memcpy(s.source.address.bits.bytes.data(), ip + 12, 4);
+    std::memcpy(s.destination.address.bits.bytes.data(), ip + 16, 4);
   } else {
     net::Ip6 from, to;
     std::memcpy(from.bytes.data(), ip + 8, 16);
@@ -74,7 +75,7 @@ bool TcpStack::read_segment(net::Packet& packet, Segment& s) {
   return true;
 }
 
-void TcpStack::deliver(const Segment& s) {
+inline void TcpStack::deliver(const Segment& s) {
   if (tunables_.drop_synfin != 0 && s.has(net::kTcpSyn | net::kTcpFin)) {
     ++counters_.bad_flags;
     return;

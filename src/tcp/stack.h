@@ -51,7 +51,7 @@ class TcpStack final : public net::IpProtocol {
   // Errors: address_in_use; address_not_available.
   Result<Listener*> listen(Listener::Config config);
 
-  void input(net::Frame frame) override;
+  void input(net::Frame&& frame) override;
   void error(const net::IpError& error) override;
   Result<void> leave_table(uint16_t table) override;
 

@@ -137,7 +137,7 @@ class TestIp final : public net::IpService {
     return r;
   }
   bool is_local(const net::IpAddress& a, uint16_t) const override { return a == v4() || a == v6(); }
-  void output(net::Frame frame) override {
+  void output(net::Frame&& frame) override {
     for (uint32_t i = 0; i < frame.size(); ++i) out->accept(frame.take(i));
   }
   net::PacketPool& pool() override { return pool_; }
@@ -151,7 +151,7 @@ class TestIp final : public net::IpService {
     a.bytes = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, host_};
     return a;
   }
-  void input(net::Frame frame) {
+  void input(net::Frame&& frame) {
     if (protocol_ != nullptr) protocol_->input(std::move(frame));
   }
 

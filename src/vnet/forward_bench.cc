@@ -43,7 +43,7 @@ class KeepingInterface final : public net::Interface {
   Frame kept;
 
  private:
-  void send(Frame frame) override { kept = std::move(frame); }
+  void send(Frame&& frame) override { kept = std::move(frame); }
 };
 
 struct Bench {

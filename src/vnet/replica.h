@@ -77,7 +77,7 @@ class HandoffInterface final : public net::Interface {
   using Interface::Interface;
 
  private:
-  void send(net::Frame) override { UNREACHABLE(); }
+  void send(net::Frame&&) override { UNREACHABLE(); }
 };
 
 // The nodes of a replica that hand packets off, put before those that would work on them.

@@ -48,7 +48,7 @@ class Recorder final : public net::PacketTap {
 // A transport protocol that keeps what it gets.
 class Listener final : public net::IpProtocol {
  public:
-  void input(net::Frame frame) override {
+  void input(net::Frame&& frame) override {
     vectors.push_back(frame.size());
     for (uint32_t i = 0; i < frame.size(); ++i) packets.push_back(frame.take(i));
   }

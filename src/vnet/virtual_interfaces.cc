@@ -45,7 +45,7 @@ uint32_t SubInterface::max_frame() const {
   return std::min(Interface::max_frame(), below);
 }
 
-void SubInterface::send(Frame frame) {
+void SubInterface::send(Frame&& frame) {
   const bool is_double = tags_.inner != 0;
   const uint32_t size = tag_size(tags_);
   const auto outer_type = is_double && !tags_.dot1q ? EtherType::ServiceVlan : EtherType::Vlan;
@@ -71,7 +71,7 @@ void SubInterface::send(Frame frame) {
   parent_.transmit_above(std::move(out));
 }
 
-void LoopbackInterface::send(Frame frame) {
+void LoopbackInterface::send(Frame&& frame) {
   for (uint32_t i = 0; i < frame.size(); ++i) {
     if (!is_bvi) {
       count_tx_error();

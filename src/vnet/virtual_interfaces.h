@@ -49,7 +49,7 @@ class SubInterface final : public net::Interface {
   uint32_t max_frame() const override;
 
  private:
-  void send(net::Frame frame) override;
+  void send(net::Frame&& frame) override;
   net::Interface& parent_;
   SubInterfaceConfig tags_;
 };
@@ -61,7 +61,7 @@ class LoopbackInterface final : public net::Interface {
   bool is_bvi = false;  // Set by the bridge domain that it is the BVI of.
 
  private:
-  void send(net::Frame frame) override;
+  void send(net::Frame&& frame) override;
   Stack& stack_;
 };
 

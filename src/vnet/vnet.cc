@@ -341,7 +341,7 @@ void Vnet::expect() {
   reading_since_ = stack_->graph.cycles();
 }
 
-void Vnet::accept(Frame frame) {
+void Vnet::accept(Frame&& frame) {
   if (frame.empty()) return;
   const bool hands_off = stack_->shares_state && stack_->handoff != nullptr;
   const graph::NodeIndex input =
@@ -357,7 +357,7 @@ void Vnet::accept(Frame frame) {
   stack_->graph.run(input, std::move(frame));
 }
 
-void Vnet::output(Frame frame) {
+void Vnet::output(Frame&& frame) {
   Stack& s = *stack_;
   Frame v6;
   uint32_t kept = 0;  // Of the frame: IPv4's.
@@ -379,8 +379,9 @@ void Vnet::output(Frame frame) {
     }
   }
   frame.take_back(kept);
-  if (!frame.empty()) s.graph.enqueue(s.node.ip4_lookup, std::move(frame));
-  if (!v6.empty()) s.graph.enqueue(s.node.ip6_lookup, std::move(v6));
+  if (v6.empty()) return s.graph.run(s.node.ip4_lookup, std::move(frame));
+  s.graph.enqueue(s.node.ip4_lookup, std::move(frame));
+  s.graph.enqueue(s.node.ip6_lookup, std::move(v6));
   s.graph.run();
 }
 

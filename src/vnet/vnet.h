@@ -150,7 +150,7 @@ class Vnet final : public net::IpService, private net::FrameSink {
   std::optional<net::Route> route(const net::IpAddress& destination,
                                   uint16_t table = 0) const override;
   bool is_local(const net::IpAddress& address, uint16_t table = 0) const override;
-  void output(net::Frame frame) override;
+  void output(net::Frame&& frame) override;
   net::PacketPool& pool() override;
   Loop& loop() override;
   SysctlTree& sysctl() override;
@@ -168,8 +168,8 @@ class Vnet final : public net::IpService, private net::FrameSink {
   const Stack& stack() const { return *stack_; }
 
  private:
-  void accept(net::Frame frame) override;  // From an attached interface.
-  void expect() override;                  // It reads what it will give.
+  void accept(net::Frame&& frame) override;  // From an attached interface.
+  void expect() override;                    // It reads what it will give.
   void publish_counters();
   void publish_dhcp();
   void publish_interface(const InterfaceEntry& entry);

@@ -56,7 +56,7 @@ class SoundnessTap final : public net::PacketTap {
 // Takes segments and does nothing with them but look.
 class Sink final : public net::IpProtocol {
  public:
-  void input(net::Frame frame) override {
+  void input(net::Frame&& frame) override {
     for (Packet* p : frame.packets()) {
       CHECK(p->l4_offset > 0 && p->l4_offset <= p->size());
       CHECK(p->checksum != net::Checksum::Needed);

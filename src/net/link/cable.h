@@ -35,7 +35,7 @@ class Cable {
   struct Way final : FrameSink {
     Way(uint64_t limit, Loop& loop, FrameSink& out)
         : line({.limit = limit}, loop, Random(0), counters, out) {}
-    void accept(Frame frame) override {
+    void accept(Frame&& frame) override {
       for (Packet* p : frame.release()) {
         PacketPtr packet(p);
         counters.accepted.add(packet->size());

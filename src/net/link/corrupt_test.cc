@@ -28,7 +28,7 @@ PacketPtr udp_packet(PacketPool& pool, const Slice& payload) {
   ip.emit({packet->append(20), 20});
   UdpHeader udp{4000, 53, udp_size, pseudo_header(kFrom, kTo, 17, udp_size).folded()};
   udp.emit({packet->append(8), 8});
-  EXPECT_TRUE(packet->append(payload));
+  EXPECT_TRUE(packet->append(Slice(payload)));
   packet->checksum = Checksum::Needed;
   return packet;
 }

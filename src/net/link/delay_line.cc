@@ -36,14 +36,13 @@ void DelayLine::carry(PacketPtr packet, Instant left) {
 void DelayLine::deliver() {
   // Only what is due when this begins: what the receiver sends at once comes back through the loop.
   uint64_t left = fifo_.held().packets;
-  const auto is_due = [&] { return left != 0 && fifo_.front()->deliver <= loop_.now(); };
-  while (is_due()) {
+  const Instant now = loop_.now();
+  while (left != 0 && fifo_.front()->deliver <= now) {
     Frame frame;
-    for (; is_due() && !frame.full(); --left) {
-      PacketPtr packet = fifo_.pop();
-      counters_.delivered.add(packet->size());
-      frame.push(std::move(packet));
-    }
+    do {
+      counters_.delivered.add(fifo_.front()->size());
+      frame.push(fifo_.pop());
+    } while (--left != 0 && fifo_.front()->deliver <= now && !frame.full());
     out_.accept(std::move(frame));
   }
   if (const Packet* next = fifo_.front()) {

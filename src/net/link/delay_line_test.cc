@@ -119,7 +119,7 @@ TEST_F(DelayLineTest, scatter_drops_what_exceeds_the_limit_and_frees_what_is_lef
 TEST_F(DelayLineTest, sender_that_answers_at_once_does_not_recurse) {
   // A receiver that sends into the same line again while it is being handed a frame.
   struct Echo final : FrameSink {
-    void accept(Frame frame) override {
+    void accept(Frame&& frame) override {
       ++depth;
       EXPECT_EQ(depth, 1);
       if (++rounds < 5) line->accept(frame.take(0));

@@ -23,10 +23,10 @@ class LinkPort final : public Interface, public FrameSink {
  public:
   LinkPort(Config config, Loop& loop) : Interface(std::move(config), loop) {}
   void connect(FrameSink& medium) { medium_ = &medium; }
-  void accept(Frame frame) override { receive(std::move(frame)); }  // From the link.
+  void accept(Frame&& frame) override { receive(std::move(frame)); }  // From the link.
 
  private:
-  void send(Frame frame) override { medium_->accept(std::move(frame)); }
+  void send(Frame&& frame) override { medium_->accept(std::move(frame)); }
   FrameSink* medium_ = nullptr;
 };
 

@@ -18,12 +18,12 @@ namespace {
 
 // Passes on what it receives, as a router would.
 struct Forwarder final : FrameSink {
-  void accept(Frame frame) override { to->transmit(std::move(frame)); }
+  void accept(Frame&& frame) override { to->transmit(std::move(frame)); }
   Interface* to = nullptr;
 };
 
 struct Counter final : FrameSink {
-  void accept(Frame frame) override { packets += frame.size(); }
+  void accept(Frame&& frame) override { packets += frame.size(); }
   uint64_t packets = 0;
 };
 

@@ -22,7 +22,7 @@ LinkDirection::LinkDirection(const DirectionConfig& config, Loop& loop, PacketPo
   first_ = &build_impairments(loop, pool, random, *transmitter_);
 }
 
-void LinkDirection::accept(Frame frame) {
+void LinkDirection::accept(Frame&& frame) {
   for (Packet* p : frame.release()) {
     PacketPtr packet(p);
     counters_.accepted.add(packet->size());

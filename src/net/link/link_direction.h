@@ -31,7 +31,7 @@ class LinkDirection final : public FrameSink {
   LinkDirection(const DirectionConfig& config, Loop& loop, PacketPool& pool, const Random& random,
                 FrameSink& out);
 
-  void accept(Frame frame) override;
+  void accept(Frame&& frame) override;
 
   // The rate from now on, for what waits too; a buffer that is a time keeps its time. Nothing on a
   // trace. REQUIRES: not zero.

@@ -46,7 +46,7 @@ class Recorder final : public FrameSink, public PacketSink {
   };
 
   explicit Recorder(Loop& loop) : loop_(loop) {}
-  void accept(Frame frame) override {
+  void accept(Frame&& frame) override {
     for (Packet* packet : frame.packets()) see(*packet);
     ++frames_;
   }

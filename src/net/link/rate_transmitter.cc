@@ -27,7 +27,7 @@ void RateTransmitter::serve() {
   }
 }
 
-void RateTransmitter::send(PacketPtr packet) {
+inline void RateTransmitter::send(PacketPtr packet) {
   const Instant now = loop_.now();
   if (rate_.is_infinite()) return depart(std::move(packet), now);
   // It starts when its predecessor has left, to the fraction of a nanosecond, but never before it
@@ -44,7 +44,7 @@ void RateTransmitter::send(PacketPtr packet) {
 
 // Moves the end of transmission by `bit_ns` / rate nanoseconds. The division is one machine
 // instruction unless a packet exceeds 2 GB.
-void RateTransmitter::advance(Uint128 bit_ns) {
+inline void RateTransmitter::advance(Uint128 bit_ns) {
   const Uint128 sum = bit_ns + fraction_;
   if (sum >> 64 == 0) {
     const auto low = static_cast<uint64_t>(sum);

@@ -142,9 +142,11 @@ uint32_t TcpOptions::size() const {
 }
 
 void TcpOptions::emit(std::span<uint8_t> out) const {
-  const uint32_t bytes = size();
-  CHECK(bytes <= kMaxSize && out.size() >= bytes && sack_count <= kMaxSackBlocks);
-  const bool aligned = lay_out(*this, true, nullptr) == bytes;
+  CHECK(sack_count <= kMaxSackBlocks);
+  uint32_t bytes = lay_out(*this, true, nullptr);
+  const bool aligned = bytes <= kMaxSize;
+  if (!aligned) bytes = lay_out(*this, false, nullptr);
+  CHECK(bytes <= kMaxSize && out.size() >= bytes);
   CHECK_EQ(lay_out(*this, aligned, out.data()), bytes);
 }
 
