@@ -22,13 +22,7 @@ std::string Node::account(const Packet& packet) const {
 class Graph::DropNode final : public Node {
  public:
   explicit DropNode(Graph& graph) : Node({.name = "error-drop"}), graph_(graph) {}
-  void process(Batch& batch) override {
-    graph_.drops_ += batch.size();
-    for (uint32_t i = 0; i < batch.size(); ++i) {
-      if (graph_.on_drop_) graph_.on_drop_(batch[i]);
-      batch.take(i);
-    }
-  }
+  void process(Batch& batch) override;
   std::string account(const Packet& packet) const override {
     std::string text = graph_.reason(packet);
     const std::string what = describe(packet);
@@ -50,6 +44,15 @@ class Graph::DropNode final : public Node {
   }
   Graph& graph_;
 };
+
+// Cold: the compiler, which sees few nodes here, would else try this one first in every dispatch.
+[[gnu::cold]] void Graph::DropNode::process(Batch& batch) {
+  graph_.drops_ += batch.size();
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    if (graph_.on_drop_) graph_.on_drop_(batch[i]);
+    batch.take(i);
+  }
+}
 
 namespace {
 
@@ -253,26 +256,42 @@ void Graph::drop(NodeIndex node, uint16_t error, PacketPtr packet) {
 
 void Graph::run() {
   if (running_ || pending_head_ == pending_.size()) return;
-  run_from(next_pending());
+  begin_run();
+  drain(next_pending());
 }
 
-void Graph::run(NodeIndex node, Frame&& frame) {
-  if (running_ || !pending_.empty() || frame.empty()) {
-    enqueue(node, std::move(frame));
+void Graph::run(NodeIndex index, Frame&& frame) {
+  if (running_) return enqueue(index, std::move(frame));
+  if (is_watched() || !pending_.empty() || frame.empty()) {
+    enqueue(index, std::move(frame));
     return run();
   }
-  if (is_input(nodes_[node])) vectors_in_ += frame.size();
-  Frame* mine = idle_frame();  // Nothing waits: it need not wait either.
-  *mine = std::move(frame);
-  run_from({node, mine});
+  // Nothing waits: it need not wait either, and mostly ends without a frame of ours.
+  NodeRuntime& node = nodes_[index];
+  if (is_input(node)) vectors_in_ += frame.size();
+  begin_run();
+  Batch batch(*this, node, frame.release());
+  follow(batch);
+  Pending next;
+  if (batch.taken_ != batch.size_) {
+    Frame* mine = idle_frame();
+    mine->append(batch.packets());
+    batch.packets_ = mine->release().data();
+    next = spread(batch, *mine);
+  }
+  drain(next);
 }
 
-void Graph::run_from(Pending next) {
-  running_ = true;
-  ++loops_;
+void Graph::drain(Pending next) {
   for (;;) {
     while (next.frame != nullptr) {
-      next = tracing_ || config_.cycles ? dispatch(next) : follow(next);
+      if (is_watched()) {
+        next = dispatch(next);
+      } else {
+        Batch batch(*this, nodes_[next.node], next.frame->release());
+        follow(batch);
+        next = spread(batch, *next.frame);
+      }
     }
     if (pending_head_ == pending_.size()) break;
     next = next_pending();
@@ -310,19 +329,18 @@ Graph::Pending Graph::dispatch(Pending pending) {
   return next;
 }
 
-// The same, and on from node to node as long as all packets go one way and nothing waits beside
-// them: so go nearly all in a lab, one or two at a time. REQUIRES: nothing is traced, no clocks.
-Graph::Pending Graph::follow(Pending pending) {
-  Batch batch(*this, nodes_[pending.node], pending.frame->release());
+// Calls the batch's node, and on from node to node as long as all packets go one way and nothing
+// waits beside them: so go nearly all in a lab, one or two at a time. REQUIRES: !is_watched().
+void Graph::follow(Batch& batch) {
   for (;;) {
     NodeRuntime& node = *batch.node_;
     ++node.calls;
     node.vectors += batch.size_;
     node.node->process(batch);
     const Arc arc = batch.arcs_[0];
-    const bool goes_on = batch.taken_ == 0 && pending_.empty() && !tracing_ &&
-                         arc < node.arcs.size() && batch.is_one_way();
-    if (!goes_on) return spread(batch, *pending.frame);
+    const bool goes_on = batch.taken_ == 0 && arc < node.arcs.size() && pending_.empty() &&
+                         !tracing_ && (batch.size_ == 1 || batch.is_one_way());
+    if (!goes_on) return;
     batch.come_to(nodes_[node.arcs[arc]]);
   }
 }

@@ -179,6 +179,8 @@ class Graph {
     net::Frame* frame = nullptr;
   };
 
+  // Each node's clocks are taken, or its packets' accounts.
+  bool is_watched() const { return tracing_ || config_.cycles; }
   static bool is_input(const NodeRuntime& node) {
     const NodeKind kind = node.node->spec().kind;
     return kind == NodeKind::Input || kind == NodeKind::Interrupt;
@@ -189,10 +191,14 @@ class Graph {
   net::Frame* idle_frame();
   net::Frame* open_frame(NodeIndex node);
   void append(NodeIndex node, std::span<net::Packet* const> packets);
-  void run_from(Pending next);
+  void begin_run() {
+    running_ = true;
+    ++loops_;
+  }
+  void drain(Pending next);  // Works on it and on all that waits, and ends the run.
   Pending next_pending();
   Pending dispatch(Pending pending);
-  Pending follow(Pending pending);
+  void follow(Batch& batch);
   Pending spread(Batch& batch, net::Frame& frame);
   void compact(Batch& batch);
   void note_drop(NodeRuntime& node, uint16_t error, net::Packet& packet);
@@ -224,11 +230,11 @@ class Graph {
 inline net::Frame Batch::take_all() {
   net::Frame all;
   all.append({packets_, size_});
-  for (uint32_t i = 0; i < size_; ++i) {
-    if (traced_) graph_.trace(*node_, *packets_[i]);
-    packets_[i] = nullptr;
+  if (traced_) [[unlikely]] {
+    for (uint32_t i = 0; i < size_; ++i) graph_.trace(*node_, *packets_[i]);
   }
-  taken_ = size_;
+  size_ = 0;
+  arcs_[0] = kUndecided;
   return all;
 }
 

@@ -71,7 +71,7 @@ class Batch {
   void blame(uint32_t i, uint16_t error);
   // The packet is the node's from now on: consumed, queued or cut up.
   net::PacketPtr take(uint32_t i);
-  // All of them, of which none was taken before.
+  // All of them, of which none was taken before: nothing is left in the batch.
   net::Frame take_all();
 
   // A packet that was not in the batch, or was taken from it; handed on at once, ahead of what was
