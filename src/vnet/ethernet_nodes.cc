@@ -38,10 +38,12 @@ class EthernetInput final : public Node {
     Tagged tagged;
     for (uint32_t i = 0; i < batch.size(); ++i) {
       Packet& p = batch[i];
-      pullup_most(p, EthernetHeader::kMinSize);
-      if (p.head_size() < EthernetHeader::kMinSize) {
-        batch.drop(i, kTruncated);
-        continue;
+      if (p.head_size() < EthernetHeader::kMinSize) [[unlikely]] {
+        pullup_most(p, EthernetHeader::kMinSize);
+        if (p.head_size() < EthernetHeader::kMinSize) {
+          batch.drop(i, kTruncated);
+          continue;
+        }
       }
       if (own == nullptr || p.interface != interface) {
         interface = p.interface;
@@ -94,7 +96,7 @@ class EthernetInput final : public Node {
   };
   // Gives a tagged frame, its tags taken off, to the sub-interface they name; a priority tag
   // (VLAN 0) is only taken off. False when the frame stays.
-  bool take_tagged(Batch& batch, uint32_t i, Tagged& tagged) {
+  [[gnu::noinline]] bool take_tagged(Batch& batch, uint32_t i, Tagged& tagged) {
     Packet& p = batch[i];
     pullup_most(p, EthernetHeader::kMaxSize);
     const auto ethernet = net::EthernetView::parse(p.head());
@@ -218,16 +220,25 @@ class InterfaceTx final : public Node {
     // interface-output saw it attached, and nothing is detached while the graph runs.
     net::Interface& device = *stack_.interfaces[interface_].device;
     const uint32_t longest = device.max_frame();
-    // What is routed was cut to fit or refused; this was bridged.
-    const auto is_too_big = [&](const Packet& p) { return p.size() > longest && p.gso_size == 0; };
-    const auto packets = batch.packets();
-    if (std::none_of(packets.begin(), packets.end(), [&](Packet* p) { return is_too_big(*p); })) {
-      stack_.tx_packets += batch.size();
-      return device.transmit(batch.take_all());
+    for (const Packet* p : batch.packets()) {
+      if (is_too_big(*p, longest)) return drop_too_big(batch, device);
     }
+    stack_.tx_packets += batch.size();
+    device.transmit(batch.take_all());
+  }
+  std::string account(const Packet& p) const override { return fmt::format("{} bytes", p.size()); }
+
+ private:
+  enum : uint16_t { kTooBig };
+
+  // What is routed was cut to fit or refused; this was bridged.
+  static bool is_too_big(const Packet& p, uint32_t longest) {
+    return p.size() > longest && p.gso_size == 0;
+  }
+  [[gnu::noinline]] void drop_too_big(Batch& batch, net::Interface& device) {
     net::Frame frame;
     for (uint32_t i = 0; i < batch.size(); ++i) {
-      if (is_too_big(batch[i])) {
+      if (is_too_big(batch[i], device.max_frame())) {
         batch.drop(i, kTooBig);
       } else {
         frame.push(batch.take(i));
@@ -236,12 +247,7 @@ class InterfaceTx final : public Node {
     stack_.tx_packets += frame.size();
     if (!frame.empty()) device.transmit(std::move(frame));
   }
-  std::string account(const Packet& p) const override { return fmt::format("{} bytes", p.size()); }
-
- private:
-  enum : uint16_t { kTooBig };
-
-  void hand_off(Batch& batch) {
+  [[gnu::noinline]] void hand_off(Batch& batch) {
     for (uint32_t i = 0; i < batch.size(); ++i) {
       if (stack_.handoff->take(batch[i], HandoffTo::Output)) {
         batch.take(i);

@@ -106,15 +106,16 @@ class Fib {
     Recent() { forget(); }
     uint32_t value(const Key& key, const PrefixTrie<Key>& trie) {
       const uint32_t at = key.mixed() % kPlaces;
-      if (keys_[at] != key || values_[at] == kUnknown) {
-        keys_[at] = key;
-        values_[at] = trie.lookup(key);
-      }
-      return values_[at];
+      return keys_[at] == key && values_[at] != kUnknown ? values_[at] : learn(at, key, trie);
     }
     void forget() { values_.fill(kUnknown); }
 
    private:
+    // Apart from the loop over packets, which has more use for the registers.
+    [[gnu::noinline]] uint32_t learn(uint32_t at, const Key& key, const PrefixTrie<Key>& trie) {
+      keys_[at] = key;
+      return values_[at] = trie.lookup(key);
+    }
     static constexpr uint32_t kPlaces = 16;
     static constexpr uint32_t kUnknown = ~uint32_t{0};  // No source has this number.
     std::array<Key, kPlaces> keys_{};

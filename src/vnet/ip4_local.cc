@@ -37,7 +37,7 @@ class Ip4Local final : public Node {
       if (p.interface != kLocalInterface) {
         const uint32_t source = net::load32(ip + 12);
         if (source != good_source && stack_.interfaces.may_be_own(ip + 12) &&
-            stack_.is_local(net::Ip4{source}, stack_.vrf_of(p))) {
+            stack_.is_local(net::Ip4{source}, stack_.vrf_of(p))) [[unlikely]] {
           batch.drop(i, kSpoofed);
           continue;
         }
@@ -59,11 +59,7 @@ class Ip4Local final : public Node {
         batch.drop(i, kNoMulticast);
         continue;
       }
-      if (arc == kIcmpError) {
-        batch.blame(i, kUnknownProtocol);
-        note_icmp(p, {static_cast<uint8_t>(net::IcmpType::Unreachable),
-                      net::kIcmpProtocolUnreachable, 0});
-      }
+      if (arc == kIcmpError) refuse(batch, i);
       batch.send(i, arc);
     }
   }
@@ -72,6 +68,12 @@ class Ip4Local final : public Node {
  private:
   enum : Arc { kReassembly = 1, kIcmpInput, kUdpLookup, kIcmpError };
   enum : uint16_t { kSpoofed, kLinkBroadcast, kNoMulticast, kUnknownProtocol };
+
+  [[gnu::noinline]] static void refuse(Batch& batch, uint32_t i) {
+    batch.blame(i, kUnknownProtocol);
+    note_icmp(batch[i],
+              {static_cast<uint8_t>(net::IcmpType::Unreachable), net::kIcmpProtocolUnreachable, 0});
+  }
   Stack& stack_;
 };
 

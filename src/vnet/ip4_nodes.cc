@@ -117,8 +117,9 @@ class Ip4Input final : public Node {
            ((uses & kDestination) != 0);
   }
 
-  // False when the packet was dropped.
-  bool look_closely(Batch& batch, uint32_t i) const {
+  // False when the packet was dropped. Not inline, as all that few packets need: the loop over
+  // packets has more use for the registers.
+  [[gnu::noinline]] bool look_closely(Batch& batch, uint32_t i) const {
     Packet& p = batch[i];
     if (p.head_size() < Ip4Header::kMinSize || p.head_size() < (p.data()[0] & 15u) * 4) {
       pullup_most(p, Ip4Header::kMaxSize);
@@ -177,13 +178,14 @@ class Ip4Lookup final : public Node {
   void process(Batch& batch) override {
     const auto packets = batch.packets();
     uint32_t values[net::Frame::kCapacity];
-    look_up<Key4>(stack_, packets, 16, values);
+    const bool are_few = packets.size() <= kFew;
+    if (!are_few) look_up_many<Key4>(stack_, packets, 16, values);
     const bool forwarding = stack_.settings.ip_forwarding != 0;
     AdjacencyIndex last = kNoRoute;  // Often the same for many.
     AdjacencyKind kind = stack_.adjacencies[last].kind;
     for (uint32_t i = 0; i < packets.size(); ++i) {
       Packet& p = *packets[i];
-      p.adjacency = Fib::adjacency_in(values[i]);
+      p.adjacency = Fib::adjacency_in(are_few ? look_up_alone<Key4>(stack_, p, 16) : values[i]);
       if (p.adjacency != last) {
         last = p.adjacency;
         kind = stack_.adjacencies[last].kind;
@@ -207,7 +209,7 @@ class Ip4Lookup final : public Node {
   enum : Arc { kLocalArc = 1, kRewrite, kArp, kIcmpError };
   enum : uint16_t { kNotForwarding = kNoRouteError + 1, kLinkBroadcast, kNeverForwarded };
 
-  void decide(Batch& batch, uint32_t i, AdjacencyKind kind, bool forwarding) {
+  [[gnu::noinline]] void decide(Batch& batch, uint32_t i, AdjacencyKind kind, bool forwarding) {
     Packet& p = batch[i];
     if (kind != AdjacencyKind::Local && p.interface != kLocalInterface &&
         (!forwarding || is_link_multicast(p))) {
@@ -284,7 +286,7 @@ class Ip4Rewrite final : public Node {
   }
 
   // False when the packet goes another way.
-  bool look_closely(Batch& batch, uint32_t i, Adjacency& a) {
+  [[gnu::noinline]] bool look_closely(Batch& batch, uint32_t i, Adjacency& a) {
     Packet& p = batch[i];
     if (a.kind != AdjacencyKind::Rewrite) {
       batch.drop(i, kGone);

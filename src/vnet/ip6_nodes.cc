@@ -141,13 +141,14 @@ class Ip6Lookup final : public Node {
   void process(Batch& batch) override {
     const auto packets = batch.packets();
     uint32_t values[net::Frame::kCapacity];
-    look_up<Key6>(stack_, packets, 24, values);
+    const bool are_few = packets.size() <= kFew;
+    if (!are_few) look_up_many<Key6>(stack_, packets, 24, values);
     const bool forwarding = stack_.settings.ip6_forwarding != 0;
     AdjacencyIndex last = kNoRoute;  // Often the same for many.
     AdjacencyKind kind = stack_.adjacencies[last].kind;
     for (uint32_t i = 0; i < packets.size(); ++i) {
       Packet& p = *packets[i];
-      p.adjacency = Fib::adjacency_in(values[i]);
+      p.adjacency = Fib::adjacency_in(are_few ? look_up_alone<Key6>(stack_, p, 24) : values[i]);
       if (p.adjacency != last) {
         last = p.adjacency;
         kind = stack_.adjacencies[last].kind;

@@ -29,18 +29,13 @@ void look_up_many(const Stack& stack, std::span<net::Packet* const> packets, uin
   }
 }
 
-// The same; up to so many packets one by one: in a lab one to three come together.
+// Up to so many packets are looked up one by one: in a lab one to three come together.
 constexpr uint32_t kFew = 4;
 template <class Key>
-[[gnu::always_inline]] inline void look_up(const Stack& stack,
-                                           std::span<net::Packet* const> packets, uint32_t offset,
-                                           uint32_t* values) {
+uint32_t look_up_alone(const Stack& stack, const net::Packet& packet, uint32_t offset) {
   constexpr net::Family kFamily = Key::kBits == 32 ? net::Family::V4 : net::Family::V6;
-  if (packets.size() > kFew) return look_up_many<Key>(stack, packets, offset, values);
-  for (net::Packet* p : packets) {
-    const uint16_t vrf = stack.vrfs.size() > 1 ? stack.vrf_of(*p) : uint16_t{0};
-    *values++ = stack.fib(kFamily, vrf).lookup_alone(Key::load(p->data() + offset));
-  }
+  const uint16_t vrf = stack.vrfs.size() > 1 ? stack.vrf_of(packet) : uint16_t{0};
+  return stack.fib(kFamily, vrf).lookup_alone(Key::load(packet.data() + offset));
 }
 
 // Puts each packet's adjacency's rewrite before it and sends it on: by the arc `first` and what the
