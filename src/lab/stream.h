@@ -35,7 +35,7 @@ class Pattern {
  private:
   // Of the byte at `position`, in the chunk.
   uint32_t offset_of(uint64_t position) const {
-    return static_cast<uint32_t>((position % kPeriod + shift_) % kPeriod);
+    return static_cast<uint32_t>((position + shift_) % kPeriod);
   }
   net::ChunkRef chunk_;
   uint32_t shift_ = 0;

@@ -46,10 +46,12 @@ bool Connection::process_ack(const Segment& s) {
         *this, {work.newly_acked, work.delivered, work.rtt, work.is_dupack, work.has_dsack});
   }
   if (tlp_outstanding_) settle_tlp(s, work);
-  detect_spurious_timeout(s, work);
+  if (undo_possible_) detect_spurious_timeout(s, work);
   detect_losses(work);
-  react_to_ecn(s);
-  if (has_ecn_ && s.has(net::kTcpEce)) total_.delivered_marked += Bytes(work.delivered);
+  if (has_ecn_ && s.has(net::kTcpEce)) {
+    react_to_ecn(s);
+    total_.delivered_marked += Bytes(work.delivered);
+  }
   if (work.newest_sent_at > Instant{} && delivered_total_ > 1) {  // Not of the SYN.
     rate_bytes_ = Bytes(static_cast<int64_t>(delivered_total_ - work.delivered_before));
     rate_time_ = s.arrival - work.newest_sent_at;
@@ -147,7 +149,7 @@ void Connection::note_delivered(const SendEntry& e, SeqNum end, uint32_t bytes, 
   if (lowest == kNone || rtt < lowest) lowest = rtt;
 }
 
-void Connection::keep_once_sent(AckWork& work) {
+inline void Connection::keep_once_sent(AckWork& work) {
   const Duration once = std::exchange(work.rtt_once, kNone);
   if (once > kNone && (work.rtt == kNone || once < work.rtt)) work.rtt = once;
 }
@@ -159,7 +161,7 @@ void Connection::take_rtt(Duration rtt) {
   if (observer_ != nullptr) observer_->on_rtt(*this, rtt);
 }
 
-bool Connection::note_dupack(const Segment& s, AckWork& work) {
+inline bool Connection::note_dupack(const Segment& s, AckWork& work) {
   if (work.sacked_new) return true;
   // With nothing outstanding it can answer the second copy of a probe (RFC 8985 section 7.4.2).
   const bool may_be = !map_.empty() || (tlp_outstanding_ && s.ack == tlp_end_);
@@ -267,7 +269,7 @@ void Connection::sack_range(SeqNum begin, SeqNum end, const Segment& s, AckWork&
 
 // RFC 9293 section 3.10.7.4, fifth. Of two that differ in neither number the later one is believed,
 // also where it takes room back.
-void Connection::update_send_window(const Segment& s) {
+inline void Connection::update_send_window(const Segment& s) {
   const bool is_newer = snd_wl1_ < s.seq || (snd_wl1_ == s.seq && snd_wl2_ <= s.ack);
   if (s.ack < snd_una_ || !is_newer) return;
   const uint32_t window = uint32_t{s.window} << snd_scale_;
@@ -309,7 +311,7 @@ void Connection::make_room() {
   tell(kWritable);
 }
 
-void Connection::after_our_fin_acked() {
+inline void Connection::after_our_fin_acked() {
   if (!fin_acked_) return;
   switch (state_) {
     case State::FinWait1:

@@ -200,7 +200,7 @@ class Connection final : private pacing::HptsClient {
   bool makes_way_for(const Segment& s) const;
   void input_time_wait(const Segment& s);
   bool check_timestamps(const Segment& s);
-  bool check_reset_and_syn(const Segment& s);
+  void handle_reset_or_syn(const Segment& s);
   void input_synchronised(const Segment& original);
   bool trim(Segment& s);
   void cut_duplicate(Segment& s);
@@ -325,7 +325,7 @@ class Connection final : private pacing::HptsClient {
                  repeats_fin ? net::kTcpAck | net::kTcpFin : net::kTcpAck);
   }
   void send_reset();
-  net::TcpOptions options_now() const;
+  size_t sacks_now(std::span<SeqRange, ReceiveBuffer::kMaxSackBlocks> blocks) const;
   bool has_sacks() const;
   uint32_t full_payload() const;
   uint16_t advertise(bool is_syn);

@@ -82,7 +82,9 @@ inline bool Connection::has_sacks() const {
 // Payload of a full segment that leaves now: SACK blocks take their room from it (RFC 9293 section
 // 3.7.1: what is subtracted are all the options).
 inline uint32_t Connection::full_payload() const {
-  return has_sacks() ? mss_ - (options_now().size() - option_bytes()) : mss_;
+  if (!has_sacks()) return mss_;
+  std::array<SeqRange, ReceiveBuffer::kMaxSackBlocks> sacks;
+  return mss_ - sack_bytes(sacks_now(sacks));
 }
 
 inline uint32_t Connection::segments_in(uint32_t length, uint32_t segment) {

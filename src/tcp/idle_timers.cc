@@ -5,7 +5,7 @@
 namespace wh::tcp {
 
 void IdleTimers::arm(Connection& c, Instant due) {
-  if (due == kNever || c.idle_entry_due_ <= due) return;
+  CHECK(due < c.idle_entry_due_);
   forget(c);
   c.idle_entry_ = entries_.emplace(due, &c);
   c.idle_entry_due_ = due;

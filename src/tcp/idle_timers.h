@@ -22,7 +22,8 @@ class IdleTimers {
   using Entry = std::multimap<Instant, Connection*>::iterator;
   explicit IdleTimers(Loop& loop) : loop_(loop), timer_(loop, [this] { run(); }) {}
 
-  // At `due`, or earlier, the connection is called (Connection::idle_output). Nothing for kNever.
+  // At `due`, or earlier, the connection is called (Connection::idle_output). REQUIRES: no entry of
+  // it is as early.
   void arm(Connection& c, Instant due);
   void forget(Connection& c);  // Nothing when it has no entry.
   size_t size() const { return entries_.size(); }

@@ -141,18 +141,22 @@ void Connection::input_synchronised(const Segment& original) {
     rest.flags.bits &= static_cast<uint16_t>(~net::kTcpSyn.bits);
     return input_synchronised(rest);
   }
-  if (!check_timestamps(original) || !check_reset_and_syn(original)) return;
+  if (!check_timestamps(original)) return;
+  if (original.flags.has_any(net::kTcpRst | net::kTcpSyn)) return handle_reset_or_syn(original);
   if (state_ == State::SynReceived && original.seq < rcv_nxt_) {  // Not even its ACK is for us.
     ack_now_ = true;
     return stack_.mark(*this);
   }
-  Segment s = original;  // The acknowledgment is of the segment as it was sent.
-  if (!trim(s)) return;
-  if (!s.has(net::kTcpAck)) return void(++stack_.counters().bad_flags);
-  if (state_ == State::SynReceived) {
-    if (s.ack <= snd_una_ || s.ack > snd_max_) {  // RFC 9293 section 3.10.7.4
+  std::optional<Segment> cut;  // What is left of it, unless that is all.
+  const auto to_be_cut = [&]() -> Segment& { return cut ? *cut : cut.emplace(original); };
+  if (original.seq < rcv_nxt_ || original.end() > rcv_adv_) [[unlikely]] {
+    if (!trim(to_be_cut())) return;
+  }
+  if (!original.has(net::kTcpAck)) return void(++stack_.counters().bad_flags);
+  if (state_ == State::SynReceived) [[unlikely]] {
+    if (original.ack <= snd_una_ || original.ack > snd_max_) {  // RFC 9293 section 3.10.7.4
       ++stack_.counters().bad_ack;
-      return stack_.answer_with_reset(s);
+      return stack_.answer_with_reset(cut ? *cut : original);
     }
     become_established();
     if (state_ == State::Closed) return;
@@ -162,22 +166,24 @@ void Connection::input_synchronised(const Segment& original) {
       total_.received += Bytes(early);
       tell(kReadable);
       acknowledge_soon(false);
-      if (s.seq < rcv_nxt_) cut_duplicate(s);  // It may bring again what came early.
+      // It may bring again what came early.
+      if (to_be_cut().seq < rcv_nxt_) cut_duplicate(*cut);
     }
     // The window of this segment counts: it is the first that is scaled.
     snd_wl1_ = original.seq - SeqLen(1);
   }
+  const Segment& s = cut ? *cut : original;
   if (!check_ack(s)) return;
   update_ts_recent(original);
-  note_ecn(s);
-  if (!process_ack(original)) return;
+  if (has_ecn_) note_ecn(s);
+  if (!process_ack(original)) return;  // It is of the segment as it was sent.
   if (s.payload > 0 && state_ != State::TimeWait) take_payload(s);
   if (s.has(net::kTcpFin) && can_receive(state_)) take_fin(s.seq + SeqLen(s.payload));
 }
 
 // Protection against wrapped sequence numbers (RFC 7323 section 5). False: the segment is dropped.
 // A SYN is challenged whatever it says (RFC 5961 section 4.2).
-bool Connection::check_timestamps(const Segment& s) {
+inline bool Connection::check_timestamps(const Segment& s) {
   if (!has_timestamps_ || s.has(net::kTcpRst) || s.has(net::kTcpSyn)) return true;
   if (!s.options.timestamps) {
     if (stack_.tunables().tolerate_missing_ts != 0) return true;
@@ -197,7 +203,7 @@ bool Connection::check_timestamps(const Segment& s) {
 
 // RFC 7323 section 4.3: only a segment that covers what was last acknowledged moves the echo, and
 // (section 5.3, R2 before R3) only one that was accepted.
-void Connection::update_ts_recent(const Segment& s) {
+inline void Connection::update_ts_recent(const Segment& s) {
   if (!has_timestamps_ || !s.options.timestamps) return;
   if (s.seq > last_ack_sent_ || s.end() < last_ack_sent_) return;
   if (is_older(s.options.timestamps->value, ts_recent_) && now() - ts_recent_at_ <= kPawsIdle)
@@ -206,8 +212,8 @@ void Connection::update_ts_recent(const Segment& s) {
   ts_recent_at_ = now();
 }
 
-// RFC 5961 sections 3.2 and 4.2. False: the segment goes no further.
-bool Connection::check_reset_and_syn(const Segment& s) {
+// RFC 5961 sections 3.2 and 4.2. The segment goes no further.
+void Connection::handle_reset_or_syn(const Segment& s) {
   if (s.has(net::kTcpRst)) {
     const bool is_exact = s.seq == rcv_nxt_ || s.seq == last_ack_sent_;
     const bool is_in_window = s.seq.is_in(last_ack_sent_, SeqLen(window_held()));
@@ -219,17 +225,15 @@ bool Connection::check_reset_and_syn(const Segment& s) {
     } else {
       ++stack_.counters().unacceptable_rst;
     }
-    return false;
+    return;
   }
-  if (!s.has(net::kTcpSyn)) return true;
   const bool is_in_window = s.seq.is_in(last_ack_sent_, SeqLen(window_held()));
   if (stack_.tunables().insecure_syn != 0 && is_in_window) {
     send_reset();
     finish(End::Reset);
-    return false;
+    return;
   }
   challenge();
-  return false;
 }
 
 // So many in so long for each connection (RFC 5961 section 7): a budget that all share would tell a
@@ -300,7 +304,7 @@ void Connection::cut_duplicate(Segment& s) {
 }
 
 // RFC 5961 section 5.2. False: the segment is answered and dropped.
-bool Connection::check_ack(const Segment& s) {
+inline bool Connection::check_ack(const Segment& s) {
   const bool is_ancient = s.ack < snd_una_ && (snd_una_ - s.ack).count() > max_snd_wnd_;
   if (s.ack <= snd_max_ && !is_ancient) return true;
   ++stack_.counters().bad_ack;
@@ -314,8 +318,8 @@ void Connection::note_dsack(const SeqRange& range) {
   dsack_ = range;
 }
 
+// REQUIRES: ECN was agreed on.
 void Connection::note_ecn(const Segment& s) {
-  if (!has_ecn_) return;
   if (s.has(net::kTcpCwr)) echo_ce_ = false;
   constexpr uint8_t kCongestionExperienced = 3;
   if (s.ecn == kCongestionExperienced) {
@@ -358,7 +362,7 @@ void Connection::take_payload(const Segment& s) {
 }
 
 // Every second segment at once, a single one after delacktime (RFC 1122 section 4.2.3.2).
-void Connection::acknowledge_soon(bool at_once) {
+inline void Connection::acknowledge_soon(bool at_once) {
   const Tunables& t = stack_.tunables();
   if (at_once || ack_delayed_ || ++unacked_segments_ >= 2 || t.delayed_ack == 0 || !delayed_ack_) {
     ack_now_ = true;

@@ -54,7 +54,7 @@ void Connection::output() {
 
 // FreeBSD's tcp_output gate for a paced connection: expired, or not established yet, or closed to
 // all.
-bool Connection::open_gate(Instant now) {
+inline bool Connection::open_gate(Instant now) {
   if (!pacer_.is_on()) return true;
   if (pacer_.must_wait(now) && !is_handshaking()) {
     ++stack_.counters().inpace;
@@ -64,14 +64,14 @@ bool Connection::open_gate(Instant now) {
   return true;
 }
 
-int64_t Connection::burst_allowance() const {
+inline int64_t Connection::burst_allowance() const {
   if (!pacer_.is_on()) return INT64_MAX;
   const Bytes mss = window_.mss;  // Whole segments: the limit of 64 KiB need not be.
   const int64_t segments = std::max<int64_t>(pacer_.burst(mss) / mss, 1);
   return std::max((mss * segments).count(), wanted_train());
 }
 
-void Connection::finish_output(Instant now, const Burst& burst) {
+inline void Connection::finish_output(Instant now, const Burst& burst) {
   if (pacer_.is_on()) {
     if (burst.wire > 0) {
       pacer_.sent(now, Bytes(burst.wire), burst.allowance <= 0);
@@ -194,6 +194,9 @@ bool Connection::send_new(Burst& burst) {
   if (burst.wire == 0 && waits_for_train()) return false;
   const int64_t room = send_cwnd() - int64_t{new_data_flight()};
   const uint32_t segment = full_payload();
+  // Behind the fast path, nearly always: a rest of the window that may_send_small() would leave.
+  const bool is_rest = room < std::min(segment, max_snd_wnd_ / 2) && room < sendable_now();
+  if (is_rest && !fin_is_due && !send_small_ && recovery_ != Recovery::Recovery) return false;
   const auto most =
       static_cast<uint32_t>(std::min<int64_t>(burst.allowance, largest_send(segment)));
   uint32_t length = std::min(sendable_now(), most);
@@ -247,8 +250,10 @@ void Connection::send_probe(Burst& burst) {
 // by half the buffer. A delayed acknowledgment will say it anyway.
 bool Connection::needs_window_update() const {
   if (!can_receive(state_) || ack_delayed_) return false;
-  const uint32_t window = receive_window();
   const uint32_t offered = rcv_adv_ > rcv_nxt_ ? (rcv_adv_ - rcv_nxt_).count() : 0;
+  const int64_t room = receive_limit_.count() - static_cast<int64_t>(receive_.readable());
+  if (room <= offered) return false;  // Nearly always.
+  const uint32_t window = receive_window();
   if (window <= offered || window >> rcv_scale_ <= offered >> rcv_scale_) return false;
   const uint32_t gain = window - offered;
   const auto buffer = static_cast<uint32_t>(std::min<int64_t>(receive_limit_.count(), INT32_MAX));

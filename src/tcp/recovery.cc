@@ -168,9 +168,9 @@ void Connection::undo_if_all_duplicate() {
 }
 
 // Eifel (RFC 3522): the first acknowledgment after a timeout echoes a clock from before the
-// retransmission.
+// retransmission. REQUIRES: undo_possible_.
 void Connection::detect_spurious_timeout(const Segment& s, const AckWork& work) {
-  if (recovery_ != Recovery::Loss || !undo_possible_ || work.newly_acked == 0) return;
+  if (recovery_ != Recovery::Loss || work.newly_acked == 0) return;
   if (has_timestamps_ && s.options.timestamps && work.acked_retransmitted) {
     const auto age = static_cast<int32_t>(s.options.timestamps->echo - undo_timestamp_);
     if (age < 0) {
@@ -208,8 +208,9 @@ void Connection::note_reduction() {
   reduced_at_ = snd_max_;
 }
 
+// REQUIRES: ECN was agreed on, and the segment echoes a mark.
 void Connection::react_to_ecn(const Segment& s) {
-  if (!has_ecn_ || !s.has(net::kTcpEce) || s.has(net::kTcpSyn)) return;
+  if (s.has(net::kTcpSyn)) return;
   ++stack_.counters().ecn_echoes_in;
   // Once a window of data, and not on top of a loss (RFC 3168 section 6.1.2).
   if (has_reduced_ || recovery_ != Recovery::Open) return;

@@ -39,14 +39,15 @@ class Ring {
   const T& front() const { return (*this)[0]; }
   const T& back() const { return (*this)[size_ - 1]; }
 
-  void push_back(T value) {
+  template <class Value = T>
+  void push_back(Value&& value) {
     if (size_ == capacity_) grow();
-    slots_[(head_ + size_++) & (capacity_ - 1)] = std::move(value);
+    slots_[(head_ + size_++) & (capacity_ - 1)] = std::forward<Value>(value);
   }
   // REQUIRES: not empty.
   T pop_front() {
     CHECK(size_ > 0);
-    T value = std::exchange(slots_[head_], T{});
+    T value = std::move(slots_[head_]);
     head_ = (head_ + 1) & (capacity_ - 1);
     --size_;
     return value;
@@ -81,7 +82,7 @@ class Ring {
   void clear() { *this = Ring(); }
 
  private:
-  void grow() {
+  [[gnu::noinline]] void grow() {
     const size_t wider = capacity_ == 0 ? 4 : capacity_ * 2;
     auto slots = std::make_unique<T[]>(wider);
     for (size_t i = 0; i < size_; ++i) slots[i] = std::move((*this)[i]);

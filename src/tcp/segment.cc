@@ -126,4 +126,14 @@ void write_timestamps(uint8_t* at, const net::TcpTimestamps& timestamps) {
   net::store32(at + 8, timestamps.echo);
 }
 
+void write_sacks(uint8_t* at, std::span<const SeqRange> blocks) {
+  if (blocks.empty()) return;
+  constexpr uint32_t kNopNopSack = 0x01010500;
+  net::store32(at, kNopNopSack | (sack_bytes(blocks.size()) - 2));
+  for (const SeqRange& block : blocks) {
+    net::store32(at += 4, block.begin.value());
+    net::store32(at += 4, block.end.value());
+  }
+}
+
 }  // namespace wh::tcp

@@ -11,12 +11,11 @@
 
 #include "net/packet.h"
 #include "net/wire/tcp.h"
+#include "tcp/receive_buffer.h"
 #include "tcp/types.h"
 
 namespace wh::tcp {
 
-using net::SeqLen;
-using net::SeqNum;
 using net::TcpFlags;
 
 struct Segment {
@@ -107,5 +106,11 @@ void complete_tcp_checksum(net::Packet& segment);
 // The timestamps option behind two NOPs (RFC 7323 appendix A).
 constexpr uint32_t kTimestampBytes = 12;
 void write_timestamps(uint8_t* at, const net::TcpTimestamps& timestamps);
+
+// The SACK option behind two NOPs (as there); nothing for no blocks.
+constexpr uint32_t sack_bytes(size_t blocks) {
+  return blocks == 0 ? 0 : 4 + 8 * static_cast<uint32_t>(blocks);
+}
+void write_sacks(uint8_t* at, std::span<const SeqRange> blocks);
 
 }  // namespace wh::tcp

@@ -29,20 +29,14 @@ TcpFlags Connection::ecn_flags(bool is_new_data) {
   return flags;
 }
 
-// Options of any segment but a SYN: timestamps, and SACK blocks when something lies behind a hole.
-net::TcpOptions Connection::options_now() const {
-  net::TcpOptions o;
-  if (has_timestamps_) o.timestamps = net::TcpTimestamps{timestamp_now(), ts_recent_};
-  if (!has_sacks()) return o;
-  uint32_t room = net::sack_room(has_timestamps_);
-  if (has_dsack_) {
-    o.add_sack({dsack_.begin, dsack_.end});
-    --room;
-  }
-  std::array<SeqRange, ReceiveBuffer::kMaxSackBlocks> blocks;
-  const size_t count = receive_.sack_blocks(std::span(blocks).first(room));
-  for (size_t i = 0; i < count; ++i) o.add_sack({blocks[i].begin, blocks[i].end});
-  return o;
+// What lies behind a hole, or came twice, as a segment that leaves now reports it (RFC 2018, RFC
+// 2883): so many blocks.
+size_t Connection::sacks_now(std::span<SeqRange, ReceiveBuffer::kMaxSackBlocks> blocks) const {
+  if (!has_sacks()) return 0;
+  size_t count = 0;
+  if (has_dsack_) blocks[count++] = dsack_;
+  const auto rest = blocks.first(net::sack_room(has_timestamps_)).subspan(count);
+  return count + receive_.sack_blocks(rest);
 }
 
 void Connection::after_sending(TcpFlags flags, uint32_t packets) {
@@ -64,16 +58,12 @@ net::PacketPtr Connection::make_segment(HeaderTemplate::Fields fields) {
   fields.ack = rcv_nxt_;
   fields.window = fields.flags.has(net::kTcpRst) ? 0 : advertise(false);
   fields.tos |= tos_;
-  if (!has_sacks()) {
-    fields.options = option_bytes();
-    uint8_t* at = headers_.write(*packet, fields);
-    if (has_timestamps_) write_timestamps(at, {timestamp_now(), ts_recent_});
-  } else {
-    const net::TcpOptions options = options_now();
-    fields.options = options.size();
-    uint8_t* at = headers_.write(*packet, fields);
-    options.emit({at, fields.options});
-  }
+  std::array<SeqRange, ReceiveBuffer::kMaxSackBlocks> sacks;
+  const size_t count = sacks_now(sacks);
+  fields.options = option_bytes() + sack_bytes(count);
+  uint8_t* at = headers_.write(*packet, fields);
+  if (has_timestamps_) write_timestamps(at, {timestamp_now(), ts_recent_});
+  write_sacks(at + option_bytes(), std::span(sacks).first(count));
   packet->flow = flow_;
   return packet;
 }

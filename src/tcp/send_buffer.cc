@@ -60,6 +60,7 @@ SendBuffer::Position SendBuffer::advance(Position from, size_t n) const {
     return front();
   }
   from = normal(from);
+  if (n == 0) return from;
   from.offset += static_cast<uint32_t>(n);
   from = normal(from);
   CHECK(from.offset <= piece(from.piece).size);
@@ -68,9 +69,10 @@ SendBuffer::Position SendBuffer::advance(Position from, size_t n) const {
 
 void SendBuffer::attach(net::Packet& packet, Position& at, size_t n) {
   at = normal(at);
-  const size_t here = std::min<size_t>(n, piece(at.piece).size - at.offset);
+  const net::Slice& first = piece(at.piece);
+  const size_t here = std::min<size_t>(n, first.size - at.offset);
   if (here == n) {
-    const bool fits = packet.append(piece(at.piece).sub(at.offset, static_cast<uint32_t>(n)));
+    const bool fits = packet.append(first.sub(at.offset, static_cast<uint32_t>(n)));
     CHECK(fits);
     at.offset += static_cast<uint32_t>(n);
     return;
@@ -78,7 +80,7 @@ void SendBuffer::attach(net::Packet& packet, Position& at, size_t n) {
   CHECK(at.piece - first_piece_ + 1 < pieces_.size());
   const net::Slice& next = piece(at.piece + 1);
   if (n - here > next.size) return gather(packet, at, n);
-  const bool fits = packet.append(piece(at.piece).sub(at.offset, static_cast<uint32_t>(here))) &&
+  const bool fits = packet.append(first.sub(at.offset, static_cast<uint32_t>(here))) &&
                     packet.append(next.sub(0, static_cast<uint32_t>(n - here)));
   CHECK(fits);
   at = {at.piece + 1, static_cast<uint32_t>(n - here)};

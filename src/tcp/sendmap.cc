@@ -48,6 +48,7 @@ bool SendMap::append(SeqNum start, uint32_t n, SendBuffer::Position data, uint16
         !last.has(kAlone)) {
       last.end += SeqLen(n);
       last.flags |= flags;
+      outstanding_ += n;
       return true;
     }
   }
@@ -64,6 +65,7 @@ bool SendMap::append(SeqNum start, uint32_t n, SendBuffer::Position data, uint16
   e->delivered_at_send = delivered;
   entries_.push_back(e);
   by_time_.push_back(*e);
+  outstanding_ += n;
   return true;
 }
 
@@ -162,12 +164,14 @@ void SendMap::mark_retransmitted(SendEntry& e, Instant now, uint64_t delivered, 
 
 void SendMap::retire_front() {
   SendEntry* e = entries_.pop_front();
+  outstanding_ -= e->length();
   forget_sums(*e);
   pool_.give(e);
 }
 
 void SendMap::trim_front(uint32_t n) {
   SendEntry& e = front();
+  outstanding_ -= n;
   if (e.has(SendEntry::kSacked)) sacked_ -= n;
   if (e.has(SendEntry::kLost)) lost_ -= n;
   const uint32_t gone = std::min(n, e.retransmitted);
@@ -222,7 +226,7 @@ SendEntry* SendMap::first_lost() {
 void SendMap::clear() {
   while (!entries_.empty()) retire_front();
   entries_.clear();
-  CHECK(sacked_ == 0 && lost_ == 0 && retransmitted_ == 0);
+  CHECK(outstanding_ == 0 && sacked_ == 0 && lost_ == 0 && retransmitted_ == 0);
 }
 
 void SendMap::check_invariants(SeqNum snd_una, SeqNum snd_max) const {
@@ -243,6 +247,7 @@ void SendMap::check_invariants(SeqNum snd_una, SeqNum snd_max) const {
     at = e.end;
   }
   CHECK(at == snd_max);
+  CHECK_EQ(outstanding_, (snd_max - snd_una).count());
   CHECK_EQ(sacked, sacked_);
   CHECK_EQ(lost, lost_);
   CHECK_EQ(retransmitted, retransmitted_);

@@ -159,15 +159,13 @@ class SendMap {
   SendEntry* first_lost();
   size_t index_of(const SendEntry& e) const { return index_of(e.start); }
 
-  uint32_t outstanding() const {
-    return entries_.empty() ? 0 : (entries_.back()->end - entries_.front()->start).count();
-  }
+  uint32_t outstanding() const { return outstanding_; }
   uint32_t sacked() const { return sacked_; }
   uint32_t lost() const { return lost_; }
   uint32_t retransmitted() const {
     return retransmitted_;
   }  // Sent again and still outstanding ("holes_rxt").
-  uint32_t pipe() const { return outstanding() - sacked_ - lost_; }
+  uint32_t pipe() const { return outstanding_ - sacked_ - lost_; }
   uint64_t splits() const { return splits_; }
   // All that was ever marked lost, in so many marks, the last of them last sent when.
   uint64_t lost_total() const { return lost_total_; }
@@ -192,7 +190,7 @@ class SendMap {
   const SendBuffer& buffer_;
   Ring<SendEntry*> entries_;
   IntrusiveList<SendEntry, &SendEntry::by_time> by_time_;
-  uint32_t sacked_ = 0, lost_ = 0, retransmitted_ = 0;
+  uint32_t outstanding_ = 0, sacked_ = 0, lost_ = 0, retransmitted_ = 0;
   SeqNum lost_hint_;  // No lost entry begins before it, while lost_ > 0.
   uint64_t splits_ = 0, lost_total_ = 0;
   uint32_t lost_marks_ = 0;

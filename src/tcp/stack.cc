@@ -214,7 +214,7 @@ void TcpStack::settle() {
     while (Listener* l = ready_listeners_.pop_front()) {
       if (l->config().on_ready && l->waiting() > 0) l->config().on_ready();
     }
-    flush();
+    if (!out_.empty()) flush();
     if (!buried_.empty()) {
       for (Connection* c : std::exchange(buried_, {})) delete c;
     }
@@ -224,8 +224,7 @@ void TcpStack::settle() {
 }
 
 // Only here do segments leave: IP may deliver to this very stack before output() returns.
-void TcpStack::flush() {
-  if (out_.empty()) return;
+inline void TcpStack::flush() {
   std::swap(out_, flushing_);
   for (net::Frame& frame : flushing_) ip_.output(std::move(frame));
   flushing_.clear();

@@ -285,7 +285,7 @@ void Connection::on_idle_timer() {
   idle_due_ = now() + keep_interval();
 }
 
-void Connection::choose_recovery_timer(Instant now) {
+inline void Connection::choose_recovery_timer(Instant now) {
   const auto set = [&](TimerKind kind, Instant due) {
     recovery_timer_ = kind;
     recovery_due_ = due;
@@ -345,7 +345,7 @@ void Connection::arm_timers(Instant now) {
   if (state_ == State::Closed) return;
   choose_recovery_timer(now);
   if (box_ != nullptr) box_->timers(*this);
-  stack_.idle_timers_.arm(*this, idle_due_);
+  if (idle_due_ < idle_entry_due_) stack_.idle_timers_.arm(*this, idle_due_);
   // While a pacing delay runs nothing else may send, so nothing else needs the wheel.
   const Instant due = pacer_.must_wait(now) ? pacer_.due() : next_timer();
   if (due == kNever || (in_hpts() && wheel_due_ <= due)) return;

@@ -21,10 +21,9 @@ class Bbr final : public CongestionControl {
  public:
   enum class State : uint8_t { Startup, Drain, Down, Cruise, Refill, Up, ProbeRtt };
 
-  explicit Bbr(Random random) : random_(random) {}
+  explicit Bbr(Random random) : CongestionControl(true), random_(random) {}
 
   std::string_view name() const override { return "bbr"; }
-  bool owns_window() const override { return true; }
   void on_ack(CongestionState&, const AckEvent&) override {}
   void on_send(CongestionState& state, const SendEvent& event) override;
   void on_app_limited(CongestionState& state, Bytes flight) override;

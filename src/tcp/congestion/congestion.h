@@ -102,6 +102,7 @@ struct DeliveryEvent {
 
 class CongestionControl {
  public:
+  explicit CongestionControl(bool owns_window = false) : owns_window_(owns_window) {}
   virtual ~CongestionControl() = default;
   virtual std::string_view name() const = 0;
 
@@ -129,13 +130,16 @@ class CongestionControl {
   // The last reduction answered no loss; the connection has put cwnd and ssthresh back.
   virtual void on_spurious(CongestionState& /*state*/) {}
   // For an algorithm with a model of the path; see above.
-  virtual bool owns_window() const { return false; }
+  bool owns_window() const { return owns_window_; }
   virtual void on_send(CongestionState& /*state*/, const SendEvent& /*event*/) {}
   virtual void on_delivery(CongestionState& /*state*/, const DeliveryEvent& /*event*/) {}
   // The sender has no more data although the window has room.
   virtual void on_app_limited(CongestionState& /*state*/, Bytes /*flight*/) {}
   // The pace the algorithm asks for, of payload; nothing when it leaves pacing to others.
   virtual std::optional<Rate> pacing_rate(const CongestionState& /*state*/) const { return {}; }
+
+ private:
+  bool owns_window_;  // Asked several times a segment.
 };
 
 using CongestionFactory = std::function<std::unique_ptr<CongestionControl>()>;
