@@ -131,8 +131,12 @@ void Connection::note_delivered(const SendEntry& e, SeqNum end, uint32_t bytes, 
   if (!is_certain && has_timestamps_ && s.options.timestamps) {
     const uint32_t echo = s.options.timestamps->echo;
     is_of_earlier = static_cast<int32_t>(echo - timestamp_at(sent_at)) < 0;
-    // A SACK echoes what came before the hole.
-    if (const auto copy = end <= s.ack ? copy_sent_in(e, echo - timestamp_offset_) : std::nullopt) {
+    const bool is_echo_of_it = end <= s.ack;  // A SACK echoes what came before the hole.
+    // An earlier copy's answer came after a timer had fired in vain: as for FreeBSD it is no
+    // measure of the path. A SYN's is, for there is no other to begin with.
+    const bool is_wanted = !is_of_earlier || e.has(SendEntry::kSyn);
+    if (const auto copy = copy_sent_in(e, echo - timestamp_offset_);
+        copy && is_echo_of_it && is_wanted) {
       sent_at = *copy;
       is_certain = true;
     }
