@@ -5,6 +5,7 @@
 
 #include "apps/commands.h"
 #include "apps/jail_commands.h"
+#include "apps/parse.h"
 #include "jail/jail.h"
 
 namespace wh::apps {
@@ -122,9 +123,7 @@ Result<std::string> value_of(const Entry& entry, const std::string& name, Regist
 std::string quoted(const std::string& value) {
   if (value.empty()) return "\"\"";
   if (value.find_first_of(" \t\n\"'\\$`*?[]{}()<>|&;~#!") == value.npos) return value;
-  std::string out = "'";
-  for (const char c : value) out += c == '\'' ? "'\\''" : std::string(1, c);
-  return out + "'";
+  return in_quotes(value);
 }
 
 std::string negated(const std::string& name) {

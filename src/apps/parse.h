@@ -50,6 +50,19 @@ inline void refuse_empty(CLI::App& app) {
   }
 }
 
+// As a shell takes it for one word, whatever it holds.
+inline std::string in_quotes(std::string_view word) {
+  std::string text = "'";
+  for (const char c : word) {
+    if (c == '\'') {
+      text += "'\\''";
+    } else {
+      text += c;
+    }
+  }
+  return text + "'";
+}
+
 // The arguments as a shell would take them again.
 inline std::string typed(int argc, char** argv) {
   std::string line;
@@ -60,19 +73,7 @@ inline std::string typed(int argc, char** argv) {
                              "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                              "0123456789=,.:%/_+-") == std::string_view::npos;
     if (i > 0) line += ' ';
-    if (is_plain) {
-      line += word;
-      continue;
-    }
-    line += '\'';
-    for (const char c : word) {
-      if (c == '\'') {
-        line += "'\\''";
-      } else {
-        line += c;
-      }
-    }
-    line += '\'';
+    line += is_plain ? std::string(word) : in_quotes(word);
   }
   return line;
 }

@@ -11,15 +11,13 @@ namespace wh::apps {
 namespace {
 
 constexpr const char* kProxyDescription =
-    "Carries real programs' connections over Wheelhouse's own TCP, paced if asked, by a fixed "
-    "rate\n"
-    "or Dynamic Goodput Pacing, through a TAP device in the network namespace that it is started\n"
-    "in. Runs until interrupted.";
+    "Carries real programs' connections over Wheelhouse's own TCP, paced if asked by a fixed\n"
+    "rate or by Dynamic Goodput Pacing, through a TAP device in the network namespace that it is\n"
+    "started in. Runs until interrupted.";
 
 constexpr const char* kProxyFooter =
     "Examples:\n"
-    "  wh proxy --serve 80 --flow dgp,fcc=5Mbps --log -   serve the web by DGP, and tell of each "
-    "client\n"
+    "  wh proxy --serve 80 --flow dgp,fcc=5Mbps --log -   serve the web by DGP, a line a client\n"
     "  wh proxy --serve 5201 --rate 100Mbps &        our TCP accepts 10.77.0.2:5201 for the "
     "program\n"
     "  iperf3 -s & iperf3 -c 10.77.0.2 -R            that listens on 127.0.0.1:5201\n"
@@ -95,20 +93,21 @@ Result<lab::FlowSpec> flow_of(const ProxyOptions& o) {
   if (!o.congestion.empty()) words.push_back("cc=" + o.congestion);
   if (!o.rate.empty()) words.push_back("rate=" + o.rate);
   if (words.empty()) return lab::FlowSpec{.cc = ""};
-  lab::FlowSpec flow = TRY(lab::parse_flow(fmt::format("{}", fmt::join(words, ","))));
-  const lab::FlowSpec of_a_proxy{.from = flow.from,
-                                 .to = flow.to,
+  const std::string text = fmt::format("{}", fmt::join(words, ","));
+  lab::FlowSpec flow = TRY(lab::parse_flow(text));
+  const lab::FlowSpec of_a_proxy{.from = "sender",
+                                 .to = "receiver",
                                  .cc = flow.cc,
                                  .rate = flow.rate,
                                  .is_dgp = flow.is_dgp,
                                  .fcc = flow.fcc,
                                  .fcc_share = flow.fcc_share,
                                  .is_fill = flow.is_fill};
-  if (flow != of_a_proxy || flow.from != "sender") {
+  if (flow != of_a_proxy) {
     return fail(
         "--flow: '{}': programs say when and what is sent; accepted: the keys cc, rate, profile, "
         "fcc",
-        o.flow);
+        text);
   }
   if (o.flow.empty() && o.congestion.empty()) flow.cc.clear();  // The stack's.
   return flow;

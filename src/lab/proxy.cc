@@ -50,9 +50,8 @@ Proxy::Proxy(Config config, host::RealLoop& loop)
       random_(config_.seed),
       chunks_(kChunk, 256),
       bury_(loop, [this] { ended_.clear(); }) {
-  for (const Forward& forward : config_.serve) ways_.push_back({"serve", forward, 0});
-  for (const Forward& forward : config_.reach) ways_.push_back({"reach", forward, 0});
-  for (size_t i = 0; i < ways_.size(); ++i) ways_[i].number = i + 1;
+  for (const Forward& f : config_.serve) ways_.push_back({true, f, ways_.size() + 1});
+  for (const Forward& f : config_.reach) ways_.push_back({false, f, ways_.size() + 1});
 }
 
 Proxy::~Proxy() {
@@ -70,7 +69,7 @@ Result<std::unique_ptr<Proxy>> Proxy::make(Config config, host::RealLoop& loop) 
   TRY(proxy->open_books());
   TRY(proxy->join_kernel());
   for (const Way& way : proxy->ways_) {
-    TRY(way.number <= proxy->config_.serve.size() ? proxy->serve(way) : proxy->reach(way));
+    TRY(way.is_served ? proxy->serve(way) : proxy->reach(way));
   }
   return proxy;
 }
@@ -82,10 +81,8 @@ Result<void> Proxy::open_books() {
 }
 
 Result<void> Proxy::finish() {
-  while (!carried_.empty()) {
-    ended(*carried_.back());
-    carried_.pop_back();
-  }
+  for (const auto& carried : carried_) ended(*carried);
+  carried_.clear();
   host_.reset();
   Result<void> all;
   if (log_ != nullptr) all = log_->close();
@@ -134,10 +131,10 @@ Result<void> Proxy::join_kernel() {
 void Proxy::prepare(tcp::Connection& connection, const Way& way) {
   set_pace(config_.flow, connection);
   if (trace_ == nullptr) return;
-  // A file for each port; the remote's port, or else ours, tells its connections apart.
-  const bool is_ours = std::string_view(way.side) == "reach";
-  trace_->trace(connection, way.number, fmt::format("{}-{}", way.side, way.forward.port), "proxy",
-                is_ours ? connection.local().port : connection.remote().port);
+  // A file for each port; that of the client tells its connections apart.
+  const tcp::Endpoint& client = way.is_served ? connection.remote() : connection.local();
+  trace_->trace(connection, way.number, fmt::format("{}-{}", way.side(), way.forward.port), "proxy",
+                client.port);
 }
 
 Proxy::Carried& Proxy::add(const Way& way) {
@@ -164,7 +161,7 @@ void Proxy::ended(Carried& carried) {
   if (log_ == nullptr) return;
   log_->write({.began = carried.began - started_,
                .lasted = loop_.now() - carried.began,
-               .side = carried.way.side,
+               .side = carried.way.side(),
                .port = carried.way.forward.port,
                .outcome = outcome});
 }

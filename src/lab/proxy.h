@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "host/real_loop.h"
@@ -70,9 +71,10 @@ class Proxy {
  private:
   // A port of `config.serve` or `config.reach`. Its number is that of its file in the trace.
   struct Way {
-    const char* side;  // "serve" or "reach".
+    bool is_served;
     Forward forward;
     size_t number;
+    std::string_view side() const { return is_served ? "serve" : "reach"; }
   };
   struct Carried {
     const Way& way;

@@ -18,18 +18,10 @@
 #include <span>
 
 #include "net/packet.h"
-#include "net/seq.h"
 #include "tcp/ring.h"
+#include "tcp/types.h"
 
 namespace wh::tcp {
-
-using net::SeqLen;
-using net::SeqNum;
-
-struct SeqRange {
-  SeqNum begin, end;
-  bool operator==(const SeqRange&) const = default;
-};
 
 // A run of bytes made of slices.
 class SliceQueue {

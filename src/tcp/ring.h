@@ -39,6 +39,7 @@ class Ring {
   const T& front() const { return (*this)[0]; }
   const T& back() const { return (*this)[size_ - 1]; }
 
+  // REQUIRES: `value` is not in this ring.
   template <class Value = T>
   void push_back(Value&& value) {
     if (size_ == capacity_) grow();

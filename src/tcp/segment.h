@@ -8,10 +8,10 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "net/packet.h"
 #include "net/wire/tcp.h"
-#include "tcp/receive_buffer.h"
 #include "tcp/types.h"
 
 namespace wh::tcp {

@@ -7,12 +7,21 @@
 
 #include "core/units.h"
 #include "net/address.h"
+#include "net/seq.h"
 
 namespace wh::tcp {
+
+using net::SeqLen;
+using net::SeqNum;
 
 class Connection;
 class Listener;
 class TcpStack;
+
+struct SeqRange {
+  SeqNum begin, end;
+  bool operator==(const SeqRange&) const = default;
+};
 
 struct Endpoint {
   net::IpAddress address;
