@@ -149,7 +149,9 @@ Result<void> run(const AdviseOptions& o) {
     host::ProgressLine progress(o.quiet);
     trials = TRY(lab::try_out(
         plan, advice,
-        [&](double share) { progress.show(fmt::format("trials: {:.0f} %", 100 * share), share); },
+        [&](double share) {
+          progress.show([&] { return fmt::format("trials: {:.0f} %", 100 * share); }, share);
+        },
         stop));
     progress.clear();
     if (says) fmt::print("\n{}", lab::to_table(trials));

@@ -258,7 +258,9 @@ Result<void> run_lab(const PaceOptions& o) {
   result = TRY(lab::run_plan(
       plan,
       [&](double share) {
-        progress.show(fmt::format("{:.0f} % of {}", 100 * share, to_string(spec.duration)), share);
+        progress.show(
+            [&] { return fmt::format("{:.0f} % of {}", 100 * share, to_string(spec.duration)); },
+            share);
       },
       stop));
   progress.clear();

@@ -111,7 +111,8 @@ Result<bool> run_missing(const lab::Sweep& sweep, lab::SweepStore& store, SweepT
       [&](size_t point, const std::string& result) { return store.add(point, result); },
       [&] {
         const auto done = static_cast<double>(store.finished().size());
-        progress.show(fmt::format("{:.0f} of {:.0f} points", done, all), done / all);
+        progress.show([&] { return fmt::format("{:.0f} of {:.0f} points", done, all); },
+                      done / all);
       },
       stop));
   return store.finished().size() == sweep.points();

@@ -12,12 +12,16 @@ namespace wh::host {
 ProgressLine::ProgressLine(bool quiet)
     : enabled_(!quiet && ::isatty(STDERR_FILENO) == 1), started_(Clock::now()), last_(started_) {}
 
-void ProgressLine::show(std::string_view text, double share) {
-  if (!enabled_) return;
+bool ProgressLine::is_due() {
+  if (!enabled_) return false;
   const auto now = Clock::now();
   using namespace std::chrono_literals;
-  if (now - started_ < 1s || now - last_ < 100ms) return;
+  if (now - started_ < 1s || now - last_ < 100ms) return false;
   last_ = now;
+  return true;
+}
+
+void ProgressLine::draw(std::string_view text, double share) {
   constexpr int kWidth = 30;
   const int filled = std::clamp(static_cast<int>(share * kWidth), 0, kWidth);
   fmt::print(stderr, "\r\033[K[{}{}] {}", std::string(static_cast<size_t>(filled), '#'),
