@@ -17,23 +17,41 @@ constexpr size_t kLinesRun = 64;       // Lines that are understood and done,
 constexpr size_t kLinesSeen = 1024;    // that are looked at,
 constexpr size_t kLinesDropped = 512;  // that go.
 
-// Lines that are looked for; they must outlive it. One piece of memory, since a configuration may
-// have a million lines.
+// Lines that are looked for; they must outlive it. Its memory comes and goes in blocks, each a
+// step, since a configuration may have a million lines. REQUIRES: it has grown before it is used.
 class LineSet {
  public:
-  explicit LineSet(size_t most = 0) : slots_(std::bit_ceil(2 * most + 1)) {}
-  void insert(const std::string& line) { slots_[place(line)] = &line; }
-  bool contains(const std::string& line) const { return slots_[place(line)] != nullptr; }
+  explicit LineSet(size_t most) : mask_(std::bit_ceil(2 * most + 1) - 1) {
+    blocks_.reserve(mask_ / kBlock + 1);
+  }
+  // Takes a block more. False when it has all.
+  bool grow() {
+    blocks_.emplace_back(std::min(mask_ + 1, kBlock));
+    return blocks_.size() * kBlock <= mask_;
+  }
+  // Gives one back. False when it has none left.
+  bool shrink() {
+    blocks_.pop_back();
+    return !blocks_.empty();
+  }
+  void insert(const std::string& line) {
+    const size_t at = place(line);
+    blocks_[at / kBlock][at % kBlock] = &line;
+  }
+  bool contains(const std::string& line) const { return slot(place(line)) != nullptr; }
 
  private:
+  static constexpr size_t kBlock = 32'768;
+
+  const std::string* slot(size_t at) const { return blocks_[at / kBlock][at % kBlock]; }
   // Where it is, or would be.
   size_t place(const std::string& line) const {
-    const size_t mask = slots_.size() - 1;
-    size_t at = std::hash<std::string>()(line) & mask;
-    while (slots_[at] != nullptr && *slots_[at] != line) at = (at + 1) & mask;
+    size_t at = std::hash<std::string>()(line) & mask_;
+    while (slot(at) != nullptr && *slot(at) != line) at = (at + 1) & mask_;
     return at;
   }
-  std::vector<const std::string*> slots_;  // A power of two, at most half full.
+  size_t mask_;  // Of places, of which at most half are filled.
+  std::vector<std::vector<const std::string*>> blocks_;
 };
 
 struct Side {
@@ -44,6 +62,7 @@ struct Side {
 };
 
 Steps index(Side& side) {
+  while (side.set.grow()) co_yield Pause{};
   size_t seen = 0;
   for (const ConfigurationLine& l : side.all) {
     if (!l.is_stale) side.set.insert(l.line);
@@ -68,6 +87,7 @@ Steps find_missing(const Side& one, const Side& other, ConfigurationLines& left,
                    bool is_to_go = false) {
   auto there = orders_of(other, one.set);
   LineSet displaced(one.ordered.size());
+  while (displaced.grow()) co_yield Pause{};
   for (const auto& [order, lines] : orders_of(one, other.set)) {
     const auto& others = there[order];
     auto at = std::mismatch(lines.begin(), lines.end(), others.begin(), others.end(),
@@ -118,6 +138,9 @@ Steps compare_sides(const ConfigurationLines& from, const ConfigurationLines& to
   WH_DO(index(becomes));
   WH_DO(find_missing(was, becomes, difference.to_remove, true));
   WH_DO(find_missing(becomes, was, difference.to_add));
+  for (LineSet* set : {&was.set, &becomes.set}) {
+    while (set->shrink()) co_yield Pause{};
+  }
 }
 
 }  // namespace

@@ -144,5 +144,20 @@ TEST_F(LongConfiguration, error_in_the_last_line_changes_nothing) {
   EXPECT_FALSE(is_refused());
 }
 
+// More lines than a step looks at, and than one block of memory finds.
+TEST(ConfigurationDifferenceTest, of_long_configurations) {
+  ConfigurationLines from, to;
+  for (int i = 0; i < 40'000; ++i) {
+    const std::string line = fmt::format("line {}", i);
+    if (i % 10'000 != 1) from.push_back({line, "no " + line});
+    if (i % 10'000 != 2) to.push_front({line, "no " + line});
+  }
+  EXPECT_EQ(format(difference(from, to)),
+            "- line 2\n- line 10002\n- line 20002\n- line 30002\n"
+            "+ line 30001\n+ line 20001\n+ line 10001\n+ line 1\n");
+  EXPECT_TRUE(difference(from, from).is_empty());
+  EXPECT_TRUE(difference({}, {}).is_empty());
+}
+
 }  // namespace
 }  // namespace wh::router

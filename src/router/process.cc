@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/chrono.h>
+#include <malloc.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -194,6 +195,9 @@ class Process {
 }  // namespace
 
 Result<int> run_router(const Startup& startup) {
+  // What is freed is put together with its neighbours at once. Otherwise malloc does so for all at
+  // a time: 80 ms in which nothing is forwarded, after a configuration of a million lines.
+  ::mallopt(M_MXFAST, 0);
   const auto loop = TRY(host::RealLoop::make());
   Process process(*loop);
   return process.run(startup);
