@@ -182,11 +182,9 @@ Result<Answer> show_summary(Router& router, const Arguments& a, Family family) {
   auto all = nlohmann::json::array();
   for (const uint32_t id : router.vnet().vrfs()) {
     if (a.has("table") && id != table_of(a)) continue;
-    std::map<uint8_t, size_t> counts;
-    for (const net::Prefix& p : vnet::fib_prefixes(router.vnet(), family, id)) ++counts[p.length];
     text += vnet::format_heading({family, id, {}});
     text += fmt::format("{:>20}{:>16}\n", "Prefix length", "Count");
-    for (const auto& [length, count] : counts) {
+    for (const auto& [length, count] : vnet::fib_lengths(router.vnet(), family, id)) {
       text += fmt::format("{:>20}{:>16}\n", length, count);
       all.push_back({{"table", id}, {"length", length}, {"count", count}});
     }

@@ -94,6 +94,9 @@ class Fib {
   // At most so many prefixes, the next in that order behind one, or the first.
   std::vector<net::Prefix> prefixes(size_t most, const std::optional<net::Prefix>& behind) const;
   size_t size() const { return four_.size() + six_.size(); }
+  size_t size(uint8_t length) const {  // Of the prefixes of one length. REQUIRES: of this family.
+    return family_ == net::Family::V4 ? four_.size(length) : six_.size(length);
+  }
   size_t memory() const { return four_.memory() + six_.memory(); }  // Bytes.
 
  private:

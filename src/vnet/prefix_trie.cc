@@ -165,7 +165,7 @@ void PrefixTrie<Key>::insert(const Key& key, uint32_t length, uint32_t value) {
   const bool is_full = count_ >= (root_bits_ < 12 ? kEnoughFor12 : kEnoughFor18);
   if (is_full && root_bits_ < kMaxRootBits) grow_root();
   if (length <= root_bits_) {
-    count_ += short_[short_index(key, length)] == 0;
+    if (short_[short_index(key, length)] == 0) note_came(length);
     set_short(key, length, value);
     return;
   }
@@ -188,7 +188,7 @@ void PrefixTrie<Key>::insert(const Key& key, uint32_t length, uint32_t value) {
   }
   n.values = values_.insert(n.values, values_in(n), position, value);
   (place.is_longest ? n.longest : n.shorter) |= uint64_t{1} << place.bit;
-  ++count_;
+  note_came(length);
 }
 
 // Takes a prefix out of the part below a node. False when it is not there.
@@ -223,14 +223,14 @@ bool PrefixTrie<Key>::remove(const Key& key, uint32_t length) {
   if (length <= root_bits_) {
     if (short_[short_index(key, length)] == 0) return false;
     set_short(key, length, 0);
-    --count_;
+    note_gone(length);
     return true;
   }
   RootEntry& root = root_[key.top(root_bits_)];
   if (root.node == 0 || !remove_below(root.node, key.shifted(root_bits_), length - root_bits_)) {
     return false;
   }
-  --count_;
+  note_gone(length);
   const Node& n = *nodes_.at(root.node);
   if ((n.longest | n.shorter | n.children) == 0) {
     nodes_.free(root.node, 1);

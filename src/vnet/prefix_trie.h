@@ -21,6 +21,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <span>
 #include <vector>
@@ -105,6 +106,7 @@ class PrefixTrie {
   void for_each_behind(const Start* start, Fn fn) const;
 
   size_t size() const { return count_; }
+  size_t size(uint32_t length) const { return counts_[length]; }  // Of one length.
   size_t memory() const {
     return root_.size() * sizeof(RootEntry) + owner_length_.size() +
            short_.size() * sizeof(uint32_t) + nodes_.memory() + values_.memory();
@@ -195,6 +197,12 @@ class PrefixTrie {
     return 1u << length | (length == 0 ? 0 : key.top(length));
   }
   void set_short(const Key& key, uint32_t length, uint32_t value);
+  void note_came(uint32_t length) {
+    ++count_, ++counts_[length];
+  }
+  void note_gone(uint32_t length) {
+    --count_, --counts_[length];
+  }
   uint32_t add_child(uint32_t node, uint32_t six);
   bool remove_below(uint32_t node, const Key& key, uint32_t length);
   void grow_root();
@@ -217,6 +225,7 @@ class PrefixTrie {
 
   uint32_t root_bits_;
   size_t count_ = 0;
+  std::array<uint32_t, Key::kBits + 1> counts_{};  // Of each length.
   std::vector<RootEntry> root_;
   std::vector<uint8_t> owner_length_;  // Of the prefix whose value a root entry has.
   std::vector<uint32_t> short_;  // Values by 1 << length | bits, for lengths up to root_bits_.

@@ -65,7 +65,9 @@ class TrieTest : public testing::Test {
   void check_all(Random& random) {
     ASSERT_EQ(trie.size(), list.size());
     auto expected = list.begin();
+    std::map<uint32_t, size_t> lengths;
     trie.for_each([&](const Key& key, uint32_t length, uint32_t value) {
+      ++lengths[length];
       ASSERT_NE(expected, list.end());
       EXPECT_TRUE(equal(key, expected->first.first));
       EXPECT_EQ(length, expected->first.second);
@@ -73,6 +75,9 @@ class TrieTest : public testing::Test {
       ++expected;
     });
     EXPECT_EQ(expected, list.end());
+    for (uint32_t length = 0; length <= Key::kBits; ++length) {
+      EXPECT_EQ(trie.size(length), lengths[length]);
+    }
     check_behind(random);
     std::vector<Key> keys;
     for (int i = 0; i < 500; ++i) keys.push_back(draw_key(random, static_cast<Key*>(nullptr)));

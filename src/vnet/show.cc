@@ -233,8 +233,15 @@ FibReport fib_report(const Vnet& vnet, Family family, uint32_t vrf) {
   return report;
 }
 
-std::vector<net::Prefix> fib_prefixes(const Vnet& vnet, Family family, uint32_t vrf) {
-  return fib_prefixes(vnet, family, vrf, SIZE_MAX, std::nullopt);
+std::map<uint8_t, size_t> fib_lengths(const Vnet& vnet, Family family, uint32_t vrf) {
+  std::map<uint8_t, size_t> counts;
+  const auto slot = vnet.stack().find_vrf(vrf);
+  if (!slot) return counts;
+  const Fib& fib = vnet.stack().fib(family, *slot);
+  for (uint8_t length = 0; length <= (family == Family::V4 ? 32 : 128); ++length) {
+    if (const size_t n = fib.size(length); n != 0) counts[length] = n;
+  }
+  return counts;
 }
 
 std::vector<net::Prefix> fib_prefixes(const Vnet& vnet, Family family, uint32_t vrf, size_t most,

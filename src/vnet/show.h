@@ -3,6 +3,7 @@
 // here adds what left.
 #pragma once
 
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
@@ -72,10 +73,10 @@ struct FibReport {
 };
 // Of a VRF that exists; no rows for another.
 FibReport fib_report(const Vnet& vnet, net::Family family, uint32_t vrf = 0);
-// All prefixes of a table, in order, and of those the ones that are known still: for a table that
-// is told in pieces.
-std::vector<net::Prefix> fib_prefixes(const Vnet& vnet, net::Family family, uint32_t vrf);
-// At most so many, behind one of them or from the first on.
+// How many prefixes of each length a table has, of those that it has.
+std::map<uint8_t, size_t> fib_lengths(const Vnet& vnet, net::Family family, uint32_t vrf);
+// At most so many prefixes of a table, in order, behind one of them or from the first on; and of
+// those the ones that are known still: for a table that is told in pieces.
 std::vector<net::Prefix> fib_prefixes(const Vnet& vnet, net::Family family, uint32_t vrf,
                                       size_t most, const std::optional<net::Prefix>& behind);
 FibReport fib_report(const Vnet& vnet, net::Family family, uint32_t vrf,
