@@ -335,8 +335,11 @@ inline void Connection::choose_recovery_timer(Instant now) {
     if (previous != nullptr && newest->length() <= mss_) {
       tail.gap = newest->last_sent() - previous->last_sent();
     }
-    const Instant due = newest->last_sent() + rack_.tlp_timeout(rtt_, rto, tail);
-    if (due < rto_due) return set(TimerKind::TailLossProbe, std::max(due, now + least_timeout()));
+    // Likewise (RFC 8985 section 7.2, FreeBSD): what is answered to a probe needs no timeout. It is
+    // never later than one after the newest segment.
+    const Instant due =
+        std::max(newest->last_sent() + rack_.tlp_timeout(rtt_, rto, tail), now + least_timeout());
+    if (due < user_timeout_due()) return set(TimerKind::TailLossProbe, due);
   }
   set(TimerKind::Retransmit, rto_due);
 }
