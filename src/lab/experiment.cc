@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/virtual_loop.h"
-#include "host/system.h"
 #include "lab/synthetic.h"
 #include "lab/web_flow.h"
 
@@ -81,9 +80,7 @@ Result<void> Experiment::build_hosts() {
 
 Result<void> Experiment::build_link(size_t index, const LinkSpec& spec) {
   net::LinkConfig config = spec.config;
-  TRY(net::load_traces(config, [](const std::string& name) -> Result<std::string> {
-    return is_synthetic(name) ? make_trace(name) : host::read_file(name);
-  }));
+  TRY(load_traces(config));
   const auto number = static_cast<uint32_t>(index * 2 + 1);
   auto end = [&](const std::string& host, uint32_t n) {
     return net::Interface::Config{.name = fmt::format("{}-{}", spec.name, host),

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "lab/flow.h"
+#include "lab/synthetic.h"
 
 namespace wh::lab {
 namespace {
@@ -66,6 +67,7 @@ Result<std::unique_ptr<Proxy>> Proxy::make(Config config, host::RealLoop& loop) 
   for (const std::string& assignment : proxy->config_.sysctls) {
     TRY(proxy->host_->sysctl().assign(assignment));
   }
+  if (proxy->config_.link) TRY(load_traces(*proxy->config_.link));
   TRY(proxy->open_books());
   TRY(proxy->join_kernel());
   for (const Way& way : proxy->ways_) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/random.h"
+#include "host/system.h"
 #include "net/link/trace.h"
 
 namespace wh::lab {
@@ -174,6 +175,12 @@ Result<std::string> make_trace(std::string_view name) {
   auto text = kind->make(split(name));
   if (!text) return fail("{}: {}; such as {}", name, text.error().text, kind->accepted);
   return text;
+}
+
+Result<void> load_traces(net::LinkConfig& link) {
+  return net::load_traces(link, [](const std::string& name) {
+    return is_synthetic(name) ? make_trace(name) : host::read_file(name);
+  });
 }
 
 }  // namespace wh::lab

@@ -21,6 +21,7 @@
 #include <string_view>
 
 #include "core/result.h"
+#include "net/link/link_config.h"
 
 namespace wh::lab {
 
@@ -31,5 +32,7 @@ bool is_synthetic(std::string_view name);
 // The text of the trace file; the same for the same name. Errors name the part and what is
 // accepted.
 Result<std::string> make_trace(std::string_view name);
+// Fills in the traces that a link names: of the above, or files'.
+Result<void> load_traces(net::LinkConfig& link);
 
 }  // namespace wh::lab

@@ -90,5 +90,24 @@ TEST(World, holds_checks_in_virtual_time) {
   EXPECT_FALSE((*world)->hold({.flow = "f", .goodput = 50_Mbps}));
 }
 
+// As for `wh pace --link`, a trace is a file's or made of its name.
+TEST(World, links_follow_traces) {
+  const auto build = [](const std::string& trace, VirtualLoop& loop) {
+    return World::build(MUST(parse_topology("[[host]]\nname = \"a\"\n[[host]]\nname = \"b\"\n"
+                                            "[[link]]\nfrom = \"a\"\nto = \"b\"\ntrace = \"" +
+                                                trace + "\"\n",
+                                            "x.toml")),
+                        loop, nullptr);
+  };
+  VirtualLoop loop;
+  const auto world = build("outage:10Mbps:1s:1s", loop);
+  ASSERT_TRUE(world) << world.error().text;
+  const CheckSpec reachable{.host = "a", .ping = MUST(net::parse_ip("10.0.0.2")), .within = 5s};
+  EXPECT_TRUE((*world)->hold(reachable));
+  const auto none = build("no/such/file", loop);
+  ASSERT_FALSE(none);
+  EXPECT_NE(none.error().text.find("no/such/file"), std::string::npos) << none.error().text;
+}
+
 }  // namespace
 }  // namespace wh::lab

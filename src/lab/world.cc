@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "host/system.h"
+#include "lab/synthetic.h"
 #include "router/ports.h"
 
 namespace wh::lab {
@@ -109,7 +109,7 @@ Result<void> World::build_link(const CableSpec& spec) {
     return lay_epair(spec);
   }
   auto config = TRY(net::parse_link_config(spec.config));
-  TRY(net::load_traces(config, [](const std::string& path) { return host::read_file(path); }));
+  TRY(load_traces(config));
   const auto port = [&](const CableEnd& end) {
     return net::Interface::Config{.name = end.interface,
                                   .mac = net::MacAddress::local(next_mac_++),
