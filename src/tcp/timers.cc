@@ -314,7 +314,9 @@ inline void Connection::choose_recovery_timer(Instant now) {
   }
   // From when it was sent or, as long as repairs go out, from the last of them: what is marked lost
   // waits for its turn behind them (RFC 6298 section 5.1; FreeBSD's rc_tlp_rxt_last_time).
-  const Instant from = std::max(oldest->last_sent(), resent_at_);
+  Instant from = std::max(oldest->last_sent(), resent_at_);
+  // Section 5.3; FreeBSD's RACK does not wait so long.
+  if (stack_.tunables().rfc6298 != 0) from = std::max(from, first_unanswered_);
   const Duration rto = this->rto();
   const Instant rto_due = std::min(std::max(from + rto, now + least_timeout()), user_timeout_due());
   if (is_handshaking()) return set(TimerKind::Retransmit, rto_due);
