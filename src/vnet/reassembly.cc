@@ -9,6 +9,7 @@ using net::PacketPtr;
 
 namespace {
 
+constexpr uint32_t kLongestPacket = 0xffff;  // What a length field says.
 constexpr uint8_t kNotCapable = 0, kEct1 = 1, kEct0 = 2, kCongestion = 3;
 
 // RFC 3168 section 5.3: nothing when the fragments contradict each other.
@@ -49,6 +50,13 @@ FragmentOutcome Reassembler::add(const Fragment& f, PacketPtr& packet, Reassembl
     spoil(context);
     return FragmentOutcome::Inconsistent;
   }
+  // The whole has the headers of the first fragment, whose options may be more than the others'.
+  const bool has_first = !pieces.empty() && pieces.front().begin == 0;
+  const uint32_t before = f.begin == 0 ? f.before : has_first ? pieces.front().before : 0;
+  if (before + std::max(highest, f.end) > kLongestPacket) {
+    spoil(context);
+    return FragmentOutcome::TooLong;
+  }
   if (static_cast<int64_t>(pieces.size()) >= limits.fragments_per_context) {
     spoil(context);
     return FragmentOutcome::TooMany;
@@ -62,7 +70,7 @@ FragmentOutcome Reassembler::add(const Fragment& f, PacketPtr& packet, Reassembl
   context.received += size;
   bytes_ += size;
   ++fragments_;
-  pieces.insert(at, {f.begin, f.end, f.payload_at, std::move(packet)});
+  pieces.insert(at, {f.begin, f.end, f.payload_at, f.before, std::move(packet)});
   if (context.total == 0 || context.received != context.total) return FragmentOutcome::Waiting;
 
   const auto ecn = combined_ecn(context.ecn_seen);

@@ -40,6 +40,7 @@ struct Fragment {
   FragmentKey key;
   uint32_t begin = 0, end = 0;  // In the payload of the whole.
   uint32_t payload_at = 0;      // Of these bytes in the packet.
+  uint32_t before = 0;          // Its headers' part of the length that the whole would say.
   bool is_last = false;
   uint8_t ecn = 0;
 };
@@ -51,6 +52,7 @@ enum class FragmentOutcome : uint8_t {
   Overlap,
   Inconsistent,  // Beyond the end that the last fragment gave, or a second, different end.
   Spoiled,       // Of a packet that was spoilt before.
+  TooLong,       // With the first fragment's headers beyond the longest packet.
   TooMany,       // More fragments than one packet may have.
   NoRoom,        // Larger than all fragments together may be.
 };
@@ -95,7 +97,7 @@ class Reassembler {
 
  private:
   struct Piece {
-    uint32_t begin, end, payload_at;
+    uint32_t begin, end, payload_at, before;
     net::PacketPtr packet;
   };
   struct Context {

@@ -55,6 +55,7 @@ uint16_t error_of(FragmentOutcome outcome) {
     case FragmentOutcome::Overlap: return kOverlap;
     case FragmentOutcome::Inconsistent: return kInconsistent;
     case FragmentOutcome::Spoiled: return kSpoiled;
+    case FragmentOutcome::TooLong: return kTooLong;
     case FragmentOutcome::TooMany: return kTooMany;
     case FragmentOutcome::NoRoom: return kNoRoom;
     case FragmentOutcome::Waiting:
@@ -163,6 +164,7 @@ class Ip4Reassembly final : public ReassemblyNode {
              .begin = begin,
              .end = begin + size,
              .payload_at = ip->header_size(),
+             .before = ip->header_size(),
              .is_last = !ip->more_fragments(),
              .ecn = ip->ecn()},
             mend);
@@ -173,7 +175,7 @@ class Ip4Reassembly final : public ReassemblyNode {
  private:
   static void mend(Packet& p, const Reassembled& whole) {
     Ip4Header header = Ip4View::parse_quoted(p.head())->header();
-    // No first fragment is longer than the whole: the sum fits, by the check above.
+    // The sum fits: no whole is longer (FragmentOutcome::TooLong).
     header.total_length = static_cast<uint16_t>(header.size() + whole.size);
     header.more_fragments = false;
     header.fragment_offset = 0;
@@ -214,6 +216,7 @@ class Ip6Reassembly final : public ReassemblyNode {
              .begin = begin,
              .end = begin + size,
              .payload_at = payload_at,
+             .before = unfragmented,
              .is_last = !e.fragment.more_fragments,
              .ecn = ip->ecn()},
             mend);

@@ -17,7 +17,8 @@ class ReassemblerTest : public testing::Test {
   static constexpr uint32_t kHeader = 20;
 
   // A fragment whose payload bytes are their own positions in the whole.
-  FragmentOutcome add(uint32_t id, uint32_t begin, uint32_t end, bool last, uint8_t ecn = 0) {
+  FragmentOutcome add(uint32_t id, uint32_t begin, uint32_t end, bool last, uint8_t ecn = 0,
+                      uint32_t before = kHeader) {
     PacketPtr p = pool.allocate();
     std::memset(p->append(kHeader), 0xee, kHeader);
     net::ChunkRef chunk = net::ChunkRef::make(end - begin);
@@ -28,6 +29,7 @@ class ReassemblerTest : public testing::Test {
                             .begin = begin,
                             .end = end,
                             .payload_at = kHeader,
+                            .before = before,
                             .is_last = last,
                             .ecn = ecn},
                            p, whole);
@@ -119,6 +121,22 @@ TEST_F(ReassemblerTest, spoils_a_packet_with_two_ends) {
   EXPECT_EQ(add(3, 80, 100, true), FragmentOutcome::Inconsistent);
 }
 
+// The first fragment's options are the whole's, and what would not fit the length field is no
+// packet, whichever of the two comes last. Options of the others do not count.
+TEST_F(ReassemblerTest, bounds_the_whole_by_the_headers_of_its_first_fragment) {
+  constexpr uint32_t kLong = 60, kFits = 0xffff - kLong;
+  EXPECT_EQ(add(1, 800, kFits, true), FragmentOutcome::Waiting);
+  EXPECT_EQ(add(1, 0, 800, false, 0, kLong), FragmentOutcome::Complete);
+  expect_whole(kFits);
+  EXPECT_EQ(add(2, 800, kFits + 1, true), FragmentOutcome::Waiting);
+  EXPECT_EQ(add(2, 0, 800, false, 0, kLong), FragmentOutcome::TooLong);
+  EXPECT_EQ(add(3, 0, 800, false, 0, kLong), FragmentOutcome::Waiting);
+  EXPECT_EQ(add(3, 800, kFits + 1, true), FragmentOutcome::TooLong);
+  EXPECT_EQ(add(4, 800, 0xffff - kHeader, true, 0, kLong), FragmentOutcome::Waiting);
+  EXPECT_EQ(add(4, 0, 800, false), FragmentOutcome::Complete);
+  EXPECT_EQ(spoiled, 2u);
+}
+
 TEST_F(ReassemblerTest, pushes_the_oldest_out_when_contexts_run_out) {
   for (uint32_t id = 1; id <= 4; ++id) add(id, 0, 80, false);
   EXPECT_EQ(evicted, 0u);
@@ -148,17 +166,18 @@ TEST_F(ReassemblerTest, bounds_fragments_in_all) {
 }
 
 TEST_F(ReassemblerTest, bounds_bytes_in_all) {
-  add(1, 0, 50'000, false);
-  add(2, 0, 50'000, false);
-  EXPECT_EQ(reassembler.bytes(), 100'000u);
+  limits.bytes = 60'000;
+  add(1, 0, 30'000, false);
+  add(2, 0, 30'000, false);
+  EXPECT_EQ(reassembler.bytes(), 60'000u);
   EXPECT_EQ(evicted, 0u);
   add(3, 0, 8, false);
   EXPECT_EQ(evicted, 1u);
-  EXPECT_EQ(reassembler.bytes(), 50'008u);
-  EXPECT_EQ(add(4, 0, 100'001, false), FragmentOutcome::NoRoom);
+  EXPECT_EQ(reassembler.bytes(), 30'008u);
+  EXPECT_EQ(add(4, 0, 60'001, false), FragmentOutcome::NoRoom);
   // One packet alone may not hold more either: it is not its own to push out.
-  EXPECT_EQ(add(2, 50'000, 99'992, false), FragmentOutcome::Waiting);
-  EXPECT_EQ(add(2, 99'992, 100'008, false), FragmentOutcome::NoRoom);
+  EXPECT_EQ(add(2, 30'000, 59'992, false), FragmentOutcome::Waiting);
+  EXPECT_EQ(add(2, 59'992, 60'008, false), FragmentOutcome::NoRoom);
 }
 
 TEST_F(ReassemblerTest, gives_up_at_the_end_of_its_lifetime) {
