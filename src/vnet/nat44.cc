@@ -13,7 +13,6 @@ using net::Ip4;
 
 namespace {
 
-constexpr uint16_t kFirstPort = 1024;
 constexpr Duration kMappingSweep = 5s;
 // How many mappings, the longest idle first, are looked at for one that has ended.
 constexpr int kLooks = 64;
@@ -140,6 +139,7 @@ Result<void> Nat44::add_static(const NatStatic& m) {
   }
   const auto dynamic = by_outside_.find(outside);
   if (dynamic != by_outside_.end()) erase(dynamic->second);
+  ports_.take(m.protocol, m.outside, m.outside_port);
   statics_.push_back(m);
   static_in_[outside] = m;
   ++static_addresses_[m.outside.value];
@@ -153,6 +153,7 @@ Result<void> Nat44::remove_static(const NatStatic& m) {
                 to_string(m.inside), m.inside_port);
   }
   static_in_.erase({m.protocol, m.outside, m.outside_port, 0});
+  ports_.give_back(m.protocol, m.outside, m.outside_port);
   if (--static_addresses_[m.outside.value] == 0) static_addresses_.erase(m.outside.value);
   static_out_.erase(inside_of_static(m));
   return {};
@@ -184,9 +185,7 @@ std::vector<const NatMapping*> Nat44::mappings() const {
 }
 
 void Nat44::clear() {
-  by_inside_.clear();
-  by_outside_.clear();
-  ages_.clear();
+  while (!ages_.empty()) erase(ages_.begin());
 }
 
 // --- mappings ---
@@ -261,6 +260,7 @@ std::optional<NatEndpoint> Nat44::outside_of(const NatEndpoint& inside, bool mak
   made->expires = stack_.loop.now() + idle_time(*made);
   by_inside_[inside] = made;
   by_outside_[*outside] = made;
+  ports_.take(outside->protocol, outside->address, outside->port);
   if (!timer_.is_armed()) timer_.arm(stack_.loop.now() + kMappingSweep);
   return outside;
 }
@@ -270,21 +270,17 @@ std::optional<NatEndpoint> Nat44::pick_outside(const NatEndpoint& inside) {
   const std::vector<Ip4> addresses = pool();
   if (addresses.empty()) return std::nullopt;
   const size_t start = inside.address.value % addresses.size();
-  auto is_free = [&](const NatEndpoint& e) {
-    return by_outside_.count(e) == 0 && static_in_.count(e) == 0;
-  };
   // A host's own address stays what it is.
   const auto own = std::find(addresses.begin(), addresses.end(), inside.address);
   const size_t first =
       own != addresses.end() ? static_cast<size_t>(own - addresses.begin()) : start;
   for (size_t i = 0; i < addresses.size(); ++i) {
     NatEndpoint e{inside.protocol, addresses[(first + i) % addresses.size()], inside.port, 0};
-    if (is_free(e)) return e;
-    constexpr uint32_t kPorts = 0x10000 - kFirstPort;
-    const auto offset = static_cast<uint32_t>(random_.below(kPorts));
-    for (uint32_t tried = 0; tried < kPorts; ++tried) {
-      e.port = static_cast<uint16_t>(kFirstPort + (offset + tried) % kPorts);
-      if (is_free(e)) return e;
+    if (ports_.is_free(e.protocol, e.address, e.port)) return e;
+    const auto from = static_cast<uint16_t>(random_.between(NatPorts::kFirst, 0xffff));
+    if (const auto port = ports_.find_free(e.protocol, e.address, from)) {
+      e.port = *port;
+      return e;
     }
   }
   return std::nullopt;
@@ -304,6 +300,7 @@ bool Nat44::make_room() {
 void Nat44::erase(Ages::iterator mapping) {
   by_inside_.erase(mapping->inside);
   by_outside_.erase(mapping->outside);
+  ports_.give_back(mapping->outside.protocol, mapping->outside.address, mapping->outside.port);
   ages_.erase(mapping);
 }
 

@@ -35,6 +35,7 @@
 #include "core/random.h"
 #include "core/result.h"
 #include "net/address.h"
+#include "vnet/nat_ports.h"
 
 namespace wh::vnet {
 
@@ -164,6 +165,7 @@ class Nat44 {
   std::unordered_map<uint32_t, uint32_t> static_addresses_;  // Mappings of each outside address.
   Ages ages_;  // Dynamic mappings, longest idle first.
   std::unordered_map<NatEndpoint, Ages::iterator, Hash> by_inside_, by_outside_;
+  NatPorts ports_;  // Of mappings of both kinds.
   size_t max_ = 65'536;
   NatTimeouts timeouts_;
   Timer timer_;

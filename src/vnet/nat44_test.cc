@@ -107,6 +107,32 @@ TEST_F(Nat, gives_another_port_when_one_is_taken) {
   EXPECT_EQ(nat.outside_of({6, Ip4::of(10, 1, 0, 3), 4000, 0}, true)->port, 4000u);
 }
 
+TEST_F(Nat, gives_every_port_of_an_address_and_then_none) {
+  Nat44& nat = r.nat44();
+  MUST(nat.set_max_mappings(200'000));
+  const auto of_host = [&](uint8_t host, uint8_t protocol, uint32_t port) {
+    return nat.outside_of({protocol, Ip4::of(10, 1, 0, host), static_cast<uint16_t>(port), 0},
+                          true);
+  };
+  // Half of them as they are, and for the second host of the same ports the other half.
+  for (uint32_t port = 1024; port <= 0xffff; port += 2) {
+    ASSERT_EQ(of_host(2, 17, port)->port, port);
+  }
+  for (uint32_t port = 1024; port <= 0xffff; port += 2) ASSERT_TRUE(of_host(3, 17, port));
+  EXPECT_FALSE(of_host(4, 17, 5000));
+  EXPECT_EQ(of_host(4, 17, 80)->port, 80u);
+  EXPECT_FALSE(of_host(5, 17, 80));
+  EXPECT_TRUE(of_host(4, 6, 5000));
+  // One that is taken from its mapping and given back is the next.
+  const NatStatic forward{17, pool_address, 6000, Ip4::of(10, 1, 0, 9), 53};
+  MUST(nat.add_static(forward));
+  EXPECT_FALSE(of_host(4, 17, 5000));
+  MUST(nat.remove_static(forward));
+  EXPECT_EQ(of_host(4, 17, 5000)->port, 6000u);
+  nat.clear();
+  EXPECT_EQ(of_host(4, 17, 7000)->port, 7000u);
+}
+
 TEST_F(Nat, forwards_a_port) {
   MUST(r.nat44().add_static({net::kProtocolUdp, pool_address, 8053, Ip4::of(10, 1, 0, 2), 53}));
   int asked = 0, answered = 0;
