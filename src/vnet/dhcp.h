@@ -105,7 +105,10 @@ class DhcpService {
   Result<void> set_relay(uint16_t interface, std::vector<net::Ip4> servers);
   Result<void> remove_relay(uint16_t interface);
   const std::map<uint16_t, std::vector<net::Ip4>>& relays() const { return relays_; }
-  void forget(uint16_t interface) { relays_.erase(interface); }
+  void forget(uint16_t interface) {
+    relays_.erase(interface);
+    close_if_unused();
+  }
 
   struct Counters {
     uint64_t malformed = 0, received = 0, answered = 0, unanswered = 0;
