@@ -35,10 +35,7 @@ class Graph::DropNode final : public Node {
   static std::string describe(const Packet& p) {
     const uint32_t before = std::min<uint32_t>(p.l2_size, p.headroom());
     const std::span<const uint8_t> whole{p.data() - before, p.head_size() + before};
-    const bool is_ip =
-        before == 0 && p.l3_offset == 0 &&
-        (net::Ip4View::parse(p.head(), p.size()) || net::Ip6View::parse(p.head(), p.size()));
-    if (is_ip) return net::describe_ip(p);
+    if (net::begins_with_ip(p)) return net::describe_ip(p);
     if (whole.size() < net::EthernetHeader::kMinSize) return {};
     return net::describe_ethernet(whole, p.size() + before);
   }

@@ -71,10 +71,10 @@ void Capture::see(const Packet& packet, Direction, Instant when) {
   copy_.resize(std::min(packet.size(), options_.snaplen));
   packet.copy_out(0, copy_);
   if (packet.checksum == Checksum::Needed) {
+    // A stranger's headers are kept as they are where they have no place for it.
     const auto ethernet = EthernetView::parse(packet.head());
-    CHECK(static_cast<bool>(ethernet));
-    const ChecksumField field = finished_checksum(packet, ethernet->header_size());
-    if (field.offset + 2 <= copy_.size()) store16(&copy_[field.offset], field.value);
+    const auto field = ethernet ? finished_checksum(packet, ethernet->header_size()) : std::nullopt;
+    if (field && field->offset + 2 <= copy_.size()) store16(&copy_[field->offset], field->value);
   }
   record(when, packet.size(), copy_);
 }

@@ -74,6 +74,29 @@ TEST_F(CaptureTest, writes_what_the_reader_reads_to_the_nanosecond) {
   EXPECT_EQ((*read)[0].bytes.size(), 142u);
 }
 
+// A device may say so of anything.
+TEST_F(CaptureTest, keeps_what_has_no_place_for_a_checksum_that_is_needed) {
+  const auto file = path("a.pcap");
+  auto capture = MUST(Capture::open(file));
+  const auto see = [&](const std::function<void(uint8_t*)>& spoil) {
+    const PacketPtr p = datagram(33);
+    spoil(p->data());
+    capture->see(*p, Direction::In, when_);
+  };
+  see([](uint8_t* frame) { frame[12] = 0; });     // No IP,
+  see([](uint8_t* frame) { frame[14] = 0x41; });  // nor a header of it,
+  see([](uint8_t* frame) { frame[14] = 0x60; });  // of either family;
+  see([](uint8_t* frame) { frame[20] = 0x20; });  // a fragment;
+  see([](uint8_t* frame) { frame[23] = 99; });    // a protocol that is not known;
+  see([](uint8_t* frame) { frame[16] = 0xff; });  // longer than there is.
+  PacketPtr bare = pool_.allocate();
+  bare->append(4);
+  bare->checksum = Checksum::Needed;
+  capture->see(*bare, Direction::In, when_);
+  ASSERT_TRUE(capture->close());
+  EXPECT_EQ(capture->packets(), 7u);
+}
+
 TEST_F(CaptureTest, completes_checksum_in_the_copy_and_not_in_the_packet) {
   const auto file = path("a.pcap");
   auto capture = MUST(Capture::open(file));

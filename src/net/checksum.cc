@@ -124,20 +124,20 @@ struct Transport {
   uint32_t length = 0;
 };
 
-// The transport header behind the IP header at `ip_offset`. REQUIRES: as finished_checksum().
-Transport find_transport(const Packet& packet, uint32_t ip_offset) {
-  CHECK(ip_offset < packet.head_size());
+// The transport header behind the IP header at `ip_offset`. Nothing where there is none.
+std::optional<Transport> find_transport(const Packet& packet, uint32_t ip_offset) {
+  if (ip_offset >= packet.head_size()) return std::nullopt;
   const auto head = packet.head().subspan(ip_offset);
   if (head[0] >> 4 == 4) {
     const auto ip = Ip4View::parse_quoted(head);
-    CHECK(ip && !ip->is_fragment());
-    return {ip->protocol(), ip_offset + ip->header_size(), ip->payload_size()};
+    if (!ip || ip->is_fragment()) return std::nullopt;
+    return Transport{ip->protocol(), ip_offset + ip->header_size(), ip->payload_size()};
   }
   const auto ip = Ip6View::parse_quoted(head);
-  CHECK(static_cast<bool>(ip));
   Ip6Extensions chain;
-  CHECK(!ip->extensions(chain) && (!chain.has_fragment() || chain.fragment.is_atomic()));
-  return {chain.protocol, ip_offset + chain.offset, ip->total_length() - chain.offset};
+  if (!ip || ip->extensions(chain)) return std::nullopt;
+  if (chain.has_fragment() && !chain.fragment.is_atomic()) return std::nullopt;
+  return Transport{chain.protocol, ip_offset + chain.offset, ip->total_length() - chain.offset};
 }
 
 // Adds `length` bytes of the packet from `offset`.
@@ -178,22 +178,23 @@ void complete_checksum(Packet& packet) {
 
 void complete_checksum(Packet& packet, uint32_t ip_offset) {
   if (packet.checksum != Checksum::Needed) return;
-  const ChecksumField field = finished_checksum(packet, ip_offset);
-  store16(packet.data() + field.offset, field.value);
+  const auto field = finished_checksum(packet, ip_offset);
+  CHECK(field.has_value());
+  store16(packet.data() + field->offset, field->value);
   packet.checksum = Checksum::Verified;
 }
 
-ChecksumField finished_checksum(const Packet& packet, uint32_t ip_offset) {
-  const Transport transport = find_transport(packet, ip_offset);
-  const uint32_t offset = transport.offset + checksum_offset(transport.protocol);
-  CHECK(offset != transport.offset && offset + 2 <= packet.head_size());
-  CHECK(transport.offset + transport.length <= packet.size());
+std::optional<ChecksumField> finished_checksum(const Packet& packet, uint32_t ip_offset) {
+  const auto transport = find_transport(packet, ip_offset);
+  if (!transport || transport->offset + transport->length > packet.size()) return std::nullopt;
+  const uint32_t field = checksum_offset(transport->protocol), offset = transport->offset + field;
+  if (field == 0 || offset + 2 > packet.head_size()) return std::nullopt;
   InternetSum sum;
-  add_range(sum, packet, transport.offset, transport.length);
+  add_range(sum, packet, transport->offset, transport->length);
   uint16_t value = sum.checksum();
   // RFC 768: a computed zero is sent as all ones, for zero means that there is none.
-  if (value == 0 && transport.protocol == kProtocolUdp) value = 0xffff;
-  return {offset, value};
+  if (value == 0 && transport->protocol == kProtocolUdp) value = 0xffff;
+  return ChecksumField{offset, value};
 }
 
 bool verify_transport(Packet& packet, uint8_t protocol) {

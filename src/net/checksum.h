@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "net/address.h"
@@ -128,17 +129,17 @@ constexpr uint32_t checksum_offset(uint8_t protocol) {
 }
 
 // The value that completes a packet's transport checksum, and where it goes, from data(). The IP
-// header is at `ip_offset`. REQUIRES: headers made in this process, contiguous in the head, not a
-// fragment.
+// header is at `ip_offset`. Nothing where its headers, whoever made them, have no place for it
+// within the head, and for a fragment.
 struct ChecksumField {
   uint32_t offset;
   uint16_t value;
 };
-ChecksumField finished_checksum(const Packet& packet, uint32_t ip_offset);
+std::optional<ChecksumField> finished_checksum(const Packet& packet, uint32_t ip_offset);
 
 // Completes a transport checksum that is Needed and marks the packet Verified; nothing for any
 // other packet. The packet begins with an Ethernet header, or has its IP header at `ip_offset`.
-// REQUIRES: as finished_checksum().
+// REQUIRES: finished_checksum() has something.
 void complete_checksum(Packet& packet);
 void complete_checksum(Packet& packet, uint32_t ip_offset);
 

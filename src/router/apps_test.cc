@@ -1,4 +1,6 @@
 // The router's own TCP and UDP, by lines of text, with programs of the hosts beside it.
+#include "net/capture.h"
+#include "net/wire/describe.h"
 #include "router/local_apps.h"
 #include "router/test_lab.h"
 #include "tcp/test_world.h"
@@ -116,6 +118,23 @@ TEST_F(AppLines, client_says_how_long_the_way_there_and_back_took) {
   EXPECT_EQ(data("show session")[0]["state"], "TIME_WAIT");
   loop.run_for(61s);
   EXPECT_TRUE(data("show session").empty());
+}
+
+// What never came to have a link header, and a checksum that was left to the device.
+TEST_F(AppLines, drop_of_what_was_made_here_is_captured_as_a_frame) {
+  up();
+  const std::string path = testing::TempDir() + "drop.pcap";
+  EXPECT_NE(say("pcap trace drop max 10 file " + path).find("pcap"), std::string::npos);
+  finish("test echo client uri tcp://10.1.0.77/7");  // Nobody has this address.
+  finish("test echo client uri tcp://2001:db8:1::77/7");
+  EXPECT_NE(say("pcap trace off").find("Write"), std::string::npos);
+  std::string all;
+  for (const auto& packet : MUST(net::read_capture(path))) {
+    all += net::describe_ethernet(packet.bytes, packet.size) + "\n";
+  }
+  EXPECT_NE(all.find("> 10.1.0.77.7: Flags [S"), std::string::npos) << all;
+  EXPECT_NE(all.find("> 2001:db8:1::77.7: Flags [S"), std::string::npos) << all;
+  EXPECT_EQ(all.find("checksum"), std::string::npos) << all;
 }
 
 // Two tables with the same addresses, on both sides: 10.1.0.1 is the router, 10.1.0.2 is a in one

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "host/system.h"
+#include "net/wire/describe.h"
+#include "net/wire/ethernet.h"
 
 namespace wh::router {
 
@@ -56,10 +58,17 @@ void PcapTrace::see(const net::Packet& packet, net::Direction direction, Instant
 
 void PcapTrace::see_drop(const net::Packet& packet) {
   if (options_->interface && *options_->interface != packet.interface) return;
-  // The link header, if the packet still has it before its first byte.
   net::PacketPtr whole = vnet_.pool().clone(packet);
   if (whole == nullptr) return;
-  if (whole->l2_size <= whole->headroom()) whole->push(whole->l2_size);
+  if (net::begins_with_ip(packet)) {
+    // Made here, and never came to have a link header: one from nobody to nobody says what it is.
+    const bool is_v4 = packet.data()[0] >> 4 == 4;
+    const net::EthernetHeader none{.type = is_v4 ? net::EtherType::Ip4 : net::EtherType::Ip6};
+    if (whole->headroom() < none.size()) return;
+    none.emit({whole->push(none.size()), none.size()});
+  } else if (whole->l2_size <= whole->headroom()) {
+    whole->push(whole->l2_size);  // It is before the packet's first byte still.
+  }
   write(*whole, net::Direction::In, vnet_.loop().now());
 }
 

@@ -264,4 +264,9 @@ std::string to_string(const TcpView& tcp) {
   return text + fmt::format(", length {}", payload);
 }
 
+bool begins_with_ip(const Packet& p) {
+  return std::min<uint32_t>(p.l2_size, p.headroom()) == 0 && p.l3_offset == 0 &&
+         (Ip4View::parse(p.head(), p.size()) || Ip6View::parse(p.head(), p.size()));
+}
+
 }  // namespace wh::net

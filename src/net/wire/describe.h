@@ -28,4 +28,7 @@ inline std::string describe_ip(const Packet& p) {
   return describe_ip(p.head(), p.size());
 }
 
+// Whether data() is at an IP header and no link header stands before it: of a packet made here.
+bool begins_with_ip(const Packet& p);
+
 }  // namespace wh::net
