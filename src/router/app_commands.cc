@@ -107,8 +107,7 @@ class EchoClient final : public Activity, private tcp::ConnectionObserver {
   }
   void finish(Result<Answer> answer) {
     give_up();
-    const auto done = std::move(out_.done);
-    done(std::move(answer));  // May destroy this.
+    out_.finish(std::move(answer));  // May destroy this.
   }
 
   static constexpr StreamPattern kPattern{7};

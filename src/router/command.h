@@ -15,6 +15,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "router/grammar.h"
@@ -50,13 +51,19 @@ class Activity {
   virtual void interrupt() = 0;
 };
 
-// Where a command's words go. `done` is called once, last, and may destroy the activity.
+// Where a command's words go. `done` is called once, last, and may destroy the activity: not at
+// once perhaps, and until then it may be interrupted still.
 struct Output {
   std::function<void(std::string_view text)> print;
   std::function<void(Result<Answer> answer)> done;
   bool is_text = true;  // Else the answer's data is wanted, and what is printed nobody reads.
   // Whether what was printed has gone, or little of it waits. Who has much to say asks before more.
   std::function<bool()> has_room = [] { return true; };
+
+  // Says the last word, unless it was said.
+  void finish(Result<Answer> answer) {
+    if (const auto last = std::exchange(done, nullptr)) last(std::move(answer));
+  }
 };
 
 // The work, when it could be started; else it is done with the error, and there is none.

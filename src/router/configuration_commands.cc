@@ -43,8 +43,7 @@ class Work final : public Activity {
     finish(std::move(state_.answer));
   }
   void finish(Result<Answer> answer) {
-    const auto done = std::move(state_.out.done);
-    done(std::move(answer));  // May destroy this.
+    state_.out.finish(std::move(answer));  // May destroy this.
   }
 
   State state_;
@@ -235,9 +234,8 @@ class Script final : public Activity {
               true, out_.has_room});
   }
   void finish(Answer answer) {
-    const auto done = std::move(out_.done);
-    if (problem_) return done(tl::unexpected(std::move(*problem_)));
-    done(std::move(answer));
+    if (problem_) return out_.finish(tl::unexpected(std::move(*problem_)));
+    out_.finish(std::move(answer));
   }
 
   CommandLine& line_;

@@ -143,8 +143,7 @@ class RouteLoading final : public Activity {
   }
   void finish(Result<Answer> answer) {
     end();
-    const auto done = std::move(out_.done);
-    done(std::move(answer));  // May destroy this.
+    out_.finish(std::move(answer));  // May destroy this.
   }
   void end() {
     if (std::exchange(has_begun_, false)) line_.end_change();
@@ -267,8 +266,7 @@ class RouteListing final : public Activity {
     next_.arm(router_.loop().now());
   }
   void finish(Result<Answer> answer) {
-    const auto done = std::move(out_.done);
-    done(std::move(answer));  // May destroy this.
+    out_.finish(std::move(answer));  // May destroy this.
   }
 
   Router& router_;

@@ -68,8 +68,7 @@ class PingActivity final : public Activity {
                                 {"average_ms", milliseconds(s.average())},
                                 {"max_ms", milliseconds(s.max)}};
                   }};
-    const auto done = std::move(out_.done);
-    done(std::move(answer));  // May destroy this.
+    out_.finish(std::move(answer));  // May destroy this.
   }
 
   Output out_;
