@@ -92,7 +92,7 @@ Result<std::string> ask(const std::string& name, const std::string& question) {
     return ::connect(socket.raw(), reinterpret_cast<const sockaddr*>(&address.un), address.length);
   });
   if (connected < 0) return os_error("ask at @{}", name);
-  TRY(write_all(socket.raw(), question));
+  TRY(send_all(socket.raw(), question));
   ::shutdown(socket.raw(), SHUT_WR);
   return read_text(socket.raw());
 }

@@ -89,13 +89,29 @@ Result<std::string> read_to_end(int fd) {
   }
 }
 
-Result<void> write_all(int fd, std::string_view text) {
+namespace {
+
+// `put` writes what it can of a text, and says how much that was.
+Result<void> put_all(std::string_view text, const char* what, auto put) {
   while (!text.empty()) {
-    const ssize_t n = uninterrupted([&] { return ::write(fd, text.data(), text.size()); });
-    if (n < 0) return os_error("write");
+    const ssize_t n = uninterrupted([&] { return put(text); });
+    if (n < 0) return os_error("{}", what);
     text.remove_prefix(static_cast<size_t>(n));
   }
   return {};
+}
+
+}  // namespace
+
+Result<void> write_all(int fd, std::string_view text) {
+  return put_all(text, "write",
+                 [fd](std::string_view s) { return ::write(fd, s.data(), s.size()); });
+}
+
+Result<void> send_all(int socket, std::string_view text) {
+  return put_all(text, "send", [socket](std::string_view s) {
+    return ::send(socket, s.data(), s.size(), MSG_NOSIGNAL);
+  });
 }
 
 namespace {

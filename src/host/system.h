@@ -62,6 +62,8 @@ Result<size_t> read_some(int fd, std::span<uint8_t> into);  // 0 at the end.
 // Error: also when it does not end within 256 MiB, as /dev/zero does not. So read_file().
 Result<std::string> read_to_end(int fd);
 Result<void> write_all(int fd, std::string_view text);
+// The same to a socket: whose other end has gone is an error, and no signal.
+Result<void> send_all(int socket, std::string_view text);
 
 // Passes a copy of a descriptor to whoever reads the other end of a socket pair; the sender keeps
 // its own.

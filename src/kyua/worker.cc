@@ -77,14 +77,7 @@ std::optional<std::string> take_frame(std::string& received) {
 }
 
 bool send_frame(int socket, std::string_view text) {
-  const std::string frame = to_frame(text);
-  for (size_t at = 0; at < frame.size();) {
-    const ssize_t n = host::uninterrupted(
-        [&] { return ::send(socket, frame.data() + at, frame.size() - at, MSG_NOSIGNAL); });
-    if (n < 0) return false;
-    at += static_cast<size_t>(n);
-  }
-  return true;
+  return host::send_all(socket, to_frame(text)).has_value();
 }
 
 void serve(int socket, const std::function<CaseOutcome(const Order&)>& run) {

@@ -71,7 +71,7 @@ Result<std::string> Client::read_line() {
     host::uninterrupted([&] { return ::poll(ready, 2, -1); });
     if ((ready[1].revents & POLLIN) != 0) {
       interrupts.take();
-      TRY(host::write_all(socket_.raw(), "{\"interrupt\":true}\n"));
+      TRY(host::send_all(socket_.raw(), "{\"interrupt\":true}\n"));
     }
     if (ready[0].revents == 0) continue;
     std::array<uint8_t, 16384> bytes;
@@ -83,8 +83,8 @@ Result<std::string> Client::read_line() {
 }
 
 Result<json> Client::ask(const json& request, std::FILE* output) {
-  TRY(host::write_all(socket_.raw(),
-                      request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"));
+  TRY(host::send_all(socket_.raw(),
+                     request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"));
   for (;;) {
     json answer = json::parse(TRY(read_line()), nullptr, false);
     if (!answer.is_object()) return fail("the router answered what is not JSON");

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "host/system.h"
+#include "router/client.h"
 #include "router/metrics.h"
 #include "router/startup.h"
 
@@ -84,10 +85,19 @@ TEST_F(ServerTest, requests_are_answered_in_order_and_an_interrupt_goes_ahead) {
       "{\"id\":1,\"command\":\"ping 10.0.0.2 repeat 100\"}\n{\"id\":2,\"command\":\"sh ver\"}\n");
   loop_->run_for(20ms);
   EXPECT_EQ(input_, "");
-  const auto answers = ask(R"({"interrupt": true})", 2);
+  // Twice at once, as a key that is held: the second comes when the last word was said.
+  const auto answers = ask("{\"interrupt\": true}\n{\"interrupt\": true}", 2);
   EXPECT_EQ(answers[0]["id"], 1);
   EXPECT_NE(answers[0]["text"].get<std::string>().find("100% packet loss"), std::string::npos);
   EXPECT_EQ(answers[1]["id"], 2);
+}
+
+TEST(ClientTest, router_that_has_gone_is_an_error) {
+  auto [ours, theirs] = MUST(host::make_socket_pair(SOCK_STREAM));
+  theirs = host::Fd();
+  std::FILE* nowhere = std::fopen("/dev/null", "w");
+  EXPECT_EQ(Client(std::move(ours)).run("show version", false, nowhere), 2);
+  std::fclose(nowhere);
 }
 
 TEST_F(ServerTest, client_that_leaves_takes_what_it_started_along) {
