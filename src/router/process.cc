@@ -47,7 +47,7 @@ class Process {
         router_({.cycles = cycles_now, .wall = wall_now, .seed = cycles_now()}, loop, ports_),
         line_(router_),
         server_(line_, loop) {
-    router_.on_quit([this] { loop_.stop(); });
+    router_.on_quit([this] { end(); });
   }
 
   Result<int> run(const Startup& startup) {
@@ -55,7 +55,7 @@ class Process {
     if (startup.cli_listen) TRY(server_.listen(*startup.cli_listen));
     const auto signals = TRY(host::SignalWatch::make(loop_, {SIGTERM, SIGINT}, [&](int signal) {
       // At a prompt Ctrl-C is meant for what was typed there.
-      if (signal == SIGTERM || !startup.interactive) loop_.stop();
+      if (signal == SIGTERM || !startup.interactive) end();
     }));
     router_.set_plugin_path(startup.plugin_path);
     if (startup.workers != 0) {
@@ -83,6 +83,7 @@ class Process {
       TRY(load(*startup.startup_config));
     }
     if (startup.exec) TRY(run_to_end("exec " + quote_word(*startup.exec)));
+    if (is_ending_) return 0;
     std::unique_ptr<host::Child> prompt;
     if (startup.interactive) prompt = TRY(start_prompt(startup.banner));
     // Something may happen for as long as the process lives.
@@ -96,6 +97,12 @@ class Process {
   }
 
  private:
+  // Also of a script at its start, which has the loop to itself until it is done.
+  void end() {
+    is_ending_ = true;
+    loop_.stop();
+  }
+
   // The file that says which process this is, gone with it. No path: none.
   class PidFile {
    public:
@@ -183,6 +190,7 @@ class Process {
   }
 
   host::RealLoop& loop_;
+  bool is_ending_ = false;
   host::Fd log_;
   HostPorts ports_;
   Router router_;
