@@ -92,7 +92,8 @@ Result<uint64_t> stop_everywhere(Router& router) {
   TRY(stopped);
   const PcapTrace::Options& options = *router.pcap().options();
   const uint64_t packets = TRY(net::merge_captures(parts, options.path, options.max));
-  for (const std::string& part : parts) std::filesystem::remove(part);
+  std::error_code stays;  // In a folder that may not be written any more.
+  for (const std::string& part : parts) std::filesystem::remove(part, stays);
   return packets;
 }
 
