@@ -76,6 +76,7 @@ class PeerProcess {
         stop_(stop),
         stop_watch_(loop, "end of the peer", [this] { return stopped(); }),
         send_limit_(loop, [this] { end_sending(); }),
+        warmup_end_(loop, [this] { end_warmup(); }),
         to_send_(static_cast<uint64_t>(config.send.count())),
         outgoing_(config.seed + (is_listening() ? 1 : 0)),
         incoming_(config.seed + (is_listening() ? 0 : 1)),
@@ -102,6 +103,7 @@ class PeerProcess {
   Progress fail_with_errno(const char* attempt) {
     failure_ = os_error("{}", attempt).value();
     send_limit_.disarm();
+    warmup_end_.disarm();
     watch_.unwatch();
     return Progress::Some;
   }
@@ -186,6 +188,7 @@ class PeerProcess {
     state_ = State::Connected;
     began_ = loop_.now();
     if (config_.send_for > 0ns) send_limit_.arm(began_ + config_.send_for);
+    if (config_.warmup > 0ns) warmup_end_.arm(began_ + config_.warmup);
     want();
     return Progress::Some;
   }
@@ -193,6 +196,11 @@ class PeerProcess {
   void end_sending() {
     to_send_ = sent_;
     want();
+  }
+
+  void end_warmup() {
+    sent_before_ = sent_;
+    retransmitted_before_ = info().tcpi_bytes_retrans;
   }
 
   // Closes what is done, and watches for what is not.
@@ -213,17 +221,22 @@ class PeerProcess {
                                       : Interest::Write);
   }
 
+  tcp_info info() const {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    ::getsockopt(socket_.raw(), IPPROTO_TCP, TCP_INFO, &info, &size);
+    return info;
+  }
+
   Json report(Duration elapsed) {
     rusage used{};
     ::getrusage(RUSAGE_SELF, &used);
     const auto micros = [](const timeval& t) { return t.tv_sec * 1'000'000 + t.tv_usec; };
-    tcp_info info{};
-    socklen_t size = sizeof info;
-    ::getsockopt(socket_.raw(), IPPROTO_TCP, TCP_INFO, &info, &size);
+    const tcp_info info = this->info();
     std::array<char, 16> congestion{};
-    size = congestion.size();
+    socklen_t size = congestion.size();
     ::getsockopt(socket_.raw(), IPPROTO_TCP, TCP_CONGESTION, congestion.data(), &size);
-    return {{"sent_bytes", sent_},
+    return {{"sent_bytes", sent_ - sent_before_},
             {"received_bytes", received_},
             {"first_wrong_byte", first_wrong_ ? Json(*first_wrong_) : Json()},
             {"elapsed_ns", elapsed.count()},
@@ -236,7 +249,7 @@ class PeerProcess {
             {"ssthresh_segments", info.tcpi_snd_ssthresh},
             {"mss", info.tcpi_snd_mss},
             {"retransmitted_segments", info.tcpi_total_retrans},
-            {"retransmitted_bytes", info.tcpi_bytes_retrans},
+            {"retransmitted_bytes", info.tcpi_bytes_retrans - retransmitted_before_},
             {"reordering_segments", info.tcpi_reordering},
             {"delivery_bps", info.tcpi_delivery_rate * 8},
             {"pacing_bps",
@@ -249,10 +262,11 @@ class PeerProcess {
   FdWatch watch_;
   int stop_;  // At its end when the parent wants no more.
   FdWatch stop_watch_;
-  Timer send_limit_;
+  Timer send_limit_, warmup_end_;
   State state_ = State::Opening;
   Instant began_{};
   uint64_t to_send_, sent_ = 0, received_ = 0;
+  uint64_t sent_before_ = 0, retransmitted_before_ = 0;  // When the warm-up ended.
   bool has_received_all_ = false;
   StreamPattern outgoing_, incoming_;
   std::optional<uint64_t> first_wrong_;

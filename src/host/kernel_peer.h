@@ -32,6 +32,7 @@ struct PeerConfig {
   uint16_t port = 5001;
   Bytes send{0};            // Then it closes its direction.
   Duration send_for = 0ns;  // Not 0: closes its direction after this long, too.
+  Duration warmup = 0ns;    // What it sends so long after it connected is not reported.
   uint64_t seed = 1;   // Of the stream that the connecting side sends; the other's is one more.
   bool verify = true;  // Off: what comes is counted and dropped in the kernel, which costs less.
   // Left to the kernel's defaults where empty, zero or infinite.
@@ -42,7 +43,8 @@ struct PeerConfig {
 };
 
 struct PeerReport {
-  Bytes sent{0}, received{0};
+  Bytes sent{0};  // Without those of the warm-up; so are the retransmitted ones.
+  Bytes received{0};
   std::optional<uint64_t> first_wrong_byte;  // Of what was received; nothing when all is as sent.
   Duration elapsed{};                        // From connected to the end.
   Duration cpu{};                            // Of the child, user and system.

@@ -49,6 +49,23 @@ TEST_F(KernelPeerTest, both_directions_arrive_whole_over_both_versions) {
   }
 }
 
+TEST_F(KernelPeerTest, what_it_sends_in_its_warm_up_is_not_reported) {
+  auto server = KernelPeer::start(*space_, {});
+  ASSERT_TRUE(server) << server.error().text;
+  auto client = KernelPeer::start(*space_, {.role = PeerRole::Connect,
+                                            .address = ip("127.0.0.1"),
+                                            .send = 1_MiB,
+                                            .warmup = 200ms,
+                                            .pace = 20_Mbps});
+  ASSERT_TRUE(client) << client.error().text;
+  const auto served = (*server)->wait();
+  const auto sent = (*client)->wait();
+  ASSERT_TRUE(served) << served.error().text;
+  ASSERT_TRUE(sent) << sent.error().text;
+  EXPECT_EQ(served->received, 1_MiB);
+  EXPECT_LT(sent->sent, 1_MiB);
+}
+
 TEST_F(KernelPeerTest, wrong_pattern_is_found_at_its_first_byte) {
   auto server = KernelPeer::start(*space_, {.seed = 77});
   ASSERT_TRUE(server) << server.error().text;

@@ -49,6 +49,8 @@ Result<std::unique_ptr<Experiment>> Experiment::make(const LabSpec& spec, const 
   std::unique_ptr<Experiment> e(new Experiment(spec, std::move(loop)));
   e->stop_ = options.stop;
   e->loop_->heed(options.stop);
+  // Before all that the flows arm: what begins at the warm-up's end counts.
+  e->warmup_end_.arm(e->started_ + spec.warmup);
   TRY(e->build_hosts());
   for (size_t i = 0; i < spec.links.size(); ++i) TRY(e->build_link(i, spec.links[i]));
   TRY(e->build_routes());
@@ -56,7 +58,6 @@ Result<std::unique_ptr<Experiment>> Experiment::make(const LabSpec& spec, const 
   for (const Options::Tap& tap : options.captures) TRY(e->open_capture(tap));
   if (options.sample_every) e->start_sampling(*options.sample_every);
   if (!options.trace.empty()) TRY(e->open_trace(options));
-  e->warmup_end_.arm(e->started_ + spec.warmup);
   return e;
 }
 
@@ -176,8 +177,8 @@ Result<std::unique_ptr<Flow>> Experiment::make_flow(const FlowSpec& flow, uint32
                                   .kernel_address = is_to ? to : from,
                                   .port = client,
                                   .seed = spec_.seed + number * 2};
-    auto made =
-        TRY(KernelFlow::make(flow, std::move(name), way, place, spec_.duration, real_loop()));
+    auto made = TRY(KernelFlow::make(flow, std::move(name), way, place,
+                                     {spec_.duration, spec_.warmup}, real_loop()));
     if (!is_to) {
       Flow& target = *made;
       TRY(listen(place.ours, {to, client}, [&target](const auto&) -> Flow& { return target; }));
@@ -285,6 +286,26 @@ void Experiment::run(const std::function<void(Duration)>& progress) {
   for (auto& flow : flows_) flow->end();
 }
 
+namespace {
+
+HostReport counts_of(Host& host) {
+  constexpr std::string_view kStats = "net.inet.tcp.stats.";
+  HostReport report{.name = host.name(), .tcp = {}};
+  for (const SysctlTree::Leaf& leaf : MUST(host.sysctl().list("net.inet.tcp.stats"))) {
+    const uint64_t count = std::stoull(leaf.value);
+    if (count > 0) report.tcp.emplace(leaf.name.substr(kStats.size()), count);
+  }
+  return report;
+}
+
+}  // namespace
+
+std::vector<HostReport> Experiment::host_totals() const {
+  std::vector<HostReport> totals;
+  for (const auto& [name, host] : hosts_) totals.push_back(counts_of(*host));
+  return totals;
+}
+
 void Experiment::end_warmup() {
   measured_from_ = loop_->now();
   for (auto& flow : flows_) flow->begin_measuring();
@@ -295,6 +316,7 @@ void Experiment::end_warmup() {
     built.forward_before = mark(built.link->forward());
     built.reverse_before = mark(built.link->reverse());
   }
+  hosts_before_ = host_totals();
 }
 
 LinkReport Experiment::report_of(const std::string& name, const net::LinkDirection& direction,
@@ -311,20 +333,6 @@ LinkReport Experiment::report_of(const std::string& name, const net::LinkDirecti
   return report;
 }
 
-namespace {
-
-HostReport counts_of(Host& host) {
-  constexpr std::string_view kStats = "net.inet.tcp.stats.";
-  HostReport report{.name = host.name(), .tcp = {}};
-  for (const SysctlTree::Leaf& leaf : MUST(host.sysctl().list("net.inet.tcp.stats"))) {
-    const uint64_t count = std::stoull(leaf.value);
-    if (count > 0) report.tcp.emplace(leaf.name.substr(kStats.size()), count);
-  }
-  return report;
-}
-
-}  // namespace
-
 Report Experiment::report() const {
   Report report{.seed = spec_.seed,
                 .duration = loop_->now() - started_,
@@ -338,7 +346,8 @@ Report Experiment::report() const {
     report.links.push_back(
         report_of(built.name + ".rev", built.link->reverse(), built.reverse_before));
   }
-  for (const auto& [name, host] : hosts_) report.hosts.push_back(counts_of(*host));
+  report.hosts = host_totals();
+  for (size_t i = 0; i < hosts_before_.size(); ++i) report.hosts[i].leave_out(hosts_before_[i]);
   if (sampler_ != nullptr) report.series = sampler_->series();
   return report;
 }

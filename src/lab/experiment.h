@@ -97,6 +97,7 @@ class Experiment {
   void start_sampling(Duration every);
   Result<void> open_trace(const Options& options);
   void end_warmup();
+  std::vector<HostReport> host_totals() const;
   LinkReport report_of(const std::string& name, const net::LinkDirection& direction,
                        const BuiltLink::Mark& before) const;
 
@@ -114,6 +115,7 @@ class Experiment {
   std::vector<BuiltLink> links_;        // Outlive the hosts that are attached to them.
   std::unique_ptr<TraceFolder> trace_;  // Outlives the connections that write to it.
   std::map<std::string, std::unique_ptr<Host>> hosts_;
+  std::vector<HostReport> hosts_before_;  // As they were when the warm-up ended.
   std::map<std::string, std::unique_ptr<KernelHost>> kernels_;
   std::vector<std::unique_ptr<Flow>> flows_;
   std::map<std::pair<Host*, tcp::Endpoint>, tcp::Listener*> listeners_;

@@ -101,6 +101,46 @@ TEST(Experiment, warmup_is_left_out_of_every_statistic) {
   EXPECT_LT(report.links[0].utilization, 0.85);
 }
 
+TEST(Experiment, what_a_warm_up_leaves_out_is_what_a_run_as_long_as_it_counts) {
+  const auto run_for = [](Duration duration, Duration warmup) {
+    LabSpec spec = lab("rate=20Mbps,delay=10ms,buffer=60ms",
+                       {"newreno,name=bulk", "newreno,video=4Mbps:500ms:2s,name=video",
+                        "newreno,web=50ms:20kB,name=web"},
+                       duration);
+    spec.warmup = warmup;
+    return run(spec);
+  };
+  const Duration warmup = 3123456789ns;
+  const Report all = run_for(9s, 0s), before = run_for(warmup, 0s), rest = run_for(9s, warmup);
+  for (size_t i = 0; i < all.flows.size(); ++i) {
+    const FlowReport &whole = all.flows[i], &begun = before.flows[i], &found = rest.flows[i];
+    EXPECT_GT(begun.delivered, 100_KiB) << whole.name;
+    EXPECT_EQ(found.delivered, whole.delivered - begun.delivered) << whole.name;
+    EXPECT_EQ(found.sent, whole.sent - begun.sent) << whole.name;
+    EXPECT_EQ(found.retransmitted, whole.retransmitted - begun.retransmitted) << whole.name;
+    EXPECT_EQ(found.rtt.count(), whole.rtt.count() - begun.rtt.count()) << whole.name;
+    EXPECT_EQ(found.goodput, Rate::of(found.delivered, 9s - warmup)) << whole.name;
+  }
+  const VideoReport& video = *rest.flows[1].video;
+  EXPECT_GT(before.flows[1].video->chunks, 2u);
+  EXPECT_EQ(video.chunks, all.flows[1].video->chunks - before.flows[1].video->chunks);
+  EXPECT_EQ(video.fetch.count(), video.chunks);
+  EXPECT_EQ(video.stalled, all.flows[1].video->stalled - before.flows[1].video->stalled);
+  EXPECT_EQ(video.play_delay, Duration::max()) << "it began to play in the warm-up";
+  const WebReport& web = *rest.flows[2].web;
+  EXPECT_GT(before.flows[2].web->started, 10u);
+  EXPECT_EQ(web.started, all.flows[2].web->started - before.flows[2].web->started);
+  EXPECT_EQ(web.completed, all.flows[2].web->completed - before.flows[2].web->completed);
+  EXPECT_EQ(web.completion.count(), web.completed);
+  for (size_t i = 0; i < all.hosts.size(); ++i) {
+    for (const auto& [counter, count] : rest.hosts[i].tcp) {
+      const auto begun = before.hosts[i].tcp.find(counter);
+      const uint64_t left_out = begun == before.hosts[i].tcp.end() ? 0 : begun->second;
+      EXPECT_EQ(count, all.hosts[i].tcp.at(counter) - left_out) << counter;
+    }
+  }
+}
+
 TEST(Experiment, same_seed_same_report_and_capture_other_seed_other_report) {
   LabSpec spec = lab("rate=10Mbps,delay=10ms,buffer=50ms,loss=1%", {"newreno", "newreno,ip=6"}, 3s);
   std::vector<std::string> found;

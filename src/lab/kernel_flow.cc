@@ -19,12 +19,12 @@ std::optional<uint64_t> size_of(const FlowSpec& flow) {
 
 // The connecting side's stream has the flow's seed, and the side that sends is the one that
 // connects.
-KernelFlow::KernelFlow(FlowSpec flow, std::string label, Way way, Place place, Duration duration,
+KernelFlow::KernelFlow(FlowSpec flow, std::string label, Way way, Place place, Times times,
                        host::RealLoop& loop)
     : Flow(std::move(flow), std::move(label)),
       way_(way),
       place_(place),
-      duration_(duration),
+      times_(times),
       loop_(loop),
       pattern_(StreamPattern(place.seed)),
       ours_(way == Way::ToKernel ? StreamPlan{.sends = &pattern_, .total = size_of(spec())}
@@ -36,10 +36,10 @@ KernelFlow::KernelFlow(FlowSpec flow, std::string label, Way way, Place place, D
 }
 
 Result<std::unique_ptr<KernelFlow>> KernelFlow::make(FlowSpec flow, std::string label, Way way,
-                                                     Place place, Duration duration,
+                                                     Place place, Times times,
                                                      host::RealLoop& loop) {
   std::unique_ptr<KernelFlow> made(
-      new KernelFlow(std::move(flow), std::move(label), way, place, duration, loop));
+      new KernelFlow(std::move(flow), std::move(label), way, place, times, loop));
   if (way == Way::ToKernel) {
     TRY(made->start_peer());
   } else {  // It starts when its time comes, and what it cannot do is said now.
@@ -59,7 +59,8 @@ Result<void> KernelFlow::start_peer() {
     config.address = place_.our_address;
     config.congestion = kernel_name(spec().cc);
     config.send = spec().bytes.value_or(Bytes(int64_t{1} << 60));
-    config.send_for = duration_ - spec().start;
+    config.send_for = times_.duration - spec().start;
+    config.warmup = std::max<Duration>(times_.warmup - spec().start, 0ns);
     if (spec().rate) config.pace = *spec().rate;
   }
   peer_ = TRY(host::KernelPeer::start(place_.kernel.space(), config));
@@ -95,7 +96,7 @@ uint64_t KernelFlow::moved() const {
 void KernelFlow::begin_measuring() {
   measured_from_ = loop_.now();
   moved_before_ = moved();
-  rtt_before_ = ours_.rtt();
+  before_ = totals();
 }
 
 void KernelFlow::end() {
@@ -131,23 +132,30 @@ FlowSample KernelFlow::sample() {
 }
 
 FlowReport KernelFlow::report() const {
-  FlowReport report = blank_report(ours_.is_dgp());
+  FlowReport report = totals();
+  report.leave_out(before_);
   const Instant from = std::max(measured_from_, started_at_);
   if (loop_.now() > from) {
     report.goodput =
         Rate::of(Bytes(static_cast<int64_t>(moved() - moved_before_)), loop_.now() - from);
   }
+  return report;
+}
+
+FlowReport KernelFlow::totals() const {
+  FlowReport report = blank_report(ours_.is_dgp());
   report.delivered = Bytes(static_cast<int64_t>(delivered()));
   report.failure = failure();
   if (way_ == Way::ToKernel) {
     const tcp::Info info = ours_.info();
     report.sent = info.sent;
     report.retransmitted = info.retransmitted;
-    report.rtt = ours_.rtt().since(rtt_before_);
+    report.rtt = ours_.rtt();
     report.cwnd = info.cwnd;
     if (!spec().rate && !info.pace.is_infinite()) report.pace = info.pace;  // A control's choice.
   } else if (peer_report_) {
-    // The kernel tells its smoothed round trip at the end, which is one sample.
+    // The kernel has left the warm-up out by itself, and tells its smoothed round trip at the end,
+    // which is one sample.
     report.sent = peer_report_->sent + peer_report_->retransmitted;
     report.retransmitted = peer_report_->retransmitted;
     if (peer_report_->rtt > 0ns)

@@ -26,11 +26,14 @@ class KernelFlow final : public Flow {
     uint16_t port;  // Of whoever listens: the receiver.
     uint64_t seed;  // Of the stream; distinct for each flow.
   };
+  // Of the whole run, from its beginning.
+  struct Times {
+    Duration duration, warmup;
+  };
   // The kernel's end is listening when this returns, if it receives. Errors: the kernel has no such
   // congestion control, a port is taken.
   static Result<std::unique_ptr<KernelFlow>> make(FlowSpec flow, std::string label, Way way,
-                                                  Place place, Duration duration,
-                                                  host::RealLoop& loop);
+                                                  Place place, Times times, host::RealLoop& loop);
   Way way() const { return way_; }
 
   void accept(tcp::Connection& connection) override {
@@ -46,22 +49,23 @@ class KernelFlow final : public Flow {
   FlowSample sample() override;
 
  private:
-  KernelFlow(FlowSpec flow, std::string label, Way way, Place place, Duration duration,
+  KernelFlow(FlowSpec flow, std::string label, Way way, Place place, Times times,
              host::RealLoop& loop);
   Result<void> start_peer();
   void start();
-  uint64_t moved() const;  // Payload that has reached the receiver, as far as we know.
+  uint64_t moved() const;     // Payload that has reached the receiver, as far as we know.
+  FlowReport totals() const;  // Of the whole run so far, without the goodput.
 
   Way way_;
   Place place_;
-  Duration duration_;
+  Times times_;
   host::RealLoop& loop_;
   Pattern pattern_;
   StreamEnd ours_;
   Timer start_;
   Instant measured_from_, started_at_;
   uint64_t moved_before_ = 0;
-  Histogram rtt_before_;
+  FlowReport before_;  // The totals when the warm-up ended.
   std::unique_ptr<host::KernelPeer> peer_;
   std::optional<host::PeerReport> peer_report_;
   std::string peer_failure_;

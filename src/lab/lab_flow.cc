@@ -63,8 +63,7 @@ void LabFlow::on_received() {
 
 void LabFlow::begin_measuring() {
   measured_from_ = loop_.now();
-  received_before_ = receiver_.received();
-  rtt_before_ = sender_.rtt();
+  before_ = totals();
 }
 
 std::string LabFlow::failure() const {
@@ -73,18 +72,21 @@ std::string LabFlow::failure() const {
 }
 
 FlowReport LabFlow::report() const {
-  const tcp::Info info = sender_.info();
-  FlowReport report = blank_report(sender_.is_dgp());
+  FlowReport report = totals();
+  report.leave_out(before_);
   const Instant from = std::max(measured_from_, started_at_);
   const Instant to = std::min(loop_.now(), finished_at_);
-  if (to > from) {
-    report.goodput =
-        Rate::of(Bytes(static_cast<int64_t>(receiver_.received() - received_before_)), to - from);
-  }
+  if (to > from) report.goodput = Rate::of(report.delivered, to - from);
+  return report;
+}
+
+FlowReport LabFlow::totals() const {
+  const tcp::Info info = sender_.info();
+  FlowReport report = blank_report(sender_.is_dgp());
   report.delivered = Bytes(static_cast<int64_t>(receiver_.received()));
   report.sent = info.sent;
   report.retransmitted = info.retransmitted;
-  report.rtt = sender_.rtt().since(rtt_before_);
+  report.rtt = sender_.rtt();
   report.cwnd = info.cwnd;
   if (!spec().rate && !info.pace.is_infinite()) report.pace = info.pace;  // A control's choice.
   report.failure = failure();

@@ -34,6 +34,7 @@ class LabFlow final : public Flow {
 
  private:
   void start();
+  FlowReport totals() const;  // Of the whole run so far, without the goodput.
   void on_received();
 
   Place place_;
@@ -44,8 +45,7 @@ class LabFlow final : public Flow {
   Timer start_;
   std::string start_failure_;
   Instant measured_from_, started_at_, finished_at_ = kNever;
-  uint64_t received_before_ = 0;
-  Histogram rtt_before_;
+  FlowReport before_;  // The totals when the warm-up ended.
 };
 
 }  // namespace wh::lab

@@ -85,6 +85,35 @@ std::string workload_rows(const Report& report) {
 
 }  // namespace
 
+void FlowReport::leave_out(const FlowReport& warmup) {
+  delivered -= warmup.delivered;
+  sent -= warmup.sent;
+  retransmitted -= warmup.retransmitted;
+  rtt = rtt.since(warmup.rtt);
+  if (video && warmup.video) {
+    const VideoReport& before = *warmup.video;
+    if (before.play_delay != Duration::max()) video->play_delay = Duration::max();
+    video->chunks -= before.chunks;
+    video->rebuffers -= before.rebuffers;
+    video->stalled -= before.stalled;
+    video->fetch = video->fetch.since(before.fetch);
+  }
+  if (web && warmup.web) {
+    const WebReport& before = *warmup.web;
+    web->started -= before.started;
+    web->completed -= before.completed;
+    web->failed -= before.failed;
+    web->completion = web->completion.since(before.completion);
+  }
+}
+
+void HostReport::leave_out(const HostReport& warmup) {
+  for (const auto& [counter, before] : warmup.tcp) {
+    const auto now = tcp.find(counter);
+    if ((now->second -= before) == 0) tcp.erase(now);
+  }
+}
+
 double Report::jain() const {
   double sum = 0, squares = 0;
   size_t n = 0;

@@ -20,7 +20,8 @@ namespace wh::lab {
 
 // How a video played (lab/workload.h).
 struct VideoReport {
-  Duration play_delay = Duration::max();  // From the connection's start to the first picture.
+  // From the connection's start to the first picture; max: that did not come in the measured time.
+  Duration play_delay = Duration::max();
   uint64_t chunks = 0, rebuffers = 0;
   Duration stalled{};  // Time without a picture after the first one.
   Histogram fetch;     // From asking for a chunk to having it, ns.
@@ -29,16 +30,17 @@ struct VideoReport {
 // How a flow of short connections went.
 struct WebReport {
   uint64_t started = 0, completed = 0, failed = 0;
-  Histogram completion;  // From a connection's start to its last byte, ns; in the measured time.
+  Histogram completion;  // From a connection's start to its last byte, ns.
 };
 
+// Counts are of the measured time.
 struct FlowReport {
   std::string name, cc;
   std::string profile;        // "unpaced", "fixed", "dgp": how the pace is chosen.
   Rate goodput;               // Payload delivered to the receiving program in the measured time.
-  Bytes delivered;            // The same as a count, over the whole run.
+  Bytes delivered;            // The same as a count.
   Bytes sent, retransmitted;  // Payload put on the wire, and the part of it that was sent again.
-  Histogram rtt;              // Samples of the sender, ns; from the measured time only.
+  Histogram rtt;              // Samples of the sender, ns.
   Bytes cwnd;                 // When the run ended.
   std::optional<Rate> pace;   // The rate asked for; nothing when unpaced.
   std::string failure;        // Why the connection ended early; empty when it did not.
@@ -46,6 +48,10 @@ struct FlowReport {
   std::string workload = {};  // As it was asked for; "" for a bulk transfer.
   std::optional<VideoReport> video = {};
   std::optional<WebReport> web = {};
+
+  // Takes what the flow had counted when the warm-up ended out of what it has counted now; goodput
+  // is the flow's own affair.
+  void leave_out(const FlowReport& warmup);
 };
 
 struct LinkReport {
@@ -57,11 +63,13 @@ struct LinkReport {
   std::map<std::string, uint64_t> drops;  // By reason; only those above zero.
 };
 
-// What the TCP of a host of ours counted over the whole run, by the names below
+// What the TCP of a host of ours counted in the measured time, by the names below
 // net.inet.tcp.stats; only what is above zero.
 struct HostReport {
   std::string name;
   std::map<std::string, uint64_t> tcp;
+
+  void leave_out(const HostReport& warmup);
 };
 
 struct Report {

@@ -68,7 +68,7 @@ void WebFlow::begin(uint64_t size) {
   transfer->receiver.on_received = [this, t = transfer.get(), size] {
     if (t->receiver.received() == size && !std::exchange(t->has_all, true)) {
       ++counts_.completed;
-      completion_.record(static_cast<uint64_t>((loop_.now() - t->started).count()));
+      counts_.completion.record(static_cast<uint64_t>((loop_.now() - t->started).count()));
     }
   };
   transfers_[transfer->port] = std::move(transfer);
@@ -113,9 +113,7 @@ void WebFlow::bury() {
 void WebFlow::begin_measuring() {
   bury();
   measured_from_ = loop_.now();
-  delivered_before_ = delivered();
-  rtt_before_ = rtt_;
-  completion_before_ = completion_;
+  before_ = totals();
 }
 
 uint64_t WebFlow::delivered() const {
@@ -136,16 +134,19 @@ FlowSample WebFlow::sample() {
 }
 
 FlowReport WebFlow::report() const {
-  FlowReport report = blank_report(is_dgp_);
+  FlowReport report = totals();
+  report.leave_out(before_);
   const Instant from = std::max(measured_from_, started_at_);
-  if (loop_.now() > from) {
-    report.goodput =
-        Rate::of(Bytes(static_cast<int64_t>(delivered() - delivered_before_)), loop_.now() - from);
-  }
+  if (loop_.now() > from) report.goodput = Rate::of(report.delivered, loop_.now() - from);
+  return report;
+}
+
+FlowReport WebFlow::totals() const {
+  FlowReport report = blank_report(is_dgp_);
   report.delivered = Bytes(static_cast<int64_t>(delivered()));
   report.sent = sent_;
   report.retransmitted = retransmitted_;
-  report.rtt = rtt_.since(rtt_before_);
+  report.rtt = rtt_;
   for (const auto& [port, t] : transfers_) {
     const tcp::Info info = t->sender.info();
     report.sent += info.sent;
@@ -154,7 +155,6 @@ FlowReport WebFlow::report() const {
   }
   report.failure = failure();
   report.web = counts_;
-  report.web->completion = completion_.since(completion_before_);
   return report;
 }
 

@@ -33,6 +33,7 @@ class WebFlow final : public Flow {
   struct Transfer;
   void begin_next();
   void begin(uint64_t size);
+  FlowReport totals() const;  // Of the whole run so far, without the goodput.
   void finish(Transfer& transfer);
   void bury();  // Forgets the transfers that are over. REQUIRES: no call of theirs is on the stack.
 
@@ -44,9 +45,11 @@ class WebFlow final : public Flow {
   Random random_;
   std::map<uint16_t, std::unique_ptr<Transfer>> transfers_;  // By the client's port.
   WebReport counts_;
-  uint64_t delivered_ = 0, delivered_before_ = 0;  // delivered_: of those that are over.
+  // Of those that are over.
+  uint64_t delivered_ = 0;
   Bytes sent_{0}, retransmitted_{0};
-  Histogram rtt_, completion_, rtt_before_, completion_before_;
+  Histogram rtt_;
+  FlowReport before_;  // The totals when the warm-up ended.
   RttWindow window_;
   bool is_dgp_ = false;  // DGP paces its connections, or did the last one.
   std::string start_failure_;
