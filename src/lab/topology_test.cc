@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "core/virtual_loop.h"
 #include "lab/drawing.h"
 #include "lab/world.h"
@@ -107,6 +110,41 @@ TEST(World, links_follow_traces) {
   const auto none = build("no/such/file", loop);
   ASSERT_FALSE(none);
   EXPECT_NE(none.error().text.find("no/such/file"), std::string::npos) << none.error().text;
+}
+
+TEST(World, a_program_that_ends_is_ready_only_with_exit_status_0_and_what_it_was_to_print) {
+  const std::string folder = testing::TempDir() + "wh-world-" + std::to_string(::getpid());
+  ::setenv("WHEELHOUSE_RUN", folder.c_str(), 1);
+  const struct {
+    const char *command, *ready, *error;  // "" for none.
+  } kCases[] = {
+      {"echo up", "up", ""},
+      {"echo up; sleep 60", "up", ""},
+      {"echo bye", "up", "ended at once: exit status 0, and it had not printed 'up': bye"},
+      {"kill -SEGV $$", "up",
+       "ended at once: killed by signal 11 (Segmentation fault), and it had not printed 'up'"},
+      {"exit 3", "up", "ended at once: exit status 3, and it had not printed 'up'"},
+  };
+  for (const auto& c : kCases) {
+    auto loop = MUST(host::RealLoop::make());
+    auto world = World::build(
+        MUST(parse_topology(
+            fmt::format("[[host]]\nname = \"j\"\nkind = \"jail\"\n"
+                        "[[program]]\nhost = \"j\"\ncommand = \"{}\"\nready = \"{}\"\n",
+                        c.command, c.ready),
+            "x.toml")),
+        *loop, loop.get());
+    if (!world) GTEST_SKIP() << world.error().text;
+    const auto started = (*world)->start_programs();
+    const std::string error = started ? "" : started.error().text;
+    if (*c.error == 0) {
+      EXPECT_EQ(error, "") << c.command;
+    } else {
+      EXPECT_TRUE(error.ends_with(c.error)) << c.command << ": " << error;
+    }
+  }
+  std::filesystem::remove_all(folder);
+  ::unsetenv("WHEELHOUSE_RUN");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "host/child.h"
 #include "host/system.h"
 #include "lab/world.h"
 
@@ -25,6 +26,12 @@ std::string printed(const host::Fd& output) {
   const ssize_t n = ::pread(output.raw(), text.data(), text.size(), from);
   text.resize(n > 0 ? static_cast<size_t>(n) : 0);
   return text;
+}
+
+// From what waitpid() said.
+host::ExitStatus exit_status(int status) {
+  if (WIFSIGNALED(status)) return {.signal = WTERMSIG(status)};
+  return {.code = WEXITSTATUS(status)};
 }
 
 std::string last_lines(std::string text) {
@@ -70,15 +77,21 @@ Result<void> World::start_programs() {
     Program program = TRY(start(spec.host, spec.command));
     int status = 0;
     bool has_ended = false;
+    const auto is_ready = [&] {
+      return spec.ready.empty() || printed(program.output).find(spec.ready) != std::string::npos;
+    };
     const auto settled = [&] {
       has_ended = has_ended || ::waitpid(program.pid, &status, WNOHANG) != 0;
-      return has_ended || spec.ready.empty() ||
-             printed(program.output).find(spec.ready) != std::string::npos;
+      return has_ended || is_ready();
     };
     const bool is_settled = run_until(settled, loop_.clock() + spec.within);
-    if (has_ended && WEXITSTATUS(status) != 0) {
-      return fail("program '{}' on {} ended at once: {}", spec.command, spec.host,
-                  last_lines(printed(program.output)));
+    // One that has done its work and is over is ready, too.
+    if (has_ended && !(exit_status(status).is_success() && is_ready())) {
+      std::string why = host::to_string(exit_status(status));
+      if (!is_ready()) why += fmt::format(", and it had not printed '{}'", spec.ready);
+      const std::string said = last_lines(printed(program.output));
+      return fail("program '{}' on {} ended at once: {}{}{}", spec.command, spec.host, why,
+                  said.empty() ? "" : ": ", said);
     }
     if (!is_settled) {
       return fail("program '{}' on {} did not print '{}' within {}", spec.command, spec.host,
@@ -128,11 +141,10 @@ Result<void> World::hold_command(const CheckSpec& check) {
       return fail("it did not end within {}", wh::to_string(check.within));
     }
     const std::string text = printed(program.output);
-    const bool is_good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    const bool is_good = exit_status(status).is_success();
     if (is_good && text.find(check.output) != std::string::npos) return {};
     why = is_good ? fmt::format("'{}' is not in its output", check.output)
-                  : fmt::format("exit status {}",
-                                WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+                  : host::to_string(exit_status(status));
     if (const std::string said = last_lines(text); !said.empty()) why += ": " + said;
     const Instant again = std::min(deadline, loop_.clock() + 100ms);
     run_until([] { return false; }, again);
