@@ -68,8 +68,9 @@ class Loop {
   virtual bool run_until(Instant deadline) = 0;
   bool run_for(Duration d) { return run_until(now_ + d); }
   bool run() { return run_until(kNever); }
-  // Ends the run after the current action. Safe from a signal handler.
-  void stop() { stopped_ = 1; }
+  // Ends the run after the current action, or the wait for the next. Safe from a signal handler,
+  // whichever thread that runs on.
+  virtual void stop() { stopped_ = true; }
   // Ends every run soon after `flag` turned true, which another thread or a signal's handler may
   // do; null heeds nothing. It is looked at every kHeedEvery events, so also when time stands still
   // and nobody between two runs could ask. REQUIRES: the flag outlives the runs.
@@ -91,8 +92,8 @@ class Loop {
   }
   // Fires the earliest timer. REQUIRES: one is armed and due at now().
   void fire_next();
-  bool is_stopped() const { return stopped_ != 0; }
-  void clear_stop() { stopped_ = 0; }
+  bool is_stopped() const { return stopped_; }
+  void clear_stop() { stopped_ = false; }
 
  private:
   friend class Timer;
@@ -123,7 +124,7 @@ class Loop {
   bool root_is_firing_ = false;
   uint64_t next_sequence_ = 0;
   uint64_t events_ = 0;
-  volatile int stopped_ = 0;
+  std::atomic<bool> stopped_ = false;
   const std::atomic<bool>* heeded_ = nullptr;
 };
 

@@ -1,5 +1,6 @@
 #include "host/interrupt.h"
 
+#include <cerrno>
 #include <csignal>
 
 #include "core/check.h"
@@ -14,7 +15,9 @@ struct sigaction g_old_int, g_old_term;
 
 void on_signal(int) {
   // SA_RESETHAND has put the default action back, so a second signal ends the process.
+  const int interrupted = errno;
   if (g_stop != nullptr) (*g_stop)();
+  errno = interrupted;
 }
 
 }  // namespace

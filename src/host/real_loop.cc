@@ -146,7 +146,7 @@ int RealLoop::poll(Duration timeout) {
   const timespec limit = to_timespec(timeout);
   const int n = ::epoll_pwait2(epoll_.raw(), batch_.data(), kEventsPerWait,
                                timeout < 0ns ? nullptr : &limit, nullptr);
-  // A signal ends the wait early and may have called stop(); the round begins again.
+  // A signal ends the wait early; the round begins again.
   CHECK(n >= 0 || errno == EINTR);
   return std::max(n, 0);
 }

@@ -22,8 +22,8 @@
 //
 // run() ends when nothing can happen any more: no timer is armed, no watch is watching (background
 // ones, such as a SignalWatch, do not count) and nothing was asked of wake(). After run_until(t),
-// now() is t or later. Threads: a loop belongs to the thread that made it; only wake() may be
-// called from others.
+// now() is t or later. Threads: a loop belongs to the thread that runs it; only wake() and stop()
+// may be called from others, and one who made it elsewhere hands it over before it runs.
 #pragma once
 
 #include <sys/epoll.h>
@@ -111,6 +111,11 @@ class RealLoop final : public Loop {
 
   Instant clock() override;
   bool run_until(Instant deadline) override;
+  // Wakes it, too: a signal that comes when it is about to wait does not end the wait by itself.
+  void stop() override {
+    Loop::stop();
+    wake();
+  }
 
   // Ends the current wait and has the loop's thread call the on_wake action; several wakes may
   // become one call. Safe from any thread and from a signal handler. While an action is set, run()

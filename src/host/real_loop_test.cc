@@ -8,6 +8,7 @@
 #include <optional>
 #include <thread>
 
+#include "host/interrupt.h"
 #include "host/system.h"
 
 namespace wh::host {
@@ -194,6 +195,21 @@ TEST_F(RealLoopTest, wake_from_another_thread_ends_the_wait) {
   EXPECT_EQ(wakes, 1);
   loop_->on_wake({});
   EXPECT_TRUE(loop_->run());
+}
+
+// As a signal does that comes when the loop has looked for one and does not wait yet: it does not
+// end the wait.
+TEST_F(RealLoopTest, a_stop_from_a_handler_that_interrupts_no_wait_ends_the_run) {
+  InterruptGuard guard([&] { loop_->stop(); });
+  std::thread other;
+  Timer begin(*loop_, [&] { other = std::thread([] { ::raise(SIGINT); }); });
+  begin.arm(loop_->now());
+  bool is_missed = false;
+  Timer end(*loop_, [&] { is_missed = true; });
+  end.arm(loop_->now() + 10s);
+  EXPECT_FALSE(loop_->run());
+  EXPECT_FALSE(is_missed);
+  other.join();
 }
 
 TEST_F(RealLoopTest, signal_is_delivered_as_an_action_and_restored_after) {
