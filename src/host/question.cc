@@ -1,6 +1,7 @@
 #include "host/question.h"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@ namespace wh::host {
 namespace {
 
 constexpr std::chrono::milliseconds kRest(10);
+constexpr timeval kPatience = {.tv_sec = 2, .tv_usec = 0};
 
 // The name's address: a zero byte, then the name. Its length tells it from a longer one.
 struct Address {
@@ -58,6 +60,10 @@ Answerer::Answerer(Fd listener, Answer answer)
 Answerer::~Answerer() {
   is_closing_ = true;
   ::shutdown(listener_.raw(), SHUT_RDWR);  // Ends accept().
+  {
+    const std::lock_guard lock(peer_mutex_);
+    if (peer_) ::shutdown(peer_.raw(), SHUT_RD);  // Ends the wait for the rest of a question.
+  }
   thread_.join();
 }
 
@@ -70,18 +76,23 @@ void Answerer::serve() {
       if (!is_closing_) std::this_thread::sleep_for(kRest);
       continue;
     }
-    const auto question = read_text(peer.raw());
-    if (!question) continue;
+    // Cannot fail: it is a socket.
+    ::setsockopt(peer.raw(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
+    ::setsockopt(peer.raw(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
+    set_peer(std::move(peer));
+    if (is_closing_) return;
+    const auto question = read_text(peer_.raw());
     // An asker that went away has no use for the answer.
-    const std::string answer = answer_(*question);
-    std::string_view rest = std::string_view(answer).substr(0, kMostText);
-    while (!rest.empty()) {
-      const ssize_t n =
-          uninterrupted([&] { return ::send(peer.raw(), rest.data(), rest.size(), MSG_NOSIGNAL); });
-      if (n <= 0) break;
-      rest.remove_prefix(static_cast<size_t>(n));
+    if (question && !is_closing_) {
+      (void)send_all(peer_.raw(), std::string_view(answer_(*question)).substr(0, kMostText));
     }
+    set_peer({});
   }
+}
+
+void Answerer::set_peer(Fd peer) {
+  const std::lock_guard lock(peer_mutex_);
+  peer_ = std::move(peer);
 }
 
 Result<std::string> ask(const std::string& name, const std::string& question) {

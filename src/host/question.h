@@ -2,13 +2,14 @@
 //
 // An answerer listens at a name in Linux's abstract namespace, which leaves no file behind, and
 // serves one question at a time on a thread of its own. The text of a question ends where the asker
-// shuts its side; so does the answer's. Both are bounded. While no descriptor is left, those who
-// ask wait.
+// shuts its side; so does the answer's. Both are bounded, and an asker that is silent for two
+// seconds is let go. While no descriptor is left, those who ask wait.
 #pragma once
 
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -31,10 +32,13 @@ class Answerer {
  private:
   Answerer(Fd listener, Answer answer);
   void serve();
+  void set_peer(Fd peer);
 
   Fd listener_;
   Answer answer_;
   std::atomic<bool> is_closing_{false};
+  std::mutex peer_mutex_;  // Between the thread, which sets the peer, and the end.
+  Fd peer_;                // Who is served.
   std::thread thread_;
 };
 
