@@ -16,6 +16,8 @@ function flowOfLink(name) {
   return mark && toneOf.has(mark[1]) ? mark[1] : null;
 }
 const limited = report.links.filter(l => l.rate_bps !== null);
+const counts = of => Object.entries(of).map(([what, n]) => `${num(n, 0)} ${what}`).join(", ") || "none";
+const hasEvents = l => Object.keys(l.events).length > 0;
 // The links that matter: a way back that never had a queue is left out.
 const busy = limited.filter(l => !/\.rev( |$)/.test(l.name) || (l.queue_ms?.p95 ?? 0) > 1 || Object.keys(l.drops).length > 0);
 
@@ -225,9 +227,9 @@ function tables() {
     videos.map(f => [f.name, num(f.video.play_delay_ms, 1), f.video.rebuffers, num(f.video.stalled_ms / 1e3, 2), f.video.chunks, num(f.video.fetch_ms?.p50, 1), num(f.video.fetch_ms?.p95, 1)])));
   if (pages.length) main.append(el("p", {}), table(`${first}Short flows`, ["flow", "started", "completed", "failed", "completion p50 ms", "p95", "p99"],
     pages.map(f => [f.name, f.web.started, f.web.completed, f.web.failed, ...["p50", "p95", "p99"].map(k => num(f.web.completion_ms?.[k], 1))])));
-  main.append(el("p", {}), table(`${first}Links, both directions; the queue is how long delivered packets waited`, ["link", "rate Mbps", "used %", "queue mean ms", "p50", "p95", "p99", "max", "drops"],
+  main.append(el("p", {}), table(`${first}Links, both directions; the queue is how long delivered packets waited`, ["link", "rate Mbps", "used %", "queue mean ms", "p50", "p95", "p99", "max", "drops", ...limited.some(hasEvents) ? ["events"] : []],
     limited.map(l => [l.name, num(l.rate_bps / 1e6, 1), num(100 * l.utilization, 2), ...["mean", "p50", "p95", "p99", "max"].map(k => num(l.queue_ms?.[k], 1)),
-      Object.entries(l.drops).map(([why, n]) => `${num(n, 0)} ${why}`).join(", ") || "none"])));
+      counts(l.drops), ...limited.some(hasEvents) ? [counts(l.events)] : []])));
   main.append(el("p", {class: "soft"}, `Jain's fairness index over the goodputs: ${num(report.jain, 4)} (1 is fair, 1/n is one flow having it all).`));
   const failures = report.flows.filter(f => f.failure);
   if (failures.length) main.append(el("ul", {}, ...failures.map(f => el("li", {}, strong(f.name), ": " + f.failure))));

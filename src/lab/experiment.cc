@@ -22,6 +22,13 @@ Bytes buffer_for(uint64_t connections) {
   return std::clamp(Bytes(share), 256_KiB, 64_MiB);
 }
 
+using LinkEvent = std::pair<const char*, uint64_t net::LinkCounters::*>;
+constexpr LinkEvent kLinkEvents[] = {{"corrupted", &net::LinkCounters::corrupted},
+                                     {"marked", &net::LinkCounters::marked},
+                                     {"reordered", &net::LinkCounters::reordered},
+                                     {"duplicate_failed", &net::LinkCounters::duplicate_failed},
+                                     {"reorder_failed", &net::LinkCounters::reorder_failed}};
+
 }  // namespace
 
 Experiment::Experiment(LabSpec spec, std::unique_ptr<Loop> loop)
@@ -329,6 +336,10 @@ LinkReport Experiment::report_of(const std::string& name, const net::LinkDirecti
   for (size_t i = 0; i < net::kDropReasons; ++i) {
     const uint64_t drops = now.dropped[i].packets - before.counters.dropped[i].packets;
     if (drops != 0) report.drops.emplace(to_string(static_cast<net::DropReason>(i)), drops);
+  }
+  for (const auto& [what, member] : kLinkEvents) {
+    const uint64_t count = now.*member - before.counters.*member;
+    if (count != 0) report.events.emplace(what, count);
   }
   return report;
 }

@@ -430,6 +430,22 @@ TEST(Report, json_has_what_the_issue_names) {
   }
 }
 
+TEST(Report, says_what_befell_packets_that_were_not_dropped) {
+  LabSpec spec =
+      lab("rate=10Mbps,delay=10ms,queue=codel,ecn=on,reorder=1%,corrupt=1%", {"newreno"}, 10s);
+  spec.sysctls = {"net.inet.tcp.ecn.enable=1"};
+  const Report report = run(spec);
+  for (const char* what : {"marked", "reordered", "corrupted"}) {
+    ASSERT_TRUE(report.links[0].events.contains(what)) << what;
+    const auto said = fmt::format("{} {}", report.links[0].events.at(what), what);
+    EXPECT_NE(to_table(report).find(said), std::string::npos) << said;
+  }
+  EXPECT_NE(to_json(report).find("\"events\": {\n        \"corrupted\": "), std::string::npos);
+  const Report plain = run(lab("rate=10Mbps,delay=10ms", {"newreno"}, 1s));
+  EXPECT_EQ(to_table(plain).find("events"), std::string::npos);
+  EXPECT_NE(to_json(plain).find("\"events\": {}"), std::string::npos);
+}
+
 TEST(Report, jain_is_one_for_equals_and_one_nth_for_a_monopoly) {
   Report report;
   report.flows.resize(4);

@@ -38,20 +38,33 @@ std::string flow_rows(const Report& report) {
   return text;
 }
 
+std::string counts_text(const std::map<std::string, uint64_t>& counts) {
+  std::string text;
+  for (const auto& [what, count] : counts) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, what);
+  }
+  return text.empty() ? "none" : text;
+}
+
+// The column of events is there when there were any.
 std::string link_rows(const Report& report) {
+  const bool has_events = std::any_of(report.links.begin(), report.links.end(),
+                                      [](const LinkReport& l) { return !l.events.empty(); });
   Columns table;
-  table.add({"link", "rate", "used %", "queue mean ms", "p50", "p95", "p99", "max", "drops"});
+  const auto add = [&](std::vector<std::string> row, std::string events) {
+    if (has_events) row.push_back(std::move(events));
+    table.add(std::move(row));
+  };
+  add({"link", "rate", "used %", "queue mean ms", "p50", "p95", "p99", "max", "drops"}, "events");
   for (const LinkReport& l : report.links) {
-    if (l.rate.is_infinite() && l.drops.empty()) continue;  // A wire has nothing to say.
-    std::string drops;
-    for (const auto& [reason, count] : l.drops) {
-      drops += fmt::format("{}{} {}", drops.empty() ? "" : ", ", count, reason);
-    }
+    // A wire has nothing to say.
+    if (l.rate.is_infinite() && l.drops.empty() && l.events.empty()) continue;
     const bool sampled = l.queue.count() != 0;
-    table.add({l.name, to_string(l.rate), fmt::format("{:.2f}", 100 * l.utilization),
-               sampled ? ms_text(l.queue.mean()) : "-", quantile_text(l.queue, 0.50),
-               quantile_text(l.queue, 0.95), quantile_text(l.queue, 0.99),
-               quantile_text(l.queue, 1.0), drops.empty() ? "none" : drops});
+    add({l.name, to_string(l.rate), fmt::format("{:.2f}", 100 * l.utilization),
+         sampled ? ms_text(l.queue.mean()) : "-", quantile_text(l.queue, 0.50),
+         quantile_text(l.queue, 0.95), quantile_text(l.queue, 0.99), quantile_text(l.queue, 1.0),
+         counts_text(l.drops)},
+        counts_text(l.events));
   }
   return table.text();
 }

@@ -61,6 +61,8 @@ struct LinkReport {
       0;            // Delivered share of what the rate allows in the measured time; 0 for a wire.
   Histogram queue;  // How long delivered packets waited for the transmitter, ns.
   std::map<std::string, uint64_t> drops;  // By reason; only those above zero.
+  // What else befell packets, by its name; only what is above zero.
+  std::map<std::string, uint64_t> events = {};
 };
 
 // What the TCP of a host of ours counted in the measured time, by the names below

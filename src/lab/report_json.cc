@@ -109,6 +109,8 @@ Json link_json(const LinkReport& link) {
   json["queue_ms"] = percentiles(link.queue, false);
   json["drops"] = Json::object();
   for (const auto& [reason, count] : link.drops) json["drops"][reason] = count;
+  json["events"] = Json::object();
+  for (const auto& [what, count] : link.events) json["events"][what] = count;
   return json;
 }
 
