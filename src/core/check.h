@@ -41,7 +41,6 @@ template <class A, class B>
       ::wh::check_op_failed(__FILE__, __LINE__, #a " " #op " " #b, wh_check_a, wh_check_b); \
   } while (false)
 #define CHECK_EQ(a, b) WH_CHECK_OP(==, a, b)
-#define CHECK_NE(a, b) WH_CHECK_OP(!=, a, b)
 #define CHECK_LT(a, b) WH_CHECK_OP(<, a, b)
 #define CHECK_LE(a, b) WH_CHECK_OP(<=, a, b)
 #define CHECK_GT(a, b) WH_CHECK_OP(>, a, b)

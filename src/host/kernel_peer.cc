@@ -35,13 +35,6 @@ Result<Fd> make_socket(const PeerConfig& config) {
                    static_cast<socklen_t>(config.congestion.size())) != 0) {
     return os_error("set congestion control '{}'", config.congestion);
   }
-  const auto send_buffer = static_cast<int>(config.send_buffer.count());
-  const auto receive_buffer = static_cast<int>(config.receive_buffer.count());
-  if (send_buffer != 0) TRY(set_option(fd, SOL_SOCKET, SO_SNDBUF, send_buffer, "SO_SNDBUF"));
-  if (receive_buffer != 0) TRY(set_option(fd, SOL_SOCKET, SO_RCVBUF, receive_buffer, "SO_RCVBUF"));
-  if (config.mss != 0) {
-    TRY(set_option(fd, IPPROTO_TCP, TCP_MAXSEG, static_cast<int>(config.mss), "TCP_MAXSEG"));
-  }
   if (!config.pace.is_infinite()) {
     TRY(set_option(fd, SOL_SOCKET, SO_MAX_PACING_RATE, config.pace.bytes_per_second(),
                    "SO_MAX_PACING_RATE"));
@@ -244,11 +237,9 @@ class PeerProcess {
             {"congestion", std::string(congestion.data())},
             {"rtt_us", info.tcpi_rtt},
             {"rttvar_us", info.tcpi_rttvar},
-            {"min_rtt_us", info.tcpi_min_rtt},
             {"cwnd_segments", info.tcpi_snd_cwnd},
             {"ssthresh_segments", info.tcpi_snd_ssthresh},
             {"mss", info.tcpi_snd_mss},
-            {"retransmitted_segments", info.tcpi_total_retrans},
             {"retransmitted_bytes", info.tcpi_bytes_retrans - retransmitted_before_},
             {"reordering_segments", info.tcpi_reordering},
             {"delivery_bps", info.tcpi_delivery_rate * 8},
@@ -296,10 +287,8 @@ PeerReport parse_report(const Json& json, const std::string& line) {
   report.cpu = micros("cpu_us");
   report.congestion = json.at("congestion");
   report.rtt = micros("rtt_us");
-  report.min_rtt = micros("min_rtt_us");
   report.cwnd_segments = json.at("cwnd_segments");
   report.mss = json.at("mss");
-  report.retransmitted_segments = json.at("retransmitted_segments");
   report.retransmitted = Bytes(json.at("retransmitted_bytes"));
   return report;
 }

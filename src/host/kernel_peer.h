@@ -35,10 +35,8 @@ struct PeerConfig {
   Duration warmup = 0ns;    // What it sends so long after it connected is not reported.
   uint64_t seed = 1;   // Of the stream that the connecting side sends; the other's is one more.
   bool verify = true;  // Off: what comes is counted and dropped in the kernel, which costs less.
-  // Left to the kernel's defaults where empty, zero or infinite.
+  // Left to the kernel's defaults where empty or infinite.
   std::string congestion = "";
-  Bytes send_buffer{0}, receive_buffer{0};
-  uint32_t mss = 0;
   Rate pace = Rate::infinite();  // SO_MAX_PACING_RATE, payload and headers.
 };
 
@@ -50,9 +48,8 @@ struct PeerReport {
   Duration cpu{};                            // Of the child, user and system.
   // From TCP_INFO at the end.
   std::string congestion;
-  Duration rtt{}, min_rtt{};
+  Duration rtt{};
   uint32_t cwnd_segments = 0, mss = 0;
-  uint32_t retransmitted_segments = 0;
   Bytes retransmitted{0};
   std::string json;  // The line as it came, with more of TCP_INFO.
 

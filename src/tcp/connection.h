@@ -133,7 +133,6 @@ class Connection final : private pacing::HptsClient {
   // The pace now, taken apart (what decided it, and from what). For reports.
   pacing::PaceParts pace_parts() const;
   void set_flow(uint32_t mark) { flow_ = mark; }  // Noted on its packets (Packet::flow).
-  void* user = nullptr;                           // The application's own.
 
   // Fails a CHECK when an invariant does not hold. For tests and simulations, after any event.
   void check_invariants() const;
