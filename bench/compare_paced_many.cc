@@ -139,13 +139,16 @@ Histogram bare_jitter(Duration time, Duration spin) {
 // What leaves, seen at the wire.
 class Watch {
  public:
-  explicit Watch(World& world) : world_(world), seen_(world.connections.size()) {
+  explicit Watch(World& world)
+      : world_(world), numbers_(world.listeners.size() << 16), seen_(world.connections.size()) {
     for (uint32_t i = 0; i < seen_.size(); ++i) {
-      world.connections[i]->set_flow(i);
-      seen_[i].due = world.connections[i]->pacer().due();
+      const tcp::Connection& c = *world.connections[i];
+      number_of(c.local().port, c.remote().port) = i;
+      seen_[i].due = c.pacer().due();
     }
-    world.up.tap = [this](Instant, const net::Packet& packet, const net::TcpView&) {
-      note(packet.flow, static_cast<double>(packet.size() + 14));
+    world.up.tap = [this](Instant, const net::Packet& packet, const net::TcpView& tcp) {
+      note(number_of(tcp.source_port(), tcp.destination_port()),
+           static_cast<double>(packet.size() + 14));
     };
   }
   ~Watch() { world_.up.tap = {}; }
@@ -172,6 +175,10 @@ class Watch {
     Instant due{}, first{}, last{};  // The end of the delay; first and last burst.
     double bytes = 0, before_last = 0;
   };
+  // Which connection it is that has these ports.
+  uint32_t& number_of(uint16_t client, uint16_t server) {
+    return numbers_[((size_t{server} - World::port_of(0)) << 16) + client];
+  }
   // A burst starts the next delay before its segments leave: the first one to see that tells.
   void note(uint32_t flow, double frame) {
     const Instant due = world_.connections[flow]->pacer().due();
@@ -193,6 +200,7 @@ class Watch {
   }
 
   World& world_;
+  std::vector<uint32_t> numbers_;
   std::vector<Seen> seen_;
 };
 

@@ -32,12 +32,12 @@ class ScriptNode final : public Node {
   void process(Batch& batch) override {
     vectors.push_back(batch.size());
     for (uint32_t i = 0; i < batch.size(); ++i) {
-      flows.push_back(batch[i].flow);
+      flows.push_back(batch[i].flow_hash);
       script_(batch, i);
     }
   }
   std::string account(const Packet& packet) const override {
-    return fmt::format("flow {}", packet.flow);
+    return fmt::format("flow {}", packet.flow_hash);
   }
 
   std::vector<uint32_t> vectors;
@@ -71,7 +71,7 @@ class GraphTest : public testing::Test {
   PacketPtr packet(uint32_t flow) {
     PacketPtr p = pool.allocate();
     p->append(60);
-    p->flow = flow;
+    p->flow_hash = flow;
     return p;
   }
   Frame frame(uint32_t count, uint32_t first_flow = 0) {
@@ -99,7 +99,7 @@ TEST_F(GraphTest, hands_a_whole_vector_on_in_order) {
 
 TEST_F(GraphTest, gathers_what_two_nodes_send_to_one_into_one_vector) {
   auto& split = add("split", {"even", "odd"},
-                    [](Batch& b, uint32_t i) { b.send(i, b[i].flow % 2 == 0 ? 1 : 2); });
+                    [](Batch& b, uint32_t i) { b.send(i, b[i].flow_hash % 2 == 0 ? 1 : 2); });
   add("even", {"join"}, [](Batch& b, uint32_t i) { b.send(i, 1); });
   add("odd", {"join"}, [](Batch& b, uint32_t i) { b.send(i, 1); });
   auto& join = add_sink("join");
@@ -123,7 +123,7 @@ TEST_F(GraphTest, opens_a_second_frame_at_the_257th_packet) {
 
 TEST_F(GraphTest, counts_a_drop_with_node_and_reason) {
   auto& a = add("a", {"b"}, [](Batch& b, uint32_t i) {
-    if (b[i].flow % 2 == 1) {
+    if (b[i].flow_hash % 2 == 1) {
       b.drop(i, kOdd);
     } else {
       b.send(i, 1);
@@ -147,7 +147,7 @@ TEST_F(GraphTest, counts_a_drop_with_node_and_reason) {
 TEST_F(GraphTest, keeps_the_rest_when_a_node_takes_some) {
   std::vector<PacketPtr> kept;
   auto& a = add("a", {"b"}, [&](Batch& b, uint32_t i) {
-    if (b[i].flow % 3 == 0) {
+    if (b[i].flow_hash % 3 == 0) {
       kept.push_back(b.take(i));
     } else {
       b.send(i, 1);
@@ -168,7 +168,7 @@ TEST_F(GraphTest, passes_emitted_packets_in_order) {
   auto& a = add("a", {"b"}, [&](Batch& b, uint32_t i) {
     PacketPtr first = b.take(i);
     PacketPtr second = pool.clone(*first);
-    second->flow += 100;
+    second->flow_hash += 100;
     b.emit(std::move(first), 1);
     b.emit(std::move(second), 1);
   });
@@ -186,7 +186,7 @@ TEST_F(GraphTest, passes_emitted_packets_in_order) {
 TEST_F(GraphTest, takes_a_pair_on_together_until_it_parts) {
   auto& a = add("a", {"b"}, [](Batch& b, uint32_t i) { b.send(i, 1); });
   auto& b = add("b", {"c", "d"},
-                [](Batch& batch, uint32_t i) { batch.send(i, batch[i].flow == 0 ? 1 : 2); });
+                [](Batch& batch, uint32_t i) { batch.send(i, batch[i].flow_hash == 0 ? 1 : 2); });
   auto& c = add_sink("c");
   auto& d = add_sink("d");
   ASSERT_TRUE(graph.link());
@@ -205,7 +205,7 @@ TEST_F(GraphTest, takes_a_pair_on_together_until_it_parts) {
 TEST_F(GraphTest, a_frame_that_comes_while_it_runs_waits_for_its_turn) {
   ScriptNode *a = nullptr, *b = nullptr;
   a = &add("a", {"b"}, [&](Batch& batch, uint32_t i) {
-    if (batch[i].flow == 1) graph.run(a->index(), frame(1, 2));
+    if (batch[i].flow_hash == 1) graph.run(a->index(), frame(1, 2));
     batch.send(i, 1);
   });
   b = &add_sink("b");
@@ -226,7 +226,7 @@ TEST_F(GraphTest, gives_a_node_all_packets_at_once_and_traces_each) {
   ASSERT_TRUE(graph.trace_add("a", 2));
   graph.run(a.index(), frame(3, 5));
   ASSERT_EQ(got.size(), 3u);
-  EXPECT_EQ(got[2].flow, 7u);
+  EXPECT_EQ(got[2].flow_hash, 7u);
   ASSERT_EQ(graph.traces().size(), 2u);
   EXPECT_EQ(graph.traces()[1].records[0].text, "flow 6");
 }
@@ -292,7 +292,7 @@ TEST_F(GraphTest, adds_arcs_behind_the_declared_ones) {
 TEST_F(GraphTest, traces_the_next_packets_from_a_node_on) {
   auto& a = add("a", {"b"}, [](Batch& b, uint32_t i) { b.send(i, 1); });
   add("b", {"c"}, [](Batch& b, uint32_t i) {
-    if (b[i].flow == 1) {
+    if (b[i].flow_hash == 1) {
       b.drop(i, kOdd);
     } else {
       b.send(i, 1);
@@ -335,7 +335,7 @@ TEST_F(GraphTest, traces_from_the_next_node_on_when_asked_by_one) {
 
 TEST_F(GraphTest, bounds_the_accounts_of_a_packet_that_goes_round) {
   auto& a = add("a", {"a"}, [](Batch& b, uint32_t i) {
-    if (++b[i].flow < 500) {
+    if (++b[i].flow_hash < 500) {
       b.send(i, 1);
     } else {
       b.drop(i, kOdd);

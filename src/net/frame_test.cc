@@ -9,7 +9,7 @@ Frame filled(PacketPool& pool, uint32_t count) {
   Frame frame;
   for (uint32_t i = 0; i < count; ++i) {
     PacketPtr p = pool.allocate();
-    p->flow = i;
+    p->flow_hash = i;
     frame.push(std::move(p));
   }
   return frame;
@@ -19,7 +19,7 @@ TEST(Frame, keeps_the_order_of_its_packets) {
   PacketPool pool;
   Frame frame = filled(pool, 3);
   EXPECT_EQ(frame.size(), 3u);
-  for (uint32_t i = 0; i < 3; ++i) EXPECT_EQ(frame[i].flow, i);
+  for (uint32_t i = 0; i < 3; ++i) EXPECT_EQ(frame[i].flow_hash, i);
   EXPECT_EQ(frame.packets().size(), 3u);
 }
 
@@ -37,7 +37,7 @@ TEST(Frame, gives_back_what_was_not_taken) {
   {
     Frame frame = filled(pool, 3);
     taken = frame.take(1);
-    EXPECT_EQ(taken->flow, 1u);
+    EXPECT_EQ(taken->flow_hash, 1u);
     EXPECT_DEATH((void)frame.take(1), "nullptr");
     EXPECT_DEATH((void)frame.take(3), "size_");
   }
@@ -53,7 +53,7 @@ TEST(Frame, moves_its_packets_and_is_empty_then) {
   Frame c = filled(pool, 5);
   c = std::move(b);  // The five go back to the pool.
   EXPECT_EQ(pool.in_use(), 2u);
-  EXPECT_EQ(c[1].flow, 1u);
+  EXPECT_EQ(c[1].flow_hash, 1u);
   c.clear();
   EXPECT_EQ(pool.in_use(), 0u);
 }

@@ -99,7 +99,7 @@ void Packet::clear() {
   l2_size = l3_offset = l4_offset = gso_size = interface = rx_interface = reason = table = 0;
   checksum = Checksum::Unknown;
   ecn = 0;
-  adjacency = flow_hash = trace = flow = icmp_note = 0;
+  adjacency = flow_hash = trace = icmp_note = 0;
   arrival = enqueued = deliver = Instant{};
   for (Slice& s : slices) s.clear();
   link = nullptr;

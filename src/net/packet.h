@@ -207,7 +207,6 @@ class alignas(64) Packet {
   uint32_t trace = 0;  // 0: not traced; else 1 + index into the graph's trace log.
   std::array<Slice, kMaxSlices> slices;
   // The second cache line: what forwarding does not look at.
-  uint32_t flow = 0;       // Lab's mark of the flow it belongs to; 0 when none. Never on the wire.
   uint32_t icmp_note = 0;  // On its way to be answered by an ICMP error: what that shall say.
   uint16_t table = 0;  // Made here, or for a protocol here: whose routes it, or the answer, takes.
   Instant arrival{};   // When it came in by its interface.

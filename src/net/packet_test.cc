@@ -125,10 +125,10 @@ TEST(Packet, copy_out_and_runs_begin_at_every_offset) {
 TEST(Packet, clone_shares_payload_and_copies_the_head) {
   PacketPool pool;
   PacketPtr p = three_runs(pool);
-  p->flow = 7;
+  p->flow_hash = 7;
   PacketPtr copy = pool.clone(*p);
   EXPECT_EQ(copy->slices[0].chunk, p->slices[0].chunk);
-  EXPECT_EQ(copy->flow, 7u);
+  EXPECT_EQ(copy->flow_hash, 7u);
   p->data()[0] = 0xee;
   EXPECT_EQ(bytes_of(*copy), counting(60));
   p.reset();
@@ -155,13 +155,13 @@ TEST(Packet, assign_reads_any_size) {
   const uint32_t in_head = Packet::kHeadCapacity - Packet::kHeadroom;
   for (const uint32_t size : {0u, 1u, in_head - 1, in_head, in_head + 1, 1514u, 65536u}) {
     PacketPtr p = three_runs(pool);
-    p->flow = 7;
+    p->flow_hash = 7;
     const auto bytes = counting(size);
     p->assign(bytes);
     EXPECT_EQ(bytes_of(*p), bytes);
     EXPECT_EQ(p->headroom(), Packet::kHeadroom);
     EXPECT_EQ(p->head_size(), std::min(size, in_head));
-    EXPECT_EQ(p->flow, 0u);
+    EXPECT_EQ(p->flow_hash, 0u);
   }
 }
 

@@ -132,7 +132,6 @@ class Connection final : private pacing::HptsClient {
   Rate fixed_pace(pacing::Phase phase) const { return fixed_pace_[static_cast<size_t>(phase)]; }
   // The pace now, taken apart (what decided it, and from what). For reports.
   pacing::PaceParts pace_parts() const;
-  void set_flow(uint32_t mark) { flow_ = mark; }  // Noted on its packets (Packet::flow).
 
   // Fails a CHECK when an invariant does not hold. For tests and simulations, after any event.
   void check_invariants() const;
@@ -482,7 +481,6 @@ class Connection final : private pacing::HptsClient {
   bool delayed_ack_ = true, no_options_ = false;
   uint8_t tos_ = 0;
   End soft_error_ = End::None;  // Of an ICMP error that did not end it; said when it ends.
-  uint32_t flow_ = 0;
   uint64_t delivered_total_ = 0;
   Rate fcc_;
   uint8_t fcc_share_ = 0;  // Percent; 0: fcc_ is fixed.

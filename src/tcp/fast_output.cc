@@ -118,7 +118,6 @@ void Connection::send_stamped(net::Frame&& packets, SeqNum seq, uint32_t length,
     if (n != most) stamp.set_payload(n);
     stamp.press(*packet, seq, echo | (left == 0 ? last : net::kTcpAck));
     send_.attach(*packet, at, n);
-    packet->flow = flow_;
     if (n > mss_) packet->gso_size = static_cast<uint16_t>(mss_);
     if (!checksum_offload_) complete_tcp_checksum(*packet);
     seq += SeqLen(n);

@@ -64,7 +64,6 @@ net::PacketPtr Connection::make_segment(HeaderTemplate::Fields fields) {
   uint8_t* at = headers_.write(*packet, fields);
   if (has_timestamps_) write_timestamps(at, {timestamp_now(), ts_recent_});
   write_sacks(at + option_bytes(), std::span(sacks).first(count));
-  packet->flow = flow_;
   return packet;
 }
 
@@ -206,7 +205,6 @@ bool Connection::send_syn() {
     is_answer_to_syn_ = false;
   }
   o.emit({headers_.write(*packet, fields), fields.options});
-  packet->flow = flow_;
   dispatch(std::move(packet));
   after_sending(fields.flags, 1);
   if (box_ != nullptr) box_->sent_control(*this, iss_, fields.flags);

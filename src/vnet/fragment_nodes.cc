@@ -38,7 +38,6 @@ std::vector<graph::ErrorSpec> fragment_error_specs() {
 // What a piece inherits of the whole.
 void inherit(Packet& piece, const Packet& whole, uint16_t l4_offset) {
   piece.trace = whole.trace;
-  piece.flow = whole.flow;
   piece.ecn = whole.ecn;
   piece.adjacency = whole.adjacency;
   piece.checksum = net::Checksum::Verified;

@@ -70,7 +70,6 @@ class Gso final : public Node {
       mend_tcp(*segment, ip_at, place->offset, at - headers, tcp_size + size, index == 0, is_last);
       append_range(*segment, whole, at, size);
       segment->trace = whole.trace;
-      segment->flow = whole.flow;
       segment->interface = whole.interface;
       segment->l3_offset = whole.l3_offset;
       segment->l4_offset = static_cast<uint16_t>(place->offset);

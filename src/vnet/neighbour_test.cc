@@ -35,7 +35,7 @@ class NeighbourTest : public testing::Test {
   Neighbour& make(uint8_t n) { return *table.get(1, 1500, address(n)); }
   PacketPtr packet(uint32_t flow = 0) {
     PacketPtr p = pool.allocate();
-    p->flow = flow;
+    p->flow_hash = flow;
     return p;
   }
   void run(Duration d) { loop.run_for(d); }
@@ -57,9 +57,9 @@ class NeighbourTest : public testing::Test {
                             [this](const Neighbour&, bool unicast) {
                               asked.push_back({loop.now(), unicast});
                             },
-                        .send = [this](PacketPtr p) { sent.push_back(p->flow); },
-                        .unreachable = [this](PacketPtr p) { unreachable.push_back(p->flow); },
-                        .overflow = [this](PacketPtr p) { overflow.push_back(p->flow); },
+                        .send = [this](PacketPtr p) { sent.push_back(p->flow_hash); },
+                        .unreachable = [this](PacketPtr p) { unreachable.push_back(p->flow_hash); },
+                        .overflow = [this](PacketPtr p) { overflow.push_back(p->flow_hash); },
                         .settle = [] {},
                         .fib = [this](uint16_t) -> Fib& { return fib; },
                         .rewrite =
