@@ -88,6 +88,8 @@ struct IpAddress {
     return bits;
   }
   bool is_unspecified() const { return bits.is_unspecified(); }
+  // Of IPv6: IPv4's (RFC 3927) are looked up as any other.
+  bool is_link_local() const { return !is_v4() && bits.is_link_local(); }
   bool is_multicast() const { return is_v4() ? v4().is_multicast() : bits.is_multicast(); }
 };
 

@@ -94,6 +94,7 @@ std::unique_ptr<Activity> start_ping(CommandLine& line, const Arguments& a, Outp
     return nullptr;
   }
   config.source = *from;
+  if (a.has("source")) config.interface = MUST(line.router().index_of(a["source"]));  // The same.
   auto ping = std::make_unique<PingActivity>(line.router(), config, std::move(out));
   auto started = ping->start();
   return begun(std::move(ping), std::move(started), done);

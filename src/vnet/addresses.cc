@@ -17,24 +17,21 @@ using net::Prefix;
 uint8_t host_length(const IpAddress& a) {
   return a.is_v4() ? 32 : 128;
 }
-bool is_link_local(const IpAddress& a) {
-  return !a.is_v4() && a.v6().is_link_local();
-}
 // In which VRF an interface's address is owned.
 uint16_t owner_vrf(const InterfaceEntry& entry, const IpAddress& a) {
-  return is_link_local(a) ? uint16_t{0} : entry.vrf;
+  return a.is_link_local() ? uint16_t{0} : entry.vrf;
 }
 
 // As in VPP, one interface of a VRF has a link's prefix, or any part of it: a FIB knows one way to
 // a connected prefix, and the second would take it from the first. An interface may have more than
 // one address of a prefix.
 Result<void> check_overlap(const Stack& stack, const InterfaceEntry& entry, const Prefix& prefix) {
-  if (is_link_local(prefix.address)) return {};
+  if (prefix.address.is_link_local()) return {};
   for (uint16_t i = 1; i < stack.interfaces.size(); ++i) {
     const InterfaceEntry& other = stack.interfaces[i];
     if (i == entry.index || other.device == nullptr || other.vrf != entry.vrf) continue;
     for (const InterfaceAddress& a : other.addresses) {
-      if (is_link_local(a.prefix.address)) continue;
+      if (a.prefix.address.is_link_local()) continue;
       if (!a.prefix.contains(prefix.address) && !prefix.contains(a.prefix.address)) continue;
       return tl::unexpected(Error{std::errc::address_in_use,
                                   fmt::format("address {}: {} of interface {} overlaps it",
@@ -57,7 +54,7 @@ Result<void> check(const Stack& stack, const InterfaceEntry& entry, const Prefix
       return fail("address {}: that is the network's or its broadcast address", text);
     }
   }
-  if (stack.is_local(a, entry.vrf)) {
+  if (entry.find(a) != nullptr || stack.is_local(a, entry)) {
     return tl::unexpected(
         Error{std::errc::address_in_use, fmt::format("address {}: in use", text)});
   }
@@ -115,7 +112,7 @@ Result<void> add_address(Stack& stack, InterfaceEntry& entry, const Prefix& pref
   entry.addresses.push_back({.prefix = prefix});
   // Link-local addresses mean something only with their interface: ip6-link-local knows them, no
   // FIB does.
-  if (!is_link_local(a)) {
+  if (!a.is_link_local()) {
     if (has_link) {
       fib.set(prefix, RouteSource::Interface,
               stack.adjacencies.make(AdjacencyKind::Glean, entry.index, entry.mtu(), {}));
@@ -142,7 +139,7 @@ Result<void> remove_address(Stack& stack, InterfaceEntry& entry, const IpAddress
         std::find(entry.groups.begin(), entry.groups.end(), address.v6().solicited_node());
     if (at != entry.groups.end()) entry.groups.erase(at);
   }
-  if (is_link_local(address)) return {};
+  if (address.is_link_local()) return {};
   Fib& fib = stack.fib(address.family, entry.vrf);
   set_host_routes(fib, entry, prefix);
   if (prefix.length < host_length(address) && !is_shared(entry, prefix)) {

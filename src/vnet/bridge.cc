@@ -139,7 +139,7 @@ Result<void> BridgeTable::check_member(const BridgeDomain& domain,
     return {};
   }
   for (const InterfaceAddress& a : entry.addresses) {
-    if (a.prefix.address.is_v4() || !a.prefix.address.v6().is_link_local()) {
+    if (!a.prefix.address.is_link_local()) {
       return fail("interface {}: has address {}, which a bridge would take from it", entry.name,
                   to_string(a.prefix));
     }

@@ -24,9 +24,14 @@ InterfaceAddress* InterfaceEntry::find(const IpAddress& address) {
   return const_cast<InterfaceAddress*>(std::as_const(*this).find(address));
 }
 
+bool InterfaceEntry::owns(const IpAddress& address) const {
+  const InterfaceAddress* a = find(address);
+  return a != nullptr && a->state != InterfaceAddress::State::Duplicated;
+}
+
 const IpAddress* InterfaceEntry::source_for(const IpAddress& destination) const {
   const bool link_scope =
-      !destination.is_v4() && (destination.v6().is_link_local() || destination.v6().is_multicast());
+      destination.is_link_local() || (!destination.is_v4() && destination.is_multicast());
   const IpAddress* first = nullptr;
   for (const InterfaceAddress& a : addresses) {
     const IpAddress& own = a.prefix.address;
@@ -42,8 +47,7 @@ const IpAddress* InterfaceEntry::source_for(const IpAddress& destination) const 
 const Ip6* InterfaceEntry::link_local() const {
   for (const InterfaceAddress& a : addresses) {
     const IpAddress& own = a.prefix.address;
-    if (!own.is_v4() && own.v6().is_link_local() &&
-        a.state != InterfaceAddress::State::Duplicated) {
+    if (own.is_link_local() && a.state != InterfaceAddress::State::Duplicated) {
       return &own.v6();
     }
   }
@@ -96,12 +100,17 @@ Result<InterfaceEntry*> InterfaceTable::attached(uint16_t index) {
 }
 
 void InterfaceTable::set_owner(const net::IpAddress& address, uint16_t vrf, uint16_t index) {
-  owners_[{address, vrf}] = index;
+  owners_.try_emplace({address, vrf}, index);
   mark_own(address);
 }
 
 void InterfaceTable::clear_owner(const net::IpAddress& address, uint16_t vrf) {
   owners_.erase({address, vrf});
+  if (address.is_link_local()) {
+    const auto other = std::find_if(entries_.begin(), entries_.end(),
+                                    [&](const auto& entry) { return entry->owns(address); });
+    if (other != entries_.end()) owners_.emplace(Place{address, vrf}, (*other)->index);
+  }
   own_bits_ = {};
   for (const auto& [place, owner] : owners_) mark_own(place.address);
 }

@@ -46,6 +46,8 @@ struct InterfaceEntry {
   bool has_joined(const net::Ip6& group) const;
   const InterfaceAddress* find(const net::IpAddress& address) const;
   InterfaceAddress* find(const net::IpAddress& address);
+  // Whether it is this host's here: found, and nobody else's on the link.
+  bool owns(const net::IpAddress& address) const;
   // An address to send from towards `destination`: one whose prefix covers it, else the first of
   // its family that is usable; link-local ones only towards link-local and multicast destinations.
   // nullptr when there is none.
@@ -69,13 +71,14 @@ class InterfaceTable {
   Result<InterfaceEntry*> attached(uint16_t index);
   size_t size() const { return entries_.size(); }
 
-  // Who has this address; nullptr when no interface of this host has.
-  // Link-local addresses are all in VRF 0: they mean something only with their interface.
+  // Who has this address; nullptr when no interface of this host has. Link-local addresses are all
+  // in VRF 0, and several interfaces may have one: the first of them.
   const uint16_t* owner(const net::IpAddress& address, uint16_t vrf = 0) const {
     const auto it = owners_.find({address, vrf});
     return it == owners_.end() ? nullptr : &it->second;
   }
   void set_owner(const net::IpAddress& address, uint16_t vrf, uint16_t index);
+  // REQUIRES: the interface that had it has it no more.
   void clear_owner(const net::IpAddress& address, uint16_t vrf);
   // False for nearly all IPv4 addresses, given as they are on the wire, that nobody here has; true
   // for all that somebody has. Costs far less than owner().

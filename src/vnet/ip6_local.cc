@@ -39,20 +39,23 @@ class Ip6Local final : public Node {
   }
 
   void process(Batch& batch) override {
-    Ip6 good_source;  // The last source found not to be ours: most come from one.
+    Ip6 good_source;  // The last source found not to be ours: most come from one,
+    uint16_t good_interface = kLocalInterface;  // by one interface.
     for (uint32_t i = 0; i < batch.size(); ++i) {
       Packet& p = batch[i];
       const auto ip = Ip6View::parse_quoted(p.head());
       const Ip6 source = ip->source();
-      if (p.interface != kLocalInterface && source != good_source) {
+      const bool is_good = source == good_source && p.interface == good_interface;
+      if (p.interface != kLocalInterface && !is_good) {
         // Neighbour discovery alone may speak from an address of ours: that is how duplicates show.
         const bool is_from_link =
             ip->hop_limit() == 255 && ip->next_header() == net::kProtocolIcmp6;
-        if (!is_from_link && stack_.is_local(source, stack_.vrf_of(p))) {
+        if (!is_from_link && stack_.is_local(source, stack_.interfaces[p.interface])) {
           batch.drop(i, kSpoofed);
           continue;
         }
         good_source = source;
+        good_interface = p.interface;
       }
       if (p.checksum == net::Checksum::Needed) p.checksum = net::Checksum::Verified;
       Ip6Extensions extensions;

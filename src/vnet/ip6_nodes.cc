@@ -263,15 +263,34 @@ class Ip6LinkLocal final : public Node {
            (stack_.settings.ip6_forwarding != 0 && group == all_routers());
   }
 
+  // By which interface a packet made here leaves: an answer by the one that the question came by,
+  // any other by the one that has its source; of several that have it, by the one where its
+  // destination is known. kLocalInterface when none has it.
+  uint16_t interface_for(const Packet& p, const Ip6& destination) const {
+    if (p.rx_interface != kLocalInterface) {
+      const bool is_there = stack_.interfaces[p.rx_interface].device != nullptr;
+      return is_there ? p.rx_interface : kLocalInterface;
+    }
+    const net::IpAddress source = source_of(p);
+    const uint16_t* owner = stack_.interfaces.owner(source);
+    if (owner == nullptr) return kLocalInterface;
+    if (!source.is_link_local() || stack_.nd->find(*owner, destination) != nullptr) return *owner;
+    for (uint16_t i = 1; i < stack_.interfaces.size(); ++i) {
+      if (!stack_.interfaces[i].owns(source)) continue;
+      if (stack_.nd->find(i, destination) != nullptr) return i;
+    }
+    return *owner;
+  }
+
   void transmit(Batch& batch, uint32_t i) {
     Packet& p = batch[i];
     const Ip6 destination = destination_of(p);
-    const uint16_t* owner = stack_.interfaces.owner(source_of(p));
-    if (owner == nullptr) {
+    const uint16_t interface = interface_for(p, destination);
+    if (interface == kLocalInterface) {
       batch.drop(i, kNoInterface);
       return;
     }
-    InterfaceEntry& entry = stack_.interfaces[*owner];
+    InterfaceEntry& entry = stack_.interfaces[interface];
     if (destination.is_multicast()) {
       put_multicast_header(p, entry, destination);
       batch.send(i, kOutput);

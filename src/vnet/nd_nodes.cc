@@ -126,7 +126,7 @@ class Solicitation final : public Node {
   }
 
   void learn(const InterfaceEntry& entry, const Ip6& from, const MacAddress& mac) {
-    if (stack_.is_local(from, entry.vrf)) return;
+    if (stack_.is_local(from, entry)) return;
     // Only neighbours are neighbours: a source elsewhere must not fill the table.
     const AdjacencyIndex way = stack_.fib(net::Family::V6, entry.vrf).lookup(from);
     const Adjacency& a = stack_.adjacencies[way];

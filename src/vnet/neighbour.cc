@@ -70,7 +70,7 @@ Neighbour* NeighbourTable::get(uint16_t interface, uint32_t mtu, const IpAddress
 
 void NeighbourTable::enter_fib(Neighbour& n) {
   // A link-local address is looked up with its interface, never in the FIB.
-  if (!n.address_.is_v4() && n.address_.v6().is_link_local()) return;
+  if (n.address_.is_link_local()) return;
   Fib& fib = actions_.fib(n.interface_);
   const Adjacency& way = adjacencies_[fib.lookup(n.address_)];
   if (way.kind == AdjacencyKind::Glean && way.interface == n.interface_) {

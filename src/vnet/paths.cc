@@ -60,9 +60,12 @@ Result<PathTable::Member> PathTable::resolve_new(const Key& key, const NextHop& 
   if (is_attached && interface == 0) return fail("neither a next hop nor an interface");
   if (!is_attached) {
     if (hop.address.family != key.family) return fail("two families");
-    if (stack_.is_local(hop.address, key.vrf)) return fail("that is this host");
-    const bool is_link_local = key.family == Family::V6 && hop.address.v6().is_link_local();
+    const bool is_link_local = hop.address.is_link_local();
     if (is_link_local && interface == 0) return fail("a link-local next hop needs its interface");
+    const bool is_own = is_link_local
+                            ? (*TRY(stack_.interfaces.attached(interface))).owns(hop.address)
+                            : stack_.is_local(hop.address, key.vrf);
+    if (is_own) return fail("that is this host");
     if (interface == 0 && !is_connected(key.vrf, hop.address, interface)) {
       member.is_recursive = true;
       const PathList probe{.key = key};

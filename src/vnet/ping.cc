@@ -123,6 +123,7 @@ Result<void> Ping::send() {
   append_bytes(*p, message);
   p->checksum = net::Checksum::Verified;
   p->table = config_.table;
+  if (config_.destination.is_link_local()) p->rx_interface = config_.interface;
   sent_[sequence % kWindow] = {sequence, false, stack_.loop.now()};
   stack_.graph.enqueue(v4 ? stack_.node.ip4_lookup : stack_.node.ip6_lookup, std::move(p));
   stack_.graph.run();

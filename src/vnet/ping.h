@@ -64,8 +64,9 @@ class Ping {
     Duration interval = 1s;
     Duration timeout = 1s;  // After the last request.
     bool dont_fragment = false;
-    uint8_t ttl = 0;     // 0: the host's default.
-    uint16_t table = 0;  // As net/ip_service.h has it.
+    uint8_t ttl = 0;         // 0: the host's default.
+    uint16_t table = 0;      // As net/ip_service.h has it.
+    uint16_t interface = 0;  // Whose link a link-local destination is on; 0: as the source says.
   };
   struct Answer {
     uint16_t sequence = 0;  // From 1.

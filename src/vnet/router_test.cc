@@ -137,6 +137,43 @@ TEST_F(Router, says_what_is_known_of_a_way) {
   EXPECT_FALSE(a.is_local(ip("10.1.0.1")));
 }
 
+// Link-local addresses mean something only on their link: one may be on several, and a host on one
+// may have what is ours on another (RFC 4291 section 2.5.6).
+TEST_F(Router, has_one_link_local_address_on_two_links) {
+  MUST(r.add_address(1, prefix("fe80::1/64")));
+  MUST(r.add_address(2, prefix("fe80::1/64")));
+  loop.run_for(3s);
+  EXPECT_EQ(ping(a, "fe80::1", {.count = 2}).received, 2u);
+  EXPECT_EQ(ping(b, "fe80::1", {.count = 2}).received, 2u);
+  // From where it began to be known, too.
+  const auto of_b = to_string(net::Ip6::link_local(right.b().mac()));
+  EXPECT_EQ(ping(r, of_b, {.source = ip("fe80::1"), .count = 2, .interface = 2}).received, 2u);
+  EXPECT_FALSE(r.add_address(2, prefix("fe80::1/64")));
+  // Taken from one, it stays on the other.
+  MUST(r.remove_address(1, ip("fe80::1")));
+  EXPECT_EQ(ping(a, "fe80::1", {.count = 1}).received, 0u);
+  EXPECT_EQ(ping(b, "fe80::1", {.count = 2}).received, 2u);
+  EXPECT_EQ(ping(r, of_b, {.source = ip("fe80::1"), .count = 2}).received, 2u);
+}
+
+TEST_F(Router, takes_a_next_hop_whose_link_local_address_is_its_own_elsewhere) {
+  MUST(r.add_address(1, prefix("fe80::1/64")));
+  MUST(b.add_address(ib, prefix("fe80::1/64")));
+  MUST(b.add_address(ib, prefix("2001:db8:9::1/128")));
+  loop.run_for(3s);
+  const auto own = r.add_route(prefix("2001:db8:9::/48"), ip("fe80::1"), 1);
+  ASSERT_FALSE(own);
+  EXPECT_EQ(own.error().text, "route 2001:db8:9::/48 via fe80::1: that is this host");
+  MUST(r.add_route(prefix("2001:db8:9::/48"), ip("fe80::1"), 2));
+  EXPECT_EQ(ping(a, "2001:db8:9::1", {.count = 2}).received, 2u);
+  EXPECT_EQ(ping(b, to_string(net::Ip6::link_local(right.a().mac())),
+                 {.source = ip("fe80::1"), .count = 2})
+                .received,
+            2u);
+  EXPECT_FALSE(r.add_neighbour(1, ip("fe80::1"), right.b().mac()));
+  EXPECT_TRUE(r.add_neighbour(2, ip("fe80::1"), right.b().mac()));
+}
+
 TEST_F(Router, explains_each_packet_in_a_trace) {
   ping(a, "10.2.0.2", {.count = 1});
   MUST(r.graph().trace_add("ethernet-input", 1));

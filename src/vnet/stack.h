@@ -105,8 +105,13 @@ struct Stack {
   NeighbourTable& neighbours(net::Family family) { return family == net::Family::V4 ? *arp : *nd; }
   // Whether an interface of the VRF has it; of any interface, for a link-local address.
   bool is_local(const net::IpAddress& address, uint16_t vrf = 0) const {
-    if (!address.is_v4() && address.v6().is_link_local()) vrf = 0;
+    if (address.is_link_local()) vrf = 0;
     return interfaces.owner(address, vrf) != nullptr;
+  }
+  // Whether it is this host's as seen from the link of an interface: each link has its own
+  // link-local addresses, and another link's router may have one that is ours here.
+  bool is_local(const net::IpAddress& address, const InterfaceEntry& entry) const {
+    return address.is_link_local() ? entry.owns(address) : is_local(address, entry.vrf);
   }
   // Tells the protocol that sent a packet of an error about it. False when nobody wants to know.
   bool deliver_error(const net::IpError& error, uint8_t protocol);

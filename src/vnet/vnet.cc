@@ -216,7 +216,7 @@ Result<void> Vnet::set_vrf(uint16_t index, uint32_t id) {
   const uint16_t slot = TRY(stack_->find_vrf(id));
   for (const InterfaceAddress& a : entry.addresses) {
     const IpAddress& own = a.prefix.address;
-    if (own.is_v4() || !own.v6().is_link_local()) {
+    if (!own.is_link_local()) {
       return fail("interface {}: has address {}; an interface without addresses can change its VRF",
                   entry.name, to_string(own));
     }
@@ -256,7 +256,7 @@ Result<void> Vnet::add_neighbour(uint16_t index, const IpAddress& address,
                                  const net::MacAddress& mac) {
   InterfaceEntry& entry = *TRY(stack_->interfaces.attached(index));
   TRY(bridges().check_routed(index, "a neighbour"));
-  if (stack_->is_local(address, entry.vrf)) {
+  if (stack_->is_local(address, entry)) {
     return fail("neighbour {}: that is this host", to_string(address));
   }
   TRY(stack_->neighbours(address.family).set_static(index, entry.mtu(), address, mac));
