@@ -294,8 +294,7 @@ class Ip4Rewrite final : public Node {
     }
     if (p.interface != kLocalInterface) {
       if (p.data()[8] <= 1) {
-        stack_.graph.blame(stack_.node.ip4_input, kTtlExpired, p);
-        note_icmp(p, {11, 0, 0});
+        expire4(stack_, p);
         batch.send(i, kIcmpError);
         return false;
       }
@@ -339,6 +338,11 @@ class Ip4Rewrite final : public Node {
 };
 
 }  // namespace
+
+void expire4(Stack& stack, Packet& p) {
+  stack.graph.blame(stack.node.ip4_input, kTtlExpired, p);
+  note_icmp(p, {11, 0, 0});
+}
 
 void add_ip4_nodes(Stack& stack) {
   stack.node.ip4_input = stack.graph.add(std::make_unique<Ip4Input>(stack)).index();

@@ -368,8 +368,7 @@ class Ip6Rewrite final : public Node {
   bool lower_hop_limit(Batch& batch, uint32_t i) {
     Packet& p = batch[i];
     if (p.data()[7] <= 1) {
-      stack_.graph.blame(stack_.node.ip6_input, kHopLimit, p);
-      note_icmp(p, {static_cast<uint8_t>(Icmp6Type::TimeExceeded), net::kIcmp6HopLimitExceeded, 0});
+      expire6(stack_, p);
       batch.send(i, kIcmpError);
       return false;
     }
@@ -393,6 +392,11 @@ class Ip6Rewrite final : public Node {
 };
 
 }  // namespace
+
+void expire6(Stack& stack, Packet& p) {
+  stack.graph.blame(stack.node.ip6_input, kHopLimit, p);
+  note_icmp(p, {static_cast<uint8_t>(Icmp6Type::TimeExceeded), net::kIcmp6HopLimitExceeded, 0});
+}
 
 void add_ip6_nodes(Stack& stack) {
   stack.node.ip6_input = stack.graph.add(std::make_unique<Ip6Input>(stack)).index();

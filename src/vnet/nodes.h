@@ -32,6 +32,11 @@ void add_fragment_nodes(Stack& stack);    // ip4-frag, ip6-frag
 void add_reassembly_nodes(Stack& stack);  // ip4-full-reassembly, ip6-full-reassembly
 void add_source_check_nodes(Stack& stack);  // ip4-source-check, ip6-source-check
 
+// Counts a packet as one whose hops are used up, at ip4-input or ip6-input as VPP has it, and notes
+// what ip4-icmp-error or ip6-icmp-error is to answer.
+void expire4(Stack& stack, net::Packet& packet);
+void expire6(Stack& stack, net::Packet& packet);
+
 // REQUIRES: the interface is attached.
 void set_source_check(Stack& stack, uint16_t interface, net::Family family, SourceCheck check);
 

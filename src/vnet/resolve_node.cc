@@ -19,6 +19,7 @@ using net::PacketPtr;
 
 ResolveNode::ResolveNode(Stack& stack, Family family)
     : Node({.name = family == Family::V4 ? "ip4-arp" : "ip6-discover-neighbor",
+            .next = {family == Family::V4 ? "ip4-icmp-error" : "ip6-icmp-error"},
             .errors = {{"table_full", Severity::Error, "neighbor table full"},
                        {"queue_full", Severity::Error, "pending queue full"},
                        {"unresolved", Severity::Error, "neighbor did not answer"},
@@ -39,6 +40,10 @@ void ResolveNode::process(Batch& batch) {
   NeighbourTable& table = stack_.neighbours(family_);
   for (uint32_t i = 0; i < batch.size(); ++i) {
     Packet& p = batch[i];
+    if (expire(p)) {
+      batch.send(i, kIcmpError);
+      continue;
+    }
     const Adjacency& a = stack_.adjacencies[p.adjacency];
     Neighbour* n = table.get(a.interface, a.mtu, target_of(p));
     if (n == nullptr) {
@@ -48,6 +53,14 @@ void ResolveNode::process(Batch& batch) {
     batch.count(kHeld);
     table.resolve(*n, batch.take(i));
   }
+}
+
+// What could not go on if there were a neighbour asks for none.
+bool ResolveNode::expire(Packet& p) const {
+  const bool v4 = family_ == Family::V4;
+  if (p.interface == kLocalInterface || p.data()[v4 ? 8 : 7] > 1) return false;
+  v4 ? expire4(stack_, p) : expire6(stack_, p);
+  return true;
 }
 
 std::string ResolveNode::account(const Packet& p) const {

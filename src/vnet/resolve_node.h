@@ -16,6 +16,9 @@ class ResolveNode final : public graph::Node {
   std::string account(const net::Packet& packet) const override;
 
  private:
+  static constexpr graph::Arc kIcmpError = 1;
+
+  bool expire(net::Packet& packet) const;
   net::IpAddress target_of(const net::Packet& packet) const;
   Stack& stack_;
   net::Family family_;

@@ -36,6 +36,14 @@ TEST_F(Router, answers_when_the_ttl_runs_out) {
   EXPECT_EQ(errors[1].kind, IpError::Kind::TimeExceeded);
   EXPECT_EQ(count(r, "ip4-input", "ttl_expired"), 1u);
   EXPECT_EQ(count(r, "ip6-input", "hop_limit"), 1u);
+  // Nobody is asked for first.
+  ping(a, "10.2.0.77", {.count = 1, .ttl = 1}, keep);
+  ping(a, "2001:db8:2::77", {.count = 1, .ttl = 1}, keep);
+  ASSERT_EQ(errors.size(), 4u);
+  EXPECT_EQ(errors[2].kind, IpError::Kind::TimeExceeded);
+  EXPECT_EQ(errors[3].kind, IpError::Kind::TimeExceeded);
+  EXPECT_EQ(count(r, "ip4-arp", "held"), 0u);
+  EXPECT_EQ(count(r, "ip6-discover-neighbor", "held"), 0u);
   // Two hops are enough, and a packet for the router itself needs none to spare.
   EXPECT_EQ(ping(a, "10.2.0.2", {.count = 1, .ttl = 2}).received, 1u);
   EXPECT_EQ(ping(a, "10.2.0.1", {.count = 1, .ttl = 1}).received, 1u);
