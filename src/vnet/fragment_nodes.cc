@@ -3,10 +3,12 @@
 //
 // IPv4 packets may be cut by any router that is not told otherwise; IPv6 packets only by the host
 // that made them. Payload is referred to by the pieces, not copied. The pieces go to the rewrite
-// node as this host's own, so that nothing that was done to the whole is done again.
+// node as this host's own, so that nothing that was done to the whole is done again. A packet that
+// stands for many segments is cut into these first, for each is a packet on the wire.
 #include "net/checksum.h"
 #include "net/wire/describe.h"
 #include "vnet/nodes.h"
+#include "vnet/segments.h"
 
 namespace wh::vnet {
 namespace {
@@ -73,18 +75,30 @@ class Ip4Frag final : public Node {
 
   void process(Batch& batch) override {
     for (uint32_t i = 0; i < batch.size(); ++i) {
-      if (!try_complete_checksum(batch[i], 0)) {
-        batch.drop(i, kBadPartial);
-        continue;
-      }
       PacketPtr whole = batch.take(i);
-      const uint16_t outcome = cut(batch, *whole);
+      const uint16_t outcome =
+          whole->gso_size != 0 ? cut_segments(batch, *whole) : cut_whole(batch, *whole);
       if (outcome != kSent) batch.emit_drop(std::move(whole), outcome);
     }
   }
   std::string account(const Packet& p) const override { return net::describe_ip(p); }
 
  private:
+  static constexpr uint32_t kMaxSegments = 1024;
+
+  uint16_t cut_segments(Batch& batch, Packet& many) {
+    auto segments = Segments::of(many, 0);
+    if (!segments || segments->count() > kMaxSegments) return kBadPartial;
+    do {
+      const PacketPtr whole = segments->next(stack_.pool);
+      if (whole == nullptr) return kNoBuffers;
+      if (const uint16_t outcome = cut_whole(batch, *whole); outcome != kSent) return outcome;
+    } while (!segments->is_done());
+    return kSent;
+  }
+  uint16_t cut_whole(Batch& batch, Packet& whole) {
+    return try_complete_checksum(whole, 0) ? cut(batch, whole) : uint16_t{kBadPartial};
+  }
   uint16_t cut(Batch& batch, const Packet& whole) {
     const auto ip = Ip4View::parse_quoted(whole.head());  // ip4-input or its maker vouches for it.
     const uint32_t mtu = stack_.adjacencies[whole.adjacency].mtu;

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "net/wire/tcp.h"
+#include "vnet/packet_tools.h"
 #include "vnet/test_support.h"
 
 namespace wh::vnet {
@@ -53,6 +54,31 @@ PacketPtr segment(net::PacketPool& pool, const IpAddress& from, const IpAddress&
   return p;
 }
 
+// Datagrams of one size but the last, as a device gives them: for one packet.
+PacketPtr datagrams(net::PacketPool& pool, const IpAddress& from, const IpAddress& to,
+                    const Octets& payload, uint16_t gso_size, bool dont_fragment = true) {
+  Octets bytes = udp(50'000, 443, payload);
+  const auto length = static_cast<uint32_t>(bytes.size());
+  net::store16(bytes.data() + 6, net::pseudo_header(from, to, net::kProtocolUdp, length).folded());
+  PacketPtr p = pool.allocate();
+  if (from.is_v4()) {
+    append_bytes(*p, ip4({.source = from.v4(),
+                          .destination = to.v4(),
+                          .protocol = net::kProtocolUdp,
+                          .id = 100,
+                          .dont_fragment = dont_fragment},
+                         bytes));
+  } else {
+    append_bytes(
+        *p, ip6({.source = from.v6(), .destination = to.v6(), .next_header = net::kProtocolUdp},
+                bytes));
+  }
+  p->l4_offset = from.is_v4() ? 20 : 40;
+  p->gso_size = gso_size;
+  p->checksum = Checksum::Needed;
+  return p;
+}
+
 net::Frame frame_of(PacketPtr p) {
   net::Frame f;
   f.push(std::move(p));
@@ -66,6 +92,7 @@ const TcpHeader kTcp{.source_port = 80,
                      .flags = net::kTcpAck | net::kTcpPsh | net::kTcpFin | net::kTcpCwr,
                      .window = 500};
 
+using GsoFragments = PairTest;
 class Gso : public HostTest, public testing::WithParamInterface<const char*> {
  protected:
   bool v4() const { return std::string_view(GetParam()) == "v4"; }
@@ -73,8 +100,8 @@ class Gso : public HostTest, public testing::WithParamInterface<const char*> {
   IpAddress to() const { return ip(v4() ? "10.0.0.2" : "2001:db8::2"); }
   uint32_t ip_size() const { return v4() ? 20 : 40; }
 
-  // Checks a frame on the wire as a receiver would, and gives its TCP header and payload.
-  std::pair<TcpHeader, Octets> check(const Octets& frame) {
+  // Checks a frame on the wire as a receiver would, and gives what its IP header carries.
+  Octets check_ip(const Octets& frame, uint8_t protocol) {
     const auto packet = std::span(frame).subspan(14);
     if (v4()) {
       const auto header = net::Ip4View::parse(packet);  // Length and checksum are right.
@@ -87,13 +114,17 @@ class Gso : public HostTest, public testing::WithParamInterface<const char*> {
     }
     const auto bytes = packet.subspan(ip_size());
     net::InternetSum sum =
-        net::pseudo_header(from(), to(), net::kProtocolTcp, static_cast<uint32_t>(bytes.size()));
+        net::pseudo_header(from(), to(), protocol, static_cast<uint32_t>(bytes.size()));
     sum.add(bytes);
     EXPECT_EQ(sum.checksum(), 0);
+    return {bytes.begin(), bytes.end()};
+  }
+  // The same of TCP: its header and payload.
+  std::pair<TcpHeader, Octets> check(const Octets& frame) {
+    const Octets bytes = check_ip(frame, net::kProtocolTcp);
     const auto tcp = TcpView::parse(bytes);
     EXPECT_TRUE(tcp);
-    const auto payload = bytes.subspan(tcp->header_size());
-    return {tcp->header(), Octets(payload.begin(), payload.end())};
+    return {tcp->header(), Octets(bytes.begin() + tcp->header_size(), bytes.end())};
   }
 };
 INSTANTIATE_TEST_SUITE_P(Family, Gso, testing::Values("v4", "v6"),
@@ -145,18 +176,54 @@ TEST_P(Gso, refuses_segments_longer_than_the_mtu) {
   EXPECT_EQ(count(v4() ? "ip4-rewrite" : "ip6-rewrite", "mtu_exceeded"), 1u);
 }
 
-TEST_P(Gso, refuses_what_is_not_tcp_or_makes_too_many) {
+// Many datagrams that a sender gave its kernel at once (UDP_SEGMENT), as QUIC's do.
+TEST_P(Gso, cuts_a_packet_into_right_datagrams) {
+  const Octets payload = pattern(3000);
+  h.output(frame_of(datagrams(pool, from(), to(), payload, 1200)));
+  ASSERT_EQ(recorder.out.size(), 3u);
+  EXPECT_EQ(count("gso", "segments"), 3u);
+  Octets joined;
+  for (const Octets& frame : recorder.out) {
+    const auto bytes = check_ip(frame, net::kProtocolUdp);
+    const auto udp = net::UdpView::parse(bytes, static_cast<uint32_t>(bytes.size()));
+    ASSERT_TRUE(udp);
+    EXPECT_EQ(udp->destination_port(), 443);
+    EXPECT_EQ(udp->payload_size(), joined.size() < 2400 ? 1200u : 600u);
+    joined.insert(joined.end(), bytes.begin() + 8, bytes.end());
+  }
+  EXPECT_EQ(joined, payload);
+}
+
+TEST_P(Gso, refuses_what_cannot_be_cut_or_makes_too_many) {
   PacketPtr p = segment(pool, from(), to(), pattern(3000), 1000, kTcp);
-  p->data()[v4() ? 9 : 6] = net::kProtocolUdp;
+  p->data()[v4() ? 9 : 6] = 47;
   if (v4()) {
     net::store16(p->data() + 10, 0);
     net::store16(p->data() + 10, net::header_checksum(p->head().first(20)));
   }
   h.output(frame_of(std::move(p)));
-  EXPECT_EQ(count("gso", "not_tcp"), 1u);
+  EXPECT_EQ(count("gso", "not_segments"), 1u);
   h.output(frame_of(segment(pool, from(), to(), pattern(1025), 1, kTcp)));
   EXPECT_EQ(count("gso", "too_many"), 1u);
   EXPECT_EQ(recorder.out.size(), 0u);
+  EXPECT_EQ(pool.in_use(), 0u);
+}
+
+// Of IPv4 any router may cut what does not say otherwise, be it many packets at once.
+TEST_F(GsoFragments, cuts_each_segment_that_the_link_cannot_carry) {
+  const Octets payload = pattern(4000);
+  Octets got;
+  std::vector<uint32_t> sizes;
+  auto server = MUST(b.open_udp({.port = 443}, [&](const UdpDatagram& d) {
+    const Octets bytes = d.payload();
+    sizes.push_back(static_cast<uint32_t>(bytes.size()));
+    got = got + bytes;
+  }));
+  a.output(frame_of(datagrams(pool, ip("10.0.0.1"), ip("10.0.0.2"), payload, 2000, false)));
+  loop.run_for(1s);
+  EXPECT_EQ(sizes, (std::vector<uint32_t>{2000, 2000}));
+  EXPECT_EQ(got, payload);
+  EXPECT_EQ(count(a, "ip4-frag", "fragments"), 4u);
   EXPECT_EQ(pool.in_use(), 0u);
 }
 
@@ -209,6 +276,19 @@ TEST_F(Offloads, are_used_within_the_lab) {
   EXPECT_EQ(tcp.packets[0]->checksum, Checksum::Verified);
   EXPECT_EQ(tcp.packets[0]->gso_size, 1400);
   EXPECT_EQ(tcp.packets[0]->size(), 9040u);
+  EXPECT_EQ(count(a, "gso", "segments"), 0u);
+}
+
+TEST_F(Offloads, datagrams_that_came_as_one_packet_are_delivered_each) {
+  std::vector<Octets> got;
+  auto server =
+      MUST(b.open_udp({.port = 443}, [&](const UdpDatagram& d) { got.push_back(d.payload()); }));
+  const Octets payload = pattern(3000);
+  a.output(frame_of(datagrams(pool, ip("10.0.0.1"), ip("10.0.0.2"), payload, 1200)));
+  loop.run_for(1s);
+  ASSERT_EQ(got.size(), 3u);
+  EXPECT_EQ(got[2].size(), 600u);
+  EXPECT_EQ(got[0] + got[1] + got[2], payload);
   EXPECT_EQ(count(a, "gso", "segments"), 0u);
 }
 

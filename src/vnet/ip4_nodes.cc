@@ -325,7 +325,7 @@ class Ip4Rewrite final : public Node {
   // Too big for the next link: cut, or refused when it must not be (RFC 1191 section 4).
   bool fit(Batch& batch, uint32_t i, const Adjacency& a) {
     Packet& p = batch[i];
-    if ((p.data()[6] & 0x40) == 0 && p.gso_size == 0) {
+    if ((p.data()[6] & 0x40) == 0) {
       batch.send(i, kFrag);
       return false;
     }

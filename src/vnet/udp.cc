@@ -57,16 +57,13 @@ class UdpLookup final : public Node {
         batch.drop(i, kBadChecksum);
         continue;
       }
-      UdpDatagram datagram = datagram_of(p, *udp);
-      UdpSocket* socket = datagram.socket =
-          stack_.udp->find(datagram.destination, datagram.destination_port, datagram.table);
-      if (socket == nullptr) {
+      const UdpDatagram datagram = datagram_of(p, *udp);
+      if (find(datagram) == nullptr) {
         refuse(batch, i);
         continue;
       }
-      batch.count(kDelivered);
       const PacketPtr kept = batch.take(i);
-      UdpTable::deliver(*socket, datagram);
+      deliver(batch, *kept, datagram);
     }
   }
   std::string account(const Packet& p) const override { return net::describe_ip(p); }
@@ -74,6 +71,23 @@ class UdpLookup final : public Node {
  private:
   enum : Arc { kIcmpError = 1 };
   enum : uint16_t { kBadChecksum = net::kUdpFaultNames.size(), kNoListener, kDelivered };
+
+  UdpSocket* find(const UdpDatagram& d) const {
+    return stack_.udp->find(d.destination, d.destination_port, d.table);
+  }
+  // A packet with gso_size is many datagrams. Whoever gets one may close any socket.
+  void deliver(Batch& batch, const Packet& p, UdpDatagram d) const {
+    const uint32_t end = d.offset + d.size;
+    const uint32_t step = p.gso_size != 0 ? p.gso_size : d.size;
+    do {
+      d.socket = find(d);
+      if (d.socket == nullptr) return;
+      d.size = std::min(step, end - d.offset);
+      batch.count(kDelivered);
+      UdpTable::deliver(*d.socket, d);
+      d.offset += d.size;
+    } while (d.offset < end);
+  }
 
   bool is_checksum_right(Packet& p, const UdpView& udp) const {
     // Over IPv6 a checksum is not a choice (RFC 8200 section 8.1).
