@@ -67,8 +67,14 @@ class ArpInput final : public Node {
       }
       const bool for_us = is_ours(entry, arp->target_ip());
       const bool is_request = arp->operation() == ArpOperation::Request;
-      if (arp->sender_ip().value != 0) learn(*arp, entry, for_us, is_request);
-      if (is_request && for_us) {
+      // Whoever asks is answered (RFC 826), be it from an address that another link has, as hosts
+      // do that have addresses of services; only neighbours are learnt.
+      const Ip4 sender = arp->sender_ip();
+      const bool is_neighbour = sender.value != 0 && is_on_link(entry, sender);
+      if (is_neighbour) learn(*arp, entry, for_us, is_request);
+      if (!is_neighbour && sender.value != 0 && !(is_request && for_us)) {
+        batch.drop(i, kOffLink);
+      } else if (is_request && for_us) {
         batch.send(i, kReply);
       } else {
         batch.count(is_request ? kNotOurs : kHeard);
@@ -114,10 +120,19 @@ class ArpInput final : public Node {
     if (stack_.is_local(ip, entry.vrf) || stack_.nat44->is_on_link_of(entry.index, ip)) {
       return kConflict;
     }
+    return kSound;
+  }
+
+  // On a prefix of the interface, or of a route to its link, or a next hop that is said to be on
+  // it.
+  bool is_on_link(const InterfaceEntry& entry, Ip4 address) const {
     for (const InterfaceAddress& own : entry.addresses) {
-      if (own.prefix.contains(ip)) return kSound;
+      if (own.prefix.contains(address)) return true;
     }
-    return kOffLink;
+    if (stack_.arp->find(entry.index, address) != nullptr) return true;
+    const AdjacencyIndex way = stack_.fib(net::Family::V4, entry.vrf).lookup(address);
+    const Adjacency& a = stack_.adjacencies[way];
+    return a.kind == AdjacencyKind::Glean && a.interface == entry.index;
   }
 
   void learn(const ArpView& arp, const InterfaceEntry& entry, bool for_us, bool is_request) {

@@ -49,6 +49,30 @@ TEST_F(Arp, answers_a_probe_without_learning) {
   EXPECT_EQ(h.stack().arp->size(), 1u);  // The one given by hand.
 }
 
+// Linux asks from the source of what it sends, which may be an address of a service.
+TEST_F(Arp, answers_who_asks_from_an_address_of_no_link_without_learning) {
+  receive_arp({ArpOperation::Request, other, Ip4::of(198, 51, 100, 1), {}, own});
+  EXPECT_EQ(sent(), std::vector<std::string>{"ARP, Reply 10.0.0.1 is-at 02:00:00:00:00:01"});
+  EXPECT_EQ(find("198.51.100.1"), nullptr);
+  EXPECT_EQ(count("arp-input", "off_link"), 0u);
+}
+
+// A provider's gateway may be outside of the customer's prefix, and a link have a second one.
+TEST_F(Arp, believes_a_next_hop_that_is_said_to_be_on_its_link) {
+  const Ip4 gateway = Ip4::of(192, 0, 2, 1);
+  MUST(h.add_route(prefix("0.0.0.0/0"), gateway, index));
+  auto socket = MUST(h.open_udp({}, [](const UdpDatagram&) {}));
+  MUST(socket->send(ip("8.8.8.8"), 9, Octets(10)));
+  EXPECT_EQ(sent(), std::vector<std::string>{"ARP, Request who-has 192.0.2.1 tell 10.0.0.1"});
+  receive_arp({ArpOperation::Reply, other, gateway, own_mac(), own});
+  ASSERT_EQ(sent().size(), 1u);
+  const NextHop link{.interface = index};
+  MUST(h.add_route(prefix("203.0.113.0/24"), std::span(&link, 1)));
+  receive_arp({ArpOperation::Request, other, Ip4::of(203, 0, 113, 5), {}, own});
+  ASSERT_NE(find("203.0.113.5"), nullptr);
+  EXPECT_EQ(find("203.0.113.5")->mac(), other);
+}
+
 TEST_F(Arp, names_each_fault) {
   receive_arp({static_cast<ArpOperation>(7), other, stranger, {}, own});
   EXPECT_EQ(count("arp-input", "bad_operation"), 1u);
@@ -57,7 +81,7 @@ TEST_F(Arp, names_each_fault) {
   EXPECT_EQ(count("arp-input", "bad_sender"), 2u);
   receive_arp({ArpOperation::Request, other, own, {}, own});
   EXPECT_EQ(count("arp-input", "conflict"), 1u);
-  receive_arp({ArpOperation::Request, other, Ip4::of(10, 9, 0, 1), {}, own});
+  receive_arp({ArpOperation::Request, other, Ip4::of(10, 9, 0, 1), {}, Ip4::of(10, 9, 0, 2)});
   EXPECT_EQ(count("arp-input", "off_link"), 1u);
   Octets bytes(ArpPacket::kSize);
   ArpPacket{ArpOperation::Request, other, stranger, {}, own}.emit(bytes);
