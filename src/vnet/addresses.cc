@@ -41,6 +41,24 @@ Result<void> check_overlap(const Stack& stack, const InterfaceEntry& entry, cons
   return {};
 }
 
+// Who is given as somebody else is not this host: what is set now could not be set again.
+Result<void> check_given(const Stack& stack, const InterfaceEntry& entry, const Prefix& prefix) {
+  const IpAddress& a = prefix.address;
+  const auto refuse = [&](std::string_view what) {
+    return fail("address {}: it is given as {}", to_string(prefix), what);
+  };
+  if (stack.paths.has_hop(entry, a)) return refuse("a route's next hop");
+  for (uint16_t i = 1; i < stack.interfaces.size(); ++i) {
+    const InterfaceEntry& other = stack.interfaces[i];
+    if (a.is_link_local() ? i != entry.index : other.vrf != entry.vrf) continue;
+    const Neighbour* n = (a.is_v4() ? stack.arp : stack.nd)->find(i, a);
+    if (n != nullptr && n->is_static()) {
+      return refuse(fmt::format("a neighbour's on {}", other.name));
+    }
+  }
+  return {};
+}
+
 Result<void> check(const Stack& stack, const InterfaceEntry& entry, const Prefix& prefix) {
   const IpAddress& a = prefix.address;
   const std::string text = to_string(prefix);
@@ -58,6 +76,7 @@ Result<void> check(const Stack& stack, const InterfaceEntry& entry, const Prefix
     return tl::unexpected(
         Error{std::errc::address_in_use, fmt::format("address {}: in use", text)});
   }
+  TRY(check_given(stack, entry, prefix));
   return check_overlap(stack, entry, prefix);
 }
 

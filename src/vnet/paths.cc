@@ -197,6 +197,17 @@ bool PathTable::leads_through(uint16_t interface) const {
                      [&](const auto& known) { return is_direct(known.second, interface); });
 }
 
+bool PathTable::has_hop(const InterfaceEntry& entry, const IpAddress& address) const {
+  const auto is_it = [&](const NextHop& hop) {
+    return hop.address == address && (!address.is_link_local() || hop.interface == entry.index);
+  };
+  return std::any_of(lists_.begin(), lists_.end(), [&](const auto& known) {
+    const Key& key = known.first;
+    return (address.is_link_local() || key.vrf == entry.vrf) &&
+           std::any_of(key.hops.begin(), key.hops.end(), is_it);
+  });
+}
+
 bool PathTable::is_direct(const PathList& list, uint16_t interface) const {
   return std::any_of(list.members.begin(), list.members.end(), [&](const Member& m) {
     return !m.is_recursive && stack_.adjacencies[m.adjacency].interface == interface;

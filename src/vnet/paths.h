@@ -27,6 +27,7 @@
 
 namespace wh::vnet {
 
+struct InterfaceEntry;
 struct Stack;
 
 struct NextHop {
@@ -64,6 +65,9 @@ class PathTable {
 
   // The same of any path list.
   bool leads_through(uint16_t interface) const;
+
+  // Whether an interface's address would be a next hop that somebody gave.
+  bool has_hop(const InterfaceEntry& entry, const net::IpAddress& address) const;
 
   // What packets see for a prefix has changed: next hops within it are resolved again.
   void route_changed(uint16_t vrf, const net::Prefix& prefix);

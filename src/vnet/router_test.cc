@@ -267,6 +267,25 @@ TEST_F(Router, refuses_a_prefix_that_overlaps_another_interfaces) {
   EXPECT_TRUE(r.add_address(right_index, prefix("10.1.0.1/24")));
 }
 
+// In whichever order they are said: else what is set could not be set again.
+TEST_F(Router, refuses_an_address_that_is_given_as_somebody_elses) {
+  const auto refusal = [&](const char* address) {
+    const auto done = r.add_address(1, prefix(address));
+    return done ? "" : done.error().text;
+  };
+  MUST(r.add_route(prefix("9.0.0.0/8"), ip("10.1.0.9")));
+  MUST(r.add_route(prefix("9:9::/32"), ip("fe80::9"), 1));
+  MUST(r.add_neighbour(1, ip("10.1.0.8"), left.a().mac()));
+  MUST(r.add_neighbour(2, ip("fe80::8"), right.b().mac()));
+  EXPECT_EQ(refusal("10.1.0.9/24"), "address 10.1.0.9/24: it is given as a route's next hop");
+  EXPECT_EQ(refusal("fe80::9/64"), "address fe80::9/64: it is given as a route's next hop");
+  EXPECT_EQ(refusal("10.1.0.8/24"), "address 10.1.0.8/24: it is given as a neighbour's on left");
+  EXPECT_EQ(refusal("fe80::8/64"), "");  // Another link's.
+  MUST(r.remove_route(prefix("9.0.0.0/8")));
+  EXPECT_EQ(refusal("10.1.0.9/24"), "");
+  loop.run_for(3s);
+}
+
 TEST_F(Router, keeps_the_routes_of_an_addresses_neighbours_when_it_goes) {
   // Prefixes alone: the report counts packets too.
   const auto routes = [&] {
