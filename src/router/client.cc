@@ -3,8 +3,10 @@
 #include <histedit.h>
 #include <poll.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <clocale>
 #include <csignal>
 #include <cstring>
 #include <iostream>
@@ -49,7 +51,8 @@ bool is_quit(std::string_view line) {
   const size_t begin = line.find_first_not_of(" \t");
   if (begin == std::string_view::npos) return false;
   line = line.substr(begin, line.find_last_not_of(" \t\r\n") - begin + 1);
-  return line == "quit" || line == "q" || line == "exit";
+  // As every word of a command it may be shortened.
+  return std::string_view("quit").starts_with(line) || line == "exit";
 }
 
 }  // namespace
@@ -71,7 +74,7 @@ Result<std::string> Client::read_line() {
     host::uninterrupted([&] { return ::poll(ready, 2, -1); });
     if ((ready[1].revents & POLLIN) != 0) {
       interrupts.take();
-      TRY(host::send_all(socket_.raw(), "{\"interrupt\":true}\n"));
+      TRY(send("{\"interrupt\":true}\n"));
     }
     if (ready[0].revents == 0) continue;
     std::array<uint8_t, 16384> bytes;
@@ -82,9 +85,13 @@ Result<std::string> Client::read_line() {
   }
 }
 
+Result<void> Client::send(std::string_view text) {
+  if (!host::send_all(socket_.raw(), text)) return fail("the router closed the connection");
+  return {};
+}
+
 Result<json> Client::ask(const json& request, std::FILE* output) {
-  TRY(host::send_all(socket_.raw(),
-                     request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"));
+  TRY(send(request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"));
   for (;;) {
     json answer = json::parse(TRY(read_line()), nullptr, false);
     if (!answer.is_object()) return fail("the router answered what is not JSON");
@@ -222,6 +229,10 @@ struct EndHistory {
 }  // namespace
 
 int Client::interact_with_editor() {
+  // What is typed is UTF-8, which the editor reads as the locale has it, and drops where it has no
+  // such letters.
+  const char* locale = std::setlocale(LC_CTYPE, "");
+  if (locale == nullptr || MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
   std::unique_ptr<EditLine, EndEditor> owner(el_init("wheelhouse", stdin, stdout, stderr));
   std::unique_ptr<History, EndHistory> lines(history_init());
   if (owner == nullptr || lines == nullptr) return interact_plainly();

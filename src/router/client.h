@@ -33,6 +33,7 @@ class Client {
   char* prompt() { return prompt_.data(); }
 
  private:
+  Result<void> send(std::string_view text);
   Result<std::string> read_line();
   int interact_plainly();
   int interact_with_editor();

@@ -46,7 +46,6 @@ PacketPtr Segments::next(net::PacketPool& pool) {
   mend_transport(*segment, size, at_ + size == place_.end);
   append_range(*segment, *whole_, at_, size);
   segment->trace = whole_->trace;
-  segment->flow = whole_->flow;
   segment->ecn = whole_->ecn;
   segment->interface = whole_->interface;
   segment->rx_interface = whole_->rx_interface;

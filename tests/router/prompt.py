@@ -84,7 +84,12 @@ def main():
         t.type("sh ver\r")
         t.expect("wheelhouse v")
         t.expect("vpp# ")
-        t.type("quit\r")
+        t.type("set acl-plugin acl permit tag grün\r")  # What is typed is UTF-8, whatever the locale.
+        t.expect("ACL index:0")
+        t.type("show acl-plugin acl\r")
+        t.expect("tag {grün}")
+        t.expect("vpp# ")
+        t.type("qu\r")
         status = os.waitpid(t.child, 0)[1]
         if os.waitstatus_to_exitcode(status) != 0:
             sys.exit(f"ended with {os.waitstatus_to_exitcode(status)}")
