@@ -185,7 +185,7 @@ Result<void> Router::add_address(uint16_t index, const net::Prefix& prefix) {
   TRY(vnet_.add_address(index, prefix));
   const vnet::InterfaceEntry& entry = vnet_.interfaces()[index];
   if (!prefix.address.is_v4() && entry.device != nullptr && entry.link_local() == nullptr) {
-    // Another interface with this MAC address may have it already; this one then goes without.
+    // Unless it is given as a neighbour's or next hop's on this link.
     (void)vnet_.add_address(index, {link_local(index), 64});
   }
   return {};

@@ -2,7 +2,10 @@
 //
 //   ip4-input --> [ip4-sv-reassembly] [ip4-acl-input] [ip4-source-check] [ip4-policer-input]
 //                 [nat44-out2in] [nat44-hairpinning] --> ip4-lookup
-//   ip4-rewrite --> [..] [ip4-acl-output] [nat44-in2out-output] [..] --> interface-output
+//   ip4-rewrite --> [..] [nat44-in2out-output] [ip4-acl-output] [..] --> interface-output
+//
+// Of an interface that NAT44 has outside, lists see both ways what is on its wire, as VPP's do: so
+// that what one reflects as it goes out is known when the answer comes in.
 //
 // Four arcs, each with its nodes in a fixed order: what follows one of them is the next that the
 // packet's interface has enabled, or the arc's end. An interface's enabled features are one byte
@@ -39,8 +42,8 @@ constexpr std::array<FeatureOrder, kFeatureArcs> kFeatureOrders{
                 "ip4-policer-input", "nat44-out2in", "nat44-hairpinning"),
     feature_arc("ip6-lookup", "ip6-sv-reassembly", "ip6-acl-input", "ip6-source-check",
                 "ip6-policer-input"),
-    feature_arc("interface-output", "ip4-output-sv-reassembly", "ip4-acl-output",
-                "nat44-in2out-output", "ip4-policer-output"),
+    feature_arc("interface-output", "ip4-output-sv-reassembly", "nat44-in2out-output",
+                "ip4-acl-output", "ip4-policer-output"),
     feature_arc("interface-output", "ip6-output-sv-reassembly", "ip6-acl-output",
                 "ip6-policer-output")};
 constexpr const FeatureOrder& feature_order(FeatureArc arc) {

@@ -86,6 +86,32 @@ TEST_F(Filter, lets_answers_pass_of_what_was_reflected) {
   EXPECT_EQ(ping(b, "10.1.0.2", {.count = 1}).received, 0u);
 }
 
+// As VPP's: what is reflected as it goes out is the flow that the answers belong to.
+TEST_F(Filter, sees_of_an_outside_interface_of_nat_what_is_on_its_wire) {
+  MUST(b.remove_route(prefix("0.0.0.0/0")));
+  MUST(r.nat44().add_address(net::Ip4::of(10, 2, 0, 1)));
+  MUST(r.nat44().set_role(kLeft, NatRole::Inside));
+  MUST(r.nat44().set_role(kRight, NatRole::Outside));
+  const uint32_t out = MUST(r.acls().add({rule(AclAction::Reflect, "10.2.0.1/32", "0.0.0.0/0")}));
+  const uint32_t none = MUST(r.acls().add({rule(AclAction::Deny, "0.0.0.0/0", "0.0.0.0/0")}));
+  MUST(r.acls().bind(kRight, AclTable::kOutput, {out}));
+  MUST(r.acls().bind(kRight, AclTable::kInput, {none}));
+  EXPECT_EQ(ping(a, "10.2.0.2", {.count = 2}).received, 2u);
+  EXPECT_EQ(ping(a, "10.2.0.2", {.size = 4000, .count = 2}).received, 2u);
+  EXPECT_TRUE(reaches(a, b, "10.2.0.2", 53));
+  // Later fragments are of the same flow, which has another port outside.
+  int answers = 0;
+  std::unique_ptr<UdpSocket> server = MUST(b.open_udp({.port = 54}, [&](const UdpDatagram& d) {
+    MUST(server->send(d.source, d.source_port, d.payload()));
+  }));
+  auto client =
+      MUST(a.open_udp({.port = 4001}, [&](const UdpDatagram& d) { answers += d.size == 4000; }));
+  MUST(client->send(ip("10.2.0.2"), 54, Octets(4000)));
+  loop.run_for(1s);
+  EXPECT_EQ(answers, 1);
+  EXPECT_EQ(ping(b, "10.2.0.1", {.count = 1}).received, 0u);
+}
+
 // What b may send to a who pings it: answers, and errors about what a sent.
 TEST_F(Filter, reflects_of_icmp_no_more_than_answers) {
   for (const bool v6 : {false, true}) {

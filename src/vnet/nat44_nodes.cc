@@ -56,7 +56,7 @@ void translate(Packet& p, const Transport& t, End end, const NatEndpoint& to) {
   uint8_t* ip = p.data() + p.l3_offset;
   const uint32_t old_address = net::load32(ip + (end == End::Source ? 12 : 16));
   set_address(ip, end, to.address);
-  if (!t.is_first) return;
+  if (!t.is_first) return note_port(p, t, end == End::Source, to.port);
   uint8_t* l4 = p.data() + t.offset;
   const uint32_t room = p.head_size() - t.offset;
   if (t.protocol == net::kProtocolIcmp) {  // Its checksum covers no addresses.

@@ -95,6 +95,15 @@ std::optional<Transport> transport6_of(Packet& p) {
 
 }  // namespace
 
+void note_port(Packet& p, const Transport& t, bool is_source, uint16_t port) {
+  const uint32_t low = 0xffff;
+  if (is_source && !is_message(t.protocol)) {
+    p.flow_hash = (p.flow_hash & low) | uint32_t{port} << 16;
+  } else {
+    p.flow_hash = (p.flow_hash & ~low) | port;
+  }
+}
+
 std::optional<Transport> transport_of(Packet& p) {
   const uint32_t at = p.l3_offset;
   const uint8_t* ip = p.data() + at;

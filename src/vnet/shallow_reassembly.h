@@ -32,6 +32,9 @@ std::optional<Transport> transport_of(net::Packet& p);
 // The same of IPv6, whose extension headers were read into `e`, and ip6-sv-reassembly.
 std::optional<Transport> transport_of(net::Packet& p, const net::Ip6Extensions& e);
 
+// A later fragment of a flow that got another port or echo identifier: what comes behind sees it.
+void note_port(net::Packet& p, const Transport& t, bool is_source, uint16_t port);
+
 // Who wants it on a side of an interface: it is on while somebody does.
 enum class ShallowUser : uint8_t { Acl = 1, Nat = 2 };
 void want_shallow_reassembly(Stack& stack, uint16_t interface, bool input, ShallowUser user,
