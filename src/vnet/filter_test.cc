@@ -99,7 +99,9 @@ TEST_F(Filter, sees_of_an_outside_interface_of_nat_what_is_on_its_wire) {
   EXPECT_EQ(ping(a, "10.2.0.2", {.count = 2}).received, 2u);
   EXPECT_EQ(ping(a, "10.2.0.2", {.size = 4000, .count = 2}).received, 2u);
   EXPECT_TRUE(reaches(a, b, "10.2.0.2", 53));
-  // Later fragments are of the same flow, which has another port outside.
+  // Later fragments are of the same flow, which has another port outside, for its own is taken.
+  MUST(r.nat44().add_static(
+      {net::kProtocolUdp, net::Ip4::of(10, 2, 0, 1), 4001, net::Ip4::of(10, 1, 0, 9), 4001}));
   int answers = 0;
   std::unique_ptr<UdpSocket> server = MUST(b.open_udp({.port = 54}, [&](const UdpDatagram& d) {
     MUST(server->send(d.source, d.source_port, d.payload()));
