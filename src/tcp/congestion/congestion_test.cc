@@ -151,6 +151,34 @@ TEST(Cubic, climbs_to_where_it_lost_in_k_seconds) {
   EXPECT_NEAR(static_cast<double>(s.cwnd / kMss), 100, 2);
 }
 
+// RFC 9438 section 4.2: t does not include application-limited periods.
+TEST(Cubic, time_stands_still_while_the_window_is_not_used) {
+  const auto run = [](Duration pause) {
+    Cubic cc;
+    CongestionState s = state_of(100, kMss * 50);
+    cc.on_loss(s, {kT0, kMss * 100, Bytes(1 << 20)});
+    cc.on_recovery_end(s, kT0);
+    Instant now = kT0;
+    const auto round = [&](bool is_limited) {
+      const int64_t n = s.cwnd / kMss;
+      for (int64_t i = 0; i < n; ++i) {
+        AckEvent event = ack_of(kMss, now + 100ms * i / n);
+        event.is_cwnd_limited = is_limited;
+        cc.on_ack(s, event);
+      }
+      now += 100ms;
+    };
+    while (now < kT0 + 2s) round(true);
+    const Bytes before = s.cwnd;
+    const Instant resumed = now + pause;
+    while (now < resumed) round(false);
+    EXPECT_EQ(s.cwnd, before);
+    for (int i = 0; i < 10; ++i) round(true);
+    return s.cwnd / kMss;
+  };
+  EXPECT_NEAR(static_cast<double>(run(20s)), static_cast<double>(run(0s)), 1);
+}
+
 TEST(HyStart, turns_conservative_at_the_threshold_E93) {
   EXPECT_EQ(HyStart::threshold(64ms), Duration(8ms));
   EXPECT_EQ(HyStart::threshold(20ms), Duration(4ms));

@@ -1,6 +1,7 @@
 #include "tcp/congestion/cubic.h"
 
 #include <cmath>
+#include <utility>
 
 namespace wh::tcp {
 namespace {
@@ -26,7 +27,16 @@ void Cubic::on_ack(CongestionState& state, const AckEvent& event) {
       return;
     }
   }
-  if (event.is_cwnd_limited && !state.in_slow_start()) avoid(state, event);
+  if (state.in_slow_start()) return;
+  // The curve's time stands still while the window is not used: W(t) would run away from a window
+  // that does not grow (section 4.2, "t does not include application-limited periods").
+  if (!event.is_cwnd_limited) {
+    if (curve_.paused_at == kNever) curve_.paused_at = event.now;
+    return;
+  }
+  const Instant paused_at = std::exchange(curve_.paused_at, kNever);
+  if (paused_at != kNever) curve_.epoch += event.now - paused_at;
+  avoid(state, event);
 }
 
 void Cubic::begin_epoch(const CongestionState& state, Instant now) {

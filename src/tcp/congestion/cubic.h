@@ -40,7 +40,8 @@ class Cubic final : public CongestionControl {
     double cwnd_prior = 0;  // Before the last reduction.
     bool has_epoch = false;
     Instant epoch{};
-    double fraction = 0;  // Bytes of growth not yet whole.
+    Instant paused_at = kNever;  // Since when the window has not been used.
+    double fraction = 0;         // Bytes of growth not yet whole.
   };
 
   void avoid(CongestionState& state, const AckEvent& event);
