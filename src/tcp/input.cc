@@ -320,7 +320,10 @@ void Connection::note_dsack(const SeqRange& range) {
 
 // REQUIRES: ECN was agreed on.
 void Connection::note_ecn(const Segment& s) {
-  if (s.has(net::kTcpCwr)) echo_ce_ = false;
+  if (s.has(net::kTcpCwr)) {
+    echo_ce_ = false;
+    if (s.payload > 0) ack_now_ = true;  // As FreeBSD: it may be all that the peer's window holds.
+  }
   constexpr uint8_t kCongestionExperienced = 3;
   if (s.ecn == kCongestionExperienced) {
     ++stack_.counters().ecn_ce_in;
