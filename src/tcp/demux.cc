@@ -70,6 +70,7 @@ inline bool TcpStack::read_segment(net::Packet& packet, Segment& s) {
   } else if (tcp.header_size() > net::TcpHeader::kMinSize) {
     s.options = tcp.options();
     if (s.options.malformed) ++counters_.bad_options;
+    if (s.options.mss == 0) s.options.mss.reset();  // Names none, as FreeBSD has it.
   }
   s.packet = &packet;
   return true;
