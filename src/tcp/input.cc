@@ -361,7 +361,8 @@ void Connection::take_payload(const Segment& s) {
   tell(kReadable);
   if (receive_auto_) grow_receive_buffer(s, got.advance);
   acknowledge_soon(filled_a_hole || s.payload > mss_ + option_bytes());
-  if (has_fin_at_ && rcv_nxt_ == fin_at_) process_fin();
+  // Of a peer that sent more behind its FIN the FIN comes last, as FreeBSD's tcp_reass() has it.
+  if (has_fin_at_ && rcv_nxt_ >= fin_at_) process_fin();
 }
 
 // Every second segment at once, a single one after delacktime (RFC 1122 section 4.2.3.2).
