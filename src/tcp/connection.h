@@ -412,6 +412,7 @@ class Connection final : private pacing::HptsClient {
   uint32_t max_flight_ = 0;   // Largest in this round.
   uint32_t dupacks_ = 0;      // In a row.
   uint32_t reno_sacked_ = 0;  // Bytes that dupacks of a peer without SACK stand for.
+  uint32_t unanswered_ = 0;   // Delivered while a loss is in doubt, and nothing sent for it.
   bool cwnd_limited_ = false;
   uint8_t timeouts_in_row_ = 0;
   uint8_t backoffs_ = 0;        // Timeouts since a round trip was measured (RFC 6298 section 5).

@@ -81,6 +81,8 @@ inline void Connection::finish_output(Instant now, const Burst& burst) {
     }
   }
   if (burst.wire > 0) last_sent_at_ = now;
+  if (unanswered_ > 0)
+    unanswered_ -= static_cast<uint32_t>(std::min<int64_t>(unanswered_, burst.fresh));
   if (has_rate_policy() || has_model()) tell_sent(burst);
   // The window was what stopped us: there was more to send and the peer had room for it.
   if (is_synchronised(state_)) {

@@ -33,7 +33,13 @@ void Connection::detect_losses(const AckWork& work) {
   const uint32_t lost_before = map_.lost();
   if (!has_sack_) mark_lost_without_sack(work);
   Rack::Detection found;
-  if (rack_.has_suspect(map_)) found = rack_.detect(map_, rtt_, now(), rack_situation());
+  if (rack_.has_suspect(map_)) {
+    const Rack::Situation situation = rack_situation();
+    found = rack_.detect(map_, rtt_, now(), situation);
+    // FreeBSD's wait is long, and then it holds no repair back: what came meanwhile is answered.
+    const bool waits = found.newly_lost == 0 && situation.rule != Rack::Rule::Rfc8985;
+    unanswered_ = (rack_due_ == kNever ? 0 : unanswered_) + (waits ? work.delivered : 0);
+  }
   rack_due_ = found.look_again;
   const bool found_loss = found.newly_lost > 0 || map_.lost() > lost_before;
   if (found_loss) {
@@ -98,7 +104,7 @@ void Connection::enter_recovery(uint32_t flight_before) {
   recovery_ = Recovery::Recovery;
   recover_ = snd_max_;
   remember_for_undo();
-  prr_.start(Bytes(std::max(flight_before, mss_)));
+  prr_.start(Bytes(std::max(flight_before, mss_)), Bytes(std::exchange(unanswered_, 0)));
   // Marks and losses of one window of data cut it once (RFC 3168 section 6.1.2), as FreeBSD does by
   // default when the marks came first.
   const SendEntry* lost = map_.first_lost();

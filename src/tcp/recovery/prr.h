@@ -26,11 +26,13 @@ class Prr {
     bool is_safe = false;  // snd_una advanced and no further loss was found (RFC 9937 "SafeACK").
   };
 
-  // Recovery begins with so much in the network. REQUIRES: flight > 0.
-  void start(Bytes flight) {
+  // Recovery begins with so much in the network. While it was in doubt whether anything was lost,
+  // `unanswered` was delivered and nothing sent for it. REQUIRES: flight > 0.
+  void start(Bytes flight, Bytes unanswered = kNone) {
     CHECK(flight.count() > 0);
     *this = Prr();
-    flight_ = flight;
+    flight_ = flight + unanswered;
+    delivered_ = unanswered;
   }
   void on_sent(Bytes size) { out_ += size; }
 
