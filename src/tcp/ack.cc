@@ -234,9 +234,11 @@ bool Connection::process_dsack(const Segment& s) {
   if (tlp_outstanding_ && tlp_is_retransmission_ && first.end == tlp_end_) return true;
   rack_.on_dsack(snd_una_, snd_max_);
   // and one of what this episode did not send again nothing of the episode (RFC 3708 section 2).
-  const bool is_of_episode = undo_possible_ && undo_retransmitted_ > 0 &&
+  const bool is_of_episode = may_undo() && undo_retransmitted_ > 0 &&
                              undo_range_.begin <= first.begin && first.end <= undo_range_.end;
-  if (is_of_episode) undo_dsacked_ += (first.end - first.begin).count();
+  if (!is_of_episode) return true;
+  undo_dsacked_ += (first.end - first.begin).count();
+  if (recovery_ != Recovery::Loss) rack_.note_reordering(s.arrival);
   return true;
 }
 

@@ -242,6 +242,7 @@ class Connection final : private pacing::HptsClient {
   void leave_recovery();
   void remember_for_undo();
   void undo_reduction();
+  bool may_undo() const;
   void undo_if_all_duplicate();
   void on_timeout();
   void detect_spurious_timeout(const Segment& s, const AckWork& work);
@@ -418,17 +419,16 @@ class Connection final : private pacing::HptsClient {
   uint8_t backoffs_ = 0;        // Timeouts since a round trip was measured (RFC 6298 section 5).
   uint8_t persist_probes_ = 0;  // Since the window was shut.
   uint8_t probes_in_row_ = 0;   // Tail loss probes without an answer.
-  bool probe_due_ = false;
-  bool window_probe_due_ = false;
+  bool probe_due_ = false, window_probe_due_ = false, keepalive_due_ = false;
   bool send_small_ = false;  // Once, whatever the rules against small segments say.
-  bool keepalive_due_ = false;
   bool tlp_outstanding_ = false, tlp_is_retransmission_ = false;
   SeqNum tlp_end_;
   Instant first_unanswered_ = kNever;  // For the user timeout.
   Instant resent_at_{};                // When something was last sent again.
   Instant last_sent_at_{};
   Bytes undo_cwnd_{0}, undo_ssthresh_{0};
-  bool undo_possible_ = false;
+  bool undo_possible_ = false;  // In the episode, and until then after it.
+  Instant undo_until_{};
   uint32_t undo_timestamp_ = 0;  // Our clock when the first retransmission of the episode left.
   uint32_t undo_retransmitted_ = 0, undo_dsacked_ = 0;
   SeqRange undo_range_{};  // What was sent again in the episode lies in it.

@@ -52,7 +52,10 @@ void Connection::detect_losses(const AckWork& work) {
     clear_fast_send();
     if (recovery_ == Recovery::Open) enter_recovery(work.flight_before);
   }
-  if (recovery_ == Recovery::Open) return;
+  if (recovery_ == Recovery::Open) {
+    if (work.has_dsack && may_undo()) undo_if_all_duplicate();
+    return;
+  }
   if (recovery_ == Recovery::Recovery) undo_if_all_duplicate();
   if (recovery_ != Recovery::Open && snd_una_ >= recover_ && snd_una_ != iss_)
     return leave_recovery();
@@ -95,6 +98,7 @@ void Connection::remember_for_undo() {
   undo_cwnd_ = window_.cwnd;
   undo_ssthresh_ = window_.ssthresh;
   undo_possible_ = true;
+  undo_until_ = {};
   undo_retransmitted_ = undo_dsacked_ = 0;
 }
 
@@ -147,6 +151,8 @@ void Connection::leave_recovery() {
   if (recovery_ == Recovery::Recovery) {
     control_->on_recovery_end(window_, now());
     rack_.on_recovery_end();
+    // The last duplicates are reported after what was late has ended the episode.
+    if (undo_possible_) undo_until_ = now() + rto();
   }
   recovery_ = Recovery::Open;
   undo_possible_ = false;
@@ -158,16 +164,21 @@ void Connection::undo_reduction() {
   window_.cwnd = std::max(window_.cwnd, undo_cwnd_);
   window_.ssthresh = undo_ssthresh_;
   undo_possible_ = has_reduced_ = false;
+  undo_until_ = {};
   recovery_ = Recovery::Open;
   map_.unmark_all_lost();
   control_->on_spurious(window_);
   if (box_ != nullptr) box_->recovery(*this, "undo");
 }
 
+bool Connection::may_undo() const {
+  return undo_possible_ || now() < undo_until_;
+}
+
 // All that was sent again in this episode has been reported as a duplicate, and nothing else is to
 // be: nothing was lost (RFC 3708).
 void Connection::undo_if_all_duplicate() {
-  if (!undo_possible_ || undo_retransmitted_ == 0 || undo_dsacked_ < undo_retransmitted_) return;
+  if (!may_undo() || undo_retransmitted_ == 0 || undo_dsacked_ < undo_retransmitted_) return;
   if (map_.lost() > 0) return;
   ++stack_.counters().false_recoveries;
   undo_reduction();
@@ -199,6 +210,7 @@ void Connection::settle_tlp(const Segment& s, const AckWork& work) {
   tlp_outstanding_ = false;
   ++stack_.counters().tlp_losses;
   if (recovery_ != Recovery::Open) return;
+  undo_until_ = {};
   const Bytes cwnd = window_.cwnd;
   control_->on_loss(window_, {now(), Bytes(pipe()), Bytes(snd_wnd_)});
   control_->on_recovery_end(window_, now());
@@ -221,6 +233,7 @@ void Connection::react_to_ecn(const Segment& s) {
   // Once a window of data, and not on top of a loss (RFC 3168 section 6.1.2).
   if (has_reduced_ || recovery_ != Recovery::Open) return;
   note_reduction();
+  undo_until_ = {};
   ++stack_.counters().ecn_reductions;
   const Bytes cwnd = window_.cwnd;
   control_->on_ecn(window_, {now(), Bytes(pipe()), Bytes(snd_wnd_)});

@@ -55,6 +55,8 @@ class Rack {
   void on_delivered(const SendEntry& e, SeqNum end, Instant now, Duration min_rtt);
   // A duplicate SACK came. `round_end` is snd_max: one step a round trip.
   void on_dsack(SeqNum snd_una, SeqNum round_end);
+  // What was sent again came twice: it was late, not lost.
+  void note_reordering(Instant now) { reordering_seen_ = true, reordered_at_ = now; }
   void on_recovery_end();
 
   // How long after its last transmission an entry that was passed is given up.
@@ -75,7 +77,6 @@ class Rack {
   uint32_t dsack_rounds() const { return dsack_rounds_; }
   // For tests of the arithmetic.
   void set_rtt(Duration rtt) { rtt_ = rtt; }
-  void set_reordering(Instant at) { reordering_seen_ = true, reordered_at_ = at; }
 
   // How long after the last transmission to probe the tail (RFC 8985 section 7.2; FreeBSD's
   // method 2.1). `gap` is the time between the last two entries' transmissions when the last holds

@@ -22,7 +22,7 @@ TEST(Rack, threshold_is_a_quarter_more_than_the_round_trip_E70_E71) {
   rack.set_rtt(100ms);
   const RttEstimator rtt = estimator(100ms);
   EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, {}), Duration(125ms));
-  rack.set_reordering(kRecoveryStart);
+  rack.note_reordering(kRecoveryStart);
   const Duration expected[] = {150ms, 175ms, 200ms, 200ms};
   for (uint32_t i = 0; i < 4; ++i) {
     rack.on_dsack(SeqNum(i * 10), SeqNum(i * 10 + 10));
@@ -37,7 +37,7 @@ TEST(Rack, threshold_with_the_packet_delay_E72) {
   rack.set_rtt(100ms);
   const Rack::Situation s{.rule = Rack::Rule::PacketDelay};
   EXPECT_EQ(rack.threshold(estimator(100ms), kRecoveryStart, s), Duration(101ms));
-  rack.set_reordering(kRecoveryStart);
+  rack.note_reordering(kRecoveryStart);
   EXPECT_EQ(rack.threshold(estimator(100ms), kRecoveryStart, s), Duration(126ms));
 }
 
@@ -47,7 +47,7 @@ TEST(Rack, threshold_as_it_is_tuned) {
   const RttEstimator rtt = estimator(100ms);
   Rack::Situation s{.rule = Rack::Rule::PacketDelay, .packet_delay = 7ms, .reorder_shift = 1};
   EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, s), Duration(107ms));
-  rack.set_reordering(kRecoveryStart);
+  rack.note_reordering(kRecoveryStart);
   EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, s), Duration(157ms));
   rack.on_dsack(SeqNum(0), SeqNum(10));
   EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, s), Duration(182ms));
@@ -70,7 +70,7 @@ TEST(Rack, threshold_of_the_rfc_E73) {
   EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, s), Duration(50ms));
   s.sacked = Bytes(3000);
   EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, s), Duration(40ms));
-  rack.set_reordering(kRecoveryStart);
+  rack.note_reordering(kRecoveryStart);
   EXPECT_EQ(rack.threshold(rtt, kRecoveryStart, s), Duration(50ms));
   rack.on_dsack(SeqNum(0), SeqNum(10));
   rack.on_dsack(SeqNum(10), SeqNum(20));
