@@ -179,6 +179,50 @@ TEST_F(InterfaceTest, blocked_call_returns_at_its_own_time) {
   EXPECT_NEAR(static_cast<double>(returned - began), 100'000, 3);
 }
 
+// Neither may wait for what the window does not let come.
+TEST_F(InterfaceTest, waits_for_all_of_more_than_the_buffer_holds) {
+  const int fd = establish(), size = 4000;
+  ifc.setsockopt(ifc.userdata, fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+  std::vector<uint8_t> buffer(70000);
+  ssize_t got = 0;
+  std::thread reader(
+      [&] { got = ifc.recv(ifc.userdata, fd, buffer.data(), buffer.size(), MSG_WAITALL); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  for (uint32_t at = 0; at < 70000; at += 1000) {
+    inject(net::kTcpAck, 1 + at, iss + 1, 1000);
+    ifc.usleep(ifc.userdata, 1000);
+  }
+  ifc.usleep(ifc.userdata, 100'000);
+  reader.join();
+  EXPECT_EQ(got, 70000);
+}
+
+TEST_F(InterfaceTest, low_water_is_no_more_than_can_come) {
+  const int fd = establish(), size = 4000, low = 20000;
+  ifc.setsockopt(ifc.userdata, fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+  ifc.setsockopt(ifc.userdata, fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
+  pollfd asked{fd, POLLIN, 0};
+  for (uint32_t at = 0; at < 65000; at += 1000) inject(net::kTcpAck, 1 + at, iss + 1, 1000);
+  ifc.usleep(ifc.userdata, 100'000);
+  EXPECT_EQ(ifc.poll(ifc.userdata, &asked, 1, 0), 1);
+}
+
+TEST_F(InterfaceTest, accept_tells_of_a_connection_that_was_reset) {
+  ifc.close(ifc.userdata, establish());
+  inject(net::kTcpSyn, 0, 0, 0, 8080, 4001);
+  uint32_t theirs = 0;
+  for (Received r = receive(); theirs == 0; r = receive()) {
+    if (r.flags.has(net::kTcpSyn)) theirs = r.seq;
+  }
+  inject(net::kTcpAck, 1, theirs + 1, 0, 8080, 4001);
+  inject(net::kTcpRst, 1, 0, 0, 8080, 4001);
+  ifc.fcntl(ifc.userdata, listener, F_SETFL, O_RDWR | O_NONBLOCK);
+  EXPECT_EQ(ifc.accept(ifc.userdata, listener, nullptr, nullptr), -1);
+  EXPECT_EQ(errno, ECONNABORTED);
+  EXPECT_EQ(ifc.accept(ifc.userdata, listener, nullptr, nullptr), -1);
+  EXPECT_EQ(errno, EAGAIN);
+}
+
 TEST_F(InterfaceTest, fills_linux_tcp_info) {
   const int fd = establish();
   tcp_info info{};

@@ -65,13 +65,16 @@ int TcpSocket::take_error() {
 }
 
 uint32_t TcpSocket::ready() const {
-  if (listener_ != nullptr) return listener_->waiting() > 0 ? POLLIN | POLLRDNORM : 0;
+  if (listener_ != nullptr) {
+    const bool has_any = listener_->waiting() + listener_->aborted() > 0;
+    return has_any ? POLLIN | POLLRDNORM : 0;
+  }
   if (connection_ == nullptr) return POLLOUT | POLLHUP;
   uint32_t bits = 0;
   const auto low = static_cast<size_t>(settings_.receive_low_water);
   const bool is_open = connection_->state() != State::SynSent;
   const bool has_ended = is_open && is_at_end();
-  if (readable() >= low || (has_ended && is_open) || error_ != 0) bits |= POLLIN | POLLRDNORM;
+  if (has_come(low) || (has_ended && is_open) || error_ != 0) bits |= POLLIN | POLLRDNORM;
   if (has_ended) bits |= POLLRDHUP;
   const bool can_write =
       is_connected() && !is_mute_ &&
@@ -140,13 +143,14 @@ Outcome TcpSocket::listen(World::Lock&, int backlog) {
 tl::expected<std::shared_ptr<Descriptor>, int> TcpSocket::accept(World::Lock& lock,
                                                                  tcp::Endpoint& from) {
   if (listener_ == nullptr) return error(EINVAL);
-  if (listener_->waiting() == 0) {
+  const auto has_any = [this] { return listener_->waiting() + listener_->aborted() > 0; };
+  if (!has_any()) {
     if (nonblocking) return error(EAGAIN);
-    const bool came =
-        world_.block(lock, [this] { return listener_ == nullptr || listener_->waiting() > 0; });
+    const bool came = world_.block(lock, [&] { return listener_ == nullptr || has_any(); });
     if (!came) return error(EAGAIN);
     if (listener_ == nullptr) return error(ECONNABORTED);
   }
+  if (listener_->take_aborted()) return error(ECONNABORTED);  // As accept(2) has it.
   auto socket = std::make_shared<TcpSocket>(world_, domain_);
   socket->settings_ = settings_;
   socket->connection_ = listener_->accept();
@@ -202,28 +206,38 @@ Outcome TcpSocket::receive(World::Lock& lock, std::span<const iovec> parts, int 
   if (!is_connected() && !is_over() && nonblocking) return error(EAGAIN);
   const size_t wanted = size_of(parts);
   const bool may_wait = !nonblocking && (flags & MSG_DONTWAIT) == 0;
-  const size_t least =
-      (flags & MSG_WAITALL) != 0 && may_wait
-          ? wanted
-          : std::min<size_t>(wanted, static_cast<size_t>(settings_.receive_low_water));
-  const auto is_ready = [&] {
-    return readable() >= std::max<size_t>(least, 1) || error_ != 0 || is_at_end();
-  };
-  if (wanted > 0 && !is_ready()) {
-    if (!may_wait) return error(EAGAIN);
-    const Instant deadline = settings_.receive_timeout > Duration::zero()
-                                 ? world_.loop().now() + settings_.receive_timeout
-                                 : kNever;
-    if (!world_.block(lock, is_ready, deadline) && readable() == 0) return error(EAGAIN);
-  }
-  if (readable() == 0) {
+  const bool is_peek = (flags & MSG_PEEK) != 0, is_all = (flags & MSG_WAITALL) != 0 && may_wait;
+  const auto low = static_cast<size_t>(settings_.receive_low_water);
+  std::vector<uint8_t> bytes(wanted);
+  size_t got = 0;
+  do {  // MSG_WAITALL may want more than the buffer holds: what has come makes room.
+    const size_t rest = wanted - got, least = is_all ? rest : std::min(rest, low);
+    const auto is_ready = [&] { return has_come(least) || error_ != 0 || is_at_end(); };
+    if (rest > 0 && !is_ready()) {
+      if (!may_wait) return error(EAGAIN);
+      const Instant deadline = settings_.receive_timeout > Duration::zero()
+                                   ? world_.loop().now() + settings_.receive_timeout
+                                   : kNever;
+      if (!world_.block(lock, is_ready, deadline) && readable() == 0 && got == 0)
+        return error(EAGAIN);
+    }
+    const auto room = std::span(bytes).subspan(got, std::min(rest, readable()));
+    if (room.empty()) break;
+    got += is_peek ? connection_->peek(room) : connection_->recv(room);
+  } while (is_all && !is_peek && got < wanted);
+  if (got == 0) {
     if (const int e = take_error(); e != 0) return error(e);
     return 0;
   }
-  std::vector<uint8_t> bytes(std::min(wanted, readable()));
-  const size_t got = (flags & MSG_PEEK) != 0 ? connection_->peek(bytes) : connection_->recv(bytes);
   if ((flags & MSG_TRUNC) == 0) scatter(std::span(bytes).first(got), parts);
   return static_cast<int64_t>(got);
+}
+
+// Whether so much can be read, or all that can come before something is.
+bool TcpSocket::has_come(size_t least) const {
+  if (readable() == 0) return false;
+  const auto most = static_cast<size_t>(connection_->receive_buffer().count());
+  return readable() >= std::min(least, most) || connection_->info().receive_window == Bytes(0);
 }
 
 Outcome TcpSocket::send(World::Lock& lock, std::span<const iovec> parts, int flags,

@@ -70,6 +70,7 @@ class TcpSocket final : public Descriptor, private tcp::ConnectionObserver {
   size_t readable() const {
     return is_deaf_ || connection_ == nullptr ? 0 : connection_->readable();
   }
+  bool has_come(size_t least) const;
   bool is_at_end() const;
   int take_error();
 

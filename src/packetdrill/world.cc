@@ -127,6 +127,10 @@ bool World::block(Lock& lock, const std::function<bool()>& ready, Instant deadli
   if (deadline != kNever) alarm.arm(deadline);
   waiters_.push_back({ready, deadline, std::this_thread::get_id()});
   const auto me = std::prev(waiters_.end());
+  if (returning_ == me->thread) {  // It waits again instead: time may go on.
+    returning_ = {};
+    changed_.notify_all();
+  }
   changed_.wait(lock, [&] { return me->is_released; });
   waiters_.erase(me);
   return ready();

@@ -1,5 +1,7 @@
 #include "tcp/listener.h"
 
+#include <algorithm>
+
 #include "tcp/stack.h"
 
 namespace wh::tcp {
@@ -48,6 +50,7 @@ void Listener::on_established(Connection& c) {
 void Listener::forget(Connection& c) {
   c.in_backlog_.unlink();
   --(c.is_waiting_ ? waiting_count_ : half_open_count_);
+  if (c.is_waiting_) aborted_count_ = std::min(aborted_count_ + 1, config_.backlog);
   c.listener_ = nullptr;
 }
 

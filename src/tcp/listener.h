@@ -41,6 +41,9 @@ class Listener {
   const Config& config() const { return config_; }
   size_t half_open() const { return half_open_count_; }
   size_t waiting() const { return waiting_count_; }
+  // Connections that waited and ended before they were accepted, and nobody has been told.
+  size_t aborted() const { return aborted_count_; }
+  bool take_aborted() { return aborted_count_ > 0 && aborted_count_-- > 0; }
 
  private:
   friend class TcpStack;
@@ -54,7 +57,7 @@ class Listener {
   TcpStack& stack_;
   Config config_;
   IntrusiveList<Connection, &Connection::in_backlog_> half_open_, waiting_;
-  size_t half_open_count_ = 0, waiting_count_ = 0;
+  size_t half_open_count_ = 0, waiting_count_ = 0, aborted_count_ = 0;
   ListLink in_ready_;
 };
 
