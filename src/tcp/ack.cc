@@ -46,7 +46,7 @@ bool Connection::process_ack(const Segment& s) {
         *this, {work.newly_acked, work.delivered, work.rtt, work.is_dupack, work.has_dsack});
   }
   if (tlp_outstanding_) settle_tlp(s, work);
-  if (undo_possible_) detect_spurious_timeout(s, work);
+  if (undo_possible_) detect_spurious(s, work);
   detect_losses(work);
   if (has_ecn_ && s.has(net::kTcpEce)) {
     react_to_ecn(s);

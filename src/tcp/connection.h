@@ -245,7 +245,7 @@ class Connection final : private pacing::HptsClient {
   bool may_undo() const;
   void undo_if_all_duplicate();
   void on_timeout();
-  void detect_spurious_timeout(const Segment& s, const AckWork& work);
+  void detect_spurious(const Segment& s, const AckWork& work);
   void settle_tlp(const Segment& s, const AckWork& work);
   void react_to_ecn(const Segment& s);
   void note_reduction();

@@ -99,6 +99,7 @@ void Connection::remember_for_undo() {
   undo_ssthresh_ = window_.ssthresh;
   undo_possible_ = true;
   undo_until_ = {};
+  undo_timestamp_ = timestamp_now();
   undo_retransmitted_ = undo_dsacked_ = 0;
 }
 
@@ -184,18 +185,23 @@ void Connection::undo_if_all_duplicate() {
   undo_reduction();
 }
 
-// Eifel (RFC 3522): the first acknowledgment after a timeout echoes a clock from before the
-// retransmission. REQUIRES: undo_possible_.
-void Connection::detect_spurious_timeout(const Segment& s, const AckWork& work) {
-  if (recovery_ != Recovery::Loss || work.newly_acked == 0) return;
-  if (has_timestamps_ && s.options.timestamps && work.acked_retransmitted) {
-    const auto age = static_cast<int32_t>(s.options.timestamps->echo - undo_timestamp_);
-    if (age < 0) {
-      ++stack_.counters().spurious_timeouts;
-      undo_reduction();
-    }
+// Eifel (RFC 3522): what acknowledges the first retransmission echoes a clock from before it, so
+// the first copy came. REQUIRES: undo_possible_.
+void Connection::detect_spurious(const Segment& s, const AckWork& work) {
+  if (recovery_ == Recovery::Open || work.newly_acked == 0) return;
+  const bool is_timeout = recovery_ == Recovery::Loss;
+  const SeqNum una_before = s.ack - SeqLen(work.newly_acked), first = undo_range_.begin;
+  const bool is_of_it = is_timeout
+                            ? work.acked_retransmitted
+                            : undo_retransmitted_ > 0 && una_before <= first && first < s.ack;
+  const bool is_stamped = has_timestamps_ && s.options.timestamps;
+  if (is_of_it && is_stamped &&
+      static_cast<int32_t>(s.options.timestamps->echo - undo_timestamp_) < 0) {
+    if (!is_timeout) rack_.note_reordering(s.arrival);
+    ++(is_timeout ? stack_.counters().spurious_timeouts : stack_.counters().false_recoveries);
+    return undo_reduction();
   }
-  undo_possible_ = false;
+  if (is_timeout) undo_possible_ = false;
 }
 
 // RFC 8985 section 7.4.

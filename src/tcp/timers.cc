@@ -191,10 +191,7 @@ void Connection::on_timeout() {
   }
   suspect_blackhole();
   if (!is_handshaking()) {
-    if (is_first) {
-      remember_for_undo();
-      undo_timestamp_ = timestamp_now();
-    }
+    if (is_first) remember_for_undo();
     const LossEvent event{now(), Bytes(pipe()), Bytes(snd_wnd_)};
     control_->on_timeout(window_, event, is_first && recovery_ != Recovery::Loss);
     note_reduction();
