@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "host/offload.h"
+#include "host/tunnel.h"
+
 namespace wh::host {
 
 DeviceInterface::DeviceInterface(Fd fd, Config config, size_t queue_limit, RealLoop& loop)
@@ -35,6 +38,46 @@ void DeviceInterface::set_rx_mode(RxMode mode) {
   loop_.alertness().forget(habit_);
   rx_mode_ = mode;
   if (is_polling()) loop_.set_polling(true);
+}
+
+void DeviceInterface::admit(net::PacketPtr packet, const VirtioHeader& header,
+                            net::PacketPool& pool, net::Frame& frame) {
+  switch (note_offload(header, *packet)) {
+    case Noted::Done: return push(std::move(packet), frame);
+    case Noted::Senseless: ++device_.rx_bad_header; return;
+    case Noted::Cannot: ++device_.rx_cannot; return;
+    case Noted::Tunnelled: return cut(*packet, header, pool, frame);
+  }
+}
+
+void DeviceInterface::push(net::PacketPtr packet, net::Frame& frame) {
+  if (packet->gso_size == 0 && packet->size() > link_frame()) {
+    ++device_.rx_too_long;
+    return;
+  }
+  if (frame.full()) {
+    deliver(std::move(frame));
+    frame.clear();
+  }
+  frame.push(std::move(packet));
+}
+
+void DeviceInterface::cut(net::Packet& whole, const VirtioHeader& header, net::PacketPool& pool,
+                          net::Frame& frame) {
+  auto segment = TunnelledSegment::find(header, whole);
+  if (!segment) {
+    ++device_.rx_cannot;
+    return;
+  }
+  while (!segment->is_done()) {
+    net::PacketPtr piece = pool.allocate();
+    if (piece == nullptr) {
+      ++device_.rx_no_packet;  // One of the kernel's, however many pieces are missing.
+      return;
+    }
+    segment->next(*piece);
+    push(std::move(piece), frame);
+  }
 }
 
 void DeviceInterface::deliver(net::Frame&& frame) {

@@ -23,12 +23,15 @@
 
 namespace wh::host {
 
+struct VirtioHeader;
+
 // Beside Interface's own counters: what happened at the border.
 struct DeviceCounters {
   uint64_t rx_wakes = 0;       // Wake-ups that found frames.
   uint64_t rx_no_packet = 0;   // Dropped: the pool is at its limit.
   uint64_t rx_too_long = 0;    // Dropped: longer than the MTU allows.
   uint64_t rx_bad_header = 0;  // Dropped: the kernel's header before the frame makes no sense.
+  uint64_t rx_cannot = 0;      // Dropped: asks for an offload that is not done here.
   uint64_t rx_ring_full = 0;   // Dropped by the kernel: we were too slow. Packet sockets only.
   uint64_t tx_queued = 0;      // Had to wait for the kernel.
   uint64_t tx_queue_full = 0;  // Dropped: too many waited already.
@@ -47,6 +50,7 @@ inline constexpr DeviceCounterKind kDeviceCounters[] = {
     {&DeviceCounters::rx_no_packet, "rx no packet"},
     {&DeviceCounters::rx_too_long, "rx too long"},
     {&DeviceCounters::rx_bad_header, "rx bad header"},
+    {&DeviceCounters::rx_cannot, "rx cannot"},
     {&DeviceCounters::rx_ring_full, "rx ring full"},
     {&DeviceCounters::tx_queued, "tx queued", false},
     {&DeviceCounters::tx_queue_full, "tx queue full"},
@@ -83,6 +87,10 @@ class DeviceInterface : public net::Interface {
   // Reads what there is, up to a batch, and hands it to receive(). Calls close() when nothing will
   // come any more.
   virtual Progress read_frames() = 0;
+  // Puts a packet that was read into `frame`, as the kernel's header says, in pieces if it must be
+  // cut, or drops it with a counted reason. A frame that is full is delivered first.
+  void admit(net::PacketPtr packet, const VirtioHeader& header, net::PacketPool& pool,
+             net::Frame& frame);
   // Hands over what was read.
   void deliver(net::Frame&& frame);
   // Nothing will come: there is nothing to poll for. Before set_rx_mode().
@@ -99,6 +107,9 @@ class DeviceInterface : public net::Interface {
   void close();
 
  private:
+  void push(net::PacketPtr packet, net::Frame& frame);
+  void cut(net::Packet& whole, const VirtioHeader& header, net::PacketPool& pool,
+           net::Frame& frame);
   void send(net::Frame&& frame) final;
   void enqueue(net::PacketPtr packet);
   Progress write_queued();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "net/checksum.h"
+#include "net/crc32c.h"
 #include "net/wire/ethernet.h"
 #include "net/wire/ip4.h"
 #include "net/wire/ip6.h"
@@ -29,7 +30,60 @@ bool has_usual_headers(const uint8_t* frame) {
          (net::load16(frame + 20) & 0x1fff) == 0 && frame[46] >> 4 <= 8;
 }
 
+bool is_about(const VirtioHeader& header, uint8_t protocol, bool is_v6, uint32_t l4_offset) {
+  if (header.is_partial() && (header.checksum_start != l4_offset || header.checksum_offset == 0 ||
+                              header.checksum_offset != net::checksum_offset(protocol))) {
+    return false;
+  }
+  return header.kind() == VirtioHeader::kNoGso || header.kind() == segment_kind(protocol, is_v6);
+}
+
+// Whether the work to do is on the frame's own transport header, and not on one inside a tunnel.
+bool is_about_transport(const VirtioHeader& header, std::span<const uint8_t> head) {
+  // At a glance: no tags, options or extension headers.
+  constexpr uint32_t kAbove4 = 14 + 20, kAbove6 = 14 + 40;
+  const uint8_t* frame = head.data();
+  if (head.size() >= kAbove4 && net::load16(frame + 12) == 0x0800 && frame[14] == 0x45) {
+    return is_about(header, frame[23], false, kAbove4);
+  }
+  if (head.size() >= kAbove6 && net::load16(frame + 12) == 0x86dd &&
+      !net::Ip6View::is_extension(frame[20])) {
+    return is_about(header, frame[20], true, kAbove6);
+  }
+  const auto layout = lay_out(head);
+  return layout && is_about(header, layout->protocol, layout->is_v6, layout->l4_offset);
+}
+
+// Wherever it is. False when the place cannot be made contiguous.
+bool complete_at(uint32_t start, uint32_t offset, net::Packet& packet) {
+  // By its place it is known whose checksum it is.
+  constexpr uint32_t kInUdp = 6, kInSctp = 8;
+  if (!packet.pullup(start + offset + (offset == kInSctp ? 4 : 2))) return false;
+  if (offset == kInSctp) {
+    // RFC 9260 section 6.8: of the packet with a checksum of zero.
+    uint8_t* at = packet.data() + start + offset;
+    net::store32(at, 0);
+    net::Crc32c crc;
+    packet.for_each_run(start, [&](std::span<const uint8_t> run) { crc.add(run); });
+    net::store32(at, __builtin_bswap32(crc.value()));
+    return true;
+  }
+  net::InternetSum sum;
+  packet.for_each_run(start, [&](std::span<const uint8_t> run) { sum.add(run); });
+  uint16_t value = sum.checksum();
+  // RFC 768: a computed zero is sent as all ones. Elsewhere they mean the same.
+  if (value == 0 && offset == kInUdp) value = 0xffff;
+  net::store16(packet.data() + start + offset, value);
+  return true;
+}
+
 }  // namespace
+
+uint8_t segment_kind(uint8_t protocol, bool is_v6) {
+  if (protocol == kUdp) return VirtioHeader::kGsoUdp;
+  if (protocol != kTcp) return VirtioHeader::kNoGso;
+  return is_v6 ? VirtioHeader::kGsoTcp6 : VirtioHeader::kGsoTcp4;
+}
 
 std::optional<HeaderLayout> lay_out(std::span<const uint8_t> head) {
   const auto ethernet = net::EthernetView::parse(head);
@@ -69,22 +123,29 @@ void make_headers_contiguous(net::Packet& packet) {
   packet.pullup(std::min(layout ? layout->headers_end : kMostHeaders, size));
 }
 
-bool note_offload(const VirtioHeader& header, net::Packet& packet) {
-  const bool is_partial = (header.flags & VirtioHeader::kNeedsChecksum) != 0;
+Noted note_offload(const VirtioHeader& header, net::Packet& packet) {
+  const bool is_partial = header.is_partial();
   if (is_partial && uint32_t{header.checksum_start} + header.checksum_offset + 2 > packet.size()) {
-    return false;
+    return Noted::Senseless;
   }
-  const int kind = header.gso_type & ~VirtioHeader::kGsoEcn;
+  const uint8_t kind = header.kind();
   const bool is_segment = kind == VirtioHeader::kGsoTcp4 || kind == VirtioHeader::kGsoTcp6 ||
                           kind == VirtioHeader::kGsoUdp;
-  if (kind != VirtioHeader::kNoGso && (!is_segment || header.gso_size == 0)) return false;
+  if (kind != VirtioHeader::kNoGso && (!is_segment || header.gso_size == 0)) {
+    return Noted::Senseless;
+  }
+  if ((is_partial || is_segment) && !is_about_transport(header, packet.head())) {
+    if (is_segment) return is_partial ? Noted::Tunnelled : Noted::Senseless;
+    const bool is_complete = complete_at(header.checksum_start, header.checksum_offset, packet);
+    return is_complete ? Noted::Done : Noted::Cannot;
+  }
   if (is_segment) packet.gso_size = header.gso_size;
   if (is_partial) {
     packet.checksum = net::Checksum::Needed;
   } else if ((header.flags & VirtioHeader::kDataValid) != 0) {
     packet.checksum = net::Checksum::Verified;
   }
-  return true;
+  return Noted::Done;
 }
 
 std::optional<VirtioHeader> describe_offload(const net::Packet& packet) {
@@ -104,13 +165,8 @@ std::optional<VirtioHeader> describe_offload(const net::Packet& packet) {
     header.checksum_offset = static_cast<uint16_t>(offset);
   }
   if (packet.gso_size != 0) {
-    if (layout->protocol == kUdp) {
-      header.gso_type = VirtioHeader::kGsoUdp;
-    } else if (layout->protocol == kTcp) {
-      header.gso_type = layout->is_v6 ? VirtioHeader::kGsoTcp6 : VirtioHeader::kGsoTcp4;
-    } else {
-      return std::nullopt;
-    }
+    header.gso_type = segment_kind(layout->protocol, layout->is_v6);
+    if (header.gso_type == VirtioHeader::kNoGso) return std::nullopt;
     header.gso_size = packet.gso_size;
     header.header_size = static_cast<uint16_t>(layout->headers_end);
   }

@@ -11,6 +11,10 @@
 // Both sides leave the pseudo-header's sum in the checksum field of a packet that is Needed. So a
 // 64 KiB segment crosses the border in one system call, and is summed and cut by whoever does it
 // for nothing, or never.
+//
+// All this is about the frame's own transport header. A header from the kernel may also mean one
+// inside a tunnel (VXLAN, GRE), whose place a packet has no note for: such a checksum is completed
+// at once, and such a segment is cut at once (host/tunnel.h).
 #pragma once
 
 #include <cstdint>
@@ -32,8 +36,14 @@ struct VirtioHeader {
   uint16_t gso_size = 0;         // Payload of each part.
   uint16_t checksum_start = 0;   // From the frame's first byte.
   uint16_t checksum_offset = 0;  // From checksum_start, where the sum is stored.
+
+  bool is_partial() const { return (flags & kNeedsChecksum) != 0; }
+  uint8_t kind() const { return gso_type & static_cast<uint8_t>(~kGsoEcn); }
 };
 static_assert(sizeof(VirtioHeader) == 10);
+
+// What the kernel calls a long segment of the protocol; kNoGso: there are none.
+uint8_t segment_kind(uint8_t protocol, bool is_v6);
 
 // Where the headers of an Ethernet frame are.
 struct HeaderLayout {
@@ -58,9 +68,15 @@ constexpr uint32_t kMaxGso = 65535 - 60 - 60;
 // Moves the rest of longer headers into the head. REQUIRES: at least kHeadRead bytes are there.
 void make_headers_contiguous(net::Packet& packet);
 
-// Notes on the packet what the header says. False, and nothing is noted, when it makes no sense: a
-// place beyond the packet's end, a kind of segment that was not asked for, a size of zero.
-bool note_offload(const VirtioHeader& header, net::Packet& packet);
+enum class Noted : uint8_t {
+  Done,       // On the packet, or a checksum that no note fits is complete.
+  Senseless,  // A place beyond the packet's end, a kind that was not asked for, a size of zero.
+  Cannot,     // A checksum too far behind the frame's beginning to be completed.
+  Tunnelled,  // A segment inside a tunnel: to be cut.
+};
+// Notes on the packet what the header says, if it is Done. REQUIRES: nobody else refers to the
+// packet's bytes.
+Noted note_offload(const VirtioHeader& header, net::Packet& packet);
 
 // The header for a packet that begins with its Ethernet header. Nothing when it asks for work that
 // the header cannot express: no TCP, UDP or ICMPv6 header is contiguous in its head.

@@ -5,6 +5,8 @@
 #include <array>
 
 #include "core/random.h"
+#include "host/tunnel.h"
+#include "net/crc32c.h"
 #include "net/wire/ethernet.h"
 #include "net/wire/ip4.h"
 #include "net/wire/ip6.h"
@@ -123,7 +125,7 @@ TEST_F(OffloadTest, what_is_described_is_noted_again) {
       const auto header = describe_offload(*packet);
       ASSERT_TRUE(header);
       auto other = frame(net::Family::V4, kTcp, 20);
-      ASSERT_TRUE(note_offload(*header, *other));
+      ASSERT_EQ(note_offload(*header, *other), Noted::Done);
       EXPECT_EQ(other->gso_size, part);
       // Beside a cut that is to come, "verified" has nothing to say to the kernel.
       if (part == 0 || checksum == net::Checksum::Needed) {
@@ -138,12 +140,95 @@ TEST_F(OffloadTest, senseless_headers_are_refused_at_their_limits) {
   const auto size = static_cast<uint16_t>(packet->size());
   VirtioHeader header{.flags = VirtioHeader::kNeedsChecksum, .checksum_offset = 16};
   header.checksum_start = static_cast<uint16_t>(size - 18);
-  EXPECT_TRUE(note_offload(header, *packet));
+  EXPECT_EQ(note_offload(header, *packet), Noted::Done);
   header.checksum_start = static_cast<uint16_t>(size - 17);
-  EXPECT_FALSE(note_offload(header, *packet));
-  EXPECT_FALSE(note_offload({.gso_type = VirtioHeader::kGsoTcp4, .gso_size = 0}, *packet));
-  EXPECT_TRUE(note_offload({.gso_type = VirtioHeader::kGsoTcp4, .gso_size = 1}, *packet));
-  EXPECT_FALSE(note_offload({.gso_type = 3, .gso_size = 1000}, *packet));  // UDP fragments.
+  EXPECT_EQ(note_offload(header, *packet), Noted::Senseless);
+  EXPECT_EQ(note_offload({.gso_type = VirtioHeader::kGsoTcp4, .gso_size = 0}, *packet),
+            Noted::Senseless);
+  EXPECT_EQ(note_offload({.gso_type = VirtioHeader::kGsoTcp4, .gso_size = 1}, *packet),
+            Noted::Done);
+  EXPECT_EQ(note_offload({.gso_type = 3, .gso_size = 1000}, *packet),
+            Noted::Senseless);  // UDP fragments.
+}
+
+// Without a place nobody knows what else it might be a segment of.
+TEST_F(OffloadTest, segment_of_another_kind_than_the_frame_is_refused) {
+  auto datagrams = frame(net::Family::V4, kUdp, 8);
+  EXPECT_EQ(note_offload({.gso_type = VirtioHeader::kGsoTcp4, .gso_size = 50}, *datagrams),
+            Noted::Senseless);
+  auto six = frame(net::Family::V6, kTcp, 20);
+  EXPECT_EQ(note_offload({.gso_type = VirtioHeader::kGsoTcp4, .gso_size = 50}, *six),
+            Noted::Senseless);
+  EXPECT_EQ(six->gso_size, 0);
+}
+
+TEST_F(OffloadTest, open_checksum_of_the_frames_own_transport_stays_open) {
+  for (const auto family : {net::Family::V4, net::Family::V6}) {
+    for (const uint8_t protocol : {kTcp, kUdp}) {
+      for (const uint8_t tags : {uint8_t{0}, uint8_t{1}}) {
+        auto packet = frame(family, protocol, protocol == kTcp ? 20 : 8, tags);
+        packet->checksum = net::Checksum::Needed;
+        const auto header = describe_offload(*packet);
+        ASSERT_TRUE(header);
+        auto again = frame(family, protocol, protocol == kTcp ? 20 : 8, tags);
+        EXPECT_EQ(note_offload(*header, *again), Noted::Done);
+        EXPECT_EQ(again->checksum, net::Checksum::Needed);
+      }
+    }
+  }
+}
+
+// One too far behind the beginning to be reached is said to be so.
+TEST_F(OffloadTest, open_checksum_anywhere_else_is_completed_at_once) {
+  auto packet = frame(net::Family::V4, 99, 40);
+  std::fill_n(packet->data() + 34, 40, uint8_t{0x11});
+  std::memset(packet->slices[0].chunk->bytes(), 0, 100);
+  net::store16(packet->data() + 50, 0);
+  const VirtioHeader header{
+      .flags = VirtioHeader::kNeedsChecksum, .checksum_start = 40, .checksum_offset = 10};
+  EXPECT_EQ(note_offload(header, *packet), Noted::Done);
+  EXPECT_EQ(packet->checksum, net::Checksum::Unknown);
+  EXPECT_EQ(net::load16(packet->data() + 50), static_cast<uint16_t>(~(0x1111 * 16 % 0xffff)));
+
+  auto jumbo = frame(net::Family::V4, 99, 40);
+  jumbo->append(net::Slice{net::ChunkRef::make(1000), 0, 1000});
+  EXPECT_EQ(
+      note_offload(
+          {.flags = VirtioHeader::kNeedsChecksum, .checksum_start = 600, .checksum_offset = 16},
+          *jumbo),
+      Noted::Cannot);
+}
+
+TEST_F(OffloadTest, computed_zero_in_udp_is_sent_as_all_ones) {
+  for (const auto& [offset, expected] : {std::pair(uint16_t{6}, 0xffff), {uint16_t{2}, 0}}) {
+    auto packet = frame(net::Family::V4, 99, 40);
+    std::fill_n(packet->data() + 34, 40, uint8_t{0});
+    std::memset(packet->slices[0].chunk->bytes(), 0, 100);
+    net::store16(packet->data() + 40 + offset, 0xfffe);  // What the pseudo-header would leave.
+    net::store16(packet->data() + 60, 1);
+    const VirtioHeader header{
+        .flags = VirtioHeader::kNeedsChecksum, .checksum_start = 40, .checksum_offset = offset};
+    EXPECT_EQ(note_offload(header, *packet), Noted::Done);
+    EXPECT_EQ(net::load16(packet->data() + 40 + offset), expected);
+  }
+}
+
+// Which is of another kind, and no note on a packet means it. Both values are well known (RFC 3720
+// appendix B.4).
+TEST_F(OffloadTest, open_checksum_of_sctp_is_completed_at_once) {
+  constexpr uint8_t kSctp = 132;
+  auto packet = frame(net::Family::V4, kSctp, 12);
+  packet->truncate(34 + 32);
+  std::memset(packet->slices[0].chunk->bytes(), 0, 100);
+  const VirtioHeader header{
+      .flags = VirtioHeader::kNeedsChecksum, .checksum_start = 34, .checksum_offset = 8};
+  EXPECT_EQ(note_offload(header, *packet), Noted::Done);
+  EXPECT_EQ(packet->checksum, net::Checksum::Unknown);
+  EXPECT_EQ(net::load32(packet->data() + 42), 0xaa36918au);  // Of 32 zeros.
+  net::Crc32c crc;
+  const std::string_view digits = "123456789";
+  crc.add({reinterpret_cast<const uint8_t*>(digits.data()), digits.size()});
+  EXPECT_EQ(crc.value(), 0xe3069283u);
 }
 
 TEST_F(OffloadTest, any_bytes_are_survived) {
@@ -161,7 +246,9 @@ TEST_F(OffloadTest, any_bytes_are_survived) {
         static_cast<uint8_t>(random.next()),      static_cast<uint8_t>(random.below(8)),
         static_cast<uint16_t>(random.next()),     static_cast<uint16_t>(random.below(3)),
         static_cast<uint16_t>(random.below(256)), static_cast<uint16_t>(random.below(32))};
-    (void)note_offload(header, *packet);
+    if (note_offload(header, *packet) == Noted::Tunnelled) {
+      EXPECT_FALSE(TunnelledSegment::find(header, *packet)) << "in no tunnel";
+    }
     const auto described = describe_offload(*packet);
     if (described && described->gso_type != VirtioHeader::kNoGso) {
       EXPECT_LE(described->header_size, packet->head_size());

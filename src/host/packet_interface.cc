@@ -239,10 +239,11 @@ Progress PacketInterface::read_frames() {
     tpacket2_hdr* slot = ring_->filled();
     if (slot == nullptr) break;
     if ((slot->tp_status & TP_STATUS_LOSING) != 0) count_lost();
-    net::PacketPtr packet = read_slot(*slot);
+    VirtioHeader header;
+    net::PacketPtr packet = read_slot(*slot, header);
     if (packet != nullptr && !is_outgoing(*slot)) {
       bytes += packet->size();
-      frame.push(std::move(packet));
+      admit(std::move(packet), header, pool_, frame);
     }
     ring_->give_back(slot);
   }
@@ -251,7 +252,7 @@ Progress PacketInterface::read_frames() {
   return Progress::Some;
 }
 
-net::PacketPtr PacketInterface::read_slot(tpacket2_hdr& slot) {
+net::PacketPtr PacketInterface::read_slot(tpacket2_hdr& slot, VirtioHeader& header) {
   net::PacketPtr packet = pool_.allocate();
   const bool is_queued = (slot.tp_status & TP_STATUS_COPY) != 0;
   if (packet == nullptr) {
@@ -261,32 +262,22 @@ net::PacketPtr PacketInterface::read_slot(tpacket2_hdr& slot) {
     return nullptr;
   }
   if (is_queued) {
-    if (!read_queued(*packet)) return nullptr;
+    if (!read_queued(*packet, header)) return nullptr;
   } else if (slot.tp_len > slot.tp_snaplen) {
     ++device().rx_ring_full;  // Its beginning had room, but not the whole of it.
     return nullptr;
   } else {
     const uint8_t* bytes = reinterpret_cast<const uint8_t*>(&slot) + slot.tp_mac;
-    VirtioHeader header;
     std::memcpy(&header, bytes - sizeof header, sizeof header);
     copy_slot(*packet, {bytes, slot.tp_snaplen});
-    if (!note_offload(header, *packet)) {
-      ++device().rx_bad_header;
-      return nullptr;
-    }
   }
-  if ((slot.tp_status & TP_STATUS_VLAN_VALID) != 0) restore_tag(*packet, slot);
-  if (packet->gso_size == 0 && packet->size() > link_frame()) {
-    ++device().rx_too_long;
-    return nullptr;
-  }
+  if ((slot.tp_status & TP_STATUS_VLAN_VALID) != 0) restore_tag(*packet, slot, header);
   return packet;
 }
 
 // The frame that is too long for a slot: first in the socket's queue.
-bool PacketInterface::read_queued(net::Packet& packet) {
+bool PacketInterface::read_queued(net::Packet& packet, VirtioHeader& header) {
   net::ChunkRef chunk = large_pool_.allocate();
-  VirtioHeader header;
   std::array<iovec, 3> parts{{{&header, sizeof header},
                               {packet.append(kHeadRead), kHeadRead},
                               {chunk->bytes(), chunk->capacity()}}};
@@ -302,9 +293,7 @@ bool PacketInterface::read_queued(net::Packet& packet) {
   }
   packet.append(net::Slice{std::move(chunk), 0, rest});
   make_headers_contiguous(packet);
-  if (note_offload(header, packet)) return true;
-  ++device().rx_bad_header;
-  return false;
+  return true;
 }
 
 void PacketInterface::copy_slot(net::Packet& packet, std::span<const uint8_t> frame) {
@@ -318,7 +307,8 @@ void PacketInterface::copy_slot(net::Packet& packet, std::span<const uint8_t> fr
   make_headers_contiguous(packet);
 }
 
-void PacketInterface::restore_tag(net::Packet& packet, const tpacket2_hdr& slot) {
+void PacketInterface::restore_tag(net::Packet& packet, const tpacket2_hdr& slot,
+                                  VirtioHeader& header) {
   constexpr uint32_t kAddresses = 12, kTag = 4;
   if (packet.head_size() < kAddresses) return;
   const bool says_kind = (slot.tp_status & TP_STATUS_VLAN_TPID_VALID) != 0;
@@ -326,6 +316,7 @@ void PacketInterface::restore_tag(net::Packet& packet, const tpacket2_hdr& slot)
   std::memmove(front, front + kTag, kAddresses);
   net::store16(front + kAddresses, says_kind ? slot.tp_vlan_tpid : uint16_t{ETH_P_8021Q});
   net::store16(front + kAddresses + 2, slot.tp_vlan_tci);
+  header.checksum_start = static_cast<uint16_t>(header.checksum_start + kTag);
 }
 
 void PacketInterface::count_lost() {

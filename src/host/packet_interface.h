@@ -89,10 +89,10 @@ class PacketInterface final : public DeviceInterface {
   void look_at_link();
   Progress read_frames() override;
   size_t write_frames(std::span<net::Packet* const> packets) override;
-  net::PacketPtr read_slot(tpacket2_hdr& slot);
-  bool read_queued(net::Packet& packet);
+  net::PacketPtr read_slot(tpacket2_hdr& slot, VirtioHeader& header);
+  bool read_queued(net::Packet& packet, VirtioHeader& header);
   void copy_slot(net::Packet& packet, std::span<const uint8_t> frame);
-  void restore_tag(net::Packet& packet, const tpacket2_hdr& slot);
+  void restore_tag(net::Packet& packet, const tpacket2_hdr& slot, VirtioHeader& header);
   // For a socket that is bound to no protocol that there is: what it sends would be of that one,
   // and the kernel cannot cut a segment of a protocol it does not know.
   void address_frames();

@@ -96,10 +96,11 @@ Progress TapInterface::read_frames() {
   Read read = Read::Frame;
   for (; reads < kBatch && bytes < kBatchBytes; ++reads) {
     if (spare_ == nullptr) spare_ = pool_.allocate();
-    read = spare_ != nullptr ? read_frame(*spare_) : discard_frame();
+    VirtioHeader header;
+    read = spare_ != nullptr ? read_frame(*spare_, header) : discard_frame();
     if (read == Read::Frame) {
       bytes += spare_->size();
-      frame.push(std::move(spare_));
+      admit(std::move(spare_), header, pool_, frame);
       continue;
     }
     if (spare_ != nullptr) spare_->clear();
@@ -110,9 +111,9 @@ Progress TapInterface::read_frames() {
   return reads > 0 || read == Read::Gone ? Progress::Some : Progress::None;
 }
 
-TapInterface::Read TapInterface::read_frame(net::Packet& packet) {
+TapInterface::Read TapInterface::read_frame(net::Packet& packet, VirtioHeader& header) {
   if (!small_) small_ = small_pool_.allocate();
-  return offload_ == Offload::ChecksumAndTso ? read_offloaded(packet) : read_whole(packet);
+  return offload_ == Offload::ChecksumAndTso ? read_offloaded(packet, header) : read_whole(packet);
 }
 
 // One buffer: reading into several costs the kernel more than copying the headers costs us.
@@ -136,9 +137,8 @@ TapInterface::Read TapInterface::read_whole(net::Packet& packet) {
   return Read::Frame;
 }
 
-TapInterface::Read TapInterface::read_offloaded(net::Packet& packet) {
+TapInterface::Read TapInterface::read_offloaded(net::Packet& packet, VirtioHeader& header) {
   if (!large_) large_ = large_pool_.allocate();
-  VirtioHeader header;
   const std::array<iovec, 4> parts{{{&header, sizeof header},
                                     {packet.append(kHeadRead), kHeadRead},
                                     {small_->bytes(), small_->capacity()},
@@ -152,14 +152,6 @@ TapInterface::Read TapInterface::read_offloaded(net::Packet& packet) {
     return Read::Dropped;
   }
   place(packet, static_cast<uint32_t>(size));
-  if (!note_offload(header, packet)) {
-    ++device().rx_bad_header;
-    return Read::Dropped;
-  }
-  if (packet.gso_size == 0 && packet.size() > link_frame()) {
-    ++device().rx_too_long;
-    return Read::Dropped;
-  }
   return Read::Frame;
 }
 

@@ -65,9 +65,9 @@ class TapInterface final : public DeviceInterface {
                net::PacketPool& pool);
   Progress read_frames() override;
   size_t write_frames(std::span<net::Packet* const> packets) override;
-  Read read_frame(net::Packet& packet);
+  Read read_frame(net::Packet& packet, VirtioHeader& header);
   Read read_whole(net::Packet& packet);
-  Read read_offloaded(net::Packet& packet);
+  Read read_offloaded(net::Packet& packet, VirtioHeader& header);
   Read discard_frame();
   void place(net::Packet& packet, uint32_t size);
   uint32_t write(std::span<net::Packet* const> packets);

@@ -50,32 +50,4 @@ void append_bytes(Packet& to, std::span<const uint8_t> bytes) {
   }
 }
 
-void append_range(Packet& to, const Packet& from, uint32_t offset, uint32_t size) {
-  CHECK(offset + size <= from.size() && to.payload_size() == 0);
-  const uint32_t head = from.head_size();
-  const uint32_t in_head = offset < head ? std::min(size, head - offset) : 0;
-  if (in_head > to.tailroom()) {
-    // It would take three pieces: one chunk of its own instead.
-    ChunkRef copy = ChunkRef::make(size);
-    from.copy_out(offset, {copy->bytes(), size});
-    to.append(Slice{std::move(copy), 0, size});
-    return;
-  }
-  if (in_head != 0) std::memcpy(to.append(in_head), from.data() + offset, in_head);
-  uint32_t skip = offset + in_head - head;  // Into the payload; meaningless when nothing is left.
-  uint32_t left = size - in_head;
-  for (const Slice& s : from.slices) {
-    if (left == 0) break;
-    if (skip >= s.size) {
-      skip -= s.size;
-      continue;
-    }
-    const uint32_t n = std::min(left, s.size - skip);
-    to.append(s.sub(skip, n));
-    left -= n;
-    skip = 0;
-  }
-  CHECK_EQ(left, 0u);
-}
-
 }  // namespace wh::vnet

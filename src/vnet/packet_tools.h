@@ -8,6 +8,7 @@
 
 #include "net/ip_service.h"
 #include "net/packet.h"
+#include "net/segment.h"
 #include "net/wire/ip4.h"
 #include "net/wire/ip6.h"
 #include "vnet/adjacency.h"
@@ -97,9 +98,7 @@ class LinkHeader {
   uint16_t interface_, size_;
 };
 
-// Appends bytes [offset, offset + size) of `from` to `to`: those in from's head are copied, those
-// in its payload referred to. REQUIRES: they exist, `to` has no payload yet.
-void append_range(net::Packet& to, const net::Packet& from, uint32_t offset, uint32_t size);
+using net::append_range;
 
 // Appends bytes, as many as fit in the head and the rest in a chunk. REQUIRES: no payload yet.
 void append_bytes(net::Packet& to, std::span<const uint8_t> bytes);

@@ -1,6 +1,7 @@
 #include "vnet/segments.h"
 
 #include "net/checksum.h"
+#include "net/segment.h"
 #include "net/wire/tcp.h"
 #include "net/wire/udp.h"
 
@@ -10,8 +11,6 @@ using net::Packet;
 using net::PacketPtr;
 
 namespace {
-
-constexpr uint8_t kFin = 0x01, kPsh = 0x08, kCwr = 0x80;
 
 // Of the transport header at `at`; 0 when it is none that is cut behind.
 uint32_t header_size(const Packet& p, const TransportPlace& place) {
@@ -42,8 +41,9 @@ PacketPtr Segments::next(net::PacketPool& pool) {
   PacketPtr segment = pool.allocate();
   if (segment == nullptr) return segment;
   std::memcpy(segment->append(headers_), whole_->data(), headers_);
-  mend_ip(*segment, headers_ - ip_at_ + size);
-  mend_transport(*segment, size, at_ + size == place_.end);
+  const net::Piece piece{index_, at_ - headers_, at_ + size == place_.end};
+  net::mend_ip(segment->data() + ip_at_, piece, headers_ - ip_at_ + size);
+  mend_transport(*segment, piece, size);
   append_range(*segment, *whole_, at_, size);
   segment->trace = whole_->trace;
   segment->ecn = whole_->ecn;
@@ -59,37 +59,17 @@ PacketPtr Segments::next(net::PacketPool& pool) {
   return segment;
 }
 
-// Length, and in IPv4 an identification of its own.
-void Segments::mend_ip(Packet& segment, uint32_t total) const {
-  uint8_t* ip = segment.data() + ip_at_;
-  if (ip[0] >> 4 == 6) {
-    net::store16(ip + 4, static_cast<uint16_t>(total - net::Ip6Header::kSize));
-    return;
-  }
-  net::store16(ip + 2, static_cast<uint16_t>(total));
-  net::store16(ip + 4, static_cast<uint16_t>(net::load16(ip + 4) + index_));
-  net::store16(ip + 10, 0);
-  net::store16(ip + 10, net::header_checksum({ip, (ip[0] & 15u) * 4}));
-}
-
-// UDP: the length. TCP: sequence number and flags; FIN and PSH belong to the last, CWR to the first
-// (RFC 3168 section 6.1.2).
-void Segments::mend_transport(Packet& segment, uint32_t size, bool is_last) const {
+void Segments::mend_transport(Packet& segment, const net::Piece& piece, uint32_t size) const {
   uint8_t* header = segment.data() + place_.offset;
   const uint32_t length = headers_ - place_.offset + size;
   if (place_.protocol == net::kProtocolUdp) {
     net::store16(header + 4, static_cast<uint16_t>(length));
   } else {
-    net::store32(header + 4, net::load32(header + 4) + (at_ - headers_));
-    if (!is_last) header[13] = static_cast<uint8_t>(header[13] & ~(kFin | kPsh));
-    if (index_ != 0) header[13] = static_cast<uint8_t>(header[13] & ~kCwr);
+    net::mend_tcp(header, piece);
   }
   const uint8_t* ip = segment.data() + ip_at_;
-  net::InternetSum sum;
-  sum.add(ip[0] >> 4 == 4 ? std::span(ip + 12, 8) : std::span(ip + 8, 32));
-  sum.add16(place_.protocol);
-  sum.add32(length);
-  net::store16(header + net::checksum_offset(place_.protocol), sum.folded());
+  net::store16(header + net::checksum_offset(place_.protocol),
+               net::pseudo_header_at(ip, place_.protocol, length).folded());
 }
 
 }  // namespace wh::vnet

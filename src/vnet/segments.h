@@ -24,8 +24,7 @@ class Segments {
   Segments(net::Packet& whole, uint32_t ip_at, const TransportPlace& place, uint32_t headers)
       : whole_(&whole), ip_at_(ip_at), place_(place), headers_(headers), at_(headers) {}
 
-  void mend_ip(net::Packet& segment, uint32_t total) const;
-  void mend_transport(net::Packet& segment, uint32_t size, bool is_last) const;
+  void mend_transport(net::Packet& segment, const net::Piece& piece, uint32_t size) const;
 
   net::Packet* whole_;
   uint32_t ip_at_;
