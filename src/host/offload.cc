@@ -30,28 +30,33 @@ bool has_usual_headers(const uint8_t* frame) {
          (net::load16(frame + 20) & 0x1fff) == 0 && frame[46] >> 4 <= 8;
 }
 
-bool is_about(const VirtioHeader& header, uint8_t protocol, bool is_v6, uint32_t l4_offset) {
-  if (header.is_partial() && (header.checksum_start != l4_offset || header.checksum_offset == 0 ||
-                              header.checksum_offset != net::checksum_offset(protocol))) {
-    return false;
+// Whether the work to do is TCP's of a frame without tags, options and extension headers, seen at a
+// glance. REQUIRES: the checksum's place is in the packet.
+bool is_of_usual_frame(const VirtioHeader& header, const net::Packet& packet) {
+  constexpr uint32_t kAbove4 = 14 + 20, kAbove6 = 14 + 40;
+  if (header.checksum_offset != 16 || packet.head_size() < header.checksum_start) return false;
+  const uint8_t* frame = packet.data();
+  const uint16_t type = net::load16(frame + 12);
+  const uint8_t kind = header.kind();
+  if (header.checksum_start == kAbove4) {
+    return type == 0x0800 && frame[14] == 0x45 && frame[23] == kTcp &&
+           (kind == VirtioHeader::kNoGso || kind == VirtioHeader::kGsoTcp4);
   }
-  return header.kind() == VirtioHeader::kNoGso || header.kind() == segment_kind(protocol, is_v6);
+  return header.checksum_start == kAbove6 && type == 0x86dd && frame[20] == kTcp &&
+         (kind == VirtioHeader::kNoGso || kind == VirtioHeader::kGsoTcp6);
 }
 
-// Whether the work to do is on the frame's own transport header, and not on one inside a tunnel.
-bool is_about_transport(const VirtioHeader& header, std::span<const uint8_t> head) {
-  // At a glance: no tags, options or extension headers.
-  constexpr uint32_t kAbove4 = 14 + 20, kAbove6 = 14 + 40;
-  const uint8_t* frame = head.data();
-  if (head.size() >= kAbove4 && net::load16(frame + 12) == 0x0800 && frame[14] == 0x45) {
-    return is_about(header, frame[23], false, kAbove4);
-  }
-  if (head.size() >= kAbove6 && net::load16(frame + 12) == 0x86dd &&
-      !net::Ip6View::is_extension(frame[20])) {
-    return is_about(header, frame[20], true, kAbove6);
-  }
+// Whether it is on the frame's own transport header, and not on one inside a tunnel.
+bool is_of_transport(const VirtioHeader& header, std::span<const uint8_t> head) {
   const auto layout = lay_out(head);
-  return layout && is_about(header, layout->protocol, layout->is_v6, layout->l4_offset);
+  if (!layout) return false;
+  const uint32_t offset = net::checksum_offset(layout->protocol);
+  if (header.is_partial() && (header.checksum_start != layout->l4_offset || offset == 0 ||
+                              header.checksum_offset != offset)) {
+    return false;
+  }
+  return header.kind() == VirtioHeader::kNoGso ||
+         header.kind() == segment_kind(layout->protocol, layout->is_v6);
 }
 
 // Wherever it is. False when the place cannot be made contiguous.
@@ -75,6 +80,26 @@ bool complete_at(uint32_t start, uint32_t offset, net::Packet& packet) {
   if (value == 0 && offset == kInUdp) value = 0xffff;
   net::store16(packet.data() + start + offset, value);
   return true;
+}
+
+Noted note(const VirtioHeader& header, net::Packet& packet) {
+  packet.gso_size = header.kind() == VirtioHeader::kNoGso ? uint16_t{0} : header.gso_size;
+  if (header.is_partial()) {
+    packet.checksum = net::Checksum::Needed;
+  } else if ((header.flags & VirtioHeader::kDataValid) != 0) {
+    packet.checksum = net::Checksum::Verified;
+  }
+  return Noted::Done;
+}
+
+// Work of which it is not sure that it is on the frame's own transport header.
+[[gnu::noinline]] Noted note_or_do(const VirtioHeader& header, net::Packet& packet) {
+  if (is_of_transport(header, packet.head())) return note(header, packet);
+  if (header.kind() != VirtioHeader::kNoGso) {
+    return header.is_partial() ? Noted::Tunnelled : Noted::Senseless;
+  }
+  const bool is_complete = complete_at(header.checksum_start, header.checksum_offset, packet);
+  return is_complete ? Noted::Done : Noted::Cannot;
 }
 
 }  // namespace
@@ -125,27 +150,18 @@ void make_headers_contiguous(net::Packet& packet) {
 
 Noted note_offload(const VirtioHeader& header, net::Packet& packet) {
   const bool is_partial = header.is_partial();
+  const uint8_t kind = header.kind();
+  if (!is_partial && kind == VirtioHeader::kNoGso) return note(header, packet);
   if (is_partial && uint32_t{header.checksum_start} + header.checksum_offset + 2 > packet.size()) {
     return Noted::Senseless;
   }
-  const uint8_t kind = header.kind();
   const bool is_segment = kind == VirtioHeader::kGsoTcp4 || kind == VirtioHeader::kGsoTcp6 ||
                           kind == VirtioHeader::kGsoUdp;
   if (kind != VirtioHeader::kNoGso && (!is_segment || header.gso_size == 0)) {
     return Noted::Senseless;
   }
-  if ((is_partial || is_segment) && !is_about_transport(header, packet.head())) {
-    if (is_segment) return is_partial ? Noted::Tunnelled : Noted::Senseless;
-    const bool is_complete = complete_at(header.checksum_start, header.checksum_offset, packet);
-    return is_complete ? Noted::Done : Noted::Cannot;
-  }
-  if (is_segment) packet.gso_size = header.gso_size;
-  if (is_partial) {
-    packet.checksum = net::Checksum::Needed;
-  } else if ((header.flags & VirtioHeader::kDataValid) != 0) {
-    packet.checksum = net::Checksum::Verified;
-  }
-  return Noted::Done;
+  if (is_partial && is_of_usual_frame(header, packet)) return note(header, packet);
+  return note_or_do(header, packet);
 }
 
 std::optional<VirtioHeader> describe_offload(const net::Packet& packet) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/random.h"
+#include "host/device_interface.h"
 #include "net/wire/ethernet.h"
 #include "net/wire/ip4.h"
 #include "net/wire/ip6.h"
@@ -343,6 +344,51 @@ TEST_F(TunnelTest, open_checksum_inside_a_tunnel_is_completed_and_the_outer_one_
       }
     }
   }
+}
+
+// Any device, to which frames are given as if it had read them.
+class Device final : public DeviceInterface, public net::FrameSink {
+ public:
+  explicit Device(RealLoop& loop) : DeviceInterface(Fd(), {.name = "device"}, 1, loop) {
+    attach(this);
+  }
+  void read(net::PacketPtr packet, const VirtioHeader& header, net::PacketPool& pool) {
+    net::Frame frame;
+    admit(std::move(packet), header, pool, frame);
+    if (!frame.empty()) deliver(std::move(frame));
+  }
+  void accept(net::Frame&& frame) override { sizes.push_back(frame.size()); }
+  std::vector<uint32_t> sizes;
+
+ private:
+  Progress read_frames() override { return Progress::None; }
+  size_t write_frames(std::span<net::Packet* const> packets) override { return packets.size(); }
+};
+
+TEST_F(TunnelTest, device_hands_on_the_pieces_and_counts_what_it_drops) {
+  auto loop = MUST(RealLoop::make());  // Descriptors are left.
+  Device device(*loop);
+  Built good(4500), numbered(4500);
+  good.tcp(kFlags).ip(net::Family::V4).gre(0, 0x0800).ip(net::Family::V4).ethernet();
+  numbered.tcp(kFlags).ip(net::Family::V4).gre(0x1000, 0x0800).ip(net::Family::V4).ethernet();
+  // As many as one frame takes, and then the rest.
+  device.read(good.packet(pool_), good.header(10), pool_);
+  EXPECT_EQ(device.sizes, (std::vector<uint32_t>{256, 450 - 256}));
+  device.sizes.clear();
+  device.read(numbered.packet(pool_), numbered.header(kPart), pool_);
+  EXPECT_EQ(device.device_counters().rx_cannot, 1u);
+  // Each piece is to fit the MTU: none of the first three does.
+  device.read(good.packet(pool_), good.header(1480), pool_);
+  EXPECT_EQ(device.device_counters().rx_too_long, 3u);
+  EXPECT_EQ(device.sizes, std::vector<uint32_t>{1});
+  net::PacketPool poor(3);
+  device.read(good.packet(poor), good.header(kPart), poor);
+  EXPECT_EQ(device.device_counters().rx_no_packet, 1u);
+  EXPECT_EQ(device.sizes, (std::vector<uint32_t>{1, 2}));
+  VirtioHeader beyond = good.header(0);
+  beyond.checksum_start = 60000;
+  device.read(good.packet(pool_), beyond, pool_);
+  EXPECT_EQ(device.device_counters().rx_bad_header, 1u);
 }
 
 TEST_F(TunnelTest, any_bytes_are_survived) {
