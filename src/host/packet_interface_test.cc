@@ -9,6 +9,8 @@
 
 #include "host/capabilities.h"
 #include "host/kernel_peer.h"
+#include "net/wire/ethernet.h"
+#include "net/wire/ip4.h"
 
 namespace wh::host {
 namespace {
@@ -162,6 +164,47 @@ TEST_F(PacketInterfaceTest, receives_what_the_link_carries_however_small_its_mtu
   loop_->run_for(20ms);
   EXPECT_EQ(sizes.full, 1);
   EXPECT_EQ(near->device_counters().rx_too_long, 0u);
+  near->attach(nullptr);
+}
+
+// The kernel takes the tag off, and says where the checksum is in what is left.
+TEST_F(PacketInterfaceTest, open_checksum_of_a_tagged_frame_stays_open) {
+  class Tagged final : public net::FrameSink {
+   public:
+    void accept(net::Frame&& frame) override {
+      for (const net::Packet* p : frame.packets()) {
+        if (net::load16(p->data() + 12) != 0x8100) continue;
+        ++seen;
+        checksum = p->checksum;
+        field = net::load16(p->data() + 38 + 16);
+      }
+    }
+    int seen = 0;
+    net::Checksum checksum{};
+    uint16_t field = 0;
+  } tagged;
+  auto near = open("e0a");
+  auto far = MUST(PacketInterface::open({.link = "e0b"}, *left_, *loop_, pool_));
+  ASSERT_TRUE(near);
+  near->attach(&tagged);
+  net::PacketPtr packet = pool_.allocate();
+  net::EthernetHeader ethernet{.type = net::EtherType::Ip4, .tag_count = 1};
+  ethernet.tags[0].tci = 7;
+  ethernet.emit({packet->append(18), 18});
+  net::Ip4Header ip{.protocol = 6, .total_length = 140};
+  ip.emit({packet->append(20), 20});
+  uint8_t* tcp = packet->append(120);
+  std::memset(tcp, 0, 120);
+  tcp[12] = 0x50;
+  net::store16(tcp + 16, 0x1234);
+  packet->checksum = net::Checksum::Needed;
+  net::Frame frame;
+  frame.push(std::move(packet));
+  far->transmit(std::move(frame));
+  loop_->run_for(20ms);
+  EXPECT_EQ(tagged.seen, 1);
+  EXPECT_EQ(tagged.checksum, net::Checksum::Needed);
+  EXPECT_EQ(tagged.field, 0x1234);
   near->attach(nullptr);
 }
 
