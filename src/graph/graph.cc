@@ -5,8 +5,6 @@
 #include "core/sysctl.h"
 #include "net/wire/describe.h"
 #include "net/wire/ethernet.h"
-#include "net/wire/ip4.h"
-#include "net/wire/ip6.h"
 
 namespace wh::graph {
 

@@ -1,7 +1,5 @@
 #include "kyua/worker.h"
 
-#include <sys/socket.h>
-
 #include <array>
 #include <cstring>
 

@@ -3,7 +3,6 @@
 #include <histedit.h>
 #include <poll.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <clocale>

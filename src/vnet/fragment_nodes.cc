@@ -84,11 +84,9 @@ class Ip4Frag final : public Node {
   std::string account(const Packet& p) const override { return net::describe_ip(p); }
 
  private:
-  static constexpr uint32_t kMaxSegments = 1024;
-
   uint16_t cut_segments(Batch& batch, Packet& many) {
     auto segments = Segments::of(many, 0);
-    if (!segments || segments->count() > kMaxSegments) return kBadPartial;
+    if (!segments || segments->count() > Segments::kMost) return kBadPartial;
     do {
       const PacketPtr whole = segments->next(stack_.pool);
       if (whole == nullptr) return kNoBuffers;

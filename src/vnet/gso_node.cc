@@ -42,12 +42,11 @@ class Gso final : public Node {
  private:
   enum : Arc { kOutput = 1 };
   enum : uint16_t { kSegments, kNotSegments, kTooMany, kNoBuffers };
-  static constexpr uint32_t kMaxSegments = 1024;
 
   uint16_t cut(Batch& batch, Packet& whole) {
     auto segments = Segments::of(whole, whole.l3_offset);
     if (!segments) return kNotSegments;
-    if (segments->count() > kMaxSegments) return kTooMany;
+    if (segments->count() > Segments::kMost) return kTooMany;
     do {
       PacketPtr segment = segments->next(stack_.pool);
       if (segment == nullptr) return kNoBuffers;

@@ -10,6 +10,8 @@ namespace wh::vnet {
 
 class Segments {
  public:
+  static constexpr uint32_t kMost = 1024;  // More are not made of one packet.
+
   // Nothing when the packet cannot be what it claims. `ip_at` is where its IP header begins. The
   // packet stays, and stays as it is, until the last was made.
   static std::optional<Segments> of(net::Packet& whole, uint32_t ip_at);
