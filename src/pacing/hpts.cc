@@ -127,18 +127,20 @@ void Hpts::admit(HptsClient& client, int64_t at, Instant due) {
   books_.counters.max_queued = std::max<uint64_t>(books_.counters.max_queued, queued_);
 }
 
+// A list that is empty by its bit is written without being read: among many slots it lies in no
+// cache, and nobody waits for a write.
 void Hpts::place(HptsClient& client, int64_t at) {
-  push(client, slot_of(at));
-  occupied_.set(client.slot_);
+  const uint32_t slot = slot_of(at);
+  push(client, slot, occupied_.test(slot));
+  occupied_.set(slot);
 }
 
-void Hpts::push(HptsClient& client, uint32_t list) {
+void Hpts::push(HptsClient& client, uint32_t list, bool has_others) {
   client.slot_ = list;
-  HptsClient*& top = lists_[list];
-  client.older_ = top;
+  client.older_ = has_others ? lists_[list] : nullptr;
   client.older_is_told_ = false;
   client.newer_ = nullptr;
-  top = &client;
+  lists_[list] = &client;
 }
 
 // From its slot's list, or from the one being served.
@@ -230,9 +232,11 @@ std::optional<HptsSlots> Hpts::serve_until(int64_t cur) {
     const auto distance = occupied_.distance_to_next(slot_of(tick));
     if (!distance || *distance > end - tick) break;
     tick += *distance;
-    __builtin_prefetch(lists_[slot_of(tick + kAhead)], 1);
-    if (const HptsClient* next = lists_[slot_of(tick + kAhead / 2)]) {
-      __builtin_prefetch(next->older_, 1);
+    if (const uint32_t slot = slot_of(tick + kAhead); occupied_.test(slot)) {
+      __builtin_prefetch(lists_[slot], 1);
+    }
+    if (const uint32_t slot = slot_of(tick + kAhead / 2); occupied_.test(slot)) {
+      __builtin_prefetch(lists_[slot]->older_, 1);
     }
     occupied_.clear(slot_of(tick));
     if (serve_list(slot_of(tick), cur) && !span) span = HptsSlots(end - tick);
@@ -296,7 +300,7 @@ void Hpts::move_on(HptsClient& client) {
   const int64_t tick = tick_of(client.due_);
   if (tick != drained_ || client.is_near()) return place(client, std::min(tick, furthest()));
   const auto near = static_cast<uint32_t>((client.due_ - start_of(tick)) / 1ns);
-  push(client, kHptsWheelSlots + near);
+  push(client, kHptsWheelSlots + near, near_.test(near));
   near_.set(near);
 }
 

@@ -179,7 +179,7 @@ class Hpts {
   void insert_asap(HptsClient& client, Instant now);
   void admit(HptsClient& client, int64_t at, Instant due);
   void place(HptsClient& client, int64_t at);
-  void push(HptsClient& client, uint32_t list);
+  void push(HptsClient& client, uint32_t list, bool has_others);
   void unlink(HptsClient& client);
   void detach(uint32_t list);
   void move_on(HptsClient& client);
