@@ -31,7 +31,7 @@ LabFlow::LabFlow(FlowSpec flow, std::string label, Place place, Loop& loop)
       start_(loop, [this] { start(); }),
       measured_from_(loop.now()),
       started_at_(loop.now() + spec().start) {
-  receiver_.on_received = [this] { on_received(); };
+  if (spec().bytes || program_ != nullptr) receiver_.on_received = [this] { on_received(); };
   if (program_ != nullptr) sender_.on_received = [this] { program_->on_request(); };
   start_.arm(started_at_);
 }

@@ -22,6 +22,8 @@ constexpr uint32_t kNearLists = kHptsSlot / 1ns;
 // Slots between asking for the memory of a slot's newest client, which lies anywhere, and serving
 // it; half way, the one before it in the list is asked for.
 constexpr int64_t kAhead = 16;
+// The span of a pass in which nobody was called.
+constexpr HptsSlots kNobody{-1};
 // Longer delays (146 years) are cut to this, so that the sum with an Instant cannot overflow.
 constexpr Duration kLongestDelay = Duration::max() / 2;
 
@@ -187,7 +189,7 @@ void Hpts::remove(HptsClient& client) {
 // that pass: how late the run came.
 HptsSlots Hpts::run(Source source) {
   HptsCounters& counters = books_.counters;
-  std::optional<HptsSlots> span;
+  HptsSlots span = kNobody;
   Instant now = last_run_ = loop_.clock();
   int wraps = 0;
   active_ = true;
@@ -203,8 +205,8 @@ HptsSlots Hpts::run(Source source) {
       ++counters.wheel_wrap;
     }
     served_at_ = now;
-    const auto passed = serve_until(cur);
-    if (!span) span = passed;
+    const HptsSlots passed = serve_until(cur);
+    if (span == kNobody) span = passed;
     if (source == Source::Soft) break;
     if (loops > books_.tunables.loop_max) {
       ++counters.hopeless;
@@ -215,22 +217,27 @@ HptsSlots Hpts::run(Source source) {
     ++counters.loops;
   }
   active_ = false;
-  if (!span && source == Source::Callout) ++counters.no_tcbsfound;
-  return span.value_or(HptsSlots(0));
+  if (span != kNobody) return span;
+  if (source == Source::Callout) ++counters.no_tcbsfound;
+  return HptsSlots(0);
 }
 
 // One pass. When more than a wheel of time has gone by, each slot is still served, in order.
 // From here on inserts go beyond `cur`; one that lands, a turn ahead, on a slot still to be served
-// in this pass is found not to be due and stays. Returns nothing when no client was called.
-std::optional<HptsSlots> Hpts::serve_until(int64_t cur) {
+// in this pass is found not to be due and stays. Returns kNobody when no client was called.
+HptsSlots Hpts::serve_until(int64_t cur) {
   int64_t tick = drained_;
   const int64_t end = std::min(cur, drained_ + kWheel);
-  std::optional<HptsSlots> span;
+  HptsSlots span = kNobody;
   drained_ = cur;
   if (!near_.empty() && serve_near(start_of(tick), cur)) span = HptsSlots(end - tick);
   while (tick <= end) {
     const auto distance = occupied_.distance_to_next(slot_of(tick));
-    if (!distance || *distance > end - tick) break;
+    if (!distance) break;
+    if (*distance > end - tick) {
+      __builtin_prefetch(&lists_[slot_of(tick + *distance)], 1);  // For the run that serves it.
+      break;
+    }
     tick += *distance;
     if (const uint32_t slot = slot_of(tick + kAhead); occupied_.test(slot)) {
       __builtin_prefetch(lists_[slot], 1);
@@ -239,7 +246,7 @@ std::optional<HptsSlots> Hpts::serve_until(int64_t cur) {
       __builtin_prefetch(lists_[slot]->older_, 1);
     }
     occupied_.clear(slot_of(tick));
-    if (serve_list(slot_of(tick), cur) && !span) span = HptsSlots(end - tick);
+    if (serve_list(slot_of(tick), cur) && span == kNobody) span = HptsSlots(end - tick);
     ++tick;
   }
   return span;

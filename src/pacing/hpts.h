@@ -34,7 +34,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 
 #include "core/loop.h"
 #include "core/units.h"
@@ -186,7 +185,7 @@ class Hpts {
   int64_t tick_of_slot(const HptsClient& client) const;
   int64_t furthest() const { return drained_ + kHptsWheelSlots - 1; }
   HptsSlots run(Source source);
-  std::optional<HptsSlots> serve_until(int64_t cur);
+  HptsSlots serve_until(int64_t cur);
   bool serve_near(Instant from, int64_t cur);
   bool serve_list(uint32_t list, int64_t cur);
   void call(HptsClient& client, int64_t cur);

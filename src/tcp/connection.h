@@ -200,6 +200,7 @@ class Connection final : private pacing::HptsClient {
   bool check_timestamps(const Segment& s);
   void handle_reset_or_syn(const Segment& s);
   void input_synchronised(const Segment& original);
+  void input_in_window(const Segment& original, const Segment& s);
   bool trim(Segment& s);
   void cut_duplicate(Segment& s);
   bool check_ack(const Segment& s);

@@ -66,7 +66,7 @@ inline bool TcpStack::read_segment(net::Packet& packet, Segment& s) {
   s.payload_at = size - s.payload;
   s.arrival = packet.arrival > Instant{} ? std::min(packet.arrival, now()) : now();
   if (const auto timestamps = tcp.sole_timestamps()) {
-    s.options.timestamps = timestamps;
+    s.options.timestamps.emplace(timestamps->value, timestamps->echo);
   } else if (tcp.header_size() > net::TcpHeader::kMinSize) {
     s.options = tcp.options();
     if (s.options.malformed) ++counters_.bad_options;

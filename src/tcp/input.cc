@@ -147,16 +147,21 @@ void Connection::input_synchronised(const Segment& original) {
     ack_now_ = true;
     return stack_.mark(*this);
   }
-  std::optional<Segment> cut;  // What is left of it, unless that is all.
-  const auto to_be_cut = [&]() -> Segment& { return cut ? *cut : cut.emplace(original); };
   if (original.seq < rcv_nxt_ || original.end() > rcv_adv_) [[unlikely]] {
-    if (!trim(to_be_cut())) return;
+    Segment rest = original;
+    if (trim(rest)) input_in_window(original, rest);
+    return;
   }
+  input_in_window(original, original);
+}
+
+// `s`: what of `original` lies in the window.
+void Connection::input_in_window(const Segment& original, const Segment& s) {
   if (!original.has(net::kTcpAck)) return void(++stack_.counters().bad_flags);
   if (state_ == State::SynReceived) [[unlikely]] {
     if (original.ack <= snd_una_ || original.ack > snd_max_) {  // RFC 9293 section 3.10.7.4
       ++stack_.counters().bad_ack;
-      return stack_.answer_with_reset(cut ? *cut : original);
+      return stack_.answer_with_reset(s);
     }
     become_established();
     if (state_ == State::Closed) return;
@@ -166,13 +171,15 @@ void Connection::input_synchronised(const Segment& original) {
       total_.received += Bytes(early);
       tell(kReadable);
       acknowledge_soon(false);
-      // It may bring again what came early.
-      if (to_be_cut().seq < rcv_nxt_) cut_duplicate(*cut);
     }
     // The window of this segment counts: it is the first that is scaled.
     snd_wl1_ = original.seq - SeqLen(1);
+    if (s.seq < rcv_nxt_) {  // It brings again what came early.
+      Segment rest = s;
+      cut_duplicate(rest);
+      return input_in_window(original, rest);
+    }
   }
-  const Segment& s = cut ? *cut : original;
   if (!check_ack(s)) return;
   update_ts_recent(original);
   if (has_ecn_) note_ecn(s);

@@ -82,7 +82,7 @@ void Codel::enqueue(PacketPtr packet) {
     return;
   }
   fifo_.push(std::move(packet));
-  held_ = fifo_.held();
+  held_.set(fifo_.held());
 }
 
 }  // namespace wh::net

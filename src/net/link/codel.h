@@ -62,7 +62,7 @@ class Codel final : public Queue {
   void enqueue(PacketPtr packet) override;
   PacketPtr dequeue(Instant now) override {
     PacketPtr packet = control_.dequeue(fifo_, config_, now, counters_);
-    held_ = fifo_.held();
+    held_.set(fifo_.held());
     return packet;
   }
   void set_limit(const QueueLimit& limit) override { limit_ = limit; }

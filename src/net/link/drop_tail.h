@@ -16,11 +16,11 @@ class DropTail final : public Queue {
       return;
     }
     fifo_.push(std::move(packet));
-    held_ = fifo_.held();
+    held_.set(fifo_.held());
   }
   PacketPtr dequeue(Instant) override {
     PacketPtr packet = fifo_.pop();
-    held_ = fifo_.held();
+    held_.set(fifo_.held());
     return packet;
   }
   void set_limit(const QueueLimit& limit) override { limit_ = limit; }

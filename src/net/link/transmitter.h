@@ -64,7 +64,7 @@ class Transmitter : public PacketSink {
   Loop& loop_;
 
  private:
-  void note_backlog() { counters_.backlog = queue_->held(); }
+  void note_backlog() { counters_.backlog.set(queue_->held()); }
 
   std::unique_ptr<Queue> queue_;
 
