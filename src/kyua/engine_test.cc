@@ -328,6 +328,42 @@ TEST_F(EngineTest, shards_cover_the_suite_without_overlap) {
   for (const char* bad : {"0/3", "4/3", "1", "a/b", "1/0"}) EXPECT_FALSE(Shard::parse(bad)) << bad;
 }
 
+// Listings that run beside one another end in any order.
+TEST_F(EngineTest, shards_are_the_same_whatever_is_listed_first) {
+  config_.parallelism = 2;
+  std::map<std::string, int> times;
+  for (const char* text : {"1/2", "2/2"}) {
+    programs_.clear();
+    seen_ = {};
+    const std::string slow = text[0] == '1' ? "p" : "q";
+    for (const char* name : {"p", "q"}) {
+      const std::string wait = name == slow ? "sleep 0.3; " : "";
+      script(name,
+             wait +
+                 "for a; do case $a in -l) printf 'Content-Type: application/X-atf-tp; "
+                 "version=\"1\"\\n\\nident: a\\n\\nident: b\\n\\nident: c\\n'; exit;; "
+                 "-r*) echo passed >${a#-r};; esac; done",
+             "atf");
+    }
+    run({.shard = *Shard::parse(text)});
+    for (const auto& [id, ignored] : seen_.all) ++times[id];
+  }
+  EXPECT_EQ(times.size(), 6u);
+  for (const auto& [id, count] : times) EXPECT_EQ(count, 1) << id;
+}
+
+TEST_F(EngineTest, says_of_what_is_run_again_or_in_parts_that_it_cannot_be_listed) {
+  script("p", "exit 3", "atf");
+  script("q", "exit 3", "atf");
+  run({.only = std::set<std::string>{"p:a"}});
+  EXPECT_EQ(seen_.order, std::vector<std::string>{"p:__test_cases_list__"});
+  for (const char* text : {"1/2", "2/2"}) {
+    seen_ = {};
+    run({.shard = *Shard::parse(text)});
+    EXPECT_EQ(seen_.order.size(), 2u);
+  }
+}
+
 TEST_F(EngineTest, tries_again_and_calls_it_flaky) {
   const std::string mark = root_ + "/mark";
   script("p", "test -e " + mark + " || { touch " + mark + "; exit 1; }");

@@ -17,7 +17,11 @@ Result<Shard> Shard::parse(std::string_view text) {
 }
 
 Scanner::Scanner(std::vector<TestProgram> programs, Filters filters, Options options)
-    : programs_(std::move(programs)), filters_(std::move(filters)), options_(std::move(options)) {}
+    : programs_(std::move(programs)), filters_(std::move(filters)), options_(std::move(options)) {
+  for (const TestProgram& program : programs_) {
+    places_.try_emplace(program.relative_path, places_.size());
+  }
+}
 
 std::optional<Work> Scanner::next() {
   const bool lists_first = !options_.last_durations.empty();
@@ -45,12 +49,18 @@ std::optional<Work> Scanner::next_exclusive() {
 void Scanner::add_listing(const TestProgram& program, std::vector<TestCase> cases) {
   CHECK_GT(listing_, 0u);
   --listing_;
+  // By where a case stands, not by when it came: listings end in any order, and differently in
+  // each of the runs that share a suite.
+  size_t place = places_.at(program.relative_path);
   for (TestCase& test_case : cases) {
+    const bool is_of_shard = place++ % options_.shard.count == options_.shard.index;
+    // A listing that failed stands for whichever of the program's cases were meant.
     const bool is_fake = test_case.known_result.has_value();
-    // A listing that failed stands for whichever of the program's cases the filter meant.
-    if (!filters_.match(program.relative_path, test_case.name) && !is_fake) continue;
-    if (options_.only && !options_.only->contains(case_id(program, test_case.name))) continue;
-    if (seen_++ % options_.shard.count != options_.shard.index) continue;
+    const bool is_meant = filters_.match(program.relative_path, test_case.name);
+    if (is_fake ? !is_asked_for(program) : !is_meant || !is_of_shard) continue;
+    if (!is_fake && options_.only && !options_.only->contains(case_id(program, test_case.name))) {
+      continue;
+    }
     ++known_;
     cases_.push_back(std::make_unique<TestCase>(std::move(test_case)));
     const Metadata metadata = program.metadata.under(cases_.back()->metadata);
@@ -59,6 +69,14 @@ void Scanner::add_listing(const TestProgram& program, std::vector<TestCase> case
     all_.push_back(queue.back());
   }
   if (!options_.last_durations.empty() && is_complete()) sort_by_duration();
+}
+
+// Is any case of it among those to be run again, if only some are?
+bool Scanner::is_asked_for(const TestProgram& program) const {
+  if (!options_.only) return true;
+  const std::string prefix = case_id(program, "");
+  const auto at = options_.only->lower_bound(prefix);
+  return at != options_.only->end() && at->starts_with(prefix);
 }
 
 std::vector<Work> Scanner::all() const {

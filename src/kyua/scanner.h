@@ -20,6 +20,7 @@
 
 namespace wh::kyua {
 
+// A part of a suite, the same in every run. A program that cannot be listed is in all of them.
 struct Shard {
   size_t index = 0, count = 1;  // index < count
   // "2/5" is index 1 of 5. Errors: not of that form.
@@ -58,12 +59,14 @@ class Scanner {
   std::vector<Work> all() const;
 
  private:
+  bool is_asked_for(const TestProgram& program) const;
   void sort_by_duration();
 
   std::vector<TestProgram> programs_;
+  std::map<std::string, size_t> places_;  // By name: one that is registered twice has one.
   Filters filters_;
   Options options_;
-  size_t next_program_ = 0, listing_ = 0, known_ = 0, seen_ = 0;
+  size_t next_program_ = 0, listing_ = 0, known_ = 0;
   std::deque<std::unique_ptr<TestCase>> cases_;
   std::vector<Work> all_;
   std::deque<Work> ready_, exclusive_;

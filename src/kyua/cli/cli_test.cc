@@ -272,15 +272,21 @@ TEST_F(CliTest, runs_only_what_failed_and_compares_runs) {
 
 TEST_F(CliTest, merges_shards_into_the_whole) {
   demo_suite();
+  script("mute", "exit 3");  // Cannot be listed, which either shard says.
+  fs::rename(suite_ + "/Kyuafile", suite_ + "/Demo");
+  kyuafile("include('Demo')\natf_test_program{name='mute'}");
   run({"test", "--shard", "1/2", "-r", folder_ + "/1.db"});
   run({"test", "--shard", "2/2", "-r", folder_ + "/2.db"});
   const Ran merged =
       run({"merge", "-o", folder_ + "/all.db", folder_ + "/1.db", folder_ + "/2.db"});
   EXPECT_EQ(merged.status, 0) << merged.err;
-  EXPECT_NE(run({"report", "-r", folder_ + "/all.db"}).out.find("Test cases: 4 total"),
+  EXPECT_NE(run({"report", "-r", folder_ + "/all.db"}).out.find("Test cases: 5 total"),
             std::string::npos);
-  EXPECT_EQ(run({"merge", "-o", folder_ + "/x.db", folder_ + "/1.db", folder_ + "/all.db"}).status,
-            2);
+  for (const char* other : {"/all.db", "/1.db", "/./1.db"}) {
+    EXPECT_EQ(run({"merge", "-o", folder_ + "/x.db", folder_ + "/1.db", folder_ + other}).status, 2)
+        << other;
+    EXPECT_FALSE(fs::exists(folder_ + "/x.db")) << other;
+  }
 }
 
 TEST_F(CliTest, makes_a_page_that_stands_alone) {
@@ -301,6 +307,21 @@ TEST_F(CliTest, makes_a_page_that_stands_alone) {
   EXPECT_EQ(run({"report-html"}).err,
             "kyua: E: Output directory 'html' already exists; maybe use --force?.\n");
   EXPECT_EQ(run({"report-html", "--force"}).status, 0);
+}
+
+TEST_F(CliTest, makes_a_page_for_a_case_whose_id_is_no_files_name) {
+  const std::string name(300, 'n');
+  script("p",
+         "for a; do case $a in -l) printf 'Content-Type: application/X-atf-tp; "
+         "version=\"1\"\\n\\nident: " +
+             name +
+             "\\n'; exit;; -r*) echo 'failed: x' >${a#-r}; "
+             "exit 1;; esac; done");
+  kyuafile("atf_test_program{name='p'}");
+  EXPECT_EQ(run({"test"}).status, 1);
+  const Ran ran = run({"report-html"});
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_TRUE(fs::exists(suite_ + "/html/index.html"));
 }
 
 TEST_F(CliTest, migrates_an_old_store_run_by_run) {

@@ -41,7 +41,8 @@ const Protocol& protocol_of(std::string_view interface) {
 }
 
 std::vector<TestCase> failed_listing(std::string reason) {
-  TestCase stand_in{"__test_cases_list__", {}, TestResult{Verdict::Broken, std::move(reason)}};
+  TestCase stand_in{
+      std::string(kFailedListing), {}, TestResult{Verdict::Broken, std::move(reason)}};
   // Kyua's own words.
   MUST(stand_in.metadata.set("description",
                              "Represents the correct processing of the test cases list"));

@@ -69,7 +69,8 @@ const Protocol& protocol_of(std::string_view interface);
 // Nullptr when there is none of that name.
 const Protocol* find_protocol(std::string_view interface);
 
-// The one case of a program that could not be listed.
+// The one case of a program that could not be listed, and what it is called.
+constexpr std::string_view kFailedListing = "__test_cases_list__";
 std::vector<TestCase> failed_listing(std::string reason);
 // TEST_ENV_name=value, as all but ATF programs get their suite's variables.
 Variables to_environment(const Variables& variables);

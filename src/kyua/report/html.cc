@@ -39,9 +39,10 @@ std::string cut(std::string text) {
          text.substr(text.size() - limit / 2);
 }
 
-// "sub_prog_case.html"; two ids that look alike get a number.
+// "sub_prog_case.html"; two ids that look alike get a number, and a long one keeps its end only.
 std::string page_name(const std::string& id, std::set<std::string>& taken) {
-  std::string name = id;
+  constexpr size_t kLongest = 200;  // Of the 255 bytes that a file's name may have.
+  std::string name = id.size() <= kLongest ? id : id.substr(id.size() - kLongest);
   std::replace_if(
       name.begin(), name.end(), [](char c) { return c == '/' || c == ':'; }, '_');
   std::string free = name;

@@ -1,10 +1,14 @@
 #include <filesystem>
 #include <map>
+#include <set>
 
+#include "kyua/protocol/protocol.h"
 #include "kyua/store/migrate.h"
 
 namespace wh::kyua {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct Known {
   TestResult result;
@@ -21,21 +25,7 @@ Result<std::map<std::string, Known>> read_all(const std::string& path) {
   return all;
 }
 
-// Twice as long or half as long, and by more than what chance makes of short cases.
-bool is_another_duration(Duration a, Duration b) {
-  constexpr Duration kLeast = 200ms;
-  const Duration difference = a > b ? a - b : b - a;
-  return difference > kLeast && difference > std::min(a, b);
-}
-
-}  // namespace
-
-Result<size_t> merge(const std::vector<std::string>& inputs, const std::string& output) {
-  std::error_code error;
-  if (std::filesystem::exists(output, error) && std::filesystem::file_size(output, error) > 0) {
-    return fail("{} already exists and is not empty; cannot open for write", output);
-  }
-  CHECK(!inputs.empty());
+Result<size_t> merge_into(const std::vector<std::string>& inputs, const std::string& output) {
   auto first = TRY(ResultsReader::open(inputs[0]));
   auto writer = TRY(ResultsWriter::create(output, TRY(first.context())));
   std::map<std::string, std::string> origin;
@@ -47,8 +37,12 @@ Result<size_t> merge(const std::vector<std::string>& inputs, const std::string& 
     TRY(reader.each_case([&](const ReadCase& read) -> Result<void> {
       const std::string id = case_id(read.program, read.name);
       const auto [at, is_new] = origin.emplace(id, path);
-      // A Kyuafile may name a program twice, so only another file's is a mistake.
-      if (!is_new && at->second != path) return fail("{} is in {} and in {}", id, at->second, path);
+      // A Kyuafile may name a program twice, so only another file's is a mistake; but each shard
+      // says of a program that it could not be listed.
+      if (!is_new && at->second != path) {
+        if (read.name == kFailedListing) return {};
+        return fail("{} is in {} and in {}", id, at->second, path);
+      }
       const std::string out = TRY(reader.output(read)), err = TRY(reader.errors(read));
       return writer.add(read.program, read.name, read.metadata,
                         {read.result, read.start, read.end, read.usage, out, err, read.attempts});
@@ -56,6 +50,30 @@ Result<size_t> merge(const std::vector<std::string>& inputs, const std::string& 
   }
   TRY(writer.finish(is_whole ? "finished" : "interrupted"));
   return origin.size();
+}
+
+// Twice as long or half as long, and by more than what chance makes of short cases.
+bool is_another_duration(Duration a, Duration b) {
+  constexpr Duration kLeast = 200ms;
+  const Duration difference = a > b ? a - b : b - a;
+  return difference > kLeast && difference > std::min(a, b);
+}
+
+}  // namespace
+
+Result<size_t> merge(const std::vector<std::string>& inputs, const std::string& output) {
+  std::error_code error;
+  if (fs::exists(output, error) && fs::file_size(output, error) > 0) {
+    return fail("{} already exists and is not empty; cannot open for write", output);
+  }
+  CHECK(!inputs.empty());
+  std::set<std::string> files;
+  for (const std::string& path : inputs) {
+    if (!files.insert(fs::canonical(path, error)).second) return fail("{} is given twice", path);
+  }
+  auto count = merge_into(inputs, output);
+  if (!count) fs::remove(output, error);
+  return count;
 }
 
 Result<Difference> compare(const std::string& before, const std::string& after) {

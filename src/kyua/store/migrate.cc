@@ -128,10 +128,10 @@ class OldStore {
   int64_t version_;
 };
 
-Result<std::vector<std::string>> split_runs(Database& database, int64_t version,
-                                            const std::string& folder) {
+// The files are noted in `made` as they begin.
+Result<void> split_runs(Database& database, int64_t version, const std::string& folder,
+                        std::vector<std::string>& made) {
   OldStore old(database, version);
-  std::vector<std::string> made;
   for (const int64_t action : TRY(old.actions())) {
     const auto beginning = TRY(old.beginning(action));
     if (!beginning) continue;
@@ -142,7 +142,7 @@ Result<std::vector<std::string>> split_runs(Database& database, int64_t version,
     TRY(old.copy(action, writer));
     TRY(writer.finish("finished"));
   }
-  return made;
+  return {};
 }
 
 }  // namespace
@@ -150,6 +150,7 @@ Result<std::vector<std::string>> split_runs(Database& database, int64_t version,
 Result<std::vector<std::string>> migrate(const std::string& path, const std::string& store_folder) {
   int64_t version = 0;
   std::vector<std::string> made;
+  std::error_code error;
   {
     Database database = TRY(Database::open(path, Database::Mode::ReadOnly));
     version = TRY(schema_version(database));
@@ -157,11 +158,11 @@ Result<std::vector<std::string>> migrate(const std::string& path, const std::str
       return fail("Migration failed: Database already at schema version {}; migration not needed",
                   version);
     }
-    auto files = split_runs(database, version, store_folder);
-    if (!files) return fail("Migration failed: {}", files.error().text);
-    made = *std::move(files);
+    if (const auto done = split_runs(database, version, store_folder, made); !done) {
+      for (const std::string& file : made) fs::remove(file, error);
+      return fail("Migration failed: {}", done.error().text);
+    }
   }
-  std::error_code error;
   fs::rename(path, fmt::format("{}.v{}.backup", path, version), error);
   if (error) return fail("Migration failed: keep {} as a backup: {}", path, error.message());
   return made;

@@ -17,7 +17,7 @@ namespace wh::kyua {
 Result<std::vector<std::string>> migrate(const std::string& path, const std::string& store_folder);
 
 // Writes the cases of several files into a new one: shards of one suite, say. Errors: two of them
-// hold the same case.
+// hold the same case, or are the same; then none is made.
 Result<size_t> merge(const std::vector<std::string>& inputs, const std::string& output);
 
 // What differs between two runs, as lines for a person. `is_worse`: something that was good is bad.
