@@ -98,7 +98,7 @@ Result<void> parse_argument(std::string_view rest, AtfResult& result, std::strin
     const size_t close = rest.find("):");
     const std::string_view text = rest.substr(1, close == rest.npos ? close : close - 1);
     const auto number = parse_int(text);
-    if (close == rest.npos || !number) {
+    if (close == rest.npos || !number || *number != static_cast<int>(*number)) {
       return fail("Invalid integer argument '{}' to '{}' test case result", text, name);
     }
     result.argument = static_cast<int>(*number);

@@ -1,5 +1,6 @@
 #include "kyua/protocol/ctest.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -17,9 +18,12 @@ std::string exactly(std::string_view name) {
 }
 
 void take_properties(const nlohmann::json& test, TestCase& made) {
-  for (const auto& property : test.value("properties", nlohmann::json::array())) {
-    const std::string name = property.value("name", "");
-    const auto& value = property["value"];
+  const auto properties = test.find("properties");
+  if (properties == test.end() || !properties->is_array()) return;
+  for (const auto& property : *properties) {
+    if (!property.is_object() || !property.contains("name") || !property.contains("value"))
+      continue;
+    const auto &name = property["name"], &value = property["value"];
     if (name == "TIMEOUT" && value.is_number() && value.get<double>() > 0 &&
         value.get<double>() < 1e9) {
       // A little more than ctest's own limit, so that ctest is the one to stop the test and say so.
@@ -30,6 +34,21 @@ void take_properties(const nlohmann::json& test, TestCase& made) {
       MUST(made.metadata.set("is_exclusive", "true"));  // A flag.
     }
   }
+}
+
+// The lines in which ctest says how its tests ended, "1/2 Test #7: name ....***Failed", one for
+// each of the case and its fixtures. What the tests print stands after such a line, and is nobody's
+// word.
+std::vector<std::string_view> verdict_lines(std::string_view out) {
+  std::vector<std::string_view> found;
+  for (const std::string_view line : split_lines(out)) {
+    const std::string_view text = trim(line);
+    const std::string start = fmt::format("{}/", found.size() + 1);
+    if (!text.starts_with(start)) continue;
+    const size_t end = std::min(text.find_first_not_of("0123456789", start.size()), text.size());
+    if (text.substr(end).starts_with(" Test ")) found.push_back(text);
+  }
+  return found;
 }
 
 }  // namespace
@@ -76,16 +95,20 @@ TestResult CtestProtocol::judge(const Ended& ended, std::string_view out,
                                 const std::optional<std::string>&) const {
   if (ended.has_timed_out) return {Verdict::Broken, "Test case timed out"};
   if (ended.signal != 0) return {Verdict::Broken, fmt::format("Received signal {}", ended.signal)};
-  if (out.find("No tests were found") != out.npos) {
-    return {Verdict::Broken, "ctest does not know the test any more"};
+  const auto verdicts = verdict_lines(out);
+  if (verdicts.empty()) return {Verdict::Broken, "ctest does not know the test any more"};
+  const auto says = [&](std::string_view what) {
+    return std::any_of(verdicts.begin(), verdicts.end(),
+                       [&](std::string_view line) { return line.find(what) != line.npos; });
+  };
+  if (ended.code == 0) {
+    const bool is_skipped = says("***Skipped") || says("***Not Run (Disabled)");
+    return is_skipped ? TestResult{Verdict::Skipped, "Skipped by ctest"}
+                      : TestResult{Verdict::Passed};
   }
-  if (out.find("***Timeout") != out.npos) return {Verdict::Broken, "Test case timed out"};
-  if (out.find("***Skipped") != out.npos || out.find("***Not Run (Disabled)") != out.npos) {
-    return {Verdict::Skipped, "Skipped by ctest"};
-  }
-  if (ended.code == 0) return {Verdict::Passed};
-  if (out.find("***Exception") != out.npos) return {Verdict::Broken, "The test crashed"};
-  if (out.find("***Not Run") != out.npos) return {Verdict::Broken, "ctest could not run the test"};
+  if (says("***Timeout")) return {Verdict::Broken, "Test case timed out"};
+  if (says("***Exception")) return {Verdict::Broken, "The test crashed"};
+  if (says("***Not Run")) return {Verdict::Broken, "ctest could not run the test"};
   return {Verdict::Failed, "The test failed"};
 }
 

@@ -1,5 +1,7 @@
 #include "kyua/protocol/googletest.h"
 
+#include <utility>
+
 namespace wh::kyua {
 namespace {
 
@@ -18,21 +20,40 @@ struct Marks {
   std::string_view disabled_line;
 };
 
+// Where a line says how the test of that name ended, and what it says. Not only at the line's
+// start: what the test has printed last may lack its line end.
+std::pair<size_t, std::string_view> find_end(std::string_view line, std::string_view name) {
+  constexpr std::pair<std::string_view, std::string_view> kEnds[] = {
+      {"[       OK ] ", "OK"}, {"[  FAILED  ] ", "FAILED"}, {"[  SKIPPED ] ", "SKIPPED"}};
+  for (const auto& [mark, end] : kEnds) {
+    const size_t at = line.find(fmt::format("{}{}", mark, name));
+    if (at != line.npos) return {at, end};
+  }
+  return {line.size(), {}};
+}
+
 Marks find_marks(std::string_view out) {
+  constexpr std::string_view kRun = "[ RUN      ] ";
   Marks marks;
-  bool is_inside = false;
+  std::optional<std::string_view> running;
   for (const std::string_view line : split_lines(out)) {
-    if (line.find("DISABLED TEST") != line.npos)
-      marks.has_disabled = true, marks.disabled_line = trim(line);
-    if (line.starts_with("[ RUN      ]")) {
-      is_inside = true;
-    } else if (is_inside && line.starts_with("[") && line.size() > 12 && line[11] == ']') {
-      marks.end = trim(line.substr(1, 10));
-      is_inside = false;
-    } else if (is_inside && !trim(line).empty()) {
-      if (!marks.reason.empty()) marks.reason += "; ";
-      marks.reason += trim(line);
+    if (line.find("DISABLED TEST") != line.npos) {
+      marks.has_disabled = true;
+      marks.disabled_line = trim(line);
     }
+    if (const size_t at = line.find(kRun); at != line.npos && !running) {
+      running = trim(line.substr(at + kRun.size()));
+      continue;
+    }
+    if (!running) continue;
+    const auto [said, end] = find_end(line, *running);
+    if (const std::string_view text = trim(line.substr(0, said)); !text.empty()) {
+      if (!marks.reason.empty()) marks.reason += "; ";
+      marks.reason += text;
+    }
+    if (end.empty()) continue;
+    marks.end = end;
+    running.reset();
   }
   return marks;
 }

@@ -141,7 +141,7 @@ TEST(Atf, calls_a_missing_or_malformed_result_a_premature_exit) {
   for (const char* bad :
        {"passed", "passed: why\n", "passed \n", "failed\n", "failed: \n", "nonsense\n",
         "passed\npassed\n", "expected_exit\n", "expected_signal(9)\n", "expected_exit(: x\n",
-        "expected_exit(x): y\n", "failed(3): x\n"}) {
+        "expected_exit(x): y\n", "expected_exit(4294967296): x\n", "failed(3): x\n"}) {
     EXPECT_FALSE(parse_atf_result(bad)) << bad;
   }
   // As atf_expect_exit and atf_expect_signal write it when they are given no reason.
@@ -182,6 +182,41 @@ TEST(Googletest, reads_the_marks_around_a_test) {
             "broken: Passed test case should have reported success but exited with code 3");
 }
 
+TEST(Googletest, tells_its_marks_from_what_the_test_prints) {
+  EXPECT_EQ(
+      judged("googletest", exited(0),
+             "[ RUN      ] Foo.a\n[1700000000] started\nno line end[       OK ] Foo.a (0 ms)\n"),
+      "passed");
+  EXPECT_EQ(judged("googletest", exited(1),
+                   "[ RUN      ] P/Foo.a/0\n[       OK ] Other.b (0 ms)\nno line end[  FAILED  ] "
+                   "P/Foo.a/0, where GetParam() = 1 (0 ms)\n"),
+            "failed: [       OK ] Other.b (0 ms); no line end");
+}
+
+TEST(Ctest, takes_ctests_word_and_not_the_tests) {
+  const auto ran = [](const char* verdict, const char* output) {
+    return fmt::format("Test project /x\n    Start 7: a\n1/1 Test #7: a ....{} 0.01 sec\n{}\n",
+                       verdict, output);
+  };
+  EXPECT_EQ(judged("ctest", exited(0), ran("   Passed ", "")), "passed");
+  for (const char* output :
+       {"***Skipped", "***Timeout", "No tests were found!!!", "1/1 Test x***Not Run"}) {
+    EXPECT_EQ(judged("ctest", exited(8), ran("***Failed", output)), "failed: The test failed");
+  }
+  EXPECT_EQ(judged("ctest", exited(0), ran("***Skipped", "")), "skipped: Skipped by ctest");
+  EXPECT_EQ(judged("ctest", exited(0), ran("***Not Run (Disabled)", "No tests were found!!!")),
+            "skipped: Skipped by ctest");
+  EXPECT_EQ(judged("ctest", exited(8), ran("***Timeout", "")), "broken: Test case timed out");
+  EXPECT_EQ(judged("ctest", exited(8), ran("Subprocess killed***Exception:", "")),
+            "broken: The test crashed");
+  EXPECT_EQ(
+      judged("ctest", exited(8),
+             "1/2 Test  #3: setup ..***Skipped 0.0 sec\n2/2 Test #4: a ...***Failed 0.0 sec\n"),
+      "failed: The test failed");
+  EXPECT_EQ(judged("ctest", exited(0), "Test project /x\nNo tests were found!!!\n1/1"),
+            "broken: ctest does not know the test any more");
+}
+
 TEST(Ctest, lists_tests_with_the_properties_that_matter) {
   const auto cases = parse_ctest_list(
       R"({"kind":"ctestInfo","tests":[{"name":"a.b","command":["x"],"properties":[
@@ -189,6 +224,12 @@ TEST(Ctest, lists_tests_with_the_properties_that_matter) {
   ASSERT_TRUE(cases) << cases.error().text;
   EXPECT_EQ((*cases)[0].metadata.timeout(), 15s);
   EXPECT_TRUE((*cases)[0].metadata.flag("is_exclusive"));
+  for (const char* odd :
+       {"5", "{}", "[5]", "[{\"name\":5,\"value\":1}]", "[{\"name\":\"TIMEOUT\"}]"}) {
+    EXPECT_TRUE(
+        parse_ctest_list(fmt::format("{{\"tests\":[{{\"name\":\"a\",\"properties\":{}}}]}}", odd)))
+        << odd;
+  }
   EXPECT_FALSE(parse_ctest_list("not json"));
   EXPECT_FALSE(parse_ctest_list("{}"));
   EXPECT_EQ(CtestProtocol().run_command(kProgram, "a.b+", {}, "").arguments.back(), "^a\\.b\\+$");
