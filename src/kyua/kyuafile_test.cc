@@ -129,6 +129,8 @@ TEST_F(KyuafileTest, names_the_place_of_a_bad_include) {
 
 TEST_F(KyuafileTest, stops_a_script_that_loops_or_hoards) {
   EXPECT_NE(error("while true do end").find("did not end within"), std::string::npos);
+  EXPECT_NE(error("while true do pcall(function() while true do end end) end").find("did not end"),
+            std::string::npos);
   EXPECT_NE(error("local function f() return f() + 1 end f()").find("stack overflow"),
             std::string::npos);
   EXPECT_NE(error("local t = {} while true do t[#t + 1] = string.rep('x', 1e6) .. #t end")

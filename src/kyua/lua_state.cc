@@ -6,6 +6,8 @@ namespace wh::kyua {
 namespace {
 
 void stop_script(lua_State* state, lua_Debug*) {
+  // A script that catches this in a pcall() gets no further than the next instruction outside.
+  lua_sethook(state, stop_script, LUA_MASKCOUNT, 1);
   luaL_error(state, "The script did not end within %d Lua instructions",
              LuaState::kInstructionLimit);
 }

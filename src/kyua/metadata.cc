@@ -60,7 +60,11 @@ Result<std::string> canonical(PropertyType type, std::string_view value) {
     case Words:
     case Paths:
     case Programs: return canonical_words(type, value);
-    case Size: return format_size(TRY(parse_size(value)));
+    case Size: {
+      std::string size = format_size(TRY(parse_size(value)));
+      if (!parse_size(size)) return fail("Invalid bytes quantity '{}'", value);  // Rounded up.
+      return size;
+    }
     case Seconds: {
       const auto seconds = parse_int(value);
       constexpr int64_t kMost = 1'000'000'000;

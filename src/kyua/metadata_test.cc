@@ -55,6 +55,7 @@ TEST(Metadata, refuses_in_kyuas_words) {
   EXPECT_EQ(error_of(m.set("required_programs", "a/b")),
             "Invalid value for property 'required_programs': Relative path 'a/b' not allowed");
   EXPECT_FALSE(m.set("required_memory", ".5K"));
+  EXPECT_FALSE(m.set("required_memory", "9000000000000000000"));  // Shown, it would be more.
   EXPECT_FALSE(m.set("timeout", "-1"));
   EXPECT_TRUE(m.set_values().empty());
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <utility>
@@ -50,27 +51,55 @@ Result<bool> is_mount_point(int parent, const std::string& name) {
   return (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
-// Removes `name` in the folder `parent`; `path` is its whole name, for unmounting and messages.
-Result<void> remove_at(int parent, const std::string& name, const std::string& path) {
-  if (TRY(is_mount_point(parent, name))) TRY(unmount(path));
-  if (::unlinkat(parent, name.c_str(), 0) == 0) return {};
-  if (errno != EISDIR && errno != EPERM && errno != ENOTEMPTY)
-    return host::os_error("remove {}", path);
-  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0) return {};
-  if (errno != ENOTEMPTY && errno != EACCES) return host::os_error("remove {}", path);
-  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  // A folder that its owner may not read or search is made so first.
-  ::fchmodat(parent, name.c_str(), 0700, 0);
-  const int raw = ::openat(parent, name.c_str(), kFlags);
-  if (raw < 0) return host::os_error("open {}", path);
-  const Folder folder(::fdopendir(raw));
-  CHECK(folder != nullptr);
-  for (const std::string& below : names_in(folder.get())) {
-    TRY(remove_at(raw, below, join_path(path, below)));
+// Removes a tree, however deep: what lies deeper than kDeepest is moved up to the top, for its turn
+// to come, so that neither descriptors nor the stack run out.
+class TreeRemoval {
+ public:
+  // Removes `name` in the folder `parent`; `path` is its whole name, for unmounting and messages.
+  Result<void> remove(int parent, const std::string& name, const std::string& path, int depth = 0) {
+    if (TRY(is_mount_point(parent, name))) TRY(unmount(path));
+    if (::unlinkat(parent, name.c_str(), 0) == 0) return {};
+    if (errno != EISDIR && errno != EPERM && errno != ENOTEMPTY)
+      return host::os_error("remove {}", path);
+    if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0) return {};
+    if (errno != ENOTEMPTY && errno != EACCES) return host::os_error("remove {}", path);
+    // A folder that its owner may not read or search is made so first.
+    ::fchmodat(parent, name.c_str(), 0700, 0);
+    return depth == kDeepest ? move_up(parent, name, path) : empty(parent, name, path, depth);
   }
-  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0) return host::os_error("remove {}", path);
-  return {};
-}
+
+ private:
+  static constexpr int kDeepest = 32;
+
+  Result<void> empty(int parent, const std::string& name, const std::string& path, int depth) {
+    constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    const int raw = ::openat(parent, name.c_str(), kFlags);
+    if (raw < 0) return host::os_error("open {}", path);
+    const Folder folder(::fdopendir(raw));
+    CHECK(folder != nullptr);
+    if (depth == 0) top_ = raw;
+    for (;;) {
+      const size_t moved_before = moved_;
+      for (const std::string& below : names_in(folder.get())) {
+        TRY(remove(raw, below, join_path(path, below), depth + 1));
+      }
+      if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0) return {};
+      if (depth != 0 || moved_ == moved_before) return host::os_error("remove {}", path);
+      ::rewinddir(folder.get());
+    }
+  }
+
+  Result<void> move_up(int parent, const std::string& name, const std::string& path) {
+    for (;;) {
+      const std::string fresh = fmt::format("deep.{}", ++moved_);
+      if (::renameat2(parent, name.c_str(), top_, fresh.c_str(), RENAME_NOREPLACE) == 0) return {};
+      if (errno != EEXIST) return host::os_error("move {}", path);
+    }
+  }
+
+  int top_ = -1;      // The folder that goes.
+  size_t moved_ = 0;  // To there.
+};
 
 // Is a folder of ours what it was when it was made, but for its times?
 bool is_as_made(const std::string& path, const std::vector<std::string>& names) {
@@ -106,7 +135,7 @@ Result<void> remove_tree(const std::string& path) {
   if (::rmdir(path.c_str()) == 0 || errno == ENOENT) return {};
   const std::string parent = branch_path(path);
   const host::Fd folder = TRY(host::open_file(parent, O_RDONLY | O_DIRECTORY));
-  return remove_at(folder.raw(), leaf_name(path), path);
+  return TreeRemoval().remove(folder.raw(), leaf_name(path), path);
 }
 
 Result<void> WorkFolder::make(const std::optional<User>& owner) {
