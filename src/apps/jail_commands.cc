@@ -187,8 +187,10 @@ Result<int> modify(const JailLine& line) {
   const auto before = params;
   for (const std::string& word : line.words) {
     if (word.starts_with("name=") || word.starts_with("jid=")) continue;
+    const std::vector<std::string> old = params.words();
     TRY(params.set(word));  // An unknown name first.
-    if (!can_modify(word)) return fail("{} cannot be changed while the jail runs", word);
+    if (params.words() != old && !can_modify(word))
+      return fail("{} cannot be changed while the jail runs", word);
   }
   if (params.securelevel < before.securelevel) return fail("securelevel can only be raised");
   if (params.children_max > before.children_max)

@@ -15,8 +15,10 @@
 
 #include <array>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "host/rtnetlink.h"
@@ -231,17 +233,6 @@ bool has_other_users(pid_t pid) {
   return std::strcmp(ours.data(), theirs.data()) != 0;
 }
 
-void set_clean_environment() {
-  const char* term = std::getenv("TERM");
-  const std::string kept = term != nullptr ? term : "";
-  ::clearenv();
-  ::setenv("HOME", "/root", 1);
-  ::setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
-  ::setenv("SHELL", "/bin/sh", 1);
-  ::setenv("USER", "root", 1);
-  if (!kept.empty()) ::setenv("TERM", kept.c_str(), 1);
-}
-
 }  // namespace
 
 Result<Jail> Jail::create(Registry& registry, JailParams params, Options options) {
@@ -367,63 +358,99 @@ Result<void> Jail::remove() {
   return Registry::forget(entry_);
 }
 
-std::optional<RunOptions::Account> find_account(const std::string& name) {
-  const passwd* entry = ::getpwnam(name.c_str());
-  if (entry == nullptr) return std::nullopt;
-  return RunOptions::Account{entry->pw_uid, entry->pw_gid, entry->pw_name, entry->pw_dir,
-                             entry->pw_shell};
-}
-
 namespace {
 
-[[noreturn]] void give_up(const std::string& attempt) {
-  fmt::print(stderr, "jail: {}: {}\n", attempt, std::strerror(errno));
+RunOptions::Account account_of(const passwd& entry) {
+  return {entry.pw_uid, entry.pw_gid, entry.pw_name, entry.pw_dir, entry.pw_shell};
+}
+
+// Inside: of the jail's own /etc/passwd, and of nothing else. getpwnam(3) would load libraries that
+// the jail's nsswitch.conf names, which is code of the jail's, into memory that is ours.
+std::optional<RunOptions::Account> find_account_inside(const std::string& name) {
+  const std::unique_ptr<FILE, decltype(&std::fclose)> file(std::fopen("/etc/passwd", "re"),
+                                                           &std::fclose);
+  if (file == nullptr) return std::nullopt;
+  while (const passwd* entry = ::fgetpwent(file.get())) {
+    if (name == entry->pw_name) return account_of(*entry);
+  }
+  return std::nullopt;
+}
+
+// Nothing is left in the memory that is shared with the one outside.
+[[noreturn]] void give_up(std::string_view attempt, std::string_view why) {
+  fmt::print(stderr, "jail: {}: {}\n", attempt, why);
   std::fflush(stderr);
   ::_exit(126);
 }
 
 // Inside, on the way to the program. System calls, not the library's functions: this process shares
-// its memory with the one that started it.
-void take_options(const RunOptions& options, bool is_clean) {
-  if (!options.folder.empty() && ::chdir(options.folder.c_str()) != 0) give_up(options.folder);
-  auto account = options.account;
+// its memory with the one that started it. `account` is who it becomes; nothing: it stays root.
+void take_options(const RunOptions& options, std::optional<RunOptions::Account>& account) {
+  if (!options.folder.empty() && ::chdir(options.folder.c_str()) != 0) {
+    give_up(options.folder, std::strerror(errno));
+  }
+  account = options.account;
   if (!options.user.empty()) {
-    account = find_account(options.user);
-    if (!account) {
-      fmt::print(stderr, "jail: the jail's /etc/passwd has no user {}\n", options.user);
-      std::fflush(stderr);
-      ::_exit(126);
-    }
+    account = find_account_inside(options.user);
+    if (!account) give_up(options.user, "the jail's /etc/passwd has no such user");
   }
   if (!account) return;
-  if (is_clean) {
-    ::setenv("HOME", account->home.c_str(), 1);
-    ::setenv("SHELL", account->shell.c_str(), 1);
-    ::setenv("USER", account->name.c_str(), 1);
-  }
   if (::syscall(SYS_setgroups, 1, &account->gid) != 0 || ::syscall(SYS_setgid, account->gid) != 0 ||
       ::syscall(SYS_setuid, account->uid) != 0) {
-    give_up(fmt::format("become user {}", account->uid));
+    give_up("become another user", std::strerror(errno));
   }
+}
+
+// What a program gets that is to have nothing of its caller's environment.
+std::vector<std::string> clean_environment(const std::optional<RunOptions::Account>& account) {
+  std::vector<std::string> all = {
+      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      "HOME=" + (account ? account->home : "/root"),
+      "SHELL=" + (account ? account->shell : "/bin/sh"),
+      "USER=" + (account ? account->name : "root")};
+  if (const char* term = std::getenv("TERM")) all.push_back(fmt::format("TERM={}", term));
+  return all;
+}
+
+std::vector<char*> pointers_to(const std::vector<std::string>& words) {
+  std::vector<char*> pointers;  // As execve(2) takes them, who changes nothing.
+  for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
 }
 
 }  // namespace
 
+std::optional<RunOptions::Account> find_account(const std::string& name) {
+  const passwd* entry = ::getpwnam(name.c_str());
+  if (entry == nullptr) return std::nullopt;
+  return account_of(*entry);
+}
+
 Result<int> run_inside(const Jail& jail, const std::vector<std::string>& command,
                        const RunOptions& options) {
   CHECK(!command.empty());
-  std::vector<char*> argv;
-  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  const pid_t pid = TRY(jail.start([&] {
-    if (jail.entry().params.is_exec_clean) set_clean_environment();
-    take_options(options, jail.entry().params.is_exec_clean);
+  const std::vector<char*> argv = pointers_to(command);
+  // The child's variable is ours, too: what it puts there we take back.
+  char** const ours = environ;
+  std::optional<RunOptions::Account> account;
+  std::vector<std::string> clean;
+  std::vector<char*> clean_pointers;
+  const auto started = jail.start([&] {
+    take_options(options, account);
+    if (jail.entry().params.is_exec_clean) {
+      clean = clean_environment(account);
+      clean_pointers = pointers_to(clean);
+      environ = clean_pointers.data();
+    }
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::execvp(argv[0], argv.data());
     fmt::print(stderr, "jail: start {}: {}\n", argv[0], std::strerror(errno));
     std::fflush(stderr);
     ::_exit(errno == ENOENT ? 127 : 126);
-  }));
+  });
+  environ = ours;
+  const pid_t pid = TRY(started);
   // The terminal's Ctrl-C is for the program inside; this one still has to remove the jail.
   const auto old_int = std::signal(SIGINT, SIG_IGN), old_quit = std::signal(SIGQUIT, SIG_IGN);
   int status = 0;

@@ -47,7 +47,7 @@ constexpr std::array kDocs = {
     ParamDoc{"ip6.addr", "as ip4.addr", false},
     ParamDoc{"name", "the name; unique below one parent", false},
     ParamDoc{"path", "the root, by pivot_root(2)", false},
-    ParamDoc{"persist", "the jail stays when its last process has gone, and its maker too", true},
+    ParamDoc{"persist", "the jail stays when its last process has gone, and its maker too", false},
     ParamDoc{"securelevel",
              "1: immutable files and raw device access are out of reach; 2: mount(2) "
              "too; 3: and network configuration",
@@ -247,9 +247,11 @@ std::optional<std::string> JailParams::get(std::string_view wanted) const {
   if (wanted == "allow.raw_sockets" && is_vnet && !denies_raw_sockets) return "true";
   if (const auto flag = find_flag(scratch, wanted)) return *flag->where ? "true" : "false";
   if (wanted == "enforce_statfs") return path == "/" ? "0" : "1";
+  std::vector<std::string> values;
   for (const std::string& word : words()) {
-    if (word.starts_with(copy + "=")) return word.substr(copy.size() + 1);
+    if (word.starts_with(copy + "=")) values.push_back(word.substr(copy.size() + 1));
   }
+  if (!values.empty()) return fmt::format("{}", fmt::join(values, ","));
   const bool is_known = std::any_of(kDocs.begin(), kDocs.end(),
                                     [&](const ParamDoc& doc) { return doc.name == wanted; });
   return is_known ? std::optional<std::string>("") : std::nullopt;

@@ -40,12 +40,31 @@ Result<host::Fd> lock_folder(const std::string& folder) {
   return file;
 }
 
+// A word as a line: its own line ends become "\n", its backslashes two. And back.
+std::string to_line(const std::string& word) {
+  std::string line;
+  for (const char c : word) {
+    if (c == '\n' || c == '\\') line += '\\';
+    line += c == '\n' ? 'n' : c;
+  }
+  return line;
+}
+std::string from_line(std::string_view line) {
+  std::string word;
+  for (size_t i = 0; i < line.size(); ++i) {
+    const bool is_escape = line[i] == '\\' && i + 1 < line.size();
+    if (is_escape) ++i;
+    word += is_escape && line[i] == 'n' ? '\n' : line[i];
+  }
+  return word;
+}
+
 Result<Entry> load(const std::string& folder, const std::string& name) {
   Entry entry{name, folder, 0, {}};
   const std::string text = TRY(host::read_file(folder + "/params"));
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
-    const std::string word = text.substr(at, end - at);
+    const std::string word = from_line(std::string_view(text).substr(at, end - at));
     at = end + 1;
     if (word.starts_with("jid=")) {
       std::from_chars(word.data() + 4, word.data() + word.size(), entry.jid);
@@ -59,7 +78,7 @@ Result<Entry> load(const std::string& folder, const std::string& name) {
 // What load() reads.
 std::string to_text(const Entry& entry) {
   std::string text = fmt::format("jid={}\n", entry.jid);
-  for (const std::string& word : entry.params.words()) text += word + "\n";
+  for (const std::string& word : entry.params.words()) text += to_line(word) + "\n";
   return text;
 }
 
@@ -99,7 +118,8 @@ int64_t count_in(const std::string& jails) {
 
 bool is_alive(const std::string& folder) {
   const host::Fd file(::open((folder + "/lock").c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return false;
+  // Who cannot look, for want of descriptors say, must not take it for dead.
+  if (!file) return errno != ENOENT && errno != ENOTDIR;
   // Shared, so that two who look do not take each other for the init.
   return ::flock(file.raw(), LOCK_SH | LOCK_NB) != 0;
 }

@@ -3,7 +3,7 @@
 //   /run/wheelhouse/            root's jails on the machine; somebody else's are in
 //                               $XDG_RUNTIME_DIR/wheelhouse or /tmp/wheelhouse-UID
 //     jails/router/             one jail
-//       params                  its parameters, a word a line
+//       params                  its parameters, a word a line ("\n" for a line end within)
 //       lock                    locked by the jail's init for as long as it lives
 //       control                 a socket of init's; its credentials tell init's process id
 //       jails/client/           a jail made inside router
