@@ -123,21 +123,33 @@ void Devfs::destroy(::cdev& dev) {
   kernel_.machine().unlock();
   if (is_alias) return;
   device->is_gone_ = true;
+  device->purge();
   device->wait_until_empty(td);
   kernel_.device_gone(*device);
+  device->wait_until_empty(td);  // For the destructors that others have begun.
 }
 
-void Devfs::schedule_destroy(::cdev& dev, std::function<void()> done) {
+bool Devfs::schedule_destroy(::cdev& dev, std::function<void()> done) {
   {
     const MachineLock guard(kernel_.machine());
+    if (!doomed_.insert(&dev).second) return false;
     ++scheduled_;
   }
-  kernel_.machine().spawn("devdtr", [this, &dev, done = std::move(done)] {
+  const std::string name = dev.si_name;
+  kernel_.machine().spawn("devdtr", [this, &dev, name, done = std::move(done)] {
     destroy(dev);
-    if (done) done();
+    {
+      const MachineLock guard(kernel_.machine());
+      doomed_.erase(&dev);  // Its address may be another's now.
+    }
+    kernel_.guard("destroy_dev_sched_cb", name, [&] {
+      if (done) done();
+      return 0;
+    });
     const MachineLock guard(kernel_.machine());
     if (--scheduled_ == 0) kernel_.sleepq().wakeup(&scheduled_);
   });
+  return true;
 }
 
 void Devfs::drain() {

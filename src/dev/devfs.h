@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -29,8 +30,9 @@ class Devfs {
   // destroy_dev(9): waits until no thread is inside the driver through this device. Of an alias,
   // takes away that name.
   void destroy(::cdev& dev);
-  // destroy_dev_sched(9): the same on another thread; `done` runs after it.
-  void schedule_destroy(::cdev& dev, std::function<void()> done);
+  // destroy_dev_sched(9): the same on another thread; `done` runs after it. False: that has been
+  // asked for already.
+  bool schedule_destroy(::cdev& dev, std::function<void()> done);
   // Waits until every scheduled destruction is done.
   void drain();
 
@@ -59,7 +61,8 @@ class Devfs {
   Names names_;
   std::unordered_map<const ::cdev*, Node> nodes_;
   uint64_t next_inode_ = 2;
-  size_t scheduled_ = 0;
+  std::set<const ::cdev*> doomed_;  // To be destroyed by another thread.
+  size_t scheduled_ = 0;            // Of those threads, that have not ended.
 };
 
 // The devices as `ls -l /dev` shows them on FreeBSD, less the date.

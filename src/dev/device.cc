@@ -42,15 +42,22 @@ bool Device::is_occupied() {
   return found;
 }
 
-// Tells the driver to let go of who is inside, and waits for them. REQUIRES: is_gone_ is set.
+// Tells the driver to let go of who is inside.
+void Device::purge() {
+  if (methods_.d_purge == nullptr) return;
+  machine_.barrier();
+  machine_.lock();
+  const bool is_in_use = is_occupied();
+  machine_.unlock();
+  if (!is_in_use) return;
+  kernel_.guard("d_purge", name_, [&] {
+    methods_.d_purge(this);
+    return 0;
+  });
+}
+
 void Device::wait_until_empty(::thread& td) {
   machine_.barrier();
-  if (methods_.d_purge != nullptr) {
-    machine_.lock();
-    const bool is_in_use = is_occupied();
-    machine_.unlock();
-    if (is_in_use) methods_.d_purge(this);
-  }
   const MachineLock guard(machine_);
   while (is_occupied()) {
     kernel_.sleepq().enqueue(td, &is_gone_, "devdrn");
@@ -59,24 +66,22 @@ void Device::wait_until_empty(::thread& td) {
   machine_.acquired(&is_gone_);
 }
 
-// What the method that threw comes to. The driver's locks are taken from the thread.
-int Device::after_throw(::thread& td, const char* what, size_t held) {
-  int code = EIO;
-  try {
-    std::rethrow_exception(std::exchange(td.thrown, nullptr));
-  } catch (const DriverAbort& abort) {
-    code = abort.code;  // Reported where it was thrown.
-  } catch (const std::exception& e) {
-    kernel_.reports().blame(Misdeed::Threw, fmt::format("{} of {}: {}", what, name_, e.what()));
-  } catch (...) {
-    kernel_.reports().blame(Misdeed::Threw, fmt::format("{} of {}", what, name_));
-  }
-  kernel_.locks().release_beyond(td, held);
-  return code;
+void Device::finish(::thread& td, const char* what, const std::function<void()>& code) {
+  Device* outer = td.device.load();
+  if (outer != nullptr) outer->call_deeper(1);
+  machine_.announce(td.device, this);
+  kernel_.guard(what, name_, [&] {
+    code();
+    return 0;
+  });
+  leave(td, outer);
 }
 
 int Device::settle(::thread& td, const char* what, size_t held, int code) {
-  if (td.thrown != nullptr) return after_throw(td, what, held);
+  if (td.thrown != nullptr) {
+    return kernel_.after_throw(std::exchange(td.thrown, nullptr),
+                               fmt::format("{} of {}", what, name_), held);
+  }
   if (td.held_count > held) {
     kernel_.reports().blame(
         Misdeed::LockHeldOnReturn,

@@ -4,12 +4,13 @@
 // is refused with ENXIO once destroy_dev has begun, and what the method left behind is looked at
 // (locks held, exceptions, strange return values). destroy_dev takes the name away, lets nobody in,
 // and waits until no thread says that it is inside. So a call writes nothing that other threads
-// write.
+// write. finish() is for what must still run then.
 //
 // Ownership: shared by devfs while the name exists, by open files, and by calls in progress.
 #pragma once
 
 #include <concepts>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,6 +39,12 @@ class Device : public ::cdev {
   template <std::invocable F>
   int call(::thread& td, const char* what, F&& method);
 
+  // Runs code of the driver's that is owed even when the device is gone: a destructor of data. Who
+  // destroys the device waits for it, too.
+  void finish(::thread& td, const char* what, const std::function<void()>& code);
+  // Waits until no thread is inside. REQUIRES: destruction has begun.
+  void wait_until_empty(::thread& td);
+
   uint32_t open_count = 0;  // Under the machine's lock.
   uint32_t uid, gid, mode;  // Of the node; chmod(1) and chown(8) change them.
   uint64_t inode = 0;
@@ -51,8 +58,7 @@ class Device : public ::cdev {
   void call_deeper(int change);
   void call_everybody_out();
   bool is_occupied();  // REQUIRES: the machine's lock is held.
-  void wait_until_empty(::thread& td);
-  int after_throw(::thread& td, const char* what, size_t held);
+  void purge();
   int settle(::thread& td, const char* what, size_t held, int code);
 
   Kernel& kernel_;

@@ -50,6 +50,7 @@ Sys<std::shared_ptr<File>> File::open(Kernel& kernel, std::shared_ptr<Device> de
   if (!may_open(td.credentials, *device, fflags)) return sys_error(EACCES);
   Device& dev = *device;
   auto file = std::make_shared<File>(kernel, std::move(device), fflags);
+  kernel.add_file(*file);
   const Working working(td, file.get());
   const int code = dev.call(td, "d_open", [&] {
     const auto method = dev.driver()->d_open;
@@ -57,6 +58,7 @@ Sys<std::shared_ptr<File>> File::open(Kernel& kernel, std::shared_ptr<Device> de
   });
   if (code != 0) {
     file->drop_private();
+    kernel.remove_file(*file);
     file->is_open_ = false;
     return sys_error(code);
   }
@@ -80,6 +82,7 @@ void File::close(::thread& td) {
     });
   }
   drop_private();  // After d_close, which may want it.
+  kernel_.remove_file(*this);
 }
 
 template <::uio_rw kDirection>
@@ -214,7 +217,8 @@ int File::kqfilter(::knote& kn) {
 
 Sys<std::vector<std::byte*>> File::map(::thread& td, int64_t offset, size_t length, int prot) {
   constexpr int64_t kPage = 4096;
-  if (offset < 0 || offset % kPage != 0 || length == 0 || length > kMaxTransfer) {
+  if (offset < 0 || offset % kPage != 0 || length == 0 || length > kMaxTransfer ||
+      offset > INT64_MAX - static_cast<int64_t>(length)) {
     return sys_error(EINVAL);
   }
   const bool reads = (prot & 1) != 0, writes = (prot & 2) != 0;
@@ -249,15 +253,18 @@ int File::set_private(void* data, ::d_priv_dtor_t* destructor) {
   return 0;
 }
 
+// By whoever comes first: the close, or the destruction of the device.
 void File::drop_private() {
-  void* data = nullptr;
-  ::d_priv_dtor_t* destructor = nullptr;
-  {
-    const MachineLock guard(kernel_.machine());
-    std::swap(data, private_);
-    std::swap(destructor, private_destructor_);
-  }
-  if (data != nullptr && destructor != nullptr) destructor(data);
+  device_->finish(kernel_.machine().current(), "d_priv_dtor", [&] {
+    void* data = nullptr;
+    ::d_priv_dtor_t* destructor = nullptr;
+    {
+      const MachineLock guard(kernel_.machine());
+      std::swap(data, private_);
+      std::swap(destructor, private_destructor_);
+    }
+    if (data != nullptr && destructor != nullptr) destructor(data);
+  });
 }
 
 }  // namespace wh::dev

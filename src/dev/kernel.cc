@@ -1,5 +1,8 @@
 #include "dev/kernel.h"
 
+#include <cerrno>
+#include <utility>
+
 #include "dev/file.h"
 #include "dev/kpi_table.h"
 
@@ -16,6 +19,16 @@ Instant KernelMonitor::now() {
 }
 void KernelMonitor::notify_all() {
   kernel_.sleepq().wakeup(this);
+}
+
+void KernelMonitor::filter_failed(std::exception_ptr thrown) {
+  Reports& reports = kernel_.reports();
+  if (thrown == nullptr) {
+    reports.blame(Misdeed::KnotesLeft,
+                  "a filter that is none, or whose knote stays; see knlist_remove");
+    return;
+  }
+  kernel_.after_throw(std::move(thrown), "a filter", 0);
 }
 
 event::Monitor::Wake KernelMonitor::wait(Instant deadline, Signals signals) {
@@ -68,15 +81,62 @@ void Kernel::interrupt(::thread& td) {
   sleepq_.interrupt(td);
 }
 
+int Kernel::guard(const char* what, const std::string& whose, const std::function<int()>& code) {
+  ::thread& td = machine_.current();
+  const size_t held = td.held_count;
+  const char* outer = td.method.exchange(what);
+  int result = 0;
+  std::exception_ptr thrown;
+  try {
+    result = code();
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  // Outside the handler: what follows may switch threads.
+  const std::string name = fmt::format("{} of {}", what, whose);
+  if (thrown != nullptr) {
+    result = after_throw(std::move(thrown), name, held);
+  } else if (td.held_count > held) {
+    reports_.blame(Misdeed::LockHeldOnReturn,
+                   fmt::format("{}: {}", name, td.held[td.held_count - 1].lock->lo_name));
+    locks_.release_beyond(td, held);
+  }
+  td.method = outer;
+  return result;
+}
+
+int Kernel::after_throw(std::exception_ptr thrown, const std::string& what, size_t held) {
+  int code = EIO;
+  try {
+    std::rethrow_exception(std::exchange(thrown, nullptr));
+  } catch (const DriverAbort& abort) {
+    code = abort.code;  // Reported where it was thrown.
+  } catch (const std::exception& e) {
+    reports_.blame(Misdeed::Threw, fmt::format("{}: {}", what, e.what()));
+  } catch (...) {
+    reports_.blame(Misdeed::Threw, what);
+  }
+  locks_.release_beyond(machine_.current(), held);
+  return code;
+}
+
+void Kernel::add_file(File& file) {
+  const MachineLock guard(machine_);
+  files_.insert(&file);
+}
+
+void Kernel::remove_file(File& file) {
+  const MachineLock guard(machine_);
+  files_.erase(&file);
+}
+
 void Kernel::file_opened(File& file) {
   const MachineLock guard(machine_);
   ++file.device().open_count;
-  files_.insert(&file);
 }
 
 bool Kernel::file_closed(File& file) {
   const MachineLock guard(machine_);
-  files_.erase(&file);
   return --file.device().open_count == 0;
 }
 

@@ -42,6 +42,7 @@ class KernelMonitor final : public event::Monitor {
   Wake wait(Instant deadline, Signals signals) override;
   void notify_all() override;
   Instant now() override;
+  void filter_failed(std::exception_ptr thrown) override;
 
  private:
   Kernel& kernel_;
@@ -79,7 +80,16 @@ class Kernel {
 
   void interrupt(::thread& td);  // A signal: ends its sleep, if it catches them.
 
+  // Runs a driver's code, `what` of `whose`, that is no method of a device (Device::call): what it
+  // throws is reported, and the locks that it keeps are taken. Returns its errno.
+  int guard(const char* what, const std::string& whose, const std::function<int()>& code);
+  // Reports what a driver's code has thrown, if it has not been, and takes the locks beyond `held`.
+  // Returns the errno for its caller.
+  int after_throw(std::exception_ptr thrown, const std::string& what, size_t held);
+
   // For this room's parts.
+  void add_file(File& file);  // Before its d_open.
+  void remove_file(File& file);
   void file_opened(File& file);
   bool file_closed(File& file);  // Was it the last of its device?
   void device_gone(Device& device);
@@ -99,7 +109,7 @@ class Kernel {
   Interfaces interfaces_;
   Random random_;
   ::wh_lock knlist_lock_{};
-  std::set<File*> files_;  // Open; under the machine's lock.
+  std::set<File*> files_;  // That may have data of their driver's; under the machine's lock.
   std::set<event::Kqueue*> queues_;
   std::multiset<event::Kqueue*> visited_;  // Being worked on; they may not go.
   std::unique_ptr<KpiTable> table_;

@@ -36,6 +36,13 @@ std::string print_to_string(const char* format, va_list ap) {
   return injection.bad_copy() ? EFAULT : 0;
 }
 
+// The driver has made more of uio_resid than it was given.
+[[gnu::noinline]] int beyond_the_request(Kernel& kernel, const ::uio& uio) {
+  kernel.reports().blame(Misdeed::BadReturn,
+                         fmt::format("uiomove beyond the request: uio_resid is {}", uio.uio_resid));
+  return EFAULT;
+}
+
 // uiomove(9): the direction is the request's; at most what is left of it moves.
 int uiomove(const ::wh_kernel* k, void* buffer, size_t n, ::uio* uio) {
   Kernel& kernel = kernel_of(k);
@@ -49,6 +56,7 @@ int uiomove(const ::wh_kernel* k, void* buffer, size_t n, ::uio* uio) {
     ::iovec& iov = *uio->uio_iov;
     const size_t piece = std::min(n, iov.iov_len);
     if (__builtin_expect(piece == 0, 0)) {
+      if (uio->uio_iovcnt <= 1) return beyond_the_request(kernel, *uio);
       ++uio->uio_iov;
       --uio->uio_iovcnt;
       continue;
@@ -160,8 +168,7 @@ KpiTable::KpiTable(Kernel& owner) : ::wh_kernel{}, kernel(&owner) {
   destroy_dev_sched = [](K k, ::cdev* dev, void (*cb)(void*), void* arg) {
     std::function<void()> done;
     if (cb != nullptr) done = [cb, arg] { cb(arg); };
-    kernel_of(k).devfs().schedule_destroy(*dev, std::move(done));
-    return 1;
+    return kernel_of(k).devfs().schedule_destroy(*dev, std::move(done)) ? 1 : 0;
   };
   this->set_cdevpriv = dev::set_cdevpriv;
   this->get_cdevpriv = dev::get_cdevpriv;

@@ -56,8 +56,15 @@ void Locks::destroy(::wh_lock& lock) {
   return nullptr;
 }
 
+// Before a lock is taken: there must be a place to note it.
+void Locks::demand_place(::wh_lock& lock, ::thread& td) {
+  if (td.held_count < ::thread::kMaxHeld) return;
+  reports_.blame(Misdeed::Panic, fmt::format("{} would be the lock number {} of its thread{}",
+                                             lock.lo_name, td.held_count + 1, who(td)));
+  throw DriverAbort{EDEADLK};
+}
+
 inline void Locks::remember(::wh_lock& lock, Hold how, ::thread& td) {
-  CHECK_LT(td.held_count, ::thread::kMaxHeld);
   td.held[td.held_count++] = {&lock, how};
   machine_.acquired(&lock);
 }
@@ -142,6 +149,7 @@ int Locks::operate_slowly(::wh_lock& lock, ::wh_lock_op op) {
 }
 
 bool Locks::try_take(::wh_lock& lock, Hold how, ::thread& td) {
+  demand_place(lock, td);
   uintptr_t w = 0;
   const uintptr_t fresh = how == Hold::Exclusive ? address(td) : kShared | kSharer;
   if (word(lock).compare_exchange_strong(w, fresh, std::memory_order_acquire)) {

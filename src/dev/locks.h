@@ -44,6 +44,7 @@ class Locks {
   bool is_alive(::wh_lock& lock);
   bool revive(::wh_lock& lock);
   ::thread::Held* find(::wh_lock& lock, ::thread& td);
+  void demand_place(::wh_lock& lock, ::thread& td);
   void remember(::wh_lock& lock, Hold how, ::thread& td);
 
   Machine& machine_;

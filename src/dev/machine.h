@@ -33,7 +33,7 @@ enum class Hold : uint8_t { Shared, Exclusive };
 // A thread as the kernel and its drivers know it (`td`). Aligned so that a lock word can carry
 // flags below it.
 struct alignas(64) thread {
-  static constexpr size_t kMaxHeld = 16;
+  static constexpr size_t kMaxHeld = 64;
   struct Held {
     ::wh_lock* lock;
     wh::dev::Hold how;

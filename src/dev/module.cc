@@ -20,6 +20,9 @@ struct Modules::LinkerFile {
     return at >= reinterpret_cast<uintptr_t>(image->begin()) &&
            at < reinterpret_cast<uintptr_t>(image->end());
   }
+  static const ::moduledata_t* module_of(const ::wh_meta& meta) {
+    return static_cast<const ::moduledata_t*>(meta.what);
+  }
   template <class F>
   void each(::wh_meta_kind kind, F&& f) const {
     const ::wh_driver_image& driver = image->driver();
@@ -31,31 +34,12 @@ struct Modules::LinkerFile {
 
 namespace {
 
-// Sends a module its event, and stands between us and what its handler throws.
+// Sends a module its event.
 int send(Kernel& kernel, const ::moduledata_t& module, int event, const char* what) {
-  ::thread& td = kernel.machine().current();
-  const size_t held = td.held_count;
-  td.method = what;
-  int code = EIO;
-  bool threw = false;
-  try {
-    // The opaque module_t: its data, which is all that identifies a module here.
-    auto* handle = reinterpret_cast<::module_t>(const_cast<::moduledata_t*>(&module));
-    code = module.evhand == nullptr ? 0 : module.evhand(handle, event, module.priv);
-  } catch (const DriverAbort& abort) {
-    code = abort.code;
-  } catch (...) {
-    threw = true;
-  }
-  td.method = nullptr;
-  if (threw) {
-    kernel.reports().blame(Misdeed::Threw, fmt::format("{} of {}", what, module.name));
-  }
-  if (td.held_count > held) {
-    kernel.reports().blame(Misdeed::LockHeldOnReturn, fmt::format("{} of {}", what, module.name));
-    kernel.locks().release_beyond(td, held);
-  }
-  return code;
+  if (module.evhand == nullptr) return 0;
+  // The opaque module_t: its data, which is all that identifies a module here.
+  auto* handle = reinterpret_cast<::module_t>(const_cast<::moduledata_t*>(&module));
+  return kernel.guard(what, module.name, [&] { return module.evhand(handle, event, module.priv); });
 }
 
 tl::unexpected<Error> refused(int code, const std::string& text) {
@@ -89,6 +73,11 @@ Result<int> Modules::load(const std::string& path_or_name) {
   LinkerFile* loaded = nullptr;
   {
     const MachineLock guard(kernel_.machine());
+    // Whatever it was called by.
+    if (std::any_of(files_.begin(), files_.end(),
+                    [&](const auto& f) { return f.name() == file.name(); })) {
+      return refused(EEXIST, fmt::format("kldload: can't load {}: already loaded", path_or_name));
+    }
     file.id = next_id_++;
     loaded = &files_.emplace_back(std::move(file));
   }
@@ -107,16 +96,26 @@ Result<int> Modules::load(const std::string& path_or_name) {
 int Modules::start(LinkerFile& file) {
   file.each(WH_META_MALLOC,
             [&](::wh_meta& m) { kernel_.memory().add_type(*static_cast<::malloc_type*>(m.what)); });
-  file.each(WH_META_SYSINIT, [&](::wh_meta& m) { m.call(m.arg); });
   int code = 0;
+  file.each(WH_META_SYSINIT, [&](::wh_meta& m) {
+    if (code == 0) code = call(file, m, "SYSINIT");
+  });
   file.each(WH_META_MODULE, [&](::wh_meta& m) {
     if (code != 0) return;
-    const auto* module = static_cast<const ::moduledata_t*>(m.what);
+    const ::moduledata_t* module = LinkerFile::module_of(m);
     code = send(kernel_, *module, MOD_LOAD, "MOD_LOAD");
+    const MachineLock guard(kernel_.machine());
     if (code == 0) file.modules.push_back(module);
   });
   if (code != 0) stop(file, Force::Yes);
   return code;
+}
+
+int Modules::call(LinkerFile& file, const ::wh_meta& meta, const char* what) {
+  return kernel_.guard(what, file.name(), [&] {
+    meta.call(meta.arg);
+    return 0;
+  });
 }
 
 int Modules::stop(LinkerFile& file, Force force) {
@@ -129,6 +128,7 @@ int Modules::stop(LinkerFile& file, Force force) {
   while (!file.modules.empty()) {
     const int code = send(kernel_, *file.modules.back(), MOD_UNLOAD, "MOD_UNLOAD");
     if (code != 0) return code;
+    const MachineLock guard(kernel_.machine());
     file.modules.pop_back();
   }
   return 0;
@@ -152,7 +152,7 @@ void Modules::sweep(LinkerFile& file) {
     kernel_.reports().blame(Misdeed::KnotesLeft,
                             fmt::format("{} of {}; see knlist_clear", knotes, file.name()));
   }
-  file.each(WH_META_SYSUNINIT, [&](::wh_meta& m) { m.call(m.arg); });
+  file.each(WH_META_SYSUNINIT, [&](::wh_meta& m) { call(file, m, "SYSUNINIT"); });
   file.each(WH_META_MALLOC, [&](::wh_meta& m) {
     kernel_.memory().remove_type(*static_cast<::malloc_type*>(m.what));
   });

@@ -60,6 +60,7 @@ class Modules {
   struct LinkerFile;
   using Iterator = std::list<LinkerFile>::iterator;
   int start(LinkerFile& file);
+  int call(LinkerFile& file, const ::wh_meta& meta, const char* what);
   int stop(LinkerFile& file, Force force);
   void sweep(LinkerFile& file);
   void settle(LinkerFile& file);

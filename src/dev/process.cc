@@ -67,14 +67,10 @@ inline std::atomic<File*>* Process::place_of(int fd) const {
   return row == nullptr ? nullptr : &(*row)[at % kRow];
 }
 
-// A system call in progress: its thread, and the file that it names. A signal belongs to the call
-// it interrupts: when the call returns, the handler has run.
-class Process::Call {
+// The file that a descriptor names, which stays open while this lives.
+class Process::Pin {
  public:
-  explicit Call(Kernel& kernel) : machine_(kernel.machine()), td(machine_.current()) {
-    machine_.point();
-  }
-  [[gnu::always_inline]] Call(const Process& process, int fd) : Call(process.kernel_) {
+  [[gnu::always_inline]] Pin(Process& process, ::thread& td, int fd) : process_(process), td_(td) {
     // A call within a call has no pin left.
     if (__builtin_expect(td.pinned.load(std::memory_order_relaxed) != nullptr, 0)) {
       held_ = process.file(fd);
@@ -84,29 +80,57 @@ class Process::Call {
     const std::atomic<File*>* place = process.place_of(fd);
     if (place == nullptr) return;
     while ((file = place->load()) != nullptr) {
-      machine_.announce(td.pinned, file);
+      machine().announce(td.pinned, file);
       if (__builtin_expect(place->load() == file, 1)) break;
     }
     is_pinned_ = true;
   }
+  // Closes what another thread has meanwhile closed, if this was the last to use it.
+  [[gnu::always_inline]] ~Pin() {
+    if (!is_pinned_) return;
+    machine().announce<File*>(td_.pinned, nullptr);
+    if (__builtin_expect(process_.closing_count_.load() != 0, 0)) process_.close_unused();
+  }
+  Pin(const Pin&) = delete;
+  Pin& operator=(const Pin&) = delete;
+
+ private:
+  Machine& machine() { return process_.kernel_.machine(); }
+  Process& process_;
+  ::thread& td_;
+  std::shared_ptr<File> held_;
+  bool is_pinned_ = false;
+
+ public:
+  File* file = nullptr;  // Null when the descriptor is not one of a device.
+};
+
+// A system call in progress, and its thread. A signal belongs to the call it interrupts: when the
+// call returns, the handler has run.
+class Process::Call {
+ public:
+  explicit Call(Kernel& kernel) : td(kernel.machine().current()) { kernel.machine().point(); }
   [[gnu::always_inline]] ~Call() {
-    if (is_pinned_) td.pinned.store(nullptr, std::memory_order_release);
     if (td.has_signal.load(std::memory_order_relaxed)) td.has_signal = false;
     td.refused_sleeps = 0;
   }
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
+  ::thread& td;
+};
+
+// One that names a file.
+class Process::FileCall : public Call {
+ public:
+  [[gnu::always_inline]] FileCall(Process& process, int fd)
+      : Call(process.kernel_), pin_(process, td, fd), file(pin_.file) {}
+
  private:
-  Machine& machine_;
+  const Pin pin_;
 
  public:
-  ::thread& td;
-  File* file = nullptr;  // Null when the descriptor is not one of a device.
-
- private:
-  std::shared_ptr<File> held_;
-  bool is_pinned_ = false;
+  File* const file;
 };
 
 Process::Process(Kernel& kernel, Limits limits) : kernel_(kernel), limits_(limits) {}
@@ -124,6 +148,7 @@ Sys<int> Process::install(Entry entry) {
   for (auto at = table_.lower_bound(fd); at != table_.end() && at->first == fd; ++at) ++fd;
   first_free_ = fd + 1;
   if (entry.file != nullptr) publish(fd, entry.file.get());
+  if (entry.queue != nullptr) queue_fds_.insert(fd);
   table_.emplace(fd, std::move(entry));
   return fd;
 }
@@ -135,6 +160,34 @@ void Process::publish(int fd, File* file) {
   (*row.load())[at % kRow] = file;
 }
 
+// The files that some thread has pinned. REQUIRES: the machine's lock is held.
+std::set<const File*> Process::pinned() const {
+  Machine& machine = kernel_.machine();
+  machine.barrier();
+  std::set<const File*> found;
+  machine.each_thread(
+      [&](::thread& td) { found.insert(td.pinned.load(std::memory_order_acquire)); });
+  return found;
+}
+
+// Closes what is to be closed and nobody uses: FreeBSD's last fdrop(9).
+void Process::close_unused() {
+  std::vector<std::shared_ptr<File>> unused;
+  {
+    const MachineLock guard(kernel_.machine());
+    const std::set<const File*> used = pinned();
+    const auto rest = std::partition(closing_.begin(), closing_.end(),
+                                     [&](const auto& f) { return used.contains(f.get()); });
+    unused.assign(std::move_iterator(rest), std::move_iterator(closing_.end()));
+    closing_.erase(rest, closing_.end());
+    closing_count_ = closing_.size();
+  }
+  for (auto& file : unused) {
+    file->close(kernel_.machine().current());
+    retire(std::move(file));
+  }
+}
+
 // Lets go of closed files that nobody has pinned, a batch at a time: looking for pins is not cheap.
 void Process::retire(std::shared_ptr<File> file) {
   Machine& machine = kernel_.machine();
@@ -142,12 +195,9 @@ void Process::retire(std::shared_ptr<File> file) {
   const MachineLock guard(machine);
   retired_.push_back(std::move(file));
   if (retired_.size() < sweep_at_) return;
-  machine.barrier();
-  std::set<const File*> pinned;
-  machine.each_thread(
-      [&](::thread& td) { pinned.insert(td.pinned.load(std::memory_order_acquire)); });
+  const std::set<const File*> used = pinned();
   const auto rest = std::partition(retired_.begin(), retired_.end(),
-                                   [&](const auto& f) { return pinned.contains(f.get()); });
+                                   [&](const auto& f) { return used.contains(f.get()); });
   unused.assign(std::move_iterator(rest), std::move_iterator(retired_.end()));
   retired_.erase(rest, retired_.end());
   sweep_at_ = 2 * retired_.size() + kRetired;
@@ -174,13 +224,18 @@ Sys<void> Process::close(int fd) {
     if (it == table_.end()) return sys_error(EBADF);
     entry = std::move(it->second);
     table_.erase(it);
+    queue_fds_.erase(fd);
     first_free_ = std::min(first_free_, fd);
     if (entry.file != nullptr) publish(fd, nullptr);
   }
   for (const auto& queue : queues()) queue->kqueue.descriptor_closed(static_cast<uintptr_t>(fd));
   if (entry.file == nullptr) return {};
-  entry.file->close(call.td);
-  retire(std::move(entry.file));
+  {
+    const MachineLock guard(kernel_.machine());
+    closing_.push_back(std::move(entry.file));
+    closing_count_ = closing_.size();
+  }
+  close_unused();
   return {};
 }
 
@@ -207,15 +262,13 @@ std::shared_ptr<Process::Queue> Process::queue(int fd) const {
 std::vector<std::shared_ptr<Process::Queue>> Process::queues() const {
   const MachineLock guard(kernel_.machine());
   std::vector<std::shared_ptr<Queue>> all;
-  for (const auto& [fd, entry] : table_) {
-    if (entry.queue != nullptr) all.push_back(entry.queue);
-  }
+  for (const int fd : queue_fds_) all.push_back(table_.at(fd).queue);
   return all;
 }
 
 template <::uio_rw kDirection>
 Transferred Process::transfer(int fd, std::byte* buffer, size_t length, int64_t offset) {
-  const Call call(*this, fd);
+  const FileCall call(*this, fd);
   if (call.file == nullptr) return {0, EBADF};
   return call.file->transfer<kDirection>(call.td, buffer, length, offset);
 }
@@ -223,19 +276,19 @@ template Transferred Process::transfer<UIO_READ>(int, std::byte*, size_t, int64_
 template Transferred Process::transfer<UIO_WRITE>(int, std::byte*, size_t, int64_t);
 
 Sys<int> Process::ioctl(int fd, uint32_t cmd, void* argument) {
-  const Call call(*this, fd);
+  const FileCall call(*this, fd);
   File* f = call.file;
   return f == nullptr ? Sys<int>(sys_error(EBADF)) : f->ioctl(call.td, cmd, argument);
 }
 
 Sys<void> Process::set_status_flags(int fd, int oflags) {
-  const Call call(*this, fd);
+  const FileCall call(*this, fd);
   File* f = call.file;
   return f == nullptr ? Sys<void>(sys_error(EBADF)) : f->set_status_flags(call.td, oflags);
 }
 
 Sys<std::vector<std::byte*>> Process::map(int fd, int64_t offset, size_t length, int prot) {
-  const Call call(*this, fd);
+  const FileCall call(*this, fd);
   File* f = call.file;
   if (f == nullptr) return sys_error(EBADF);
   return f->map(call.td, offset, length, prot);
@@ -251,8 +304,8 @@ Sys<size_t> Process::poll(std::span<::pollfd> fds, std::optional<Duration> timeo
     Instant next = end;  // When to look again: a queue's timers fire when it is asked.
     for (::pollfd& p : fds) {
       int revents = POLLNVAL;
-      if (const auto f = file(p.fd); f != nullptr) {
-        revents = f->poll(call.td, p.events, &poller);
+      if (const Pin pin(*this, call.td, p.fd); pin.file != nullptr) {
+        revents = pin.file->poll(call.td, p.events, &poller);
       } else if (const auto q = queue(p.fd); q != nullptr) {
         revents = q->poll(p.events, poller);
         const MachineLock guard(kernel_.machine());

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,7 @@ class Process final : public event::Descriptors {
   // The path is below devfs ("echo", "pts/0"); a leading /dev/ is allowed. Errors: ENOENT, EMFILE,
   // File::open's.
   Sys<int> open(std::string_view path, int oflags);
+  // The driver's d_close may come later, from a call on `fd` that is in progress.
   Sys<void> close(int fd);
   Sys<size_t> read(int fd, std::span<std::byte> buffer, int64_t offset = File::kOwnOffset) {
     return transfer<UIO_READ>(fd, buffer.data(), buffer.size(), offset);
@@ -63,13 +65,16 @@ class Process final : public event::Descriptors {
 
  private:
   struct Queue;
+  class Pin;
   class Call;
+  class FileCall;
   struct Entry {
     std::shared_ptr<File> file;  // One or the other. Shared with calls in progress.
     std::shared_ptr<Queue> queue;
   };
-  // A file is found without a lock and used without counting: the thread pins it (thread::pinned),
-  // and a closed file goes only when no thread has it pinned. A row stays until the process goes.
+  // A file is found without a lock and used without counting: the thread pins it (thread::pinned).
+  // A file is closed, and later goes, only when no thread has it pinned: close() does it, or else
+  // the last of those threads. A row stays until the process goes.
   static constexpr size_t kRow = 256, kRows = 256, kRetired = 64;
   using Row = std::array<std::atomic<File*>, kRow>;
 
@@ -80,14 +85,19 @@ class Process final : public event::Descriptors {
   std::vector<std::shared_ptr<Queue>> queues() const;
   std::atomic<File*>* place_of(int fd) const;
   void publish(int fd, File* file);
+  std::set<const File*> pinned() const;
+  void close_unused();
   void retire(std::shared_ptr<File> file);
 
   Kernel& kernel_;
   const Limits limits_;
   std::map<int, Entry> table_;  // Under the machine's lock.
+  std::set<int> queue_fds_;     // Of those, the queues.
   int first_free_ = 3;          // No descriptor from 3 to before it is free.
   std::array<std::atomic<Row*>, kRows> rows_{};
   std::deque<Row> row_store_;
+  std::vector<std::shared_ptr<File>> closing_;  // Without a descriptor, to be closed.
+  std::atomic<size_t> closing_count_{0};
   std::vector<std::shared_ptr<File>> retired_;  // Closed, and perhaps pinned.
   size_t sweep_at_ = kRetired;
 };

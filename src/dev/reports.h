@@ -28,7 +28,7 @@ enum class Misdeed : uint8_t {
   NameExists,     // make_dev_s without MAKEDEV_CHECKNAME over an existing name.
   KnotesLeft,     // knlist_destroy of a list that is not empty, or knotes that outlived the driver.
   SignalIgnored,  // A method that keeps sleeping although signals end every sleep.
-  Panic,          // panic() or a failed KASSERT.
+  Panic,          // panic(), a failed KASSERT, or more locks held than a thread may.
   Threw,          // An exception came out of a method.
   BadReturn,      // A method returned what is no errno, or moved more than it was asked for.
   NoMemory,       // M_WAITOK for more than the kernel will ever have.

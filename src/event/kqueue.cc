@@ -15,14 +15,8 @@ int is_due(::knote* kn, long) {
 int is_triggered(::knote* kn, long) {
   return kn->kn_hookid != 0;
 }
-int is_gone(::knote*, long) {
-  return 1;
-}
-
 constexpr ::filterops kTimerOps = {0, nullptr, detach_nothing, is_due};
 constexpr ::filterops kUserOps = {0, nullptr, detach_nothing, is_triggered};
-constexpr ::filterops kGoneOps = {1, nullptr, detach_nothing,
-                                  is_gone};  // What was watched is no more.
 
 bool is_descriptor(short filter) {
   return filter == EVFILT_READ || filter == EVFILT_WRITE;
@@ -30,6 +24,10 @@ bool is_descriptor(short filter) {
 
 ::kevent describe(const ::knote& kn) {
   return {kn.kn_id, kn.kn_filter, kn.kn_flags, kn.kn_fflags, kn.kn_data, kn.kn_udata};
+}
+
+bool is_whole(const ::filterops* filter) {
+  return filter != nullptr && filter->f_event != nullptr && filter->f_detach != nullptr;
 }
 
 Error error_of(int code, const char* attempt) {
@@ -66,14 +64,29 @@ std::optional<Kqueue::TimerPlan> Kqueue::plan_timer(unsigned fflags, int64_t dat
 }
 
 // Runs a filter's function on a knote: in flux, so that it stays, and without the queue's lock,
-// which comes after the list's.
+// which comes after the list's. False: it threw, and the knote is on no list any more.
 template <class F>
-void Kqueue::without_lock(Note& note, F&& function) {
+bool Kqueue::without_lock(Note& note, F&& function) {
   ++note.in_flux;
   monitor_.unlock();
-  function();
+  std::exception_ptr thrown;
+  try {
+    function();
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  if (thrown != nullptr) {  // Outside the handler: what follows may switch threads.
+    monitor_.filter_failed(thrown);
+    take_off_list(note);
+  }
   monitor_.lock();
   leave_flux(note);
+  return thrown == nullptr;
+}
+
+// Off the list that a filter has left its knote on. Without the lock.
+void Kqueue::take_off_list(Note& note) {
+  if (note.kn_knlist != nullptr) list_remove(*note.kn_knlist, note, ListLock::Take);
 }
 
 void Kqueue::clear() {
@@ -128,15 +141,21 @@ Result<size_t> Kqueue::kevent(std::span<const ::kevent> changes, std::span<::kev
   for (;;) {
     expire_timers(monitor_.now());
     bool skipped = false;
+    const uint64_t left_before = flux_left_;
     const size_t n = scan(events, skipped);
     if (n != 0) return n;
-    if (!skipped && monitor_.now() >= end) return size_t{0};
+    // What came in while the scan had let go of the lock is looked at before the queue rests: a
+    // knote that has left flux, or fired. Nobody says so twice.
     if (skipped) {
-      wait_for_flux();
+      if (flux_left_ == left_before) wait_for_flux();
       continue;
     }
+    if (monitor_.now() >= end) return size_t{0};
+    if (!active_.empty()) continue;
     const Instant until = std::min(end, next_deadline());
+    ++sleepers_;
     const Monitor::Wake wake = monitor_.wait(until, Monitor::Signals::Caught);
+    --sleepers_;
     if (wake == Monitor::Wake::Interrupted) return tl::unexpected(error_of(EINTR, "kevent"));
     // A monitor that cannot wait says so at once; there is then nothing more to come.
     if (wake == Monitor::Wake::TimedOut && monitor_.now() < until) return size_t{0};
@@ -159,12 +178,13 @@ int Kqueue::change(const ::kevent& request) {
                      request.filter == EVFILT_USER;
   constexpr int kContradiction = EV_ADD | EV_KEEPUDATA;
   if (!known || (request.flags & kContradiction) == kContradiction) return EINVAL;
+  Note* note = find_settled(request.ident, request.filter);
   std::shared_ptr<Selectable> thing;
+  // After the wait, in which it may have been closed.
   if (is_descriptor(request.filter)) {
     thing = descriptors_.selectable(request.ident);
     if (thing == nullptr) return EBADF;
   }
-  Note* note = find_settled(request.ident, request.filter);
   if (note == nullptr) return (request.flags & EV_ADD) != 0 ? add(request, thing.get()) : ENOENT;
   if ((request.flags & EV_DELETE) != 0) {
     drop(*note);
@@ -187,6 +207,7 @@ int Kqueue::add(const ::kevent& request, Selectable* thing) {
   note.is_disabled = (request.flags & EV_DISABLE) != 0;
   const int code = attach(note, thing);
   if (code != 0) {
+    dequeue(note);  // It may have fired meanwhile.
     notes_.remove(note);
     monitor_.notify_all();
     return code;
@@ -214,13 +235,18 @@ int Kqueue::attach(Note& note, Selectable* thing) {
   }
   int code = 0;
   int event = 0;
-  without_lock(note, [&] {
+  const bool is_done = without_lock(note, [&] {
     code = thing->kqfilter(note);
+    if (code == 0 && !is_whole(note.kn_fop)) code = EINVAL;
     if (code == 0) {
       const ScopedListLock list(note.kn_knlist);
       event = note.kn_fop->f_event(&note, 0);
+    } else if (note.kn_knlist != nullptr) {
+      monitor_.filter_failed(nullptr);
+      take_off_list(note);
     }
   });
+  if (!is_done) code = EIO;
   if (code == 0 && event != 0) activate(note);
   return code;
 }
@@ -249,7 +275,7 @@ int Kqueue::retune(Note& note, const ::kevent& request) {
     start_timer(note, *plan);
   }
   int event = 0;
-  without_lock(note, [&] {
+  const bool is_done = without_lock(note, [&] {
     const ScopedListLock list(note.kn_knlist);
     if (adds) {
       constexpr unsigned short kTold = EV_EOF | EV_ERROR;  // The filter's to say.
@@ -260,50 +286,23 @@ int Kqueue::retune(Note& note, const ::kevent& request) {
     }
     event = note.kn_fop->f_event(&note, 0);
   });
+  if (!is_done) orphan(note);
   if (event != 0) activate(note);
-  return 0;
+  return is_done ? 0 : EIO;
 }
 
 // Deletes a knote. REQUIRES: it is not in flux.
 void Kqueue::drop(Note& note) {
   dequeue(note);
   if (note.due != kNever) timers_.erase({note.due, &note});
-  without_lock(note, [&] { note.kn_fop->f_detach(&note); });
-  CHECK(note.kn_knlist == nullptr);  // The filter's f_detach takes the knote off its list.
-  dequeue(note);                     // It may have fired meanwhile.
+  without_lock(note, [&] {
+    note.kn_fop->f_detach(&note);
+    if (note.kn_knlist == nullptr) return;
+    monitor_.filter_failed(nullptr);
+    take_off_list(note);
+  });
+  dequeue(note);  // It may have fired meanwhile.
   notes_.remove(note);
-}
-
-void Kqueue::descriptor_closed(uintptr_t ident) {
-  const Lock lock(*this);
-  for (const short filter : {short{EVFILT_READ}, short{EVFILT_WRITE}}) {
-    Note* note = find_settled(ident, filter);
-    if (note != nullptr) drop(*note);
-  }
-}
-
-size_t Kqueue::detach_code(const void* begin, const void* end) {
-  const Lock lock(*this);
-  const auto is_inside = [&](const Note& note) {
-    const auto at = reinterpret_cast<uintptr_t>(note.kn_fop);  // Compared as a number only.
-    return at >= reinterpret_cast<uintptr_t>(begin) && at < reinterpret_cast<uintptr_t>(end);
-  };
-  size_t found = 0;
-  for (bool is_running = true; is_running;) {
-    is_running = false;
-    notes_.each([&](Note& note) {
-      if (!is_inside(note)) return;
-      if (note.in_flux != 0) {
-        is_running = true;
-        return;
-      }
-      ++found;
-      note.kn_knlist = nullptr;
-      orphan(note);
-    });
-    if (is_running) wait_for_flux();
-  }
-  return found;
 }
 
 // ---- Timers and user events.
@@ -389,7 +388,7 @@ size_t Kqueue::scan(std::span<::kevent> events, bool& skipped) {
 
 bool Kqueue::deliver(Note& note, ::kevent& out) {
   bool report = false;
-  without_lock(note, [&] {
+  const bool is_done = without_lock(note, [&] {
     const ScopedListLock list(note.kn_knlist);
     report = note.kn_fop->f_event(&note, 0) != 0;
     out = describe(note);
@@ -399,6 +398,7 @@ bool Kqueue::deliver(Note& note, ::kevent& out) {
       if (note.kn_filter == EVFILT_USER) note.kn_hookid = 0;
     }
   });
+  if (!is_done) orphan(note);
   if (!report || note.is_disabled) return false;
   if ((out.flags & EV_ONESHOT) != 0) {
     drop(note);
@@ -407,6 +407,8 @@ bool Kqueue::deliver(Note& note, ::kevent& out) {
     dequeue(note);
   } else if ((out.flags & EV_CLEAR) == 0) {
     enqueue(note);
+    // Who has found the queue empty meanwhile.
+    if (sleepers_ != 0) monitor_.notify_all();
   }
   return true;
 }
@@ -458,14 +460,6 @@ void Kqueue::leave_flux(Note& note) {
   if (--note.in_flux != 0) return;
   ++flux_left_;
   if (flux_waiters_ != 0) monitor_.notify_all();
-}
-
-// The filter's functions may not be called again: the knote says EV_EOF once and is then deleted.
-void Kqueue::orphan(Note& note) {
-  note.kn_fop = &kGoneOps;
-  note.kn_flags |= EV_EOF | EV_ONESHOT;
-  note.kn_data = 0;
-  activate(note);
 }
 
 }  // namespace wh::event

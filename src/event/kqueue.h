@@ -93,7 +93,8 @@ class Kqueue final : public Selectable {
   struct TimerPlan;
 
   template <class F>
-  void without_lock(Note& note, F&& function);
+  bool without_lock(Note& note, F&& function);
+  void take_off_list(Note& note);
   int change(const ::kevent& request);
   int add(const ::kevent& request, Selectable* thing);
   int attach(Note& note, Selectable* thing);
@@ -129,6 +130,7 @@ class Kqueue final : public Selectable {
   NoteTable notes_;
   IntrusiveList<Note, &Note::on_active> active_;
   size_t active_count_ = 0;
+  size_t sleepers_ = 0;      // In kevent(), for want of active knotes.
   size_t flux_waiters_ = 0;  // A queue that goes waits for them.
   uint64_t flux_left_ = 0;   // How often a knote has left flux.
   bool is_closing_ = false;

@@ -4,6 +4,8 @@
 // no reason; it looks again.
 #pragma once
 
+#include <exception>
+
 #include "core/loop.h"
 
 namespace wh::event {
@@ -21,6 +23,13 @@ class Monitor {
   virtual Wake wait(Instant deadline, Signals signals) = 0;
   virtual void notify_all() = 0;  // REQUIRES: the lock is held.
   virtual Instant now() = 0;
+  // A filter's function has thrown this, or (null) left its knote on a list. When this returns the
+  // queue goes on without the filter: its owner's fault, which was noted. REQUIRES: the lock is not
+  // held.
+  virtual void filter_failed(std::exception_ptr thrown) {
+    if (thrown != nullptr) std::rethrow_exception(thrown);
+    CHECK(false);
+  }
 };
 
 // For what lives on one loop: no lock is needed, and waiting is impossible, so a wait has always
