@@ -47,8 +47,9 @@ Result<std::string> ask_control(const std::string& name, const std::vector<std::
 Result<std::vector<SysctlTree::Leaf>> list_remote(const std::string& name,
                                                   const std::string& prefix) {
   std::vector<SysctlTree::Leaf> leaves;
-  for (const std::string& line : lines_of(TRY(ask_control(name, {"sysctl", "list", prefix})))) {
-    const auto f = fields_of(line);
+  const std::string answer = TRY(ask_control(name, {"sysctl", "list", prefix}));
+  for (const std::string& text : split(answer, '\0')) {
+    const auto f = fields_of(text);
     if (f.size() != 9) return fail("{}: an answer of {} fields instead of 9", name, f.size());
     SysctlTree::Leaf leaf;
     leaf.name = f[0];

@@ -81,8 +81,9 @@ Result<std::string> Control::act(const std::vector<std::string>& words) {
   if (word(0) == "sysctl" && word(1) == "list") {
     std::string text;
     for (const SysctlTree::Leaf& l : TRY(tree.list(word(2)))) {
-      text += fmt::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n", l.name, l.value, l.default_value,
+      text += fmt::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}", l.name, l.value, l.default_value,
                           l.unit, l.description, int{l.writable}, int{l.is_int}, l.min, l.max);
+      text += '\0';
     }
     return text;
   }

@@ -5,7 +5,8 @@
 // lines of a script, which are its grandchildren, find it; and it puts the folder with commands of
 // those names first in PATH when it finds one beside it.
 //
-//   sysctl list PREFIX        one leaf a line, fields separated by tabs
+//   sysctl list PREFIX        leaves, each ended by a zero byte (a value may be a table of several
+//                             lines), fields separated by tabs
 //   sysctl set NAME=VALUE     the value before
 //   sockets                   one socket a line: family, local, foreign, state, owner
 //   drop STATE|all            gives those connections up, silently

@@ -1,5 +1,7 @@
 #include "packetdrill/epoll_set.h"
 
+#include <algorithm>
+
 namespace wh::packetdrill {
 
 uint32_t EpollSet::due(const Member& member) {
@@ -17,6 +19,15 @@ uint32_t EpollSet::ready() const {
   return 0;
 }
 
+bool EpollSet::watches(const Descriptor& other) const {
+  if (this == &other) return true;
+  return std::any_of(members_.begin(), members_.end(), [&](const auto& entry) {
+    const auto target = entry.second.target.lock();
+    const auto* set = dynamic_cast<const EpollSet*>(target.get());
+    return set != nullptr && set->watches(other);
+  });
+}
+
 Outcome EpollSet::change(int operation, int fd, const std::shared_ptr<Descriptor>& target,
                          const epoll_event* event) {
   const auto at = members_.find(fd);
@@ -29,6 +40,8 @@ Outcome EpollSet::change(int operation, int fd, const std::shared_ptr<Descriptor
   if (event == nullptr) return error(EFAULT);
   if (operation == EPOLL_CTL_ADD) {
     if (is_member) return error(EEXIST);
+    const auto* set = dynamic_cast<const EpollSet*>(target.get());
+    if (set != nullptr && set->watches(*this)) return error(ELOOP);
   } else if (operation == EPOLL_CTL_MOD) {
     if (!is_member) return error(ENOENT);
   } else {

@@ -12,6 +12,7 @@ class EpollSet final : public Descriptor {
   explicit EpollSet(World& world) : Descriptor(world) {}
 
   uint32_t ready() const override;
+  // Errors: as epoll_ctl(2)'s; ELOOP for a set that watches this one.
   Outcome change(int operation, int fd, const std::shared_ptr<Descriptor>& target,
                  const epoll_event* event);
   Outcome wait(World::Lock& lock, std::span<epoll_event> events, int timeout_ms);
@@ -23,6 +24,8 @@ class EpollSet final : public Descriptor {
     uint64_t seen = 0;  // Its news when it was reported last.
     bool is_spent = false;
   };
+  // Whether `other` is this set or is watched by it, itself or through the sets in it.
+  bool watches(const Descriptor& other) const;
   // What of it is to be reported now; 0 for nothing.
   static uint32_t due(const Member& member);
   size_t collect(std::span<epoll_event> events);

@@ -79,11 +79,16 @@ Outcome Kernel::splice(World::Lock& lock, int from, int to, size_t size, unsigne
   std::vector<uint8_t> bytes(std::min(size, kMost));
   const int how = (flags & SPLICE_F_NONBLOCK) != 0 ? MSG_DONTWAIT : 0;
   tcp::Endpoint sender;
-  const iovec part{bytes.data(), bytes.size()};
-  const Outcome got = source->receive(lock, {&part, 1}, how, sender);
+  const iovec all{bytes.data(), bytes.size()};
+  const Outcome got = source->receive(lock, {&all, 1}, how | MSG_PEEK, sender);
   if (!got || *got == 0) return got;
-  const iovec rest{bytes.data(), static_cast<size_t>(*got)};
-  return sink->send(lock, {&rest, 1}, how, nullptr);
+  const iovec offered{bytes.data(), static_cast<size_t>(*got)};
+  const Outcome sent = sink->send(lock, {&offered, 1}, how, nullptr);
+  if (!sent || *sent == 0) return sent;
+  // What the sink had no room for stays where it is.
+  const iovec taken{bytes.data(), static_cast<size_t>(*sent)};
+  (void)source->receive(lock, {&taken, 1}, MSG_DONTWAIT, sender);  // It is there: it was seen.
+  return sent;
 }
 
 }  // namespace wh::packetdrill

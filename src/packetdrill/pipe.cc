@@ -22,7 +22,7 @@ Outcome PipeEnd::receive(World::Lock& lock, std::span<const iovec> parts, int fl
   std::deque<uint8_t>& held = shared_->bytes;
   const auto got = static_cast<std::ptrdiff_t>(std::min(size_of(parts), held.size()));
   const std::vector<uint8_t> bytes(held.begin(), held.begin() + got);
-  held.erase(held.begin(), held.begin() + got);
+  if ((flags & MSG_PEEK) == 0) held.erase(held.begin(), held.begin() + got);
   scatter(bytes, parts);
   return got;
 }

@@ -208,9 +208,9 @@ Outcome TcpSocket::receive(World::Lock& lock, std::span<const iovec> parts, int 
   const bool may_wait = !nonblocking && (flags & MSG_DONTWAIT) == 0;
   const bool is_peek = (flags & MSG_PEEK) != 0, is_all = (flags & MSG_WAITALL) != 0 && may_wait;
   const auto low = static_cast<size_t>(settings_.receive_low_water);
-  std::vector<uint8_t> bytes(wanted);
-  size_t got = 0;
+  std::vector<uint8_t> bytes;  // Of what there is, not of what is asked for: that may be anything.
   do {  // MSG_WAITALL may want more than the buffer holds: what has come makes room.
+    const size_t got = bytes.size();
     const size_t rest = wanted - got, least = is_all ? rest : std::min(rest, low);
     const auto is_ready = [&] { return has_come(least) || error_ != 0 || is_at_end(); };
     if (rest > 0 && !is_ready()) {
@@ -221,16 +221,18 @@ Outcome TcpSocket::receive(World::Lock& lock, std::span<const iovec> parts, int 
       if (!world_.block(lock, is_ready, deadline) && readable() == 0 && got == 0)
         return error(EAGAIN);
     }
-    const auto room = std::span(bytes).subspan(got, std::min(rest, readable()));
-    if (room.empty()) break;
-    got += is_peek ? connection_->peek(room) : connection_->recv(room);
-  } while (is_all && !is_peek && got < wanted);
-  if (got == 0) {
+    const size_t more = std::min(rest, readable());
+    if (more == 0) break;
+    bytes.resize(got + more);
+    const auto room = std::span(bytes).subspan(got);
+    bytes.resize(got + (is_peek ? connection_->peek(room) : connection_->recv(room)));
+  } while (is_all && !is_peek && bytes.size() < wanted);
+  if (bytes.empty()) {
     if (const int e = take_error(); e != 0) return error(e);
     return 0;
   }
-  if ((flags & MSG_TRUNC) == 0) scatter(std::span(bytes).first(got), parts);
-  return static_cast<int64_t>(got);
+  if ((flags & MSG_TRUNC) == 0) scatter(bytes, parts);
+  return static_cast<int64_t>(bytes.size());
 }
 
 // Whether so much can be read, or all that can come before something is.
@@ -266,8 +268,9 @@ Outcome TcpSocket::send(World::Lock& lock, std::span<const iovec> parts, int fla
     const Instant deadline = settings_.send_timeout > Duration::zero()
                                  ? world_.loop().now() + settings_.send_timeout
                                  : kNever;
-    if (!world_.block(lock, can_go_on, deadline) || is_over() || is_mute_) break;
+    const bool goes_on = world_.block(lock, can_go_on, deadline);
     if (connection_ == nullptr) return error(EPIPE);
+    if (!goes_on || is_over() || is_mute_) break;
   }
   if (!holds_back && settings_.cork == 0) connection_->set_cork(false);
   if (sent > 0 || bytes.empty()) return static_cast<int64_t>(sent);
