@@ -207,7 +207,7 @@ void Dgp::note_bottom(const Situation& s, const Acked& a) {
   if (goodput_.measurements() == 0) seen = std::min(seen, kWithoutEstimate);
   const bool is_higher = seen > bandwidth(s);
   if (is_higher) goodput_.replace(seen);
-  timely_.on_bottom(!is_higher);
+  timely_.on_bottom(!is_higher, goodput_.estimate());
 }
 
 void Dgp::run_probe(const Situation& s, const Acked& a) {

@@ -123,7 +123,7 @@ class Dgp {
   explicit Dgp(const Config& config);
 
   // --- what happened ---
-  void on_sent(const Situation& s, uint64_t begin);  // New data from `begin` on, or a repair.
+  void on_sent(const Situation& s, uint64_t begin);  // New data from `begin` on.
   void on_acked(const Situation& s, const Acked& a);
   void on_app_limited(const Situation& s);
   void on_loss(const Situation& s);

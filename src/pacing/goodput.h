@@ -10,10 +10,10 @@
 // one after the other while data is in transit. The first window begins with the initial window,
 // sent in a burst; whenever a window begins with a send (not with an acknowledgment) the first
 // acknowledgment only sets its base, or the round trip before it would count. A window ends at its
-// end, after one round trip once it has six segments (two when a loss is being repaired), and when
-// the sender runs out of data; being limited by the congestion window or the receiver's does not
-// end it. The first three measurements are averaged, later ones enter with an eighth (less when
-// shorter than a round trip).
+// end, after one round trip (two when a loss is being repaired) once it has an initial window of
+// data, and when the sender runs out of data; being limited by the congestion window or the
+// receiver's does not end it. The first three measurements are averaged, later ones enter with an
+// eighth (less when shorter than a round trip).
 //
 // Each window has a round-trip time of its own (curGpRTT; that of the window before is prevGpRTT):
 // Timely's input. Positions are bytes from the beginning of the stream.

@@ -28,6 +28,7 @@ void Timely::on_measurement(const Measured& m) {
     rtt_diff_ = Duration((d - d / 8 + change / 8) * 1us);
   }
   previous_rtt_ = rtt;
+  last_ = m.last;
   if (compared_.is_zero()) compared_ = m.estimate;
   if (!config_.enabled || m.min_rtt == Duration::zero()) return;
   apply(judge(m), m);
@@ -68,18 +69,19 @@ void Timely::apply(Verdict verdict, const Measured& m) {
   lower(verdict, m);
 }
 
-bool Timely::may_raise(uint32_t gain, const Measured& m) const {
-  if (gain <= 100 || m.estimate.is_zero() || m.last.is_zero()) return true;
-  return m.estimate.percent(gain) < m.last.percent(100 + config_.max_pace_over);
+// An estimate that nothing was measured for yet stands for itself.
+bool Timely::may_raise(uint32_t gain, Rate estimate) const {
+  const Rate measured = last_.is_zero() ? estimate : last_;
+  return gain <= 100 || estimate.percent(gain) < measured.percent(100 + config_.max_pace_over);
 }
 
 void Timely::raise(const Measured& m, bool override) {
   uint32_t& gain = changed(m);
-  if (!may_raise(gain, m)) return;
+  if (!may_raise(gain, m.estimate)) return;
   const bool is_hyper = ++raises_in_row_ >= kHyperActive || override;
   gain += config_.increase * (is_hyper ? kHyperActive : 1);
   if (is_hyper) raises_in_row_ = 1;
-  if (!config_.no_recovery_change) {
+  if (!config_.no_recovery_change && may_raise(this->gain(Phase::Recovery), m.estimate)) {
     set_gain(Phase::Recovery, this->gain(Phase::Recovery) + config_.increase);
   }
 }
@@ -112,9 +114,10 @@ void Timely::on_probe_exit(uint32_t percent) {
   rtt_diff_ = Duration::zero();
 }
 
-void Timely::on_bottom(bool boost) {
+void Timely::on_bottom(bool boost, Rate estimate) {
   for (const Phase p : {Phase::SlowStart, Phase::Avoidance, Phase::Recovery}) {
-    set_gain(p, std::max(gain(p), 100u) + (boost ? config_.increase * kHyperActive : 0));
+    const bool is_raised = boost && may_raise(gain(p), estimate);
+    set_gain(p, std::max(gain(p), 100u) + (is_raised ? config_.increase * kHyperActive : 0));
   }
 }
 

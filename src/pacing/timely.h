@@ -68,8 +68,9 @@ class Timely {
   void set_gain(Phase phase, uint32_t percent) { gains_[static_cast<size_t>(phase)] = percent; }
   // probeRTT is over: from here up to find what the path has.
   void on_probe_exit(uint32_t percent);
-  // The path ran dry while the pacer waited: at least the estimate itself, or with `boost` more.
-  void on_bottom(bool boost);
+  // The path ran dry while the pacer waited: at least the `estimate` itself, or with `boost` more,
+  // as far as the multiplier may be raised.
+  void on_bottom(bool boost, Rate estimate);
 
   Duration rtt_diff() const { return rtt_diff_; }
   Duration previous_rtt() const { return previous_rtt_; }  // prevGpRTT
@@ -80,7 +81,7 @@ class Timely {
   void apply(Verdict verdict, const Measured& m);
   void raise(const Measured& m, bool override);
   void lower(Verdict verdict, const Measured& m);
-  bool may_raise(uint32_t gain, const Measured& m) const;
+  bool may_raise(uint32_t gain, Rate estimate) const;
   uint32_t lowered(uint32_t gain, Verdict verdict, const Measured& m) const;
   uint32_t& changed(const Measured& m) {
     return gains_[static_cast<size_t>(m.saw_slow_start ? Phase::SlowStart : Phase::Avoidance)];
@@ -90,6 +91,7 @@ class Timely {
   uint32_t gains_[3];
   Duration rtt_diff_{0}, previous_rtt_{0};
   Rate compared_;  // The estimate at the last comparison.
+  Rate last_;      // The last measurement.
   uint32_t raises_in_row_ = 0;
   uint32_t pushes_ = 0;  // Raises in spite of a falling bandwidth, in a row.
 };

@@ -121,6 +121,32 @@ TEST(Timely, does_not_pace_30_percent_above_what_was_measured_E60) {
   EXPECT_EQ(t.gain(Phase::Avoidance), 106u);
 }
 
+// A path that runs dry again and again, because the pace is capped elsewhere, is no reason to
+// forget what was measured.
+TEST(Timely, is_not_boosted_further_than_it_may_be_raised) {
+  Timely t;
+  t.on_measurement(measured(40ms));
+  for (int i = 0; i < 1000; ++i) t.on_bottom(true, kRate);
+  for (const Phase p : {Phase::SlowStart, Phase::Avoidance, Phase::Recovery}) {
+    EXPECT_LE(t.gain(p), p == Phase::SlowStart ? 250u : 139u);
+    EXPECT_GE(t.gain(p), 130u);
+  }
+  Timely unmeasured;
+  for (int i = 0; i < 1000; ++i) unmeasured.on_bottom(true, kRate);
+  EXPECT_LE(unmeasured.gain(Phase::Avoidance), 139u);
+}
+
+TEST(Timely, raises_recovery_no_further_than_the_others) {
+  Timely::Config config;
+  config.no_recovery_change = false;
+  Timely t(config);
+  for (int i = 0; i < 100; ++i) {
+    t.set_gain(Phase::Avoidance, 100);
+    t.on_measurement(measured(40ms));
+  }
+  EXPECT_LE(t.gain(Phase::Recovery), 131u);
+}
+
 TEST(Timely, ends_slow_starts_push_when_the_queue_is_long_E62) {
   Timely t;
   ASSERT_EQ(t.gain(Phase::SlowStart), 250u);
