@@ -28,14 +28,16 @@ bool read_ip4(std::string_view text, Ip4& out) {
   return true;
 }
 
-// The groups on one side of "::", appended to `groups`. False when one is not a group.
-bool read_groups(std::string_view text, uint16_t (&groups)[8], size_t& count) {
+// The groups on one side of "::", appended to `groups`. False when one is not a group. Those that
+// end the address may end in an IPv4 address (RFC 4291 section 2.2).
+bool read_groups(std::string_view text, bool is_end, uint16_t (&groups)[8], size_t& count) {
   while (!text.empty()) {
     const size_t colon = text.find(':');
     const std::string_view part = text.substr(0, colon);
     if (part.find('.') != std::string_view::npos) {
       Ip4 tail;
-      if (colon != std::string_view::npos || count > 6 || !read_ip4(part, tail)) return false;
+      if (!is_end || colon != std::string_view::npos || count > 6 || !read_ip4(part, tail))
+        return false;
       groups[count++] = static_cast<uint16_t>(tail.value >> 16);
       groups[count++] = static_cast<uint16_t>(tail.value);
       return true;
@@ -54,11 +56,13 @@ bool read_ip6(std::string_view text, Ip6& out) {
   uint16_t front[8] = {}, back[8] = {};
   size_t in_front = 0, in_back = 0;
   const size_t gap = text.find("::");
-  if (!read_groups(text.substr(0, gap), front, in_front)) return false;
-  if (gap == std::string_view::npos) {
+  const bool is_whole = gap == std::string_view::npos;
+  if (!read_groups(text.substr(0, gap), is_whole, front, in_front)) return false;
+  if (is_whole) {
     if (in_front != 8) return false;
   } else {
-    if (!read_groups(text.substr(gap + 2), back, in_back) || in_front + in_back > 7) return false;
+    if (!read_groups(text.substr(gap + 2), true, back, in_back) || in_front + in_back > 7)
+      return false;
   }
   out = {};
   auto put = [&](size_t group, uint16_t value) {

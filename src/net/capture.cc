@@ -42,13 +42,16 @@ Result<std::unique_ptr<Capture>> Capture::open(const std::string& path, CaptureO
                                                       PCAP_TSTAMP_PRECISION_NANO);
   CHECK(format != nullptr);
   errno = 0;
-  pcap_dumper* file = pcap_dump_open(format, path.c_str());
+  pcap_dumper* file =
+      path == "-" ? pcap_dump_fopen(format, stdout) : pcap_dump_open(format, path.c_str());
+  // Not the name of a file: one that is called so is not to be cut after a failure.
+  const std::string name = path == "-" ? "on standard output" : path;
   if (file == nullptr) {
     const std::errc code = last_error();
     pcap_close(format);
-    return fail_with(code, fmt::format("open capture file {} for writing", path));
+    return fail_with(code, fmt::format("open capture file {} for writing", name));
   }
-  return std::unique_ptr<Capture>(new Capture(path, options, format, file));
+  return std::unique_ptr<Capture>(new Capture(name, options, format, file));
 }
 
 Capture::Capture(std::string path, CaptureOptions options, pcap* format, pcap_dumper* file)
@@ -105,9 +108,15 @@ void Capture::record(Instant when, uint32_t size, std::span<const uint8_t> bytes
 
 Result<void> Capture::close() {
   if (file_ != nullptr) flush();
-  if (file_ != nullptr) pcap_dump_close(std::exchange(file_, nullptr));
+  if (file_ != nullptr) close_file();
   if (error_) return tl::unexpected(*error_);
   return {};
+}
+
+// Standard output is the program's.
+void Capture::close_file() {
+  pcap_dumper* file = std::exchange(file_, nullptr);
+  if (pcap_dump_file(file) != stdout) pcap_dump_close(file);
 }
 
 void Capture::flush() {
@@ -123,7 +132,7 @@ void Capture::flush() {
 // A write failed. The part of a packet that is in the file goes, so that readers find its end.
 void Capture::fail_now() {
   const std::errc code = last_error();
-  pcap_dump_close(std::exchange(file_, nullptr));
+  close_file();
   std::error_code ignored;  // A file that cannot be looked at stays as it is.
   const bool is_file = std::filesystem::is_regular_file(path_, ignored);
   const uint64_t size = is_file ? std::filesystem::file_size(path_, ignored) : flushed_;
@@ -187,6 +196,11 @@ class CaptureReader {
     const int got = pcap_next_ex(file_.get(), &header_, &bytes);
     if (got == PCAP_ERROR_BREAK) return false;
     if (got != 1) return fail("read capture {}: {}", path_, pcap_geterr(file_.get()));
+    constexpr int64_t kLatest = Instant::max().time_since_epoch() / 1s - 5;  // And nanoseconds.
+    if (header_->ts.tv_sec < 0 || header_->ts.tv_sec > kLatest) {
+      return fail("read capture {}: a packet {} s after 1970; accepted: times up to the year 2262",
+                  path_, header_->ts.tv_sec);
+    }
     bytes_ = {bytes, bytes + header_->caplen};
     return true;
   }

@@ -38,7 +38,7 @@ struct CaptureOptions {
 
 class Capture final : public PacketTap {
  public:
-  // Creates or empties the file. Errors: it cannot be opened for writing.
+  // Creates or empties the file; "-" is standard output. Errors: it cannot be opened for writing.
   static Result<std::unique_ptr<Capture>> open(const std::string& path,
                                                CaptureOptions options = {});
   ~Capture() override;  // Closes; an error nobody asked for is forgotten.
@@ -58,6 +58,7 @@ class Capture final : public PacketTap {
  private:
   Capture(std::string path, CaptureOptions options, pcap* format, pcap_dumper* file);
   void flush();
+  void close_file();
   void fail_now();
 
   std::string path_;
@@ -95,7 +96,8 @@ std::optional<NetworkPart> network_part(const CapturedPacket& packet);
 
 // All packets of a capture file. A file that ends inside a packet, because whoever wrote it was
 // killed or its disk was full, is an error unless `cut_short` is there: that is told why, and what
-// is whole comes. Errors: it cannot be read, is not a capture, or is of another link.
+// is whole comes. Errors: it cannot be read, is not a capture, is of another link, or has a time
+// that no Instant has.
 Result<std::vector<CapturedPacket>> read_capture(const std::string& path,
                                                  std::string* cut_short = nullptr);
 

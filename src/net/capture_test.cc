@@ -140,6 +140,26 @@ TEST_F(CaptureTest, writes_same_bytes_for_same_packets) {
   EXPECT_EQ(a, contents(path("b.pcap")));
 }
 
+TEST_F(CaptureTest, leaves_the_programs_own_standard_output_open) {
+  const int before = ::dup(STDOUT_FILENO);
+  std::fflush(stdout);
+  ASSERT_NE(std::freopen(path("out").c_str(), "w", stdout), nullptr);
+  {
+    auto capture = MUST(Capture::open("-"));
+    capture->see(*datagram(100), Direction::Out, when_);
+    EXPECT_TRUE(capture->close());
+  }
+  const int printed = std::printf("more"), flushed = std::fflush(stdout);
+  ::dup2(before, STDOUT_FILENO);
+  ::close(before);
+  EXPECT_EQ(printed, 4);
+  EXPECT_EQ(flushed, 0);
+  const std::string out = contents(path("out"));
+  EXPECT_EQ(out.size(), 24u + 16 + 142 + 4);
+  EXPECT_TRUE(out.ends_with("more"));
+  EXPECT_FALSE(std::filesystem::exists("-"));
+}
+
 TEST_F(CaptureTest, says_which_file_it_cannot_open) {
   const auto capture = Capture::open(path("missing/a.pcap"));
   ASSERT_FALSE(capture);
@@ -252,6 +272,28 @@ TEST_F(CaptureTest, reader_refuses_what_is_no_capture_or_cut_short) {
   }
   std::filesystem::resize_file(path("a.pcap"), std::filesystem::file_size(path("a.pcap")) - 1);
   EXPECT_FALSE(read_capture(path("a.pcap")));
+}
+
+// Of pcapng, which can say so: one packet in the year 5.8 x 10^10.
+TEST_F(CaptureTest, reader_refuses_a_time_beyond_what_there_is) {
+  const auto block = [](uint32_t type, std::vector<uint32_t> words) {
+    const auto size = static_cast<uint32_t>(4 * (words.size() + 3));
+    words.insert(words.begin(), {type, size});
+    words.push_back(size);
+    return words;
+  };
+  constexpr uint32_t kSection = 0x0a0d0d0a, kOrder = 0x1a2b3c4d, kInterface = 1, kPacket = 6;
+  constexpr uint32_t kResolution = 9 | 1 << 16;  // if_tsresol, one byte: 10^-0 s.
+  std::ofstream out(path("late.pcapng"), std::ios::binary);
+  for (const auto& words :
+       {block(kSection, {kOrder, 1, ~0u, ~0u}), block(kInterface, {1, 0, kResolution, 0, 0}),
+        block(kPacket, {0, 1u << 28, 0, 4, 4, 0})}) {
+    out.write(reinterpret_cast<const char*>(words.data()), static_cast<long>(4 * words.size()));
+  }
+  out.close();
+  const auto packets = read_capture(path("late.pcapng"));
+  ASSERT_FALSE(packets);
+  EXPECT_NE(packets.error().text.find("2262"), std::string::npos) << packets.error().text;
 }
 
 TEST_F(CaptureTest, reader_gives_what_is_whole_of_one_that_is_cut_short) {

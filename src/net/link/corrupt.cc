@@ -11,7 +11,11 @@ void Corrupt::flip_a_bit(Packet& packet) {
   if (ethernet->type() != EtherType::Ip4 && ethernet->type() != EtherType::Ip6) return;
   const uint32_t header = ethernet->header_size();
   if (packet.size() == header) return;
-  complete_checksum(packet);
+  if (packet.checksum == Checksum::Needed) {
+    // A stranger's headers may have no place for it.
+    const auto field = finished_checksum(packet, header);
+    if (field) store16(packet.data() + field->offset, field->value);
+  }
   const uint64_t bit = random_.below(uint64_t{packet.size() - header} * 8);
   const auto at = static_cast<uint32_t>(header + bit / 8);
   const auto mask = static_cast<uint8_t>(1u << bit % 8);

@@ -80,6 +80,16 @@ TEST_F(CorruptTest, flips_one_bit_behind_the_ethernet_header_that_a_checksum_fin
   EXPECT_EQ(std::memcmp(payload.data(), text.data(), text.size()), 0);
 }
 
+TEST_F(CorruptTest, damages_what_has_no_place_for_a_checksum_that_is_needed) {
+  PacketPtr packet = raw_packet(pool, 60);
+  packet->data()[12] = 0x08, packet->data()[13] = 0x00;
+  packet->data()[14] = 0x41;  // A header of four bytes.
+  packet->checksum = Checksum::Needed;
+  always.accept(std::move(packet));
+  EXPECT_EQ(counters.corrupted, 1u);
+  EXPECT_EQ(end.kept.back()->checksum, Checksum::Unknown);
+}
+
 TEST_F(CorruptTest, leaves_packets_without_a_checksum_alone) {
   for (const uint8_t low : {uint8_t{0x06}, uint8_t{0xb5}}) {  // ARP, and an experiment's ethertype.
     PacketPtr packet = raw_packet(pool, 60);

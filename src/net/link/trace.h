@@ -31,8 +31,8 @@ class Trace {
   static constexpr uint32_t kMaxMs = 1'000'000'000;  // Eleven days.
 
   // Errors name the line and what is accepted: whole numbers from 0 to kMaxMs, not decreasing, the
-  // last above zero, up to kMaxLines of them. The last line's end may be missing; a carriage return
-  // before it is not accepted.
+  // last above zero, up to kMaxLines of them. The last line's end may be missing, a carriage return
+  // may stand before each.
   static Result<Trace> parse(std::string_view text);
 
   size_t size() const { return ms_.size(); }
