@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "apps/commands.h"
+#include "apps/output_files.h"
 #include "apps/parse.h"
 #include "host/interrupt.h"
 #include "host/output_file.h"
@@ -127,6 +128,7 @@ Result<void> run(const AdviseOptions& o) {
   const lab::PathFacts path = TRY(facts_of(o));
   if (!path.remark.empty()) fmt::print(stderr, "wh advise: {}: {}\n", o.from, path.remark);
   const lab::Advice advice = lab::advise(path);
+  TRY(check_distinct({{"the run", o.from}, {"--json", o.json}}));
   std::optional<host::OutputFile> json;
   if (!o.json.empty()) json.emplace(TRY(host::OutputFile::create(o.json)));
   const bool says = !o.quiet && o.json != "-";
@@ -168,6 +170,7 @@ int advise_main(int argc, char** argv) {
       "wh advise");
   AdviseOptions options;
   declare(app, options);
+  refuse_empty(app);
   if (const auto status = parse(app, argc, argv)) return *status;
   if (auto done = run(options); !done) {
     fmt::print(stderr, "wh advise: {}\n", done.error().text);

@@ -137,8 +137,8 @@ void define_test(CLI::App& app, TestFlags& o) {
   app.add_option_function<std::string>(
       "--time",
       [&o](const std::string& text) {
-        const auto time = parse_duration(text);
-        if (!time) throw CLI::ValidationError("--time", time.error().text);
+        const auto time = read_time("--time", text, 1ms, std::chrono::hours(1));
+        if (!time) throw CLI::ValidationError(time.error().text);
         o.time = *time;
       },
       "Of the check on real threads [2s]");

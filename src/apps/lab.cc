@@ -1,6 +1,7 @@
 // wh lab: a whole network from one file.
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
@@ -27,9 +28,10 @@ struct Loaded {
 };
 
 Result<Loaded> load(const std::string& file) {
-  std::string text = TRY(host::read_file(file));
-  auto topology = TRY(lab::parse_topology(text, file));
-  return Loaded{std::move(topology), std::move(text)};
+  auto text = host::read_file(file);
+  if (!text) return fail("{}", text.error().text);  // No answer, as that a lab is not up is one.
+  auto topology = TRY(lab::parse_topology(*text, file));
+  return Loaded{std::move(topology), std::move(*text)};
 }
 
 struct Judged {
@@ -92,6 +94,11 @@ Result<int> up(const LabOptions& options) {
 Result<std::string> name_of(const std::string& file) {
   for (std::string& name : TRY(lab::labs_up())) {
     if (name == file) return std::move(name);
+  }
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) {
+    return tl::unexpected(Error{std::errc::no_such_file_or_directory,
+                                fmt::format("no lab {0} is up, and there is no file {0}", file)});
   }
   return TRY(load(file)).topology.name;
 }

@@ -130,8 +130,8 @@ void declare(CLI::App& app, PaceOptions& o) {
                  "Time between two figures of --report and --series "
                  "[an 800th of the duration, at least 25ms]");
   app.add_option("--pcap", o.pcaps,
-                 "FILE: write what passes the sender's interface; LINK-HOST=FILE: another one's; "
-                 "may be repeated")
+                 "FILE: write what passes the sender's interface (- for standard output); "
+                 "LINK-HOST=FILE: another one's; may be repeated")
       ->allow_extra_args(false);
   app.add_option(
       "--trace", o.trace,
@@ -216,6 +216,8 @@ class Outputs {
     files_.push_back({TRY(host::OutputFile::create(path)), std::move(make)});
     return {};
   }
+  // What somebody else writes.
+  void note(const std::string& path) { has_stdout_ |= path == "-"; }
   // A table would mix with a document there.
   bool has_stdout() const { return has_stdout_; }
   // Each is written whatever became of the others.
@@ -243,13 +245,14 @@ Result<void> run_lab(const PaceOptions& o) {
                                   {"--report", o.report}};
   for (const auto& capture : plan.options.captures) files.push_back({"--pcap", capture.path});
   TRY(check_distinct(files));
+  Outputs outputs;
+  for (const auto& capture : plan.options.captures) outputs.note(capture.path);
 
   std::atomic<bool> stop{false};
   static_assert(std::atomic<bool>::is_always_lock_free);  // It is set in a signal's handler.
   host::InterruptGuard interrupt([&] { stop = true; });
   lab::RunResult result;
   const lab::Report& report = result.report;
-  Outputs outputs;
   TRY(outputs.add(o.json, [&] { return lab::to_json(report); }));
   TRY(outputs.add(o.csv, [&] { return lab::to_csv(result.repetitions); }));
   TRY(outputs.add(o.series, [&] { return lab::to_csv(report.series); }));
@@ -272,6 +275,15 @@ Result<void> run_lab(const PaceOptions& o) {
 }
 
 Result<void> run_compare(const PaceOptions& o) {
+  const std::vector<std::string> others = {o.lab_file, o.csv, o.series, o.report, o.trace};
+  const bool has_others = std::any_of(others.begin(), others.end(),
+                                      [](const std::string& text) { return !text.empty(); });
+  if (has_others || !o.links.empty() || !o.flows.empty() || !o.pcaps.empty()) {
+    return fail("--compare runs nothing; accepted beside it: --json, --quiet");
+  }
+  for (const std::string& file : o.compare) {
+    TRY(check_distinct({{"a file to compare", file}, {"--json", o.json}}));
+  }
   Outputs outputs;
   lab::Comparison comparison;
   TRY(outputs.add(o.json, [&] { return comparison.json; }));
@@ -289,7 +301,7 @@ int pace_main(int argc, char** argv) {
   CLI::App app(kPaceDescription, "wh pace");
   PaceOptions options;
   declare(app, options);
-  refuse_empty(app);
+  refuse_empty(app, {"--link", "--flow"});
   if (const auto status = parse(app, argc, argv)) return *status;
   options.command = "wh " + typed(argc, argv);
   auto done = options.compare.empty() ? run_lab(options) : run_compare(options);

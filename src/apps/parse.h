@@ -2,12 +2,16 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
 #include "apps/commands.h"
 #include "core/result.h"
+#include "core/units.h"
 
 namespace wh::apps {
 
@@ -28,25 +32,37 @@ Result<T> named(std::string_view option, Result<T> value) {
   return value;
 }
 
-// A whole number from 0 up; CLI11 alone would take -1 for the largest there is.
+// A time within bounds.
+inline Result<Duration> read_time(std::string_view option, const std::string& text, Duration least,
+                                  Duration most) {
+  const Duration time = TRY(named(option, parse_duration(text)));
+  if (time >= least && time <= most) return time;
+  return fail("{} {}: out of range; accepted: {} to {}", option, text, to_string(least),
+              to_string(most));
+}
+
+// A whole number from 0 up; CLI11 alone would take -1, and what is too large, for the largest there
+// is.
 inline const CLI::Validator kWholeNumber(
     [](const std::string& text) {
-      return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos
+      uint64_t number = 0;
+      const char* end = text.data() + text.size();
+      const auto [stop, error] = std::from_chars(text.data(), end, number);
+      return error == std::errc() && stop == end
                  ? std::string()
-                 : "'" + text + "' is not a whole number; accepted: 0, 1, 2 ...";
+                 : fmt::format("'{}' is not a whole number; accepted: 0 to {}", text, UINT64_MAX);
     },
     "");
 
 // An empty text is an error, not the same as leaving the option out: `--json "$unset"` is a
-// mistake. Not of `--link` and `--flow`, which say more of what is accepted.
-inline void refuse_empty(CLI::App& app) {
+// mistake. `but`: options that say more of what is accepted.
+inline void refuse_empty(CLI::App& app, const std::set<std::string>& but = {}) {
   const auto refusal = [](const std::string& text) {
     return text.empty() ? std::string("it is empty; accepted: a value, or not to give the option")
                         : std::string();
   };
   for (CLI::Option* option : app.get_options()) {
-    const std::string name = option->get_name();
-    if (name != "--link" && name != "--flow") option->check(refusal);
+    if (!but.contains(option->get_name())) option->check(refusal);
   }
 }
 

@@ -141,9 +141,10 @@ Result<lab::Proxy::Config> config_of(const ProxyOptions& o) {
 Result<void> run(const ProxyOptions& o) {
   auto config = TRY(config_of(o));
   host::RealLoop::Config time;
-  if (!o.poll.empty()) time.spin = TRY(named("--poll", parse_duration(o.poll)));
+  if (!o.poll.empty()) time.spin = TRY(read_time("--poll", o.poll, 0s, 1s));
   std::optional<Duration> limit;
-  if (!o.duration.empty()) limit = TRY(named("--duration", parse_duration(o.duration)));
+  constexpr Duration kYear = std::chrono::hours(365 * 24);
+  if (!o.duration.empty()) limit = TRY(read_time("--duration", o.duration, 1ms, kYear));
   auto loop = TRY(host::RealLoop::make(time));
   auto proxy = TRY(lab::Proxy::make(std::move(config), *loop));
   host::InterruptGuard interrupt([&] { loop->stop(); });
@@ -167,6 +168,7 @@ int proxy_main(int argc, char** argv) {
   CLI::App app(kProxyDescription, "wh proxy");
   ProxyOptions options;
   declare(app, options);
+  refuse_empty(app);
   if (const auto status = parse(app, argc, argv)) return *status;
   if (auto done = run(options); !done) {
     fmt::print(stderr, "wh proxy: {}\n", done.error().text);

@@ -116,13 +116,12 @@ Result<void> show(Source& source, const SysctlOptions& o) {
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   const std::vector<std::string> everything = {""};
   for (const std::string& name : o.names.empty() ? everything : joined(o.names)) {
+    const std::string wanted = name.substr(0, name.find_first_of(" ="));
+    if (o.ignore && !source.list(wanted)) continue;
     if (name.find('=') != std::string::npos) {
-      const std::string leaf = name.substr(0, name.find_first_of(" ="));
-      const auto before = source.set(name);
-      if (!before && o.ignore) continue;
-      const std::string old = TRY(before);
+      const std::string old = TRY(source.set(name));
       if (!o.json && !o.quiet)
-        fmt::print("{}: {} -> {}\n", leaf, old, TRY(source.list(leaf)).front().value);
+        fmt::print("{}: {} -> {}\n", wanted, old, TRY(source.list(wanted)).front().value);
       continue;
     }
     for (const SysctlTree::Leaf& leaf : TRY(source.list(name))) {

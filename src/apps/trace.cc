@@ -43,6 +43,7 @@ int trace_main(int argc, char** argv) {
   app.footer(footer());
   app.add_option("name", name, "What to print (names below)")->required();
   app.add_option("-o,--output", path, "Write it to this file (- for standard output) [-]");
+  refuse_empty(app);
   if (const auto status = parse(app, argc, argv)) return *status;
   if (auto done = run(name, path); !done) {
     fmt::print(stderr, "wh trace: {}\n", done.error().text);

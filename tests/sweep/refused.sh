@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# What commands refuse, and by which exit status: mistakes that would otherwise pass for an answer.
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+export PATH="$bin:$PATH"
+
+# STATUS PART-OF-WHAT-IS-SAID COMMAND...
+expect() {
+  local wanted=$1 part=$2 status=0
+  shift 2
+  timeout 60 "$@" > said 2>&1 < /dev/null || status=$?
+  [ "$status" = "$wanted" ] || fail "$* exits with $status, not $wanted: $(cat said)"
+  [ -z "$part" ] || grep -qF -e "$part" said || fail "$* says: $(cat said)"
+}
+
+# An option whose value is empty, or has no meaning.
+expect 2 "it is empty" wh proxy --serve 5201 --rate ""
+expect 2 "it is empty" wh proxy --serve 5201 --link ""
+expect 2 "it is empty" wh advise --up 40Mbps --no-trials --json ""
+expect 2 "it is empty" wh trace cellular:12Mbps --output ""
+expect 2 "--duration -5s: out of range" wh proxy --serve 5201 --duration -5s
+expect 2 "--duration 9223372036s: out of range" wh proxy --serve 5201 --duration 9223372036s
+expect 2 "--poll -1s: out of range" wh proxy --serve 5201 --poll -1s
+expect 2 "accepted: 0 to 18446744073709551615" wh pace --seed 18446744073709551616 --duration 1ms
+expect 2 "--time -1s: out of range" wh dev test echo --time -1s
+
+# A file that would be lost, and what a command has no use for.
+wh pace --duration 100ms --quiet --json run.json
+cp run.json copy.json
+expect 2 "are the same file" wh pace --compare run.json copy.json --json run.json
+expect 2 "are the same file" wh advise run.json --no-trials --json run.json
+cmp run.json copy.json
+expect 2 "--compare runs nothing" wh pace --compare run.json copy.json --report out.html
+expect 0 "goodput" wh pace --compare run.json run.json
+
+# Only what is not known is ignored.
+expect 0 "" wh sysctl -i no.such.name no.such.name=1
+expect 2 "out of range" wh sysctl -i net.inet.tcp.hpts.min_sleep=1
+
+# No file is no answer; a lab that is not up is one.
+expect 2 "no.toml" wh lab run no.toml
+expect 1 "no lab nowhere is up" wh lab down nowhere
+
+# A capture that goes to standard output is alone there.
+wh pace --duration 100ms --pcap - > out.pcap
+wh pace --duration 100ms --pcap same.pcap --quiet
+cmp out.pcap same.pcap || fail "--pcap - writes something else than --pcap FILE"
+echo "mistakes are refused"
