@@ -199,6 +199,14 @@ TEST(LinkConfig, buffer_too_small_for_its_trace_is_refused_when_it_is_loaded) {
   EXPECT_NE(loaded.error().text.find("smaller than one packet"), std::string::npos);
 }
 
+TEST(LinkConfig, no_time_is_a_buffer_of_a_trace_that_hardly_moves) {
+  LinkConfig c = MUST(parse_link_config("trace=still,buffer=1h"));  // A packet in eleven days.
+  const auto loaded = load_traces(
+      c, [](const std::string&) -> Result<std::string> { return std::string("1000000000\n"); });
+  ASSERT_FALSE(loaded.has_value());
+  EXPECT_NE(loaded.error().text.find("less than 1bps"), std::string::npos) << loaded.error().text;
+}
+
 TEST(LinkConfig, each_key_has_a_name_a_form_and_a_description) {
   std::set<std::string_view> names;
   for (const LinkKey& key : link_keys()) {

@@ -59,6 +59,12 @@ Result<void> check_buffer(const DirectionConfig& c) {
         "size or packets, such as 64KiB or 100p",
         to_string(time));
   }
+  if (rate.is_zero()) {
+    return fail(
+        "buffer={}: the trace carries less than 1bps, of which no time makes a packet; accepted: a "
+        "size or packets, such as 64KiB or 100p",
+        to_string(time));
+  }
   if (time <= 0ns || rate.bytes_in(time) < kFullFrame) {
     return fail("buffer={}: {} at {}, smaller than one packet of {}; accepted: at least {}",
                 to_string(time), rate.bytes_in(time), rate, kFullFrame,
