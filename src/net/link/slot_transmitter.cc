@@ -17,14 +17,15 @@ SlotTransmitter::SlotTransmitter(Duration period, Rate rate, Loop& loop,
 
 void SlotTransmitter::accept(PacketPtr packet) {
   // A slot that is due at this very instant comes first, in whatever order the loop got here.
-  if (slot_.deadline() == loop_.now()) release();
+  if (slot_.deadline() <= loop_.now()) release();
   enqueue(std::move(packet));
   arm();
 }
 
 void SlotTransmitter::arm() {
   if (!up_ || slot_.is_armed() || queue().held().packets == 0) return;
-  slot_.arm(origin_ + ((loop_.now() - origin_) / period_ + 1) * period_);
+  due_slot_ = (loop_.now() - origin_) / period_ + 1;
+  slot_.arm(origin_ + due_slot_ * period_);
 }
 
 void SlotTransmitter::release() {
@@ -41,14 +42,15 @@ void SlotTransmitter::release() {
 }
 
 void SlotTransmitter::grant() {
-  const int64_t slot = (loop_.now() - origin_) / period_;
-  const int64_t passed = slot - std::exchange(last_slot_, slot);
+  const int64_t unused = due_slot_ - 1 - last_slot_;
+  last_slot_ = (loop_.now() - origin_) / period_;
   if (rate_.is_infinite()) return;
   const Int128 one = Int128(rate_.bps()) * period_.count();
   // Slots that found nothing to send, or came while the link was down, only pay off what left in
   // advance.
-  if (ran_empty_ || passed > 1) credit_ = std::min<Int128>(credit_ + (passed - 1) * one, 0);
-  credit_ += one;
+  if (ran_empty_ || unused > 0) credit_ = std::min<Int128>(credit_ + unused * one, 0);
+  // More than one where the loop comes late.
+  credit_ += (last_slot_ - due_slot_ + 1) * one;
 }
 
 void SlotTransmitter::set_up(bool up) {

@@ -11,7 +11,8 @@
 //
 // With a finite rate a slot grants rate * period. Packets leave while any of the grant is left;
 // what the last one takes beyond it, and what is left of it while more waits, is carried to the
-// next slot, so a full link delivers its rate. A grant that found the queue empty is lost.
+// next slot, so a full link delivers its rate, also where the loop comes late to its slots. A grant
+// that found the queue empty is lost.
 #pragma once
 
 #include "net/link/capacity.h"
@@ -40,7 +41,8 @@ class SlotTransmitter final : public Transmitter {
   Rate rate_;
   Capacity capacity_;
   Instant origin_;
-  int64_t last_slot_ = 0;  // Number of the last slot at which release() ran.
+  int64_t last_slot_ = 0;  // Number of the last slot for which release() ran,
+  int64_t due_slot_ = 0;   // and of the one for which it is to run.
   Int128 credit_ = 0;      // What may still leave: bits times 10^9. Negative: what left in advance.
   bool up_ = true;
   bool ran_empty_ = true;

@@ -93,6 +93,31 @@ TEST_F(SlotTransmitterTest, full_link_delivers_its_rate) {
   EXPECT_NEAR(static_cast<double>(counters.transmitted.bytes), t->capacity_bytes(), 1514);
 }
 
+// A loop that looks at its timers every 2.5 ms, as one of a processor that is busy elsewhere.
+class SluggishLoop final : public Loop {
+ public:
+  SluggishLoop() : Loop(VirtualLoop::kEpoch) {}
+  bool run_until(Instant deadline) override {
+    while (now() < deadline) {
+      set_now(now() + 2'500us);
+      while (next_deadline() <= now()) fire_next();
+    }
+    return true;
+  }
+};
+
+TEST_F(SlotTransmitterTest, full_link_delivers_its_rate_though_the_loop_is_late) {
+  SluggishLoop late;
+  Recorder far_end{late};
+  DelayLine line{{}, late, Random(0), counters, far_end};
+  SlotTransmitter t(1ms, 10_Mbps, late, std::make_unique<DropTail>(QueueLimit{}, counters),
+                    counters, line);
+  for (uint32_t i = 0; i < 3000; ++i) t.accept(raw_packet(pool, 60 + (i * 31) % 1455, i));
+  late.run_until(VirtualLoop::kEpoch + 1s);
+  ASSERT_GT(t.queue().held().packets, 0u);
+  EXPECT_NEAR(static_cast<double>(counters.transmitted.bytes), t.capacity_bytes(), 1514);
+}
+
 TEST_F(SlotTransmitterTest, grants_that_found_nothing_are_lost_but_pay_off_debt) {
   auto t = make(10ms, 1_Mbps);
   run_to(95ms);

@@ -16,7 +16,7 @@ TraceTransmitter::TraceTransmitter(std::shared_ptr<const Trace> trace, Loop& loo
 
 void TraceTransmitter::accept(PacketPtr packet) {
   // Opportunities until now are not for this packet, in whatever order the loop got here.
-  if (due_.deadline() == loop_.now()) use_due();
+  if (due_.deadline() <= loop_.now()) use_due();
   enqueue(std::move(packet));
   arm();
 }
