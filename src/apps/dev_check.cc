@@ -181,7 +181,8 @@ Result<int> run_driver_tests(TestFlags flags) {
   for (const dev::Check& check : dev::conformance_checks()) {
     if (!wants(check.name)) continue;
     Verdict& verdict = verdicts.emplace_back(Verdict{check.name, check.asks, {}, ""});
-    TRY(run_in_child(verdict, flags.patience, [&] {
+    // A seed takes milliseconds; with a sanitizer, tens of them.
+    TRY(run_in_child(verdict, flags.patience + flags.seeds * 60ms, [&] {
       return dev::run_check(check, loader, flags.driver, flags.seed, flags.seeds);
     }));
   }

@@ -40,6 +40,19 @@ INSTANTIATE_TEST_SUITE_P(Drivers, Passes,
                                          "random", "md", "tap", "template", "mailbox"),
                          [](const auto& which) { return which.param; });
 
+// In these seeds a reader of a crowd sleeps for want of a writer more than three times.
+TEST(Suite, blames_nobody_who_sleeps_again_and_again_by_right) {
+  const Check* race = nullptr;
+  for (const Check& check : conformance_checks()) {
+    if (check.name == std::string_view("race")) race = &check;
+  }
+  ASSERT_NE(race, nullptr);
+  for (const uint64_t seed : {1027u, 1333u}) {
+    const auto findings = run_check(*race, loader, "echo", seed, 1);
+    EXPECT_TRUE(findings.empty()) << all(findings);
+  }
+}
+
 struct Bug {
   const char* driver;
   const char* check;
