@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
@@ -137,6 +138,13 @@ std::string Control::sockets() const {
 }
 
 Result<std::string> Control::drop(const std::string& state) {
+  std::vector<std::string_view> known = {"all"};
+  for (int s = 0; s <= static_cast<int>(tcp::State::TimeWait); ++s) {
+    known.push_back(bsd_name(static_cast<tcp::State>(s)));
+  }
+  if (std::find(known.begin(), known.end(), state) == known.end()) {
+    return fail("no state '{}'; accepted: {}", state, fmt::join(known, ", "));
+  }
   size_t count = 0;
   tcp::TcpStack::Batch batch(world_.tcp());
   world_.tcp().for_each([&](tcp::Connection& c) {

@@ -91,6 +91,18 @@ TEST_F(DescriptorTest, a_read_may_ask_for_any_number_of_bytes) {
   EXPECT_EQ(bytes, std::string(100, 'x'));
 }
 
+TEST_F(DescriptorTest, a_datagram_socket_forgets_its_peer) {
+  const int fd = ifc.socket(ifc.userdata, AF_INET, SOCK_DGRAM, IPPROTO_UDP);
+  sockaddr_in us = address("192.168.0.1", 5000), peer = address("192.0.2.1", 4000);
+  ASSERT_EQ(ifc.bind(ifc.userdata, fd, reinterpret_cast<sockaddr*>(&us), sizeof us), 0);
+  EXPECT_EQ(ifc.connect(ifc.userdata, fd, reinterpret_cast<sockaddr*>(&peer), sizeof peer), 0);
+  EXPECT_EQ(ifc.write(ifc.userdata, fd, "x", 1), 1);
+  peer.sin_family = AF_UNSPEC;
+  EXPECT_EQ(ifc.connect(ifc.userdata, fd, reinterpret_cast<sockaddr*>(&peer), sizeof peer), 0);
+  EXPECT_EQ(ifc.write(ifc.userdata, fd, "x", 1), -1);
+  EXPECT_EQ(errno, EDESTADDRREQ);
+}
+
 TEST_F(DescriptorTest, lists_leaves_whose_value_is_a_table) {
   const std::string answer =
       MUST(host::ask(std::getenv(kControlVariable), "sysctl\nlist\nnet.inet.tcp"));

@@ -394,6 +394,7 @@ TEST_F(InterfaceTest, answers_commands_at_its_control) {
   establish();
   EXPECT_NE(ask("sockets").find("192.168.0.1:8080\t192.0.2.1:4000\tESTABLISHED"),
             std::string::npos);
+  EXPECT_EQ(ask("drop\nESTABLISHD").substr(0, 3), "no\n");
   EXPECT_EQ(ask("drop\nESTABLISHED"), "ok\n1");
 }
 

@@ -54,6 +54,11 @@ Outcome UdpSocket::connect(World::Lock&, const tcp::Endpoint& to) {
   return 0;
 }
 
+Outcome UdpSocket::disconnect() {
+  peer_.reset();
+  return 0;
+}
+
 Outcome UdpSocket::receive(World::Lock& lock, std::span<const iovec> parts, int flags,
                            tcp::Endpoint& from) {
   const auto is_ready = [this] { return !waiting_.empty() || error_ != 0; };

@@ -18,6 +18,7 @@ class UdpSocket final : public Descriptor {
   uint32_t ready() const override;
   Outcome bind(const tcp::Endpoint& local) override;
   Outcome connect(World::Lock& lock, const tcp::Endpoint& to) override;
+  Outcome disconnect() override;
   Outcome receive(World::Lock& lock, std::span<const iovec> parts, int flags,
                   tcp::Endpoint& from) override;
   Outcome send(World::Lock& lock, std::span<const iovec> parts, int flags,
