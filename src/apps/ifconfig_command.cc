@@ -117,6 +117,21 @@ Result<void> give_to_jail(const std::string& link, const std::string& name) {
   return taker.take_interface(link);
 }
 
+// `family`: inet, inet6, or nothing where the word may be a request as well.
+Result<net::Prefix> address_of(const std::string& word, std::string_view family) {
+  const bool is_v6 = word.find(':') != word.npos;
+  const bool has_length = word.find('/') != word.npos;
+  const auto prefix = net::parse_prefix(has_length ? word : word + (is_v6 ? "/128" : "/32"));
+  if (prefix && (family.empty() || is_v6 == (family == "inet6"))) return *prefix;
+  if (!family.empty()) {
+    return fail("{}: '{}' is not an address; accepted: {}", family, word,
+                family == "inet6" ? "2001:db8::1/64" : "192.0.2.1/24");
+  }
+  return fail(
+      "'{}' is neither an address nor one of up, down, [-]promisc, destroy, mtu, ether, vnet",
+      word);
+}
+
 // One request of a line; `at` moves past its words.
 Result<void> apply(host::Rtnetlink& netlink, const std::string& link, const Words& words,
                    size_t& at) {
@@ -139,16 +154,10 @@ Result<void> apply(host::Rtnetlink& netlink, const std::string& link, const Word
     }
     return netlink.set_mtu(link, mtu);
   }
-  std::string address = word;
-  if (word == "inet" || word == "inet6") address = TRY(argument());
-  if (address.find('/') == address.npos)
-    address += address.find(':') == address.npos ? "/32" : "/128";
-  const auto prefix = net::parse_prefix(address);
-  if (!prefix)
-    return fail(
-        "'{}' is neither an address nor one of up, down, [-]promisc, destroy, mtu, ether, vnet",
-        word);
-  TRY(netlink.add_address(link, *prefix));
+  const bool names_family = word == "inet" || word == "inet6";
+  const net::Prefix address =
+      TRY(names_family ? address_of(TRY(argument()), word) : address_of(word, ""));
+  TRY(netlink.add_address(link, address));
   // As on FreeBSD, an interface that gets an address comes up.
   return netlink.set_up(link);
 }
@@ -180,9 +189,15 @@ Result<RouteLine> parse_route(const Words& words) {
   bool is_v6 = false, says_net = false;
   Words rest;
   for (const std::string& word : words) {
-    if (word == "-inet6" || word == "-6") is_v6 = true;
-    if (word == "-net") says_net = true;
-    if (!word.starts_with('-')) rest.push_back(word);
+    if (!word.starts_with('-')) {
+      rest.push_back(word);
+    } else if (word == "-inet6" || word == "-6") {
+      is_v6 = true;
+    } else if (word == "-net") {
+      says_net = true;
+    } else if (word != "-host" && word != "-inet" && word != "-4" && word != "-n" && word != "-q") {
+      return fail("unknown option {}; accepted: -net, -host, -inet, -inet6", word);
+    }
   }
   const bool is_known =
       !rest.empty() && (rest[0] == "add" || rest[0] == "delete" || rest[0] == "del");
@@ -190,6 +205,7 @@ Result<RouteLine> parse_route(const Words& words) {
   line.adds = rest[0] == "add";
   if (rest.size() < (line.adds ? 3u : 2u))
     return fail("{}: something is missing after it", rest.back());
+  if (rest.size() > 3) return fail("'{}' is one word too many", rest[3]);
   if (rest.size() > 2) line.gateway = TRY(net::parse_ip(rest[2]));
   line.is_default = rest[1] == "default";
   if (line.is_default) {

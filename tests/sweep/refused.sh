@@ -37,6 +37,12 @@ expect 0 "goodput" wh pace --compare run.json run.json
 expect 0 "" wh sysctl -i no.such.name no.such.name=1
 expect 2 "out of range" wh sysctl -i net.inet.tcp.hpts.min_sleep=1
 
+# What would be passed over.
+expect 2 "inet6: '1.2.3.4::1/64' is not an address" ifconfig lo0 inet6 1.2.3.4::1/64
+expect 2 "inet: '2001:db8::1' is not an address" ifconfig lo0 inet 2001:db8::1
+expect 2 "unknown option -fib" route add default 192.0.2.1 -fib 1
+expect 2 "'up' is one word too many" route add default 192.0.2.1 up
+
 # No file is no answer; a lab that is not up is one.
 expect 2 "no.toml" wh lab run no.toml
 expect 1 "no lab nowhere is up" wh lab down nowhere
