@@ -190,7 +190,8 @@ Result<Answer> show_nat_sessions(Router& router, const Arguments&) {
   for (const vnet::NatMapping* m : mappings) {
     const std::string protocol = protocol_name(m->inside.protocol);
     const uint32_t vrf = router.vnet().vrf_of_table(m->inside.vrf);
-    const Duration left = std::max(Duration{}, m->expires - router.loop().now());
+    const Duration left =
+        std::max(Duration{}, router.vnet().nat44().end_of(*m) - router.loop().now());
     text += fmt::format(
         "    i2o {} proto {} port {} fib {}\n    o2i {} proto {} port {} fib {}\n"
         "       {}, ends in {:.0f} s\n       total pkts {}, total bytes {}\n",

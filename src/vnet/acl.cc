@@ -24,8 +24,11 @@ namespace {
 
 constexpr uint8_t kFin = 1, kSyn = 2, kRst = 4;
 // As VPP's and most firewalls have it; RFC 5382 and RFC 4787 ask for at least so much of a NAT.
-constexpr Duration kIdle = 30s, kTcpOpening = 120s, kTcpOpen = 86400s;
+constexpr std::array<Duration, 3> kIdle = {30s, 120s, 86400s};  // TCP being opened or closed, open.
 constexpr Duration kSessionSweep = 10s;
+// A quarter of a millisecond's work; if there is more, packets pass before that.
+constexpr int kMostSessionsEnded = 512;
+constexpr Duration kSessionSweepOn = 1ms;
 
 bool is_icmp(uint8_t protocol) {
   return protocol == net::kProtocolIcmp || protocol == net::kProtocolIcmp6;
@@ -167,6 +170,11 @@ void AclTable::forget(uint16_t interface) {
   if (interface >= bound_.size()) return;
   (void)bind(interface, kInput, {});  // It is still attached, and no list can be wrong.
   (void)bind(interface, kOutput, {});
+  std::erase_if(sessions_, [&](const auto& s) {
+    if (s.first.interface != interface) return false;
+    ages_of(s.second.kind).erase(s.second.by_age);
+    return true;
+  });
 }
 
 const std::vector<uint32_t>& AclTable::bound(uint16_t interface, Side side) const {
@@ -209,24 +217,30 @@ bool AclTable::is_about_session(uint16_t interface, const AclKey& key) const {
                                               q.source_port, q.destination_port, q.echo_id});
   if (!session) return false;
   const auto it = sessions_.find(*session);
-  return it != sessions_.end() && it->second.expires > stack_.loop.now();
+  return it != sessions_.end() && !has_ended(it->second.kind, it->second.by_age->used);
+}
+
+bool AclTable::has_ended(Kind kind, Instant used) const {
+  return used + kIdle[static_cast<size_t>(kind)] <= stack_.loop.now();
 }
 
 void AclTable::touch(SessionState& state, const AclKey& key) {
-  Duration idle = kIdle;
+  Kind kind = Kind::Other;
   if (key.protocol == net::kProtocolTcp) {
     state.flags_seen =
         static_cast<uint8_t>(state.flags_seen | (key.tcp_flags & (kFin | kSyn | kRst)));
     const bool is_open = (state.flags_seen & (kFin | kRst)) == 0 && (key.tcp_flags & kSyn) == 0;
-    idle = is_open ? kTcpOpen : kTcpOpening;
+    kind = is_open ? Kind::TcpOpen : Kind::TcpOpening;
   }
-  state.expires = stack_.loop.now() + idle;
-  ages_.splice(ages_.end(), ages_, state.by_age);
+  state.by_age->used = stack_.loop.now();
+  Ages& ages = ages_of(kind);
+  ages.splice(ages.end(), ages_of(state.kind), state.by_age);
+  state.kind = kind;
 }
 
 bool AclTable::pass_session(const AclSession& session, const AclKey& key) {
   const auto it = sessions_.find(session);
-  if (it == sessions_.end() || it->second.expires <= stack_.loop.now()) return false;
+  if (it == sessions_.end() || has_ended(it->second.kind, it->second.by_age->used)) return false;
   touch(it->second, key);
   return true;
 }
@@ -235,32 +249,45 @@ void AclTable::add_session(const AclSession& session, const AclKey& key) {
   auto it = sessions_.find(session);
   if (it == sessions_.end()) {
     if (sessions_.size() >= kMaxSessions) {
-      sessions_.erase(ages_.front());
-      ages_.pop_front();
+      erase_first(longest_idle());
       ++evicted_;
     }
     it = sessions_.emplace(session, SessionState{}).first;
-    it->second.by_age = ages_.insert(ages_.end(), session);
+    Ages& ages = ages_of(Kind::Other);
+    it->second.by_age = ages.insert(ages.end(), {session});
   }
   it->second.flags_seen = 0;
   touch(it->second, key);
   if (!timer_.is_armed()) timer_.arm(stack_.loop.now() + kSessionSweep);
 }
 
-void AclTable::expire() {
-  // Idle times differ, so the oldest need not be the first to end; all are looked at.
-  const Instant now = stack_.loop.now();
-  std::erase_if(sessions_, [&](const auto& s) {
-    if (s.second.expires > now) return false;
-    ages_.erase(s.second.by_age);
-    return true;
+// REQUIRES: there is a session.
+AclTable::Ages& AclTable::longest_idle() {
+  return *std::min_element(ages_.begin(), ages_.end(), [](const Ages& a, const Ages& b) {
+    return !a.empty() && (b.empty() || a.front().used < b.front().used);
   });
-  if (!sessions_.empty()) timer_.arm(now + kSessionSweep);
+}
+
+void AclTable::erase_first(Ages& ages) {
+  sessions_.erase(ages.front().session);
+  ages.pop_front();
+}
+
+void AclTable::expire() {
+  int most = kMostSessionsEnded;
+  for (const Kind kind : {Kind::Other, Kind::TcpOpening, Kind::TcpOpen}) {
+    Ages& ages = ages_of(kind);
+    for (; most > 0 && !ages.empty() && has_ended(kind, ages.front().used); --most) {
+      erase_first(ages);
+    }
+  }
+  if (sessions_.empty()) return;
+  timer_.arm(stack_.loop.now() + (most == 0 ? kSessionSweepOn : kSessionSweep));
 }
 
 void AclTable::clear_sessions() {
   sessions_.clear();
-  ages_.clear();
+  for (Ages& ages : ages_) ages.clear();
 }
 
 AclTable::Verdict AclTable::judge(uint16_t interface, Side side, const AclKey& key) {

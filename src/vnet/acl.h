@@ -133,10 +133,18 @@ class AclTable {
       return hash(s.a) ^ (hash(s.b) * 31) ^ ((ports + s.interface) * 0x9e3779b97f4a7c15u);
     }
   };
+  // Sessions that end after the same time of idleness, so that the first of them ends first.
+  enum class Kind : uint8_t { Other, TcpOpening, TcpOpen };
+  static constexpr size_t kKinds = 3;
+  struct Age {
+    AclSession session;
+    Instant used{};
+  };
+  using Ages = std::list<Age>;
   struct SessionState {
-    Instant expires{};
+    Kind kind = Kind::Other;
     uint8_t flags_seen = 0;  // SYN, FIN and RST of both ways.
-    std::list<AclSession>::iterator by_age;
+    Ages::iterator by_age;
   };
 
   static std::optional<AclSession> session_of(uint16_t interface, const AclKey& key);
@@ -144,6 +152,10 @@ class AclTable {
   bool is_about_session(uint16_t interface, const AclKey& key) const;
   void add_session(const AclSession& session, const AclKey& key);
   void touch(SessionState& state, const AclKey& key);
+  bool has_ended(Kind kind, Instant used) const;
+  Ages& ages_of(Kind kind) { return ages_[static_cast<size_t>(kind)]; }
+  Ages& longest_idle();
+  void erase_first(Ages& ages);
   Result<void> check(const std::vector<AclRule>& rules, size_t replaced) const;
   void expire();
 
@@ -152,7 +164,7 @@ class AclTable {
   std::map<uint32_t, std::unique_ptr<AclSearch>> searches_;  // Of each list.
   std::vector<std::array<std::vector<uint32_t>, 2>> bound_;  // By interface and side.
   std::unordered_map<AclSession, SessionState, SessionHash> sessions_;
-  std::list<AclSession> ages_;  // Longest idle first.
+  std::array<Ages, kKinds> ages_;  // By kind, longest idle first.
   uint64_t evicted_ = 0;
   Timer timer_;
 };

@@ -152,7 +152,7 @@ Result<void> remove_address(Stack& stack, InterfaceEntry& entry, const IpAddress
   const Prefix prefix = known->prefix;
   std::erase_if(entry.addresses, [&](const auto& a) { return a.prefix.address == address; });
   stack.interfaces.clear_owner(address, owner_vrf(entry, address));
-  if (address.is_v4()) stack.nat44->end_unpooled();
+  if (address.is_v4()) stack.nat44->end_unpooled(address.v4());
   if (!address.is_v4()) {
     const auto at =
         std::find(entry.groups.begin(), entry.groups.end(), address.v6().solicited_node());

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -73,12 +74,16 @@ class DhcpServer {
     DhcpPool pool;
     std::map<uint32_t, DhcpLease> leases;  // By address, of those that were ever leased.
     std::map<std::vector<uint8_t>, uint32_t> by_client;
-    uint32_t next = 0;  // The first address of the range that was never leased.
+    std::set<std::pair<Instant, uint32_t>> by_end;  // Leases of the range, the first to end first.
+    std::set<uint32_t> reserved;  // For one client, or the router: not for whoever asks.
+    uint32_t next = 0;            // The first address of the range that was never leased.
   };
   State* pool_for(net::Ip4 link);
   DhcpLease* lease_of(State& state, const std::vector<uint8_t>& client);
   DhcpLease* choose(State& state, const net::DhcpMessage& ask, const std::vector<uint8_t>& client);
   DhcpLease* take(State& state, uint32_t address, const std::vector<uint8_t>& client);
+  void set_state(State& state, DhcpLease& lease, DhcpLease::State now, Instant expires);
+  void set_free(State& state, DhcpLease& lease);
   bool is_free(const State& state, uint32_t address) const;
   bool may_lease(const State& state, uint32_t address) const;
   std::optional<net::DhcpMessage> offer(State& state, const net::DhcpMessage& ask, net::Ip4 own);

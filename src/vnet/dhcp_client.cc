@@ -160,8 +160,13 @@ void DhcpClient::bind(const DhcpMessage& ack) {
   state_ = State::Bound;
   tries_ = 0;
   expires_ = now + lease;
-  renews_ = now + (ack.renew_s ? Duration(std::chrono::seconds(*ack.renew_s)) : lease / 2);
-  rebinds_ = now + (ack.rebind_s ? Duration(std::chrono::seconds(*ack.rebind_s)) : lease * 7 / 8);
+  // A time of 0 would have it ask without end. (The longest lease is 136 years, whose sevenfold is
+  // no Duration.)
+  const auto time = [](std::optional<uint32_t> given, Duration usual) -> Duration {
+    return given.value_or(0) != 0 ? std::chrono::seconds(*given) : usual;
+  };
+  renews_ = now + time(ack.renew_s, lease / 2);
+  rebinds_ = now + time(ack.rebind_s, lease / 8 * 7);
   rebinds_ = std::min(rebinds_, expires_);
   renews_ = std::min(renews_, rebinds_);
   timer_.arm(renews_);

@@ -50,8 +50,10 @@ Result<void> DhcpServer::add(DhcpPool pool) {
   if (pool.dns.size() > DhcpMessage::kMaxServers) {
     return fail("{}: at most {} name servers", what, DhcpMessage::kMaxServers);
   }
-  std::string name = pool.name;
-  pools_[std::move(name)] = State{std::move(pool), {}, {}, 0};
+  State& state = pools_[pool.name];
+  for (const auto& [mac, address] : pool.fixed) state.reserved.insert(address.value);
+  if (pool.router) state.reserved.insert(pool.router->value);
+  state.pool = std::move(pool);
   return {};
 }
 
@@ -88,14 +90,27 @@ DhcpLease* DhcpServer::lease_of(State& state, const std::vector<uint8_t>& client
   return it == state.by_client.end() ? nullptr : &state.leases[it->second];
 }
 
-bool DhcpServer::is_free(const State& state, uint32_t address) const {
-  const auto it = state.leases.find(address);
-  if (it == state.leases.end()) return true;
-  return it->second.state == DhcpLease::State::Free ||
-         it->second.expires <= vnet_.stack().loop.now();
+void DhcpServer::set_state(State& state, DhcpLease& lease, DhcpLease::State now, Instant expires) {
+  const uint32_t address = lease.address.value;
+  state.by_end.erase({lease.expires, address});
+  lease.state = now;
+  lease.expires = expires;
+  const DhcpPool& pool = state.pool;
+  const bool is_in_range = address >= pool.first.value && address <= pool.last.value;
+  if (is_in_range && !state.reserved.contains(address)) state.by_end.insert({expires, address});
 }
 
-// Within the range, a host's, nobody's fixed address, and not this host's.
+void DhcpServer::set_free(State& state, DhcpLease& lease) {
+  const Instant now = vnet_.stack().loop.now();
+  set_state(state, lease, DhcpLease::State::Free, std::min(lease.expires, now));
+}
+
+bool DhcpServer::is_free(const State& state, uint32_t address) const {
+  const auto it = state.leases.find(address);
+  return it == state.leases.end() || it->second.expires <= vnet_.stack().loop.now();
+}
+
+// Within the range, a host's, not reserved, and not this host's.
 bool DhcpServer::may_lease(const State& state, uint32_t address) const {
   const DhcpPool& pool = state.pool;
   if (address < pool.first.value || address > pool.last.value) return false;
@@ -103,9 +118,7 @@ bool DhcpServer::may_lease(const State& state, uint32_t address) const {
     const uint32_t hosts = ~uint32_t{0} >> pool.network.length;
     if ((address & hosts) == 0 || (address & hosts) == hosts) return false;
   }
-  if (vnet_.is_local(Ip4{address}) || (pool.router && pool.router->value == address)) return false;
-  return std::none_of(pool.fixed.begin(), pool.fixed.end(),
-                      [&](const auto& f) { return f.second.value == address; });
+  return !state.reserved.contains(address) && !vnet_.is_local(Ip4{address});
 }
 
 DhcpLease* DhcpServer::take(State& state, uint32_t address, const std::vector<uint8_t>& client) {
@@ -113,7 +126,7 @@ DhcpLease* DhcpServer::take(State& state, uint32_t address, const std::vector<ui
   if (!lease.client.empty() && lease.client != client) state.by_client.erase(lease.client);
   if (DhcpLease* old = lease_of(state, client); old != nullptr && old != &lease) {
     old->client.clear();
-    old->state = DhcpLease::State::Free;
+    set_free(state, *old);
   }
   lease.address = {address};
   lease.client = client;
@@ -143,12 +156,11 @@ DhcpLease* DhcpServer::choose(State& state, const DhcpMessage& ask,
     ++state.next;
     return take(state, address, client);
   }
-  const DhcpLease* longest = nullptr;
-  for (const auto& [address, lease] : state.leases) {
-    if (!is_free(state, address) || !may_lease(state, address)) continue;
-    if (longest == nullptr || lease.expires < longest->expires) longest = &lease;
+  for (const auto& [expires, address] : state.by_end) {
+    if (expires > vnet_.stack().loop.now()) break;
+    if (may_lease(state, address)) return take(state, address, client);
   }
-  return longest == nullptr ? nullptr : take(state, longest->address.value, client);
+  return nullptr;
 }
 
 DhcpMessage DhcpServer::reply(const State& state, const DhcpMessage& ask, DhcpType type,
@@ -180,8 +192,7 @@ std::optional<DhcpMessage> DhcpServer::offer(State& state, const DhcpMessage& as
   const Instant now = vnet_.stack().loop.now();
   lease->mac = ask.mac;
   if (lease->state != DhcpLease::State::Bound || lease->expires <= now) {
-    lease->state = DhcpLease::State::Offered;
-    lease->expires = now + kHold;
+    set_state(state, *lease, DhcpLease::State::Offered, now + kHold);
   }
   DhcpMessage m = reply(state, ask, DhcpType::Offer, own);
   m.yours = lease->address;
@@ -193,9 +204,7 @@ std::optional<DhcpMessage> DhcpServer::request(State& state, const DhcpMessage& 
   if (ask.server && *ask.server != own) {
     // Another server was chosen: what we offered is free again.
     DhcpLease* lease = lease_of(state, client_of(ask));
-    if (lease != nullptr && lease->state == DhcpLease::State::Offered) {
-      lease->state = DhcpLease::State::Free;
-    }
+    if (lease != nullptr && lease->state == DhcpLease::State::Offered) set_free(state, *lease);
     return std::nullopt;
   }
   const Ip4 wanted = ask.requested.value_or(ask.client);
@@ -209,9 +218,8 @@ std::optional<DhcpMessage> DhcpServer::request(State& state, const DhcpMessage& 
     if (lease == nullptr && !ask.server && !is_wrong_link) return std::nullopt;
     return reply(state, ask, DhcpType::Nak, own);
   }
-  lease->state = DhcpLease::State::Bound;
   lease->mac = ask.mac;
-  lease->expires = vnet_.stack().loop.now() + state.pool.lease;
+  set_state(state, *lease, DhcpLease::State::Bound, vnet_.stack().loop.now() + state.pool.lease);
   DhcpMessage m = reply(state, ask, DhcpType::Ack, own);
   m.client = ask.client;
   m.yours = lease->address;
@@ -226,17 +234,13 @@ std::optional<DhcpMessage> DhcpServer::answer(const DhcpMessage& ask, Ip4 own) {
     case DhcpType::Discover: return offer(*state, ask, own);
     case DhcpType::Request: return request(*state, ask, own);
     case DhcpType::Release:
-      if (lease != nullptr && lease->address == ask.client) {
-        lease->state = DhcpLease::State::Free;
-        lease->expires = vnet_.stack().loop.now();
-      }
+      if (lease != nullptr && lease->address == ask.client) set_free(*state, *lease);
       return std::nullopt;
     case DhcpType::Decline:
       if (lease != nullptr && ask.requested && lease->address == *ask.requested) {
         state->by_client.erase(lease->client);
         lease->client.clear();
-        lease->state = DhcpLease::State::Declined;
-        lease->expires = vnet_.stack().loop.now() + kDeclined;
+        set_state(*state, *lease, DhcpLease::State::Declined, vnet_.stack().loop.now() + kDeclined);
       }
       return std::nullopt;
     case DhcpType::Inform: {

@@ -57,6 +57,36 @@ TEST_F(Dhcp, gives_an_address_and_a_default_route_and_keeps_them) {
   EXPECT_FALSE(c.route(ip("192.0.2.1")));
 }
 
+TEST_F(Dhcp, keeps_a_lease_for_ever_without_asking) {
+  DhcpPool p = pool_of();
+  p.lease = std::chrono::seconds(0xffffffff);
+  MUST(s.dhcp().add_pool(p));
+  MUST(c.dhcp_clients().add(ic));
+  loop.run_for(10 * 24h);
+  EXPECT_EQ(c.dhcp_clients().clients()[0]->state(), DhcpClient::State::Bound);
+  EXPECT_EQ(s.dhcp().counters().received, 2u);
+}
+
+// Whatever a server says of the times.
+TEST_F(Dhcp, does_not_ask_without_end_for_a_renewal_at_once) {
+  DhcpClient client(c, ic);
+  uint64_t asked = 0;
+  auto server = MUST(s.open_udp({.port = 67}, [&](const UdpDatagram& d) {
+    DhcpMessage m = *DhcpMessage::parse(d.payload());
+    ++asked;
+    m.is_reply = true;
+    m.type = m.type == DhcpType::Discover ? DhcpType::Offer : DhcpType::Ack;
+    m.yours = Ip4::of(10, 0, 0, 7);
+    m.server = Ip4::of(10, 0, 0, 1);
+    m.lease_s = 3600;
+    m.renew_s = m.rebind_s = 0;
+    client.receive(m);
+  }));
+  loop.run_for(3000s);
+  EXPECT_EQ(client.state(), DhcpClient::State::Bound);
+  EXPECT_EQ(asked, 3u);
+}
+
 TEST_F(Dhcp, loses_its_address_when_the_server_is_gone) {
   MUST(s.dhcp().add_pool(pool_of()));
   MUST(c.dhcp_clients().add(ic));
@@ -98,6 +128,49 @@ TEST_F(Dhcp, runs_out_of_addresses_and_gives_the_same_again) {
   EXPECT_FALSE(ask(3, DhcpType::Discover));
   loop.run_for(601s);
   EXPECT_EQ(ask(3, DhcpType::Discover)->yours, Ip4::of(10, 0, 0, 102));
+}
+
+TEST_F(Dhcp, gives_the_address_that_is_free_for_longest) {
+  DhcpServer server(s);
+  DhcpPool p = pool_of();
+  p.fixed[net::MacAddress::local(50)] = Ip4::of(10, 0, 0, 101);
+  p.last = Ip4::of(10, 0, 0, 104);
+  MUST(server.add(p));
+  const Ip4 own = Ip4::of(10, 0, 0, 1);
+  auto bind = [&](uint32_t n) -> std::string {
+    DhcpMessage m;
+    m.type = DhcpType::Discover;
+    m.mac = net::MacAddress::local(n);
+    const auto offer = server.answer(m, own);
+    if (!offer) return "none";
+    m.type = DhcpType::Request;
+    m.requested = offer->yours;
+    m.server = own;
+    return to_string(server.answer(m, own)->yours);
+  };
+  auto release = [&](uint32_t n, uint8_t host) {
+    DhcpMessage m;
+    m.type = DhcpType::Release;
+    m.mac = net::MacAddress::local(n);
+    m.client = Ip4::of(10, 0, 0, host);
+    server.answer(m, own);
+  };
+  EXPECT_EQ(bind(50), "10.0.0.101");
+  std::string all;
+  for (uint32_t n = 0; n < 4; ++n) all += bind(n) + " ";
+  EXPECT_EQ(all, "10.0.0.100 10.0.0.102 10.0.0.103 10.0.0.104 ");
+  for (const auto& [n, host] : {std::pair(2, 103), {50, 101}, {0, 100}}) {
+    loop.run_for(1s);
+    release(static_cast<uint32_t>(n), static_cast<uint8_t>(host));
+  }
+  EXPECT_EQ(bind(7), "10.0.0.103");
+  EXPECT_EQ(bind(8), "10.0.0.100");
+  EXPECT_EQ(bind(9), "none") << "the other free one is fixed";
+  // A lease that has ended, and was not given back; the one renewed meanwhile is not among them.
+  loop.run_for(1800s);
+  EXPECT_EQ(bind(1), "10.0.0.102");
+  loop.run_for(1801s);
+  EXPECT_EQ(bind(9), "10.0.0.104");
 }
 
 TEST_F(Dhcp, gives_no_networks_own_nor_broadcast_address) {

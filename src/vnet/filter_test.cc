@@ -334,6 +334,36 @@ TEST_F(Filter, bounds_sessions) {
   EXPECT_EQ(r.acls().evicted(), 10u);
 }
 
+// Forwarding waits for no more than some.
+TEST_F(Filter, ends_few_sessions_at_a_time) {
+  AclKey key{ip("10.0.0.1"), ip("10.0.0.2"), net::kProtocolUdp, 0, true, 1, 2};
+  AclTable& acls = r.acls();
+  MUST(acls.bind(kLeft, AclTable::kInput,
+                 {MUST(acls.add({rule(AclAction::Reflect, "0.0.0.0/0", "0.0.0.0/0")}))}));
+  for (uint32_t i = 0; i < 10'000; ++i) {
+    key.source = net::Ip4{0x0b000000 + i};
+    acls.judge(kLeft, AclTable::kInput, key);
+  }
+  size_t most = 0, before = acls.sessions();
+  for (const Instant end = loop.now() + 41s; loop.now() < end; before = acls.sessions()) {
+    loop.run_for(100us);
+    most = std::max(most, before - acls.sessions());
+  }
+  EXPECT_EQ(acls.sessions(), 0u);
+  EXPECT_LE(most, 512u);
+}
+
+TEST_F(Filter, ends_the_sessions_of_an_interface_that_goes) {
+  AclKey key{ip("10.0.0.1"), ip("10.0.0.2"), net::kProtocolUdp, 0, true, 1, 2};
+  const uint32_t any = MUST(r.acls().add({rule(AclAction::Reflect, "0.0.0.0/0", "0.0.0.0/0")}));
+  for (const uint16_t i : {kLeft, kRight}) {
+    MUST(r.acls().bind(i, AclTable::kInput, {any}));
+    r.acls().judge(i, AclTable::kInput, key);
+  }
+  MUST(r.detach(kLeft));
+  EXPECT_EQ(r.acls().sessions(), 1u);
+}
+
 TEST_F(Filter, polices_to_a_rate) {
   EXPECT_TRUE(reaches(a, b, "10.2.0.2", 9));  // The neighbours are known.
   MUST(r.policers().add({.name = "p", .rate = Rate::bits_per_second(8000), .burst = Bytes(1000)}));

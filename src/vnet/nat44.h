@@ -16,8 +16,8 @@
 // address by an outside interface and has no mapping goes to this host if the address is its own,
 // else is dropped. An outside interface answers ARP for those that are on its link. Bounds:
 // `max_mappings` dynamic ones; at the bound one that has ended is used again, or nothing new is
-// mapped (counted, dropped). Fragments wait for their first (shallow reassembly). No application
-// gateways.
+// mapped (counted, dropped). However many have ended, few are taken away at a time. Fragments wait
+// for their first (shallow reassembly). No application gateways.
 //
 // Hairpinning (RFC 4787 section 6, RFC 5382 REQ-8): an inside host reaches another, or itself, by
 // what that one is outside. Both ends of a packet are translated, so that the answer comes back
@@ -72,7 +72,7 @@ struct NatStatic {
 
 struct NatMapping {
   NatEndpoint inside, outside;
-  Instant expires{};
+  Instant kept_alive{};         // When a packet last did that.
   bool is_established = false;  // TCP: both sides were heard, neither has closed.
   bool out_seen = false, in_seen = false;
   uint64_t packets = 0, bytes = 0;
@@ -103,13 +103,14 @@ class Nat44 {
   Result<void> remove_static(const NatStatic& mapping);
   // Errors: 0.
   Result<void> set_max_mappings(size_t n);
+  // Of mappings that there are, too.
   void set_timeouts(const NatTimeouts& timeouts) { timeouts_ = timeouts; }
   void forget(uint16_t interface);  // It is detached.
   // A VRF goes: so do the dynamic mappings of its hosts. Error: a static mapping leads into it.
   Result<void> leave_vrf(uint16_t vrf);
-  // Ends the dynamic mappings whose outside address is not of the pool any more: it was removed
-  // from it, or its interface has lost it.
-  void end_unpooled();
+  // Ends the dynamic mappings of an outside address that is not of the pool any more: it was
+  // removed from it, or its interface has lost it.
+  void end_unpooled(net::Ip4 address);
 
   // --- what there is ---
   const std::vector<net::Ip4>& addresses() const { return addresses_; }  // Given one by one.
@@ -120,7 +121,8 @@ class Nat44 {
   size_t max_mappings() const { return max_; }
   size_t size() const { return by_inside_.size(); }
   std::vector<const NatMapping*> mappings() const;  // Dynamic ones, longest idle first.
-  void clear();                                     // Ends all dynamic mappings.
+  Instant end_of(const NatMapping& m) const { return m.kept_alive + idle_time(m); }
+  void clear();  // Ends all dynamic mappings.
 
   // --- what the nodes ask ---
   bool is_pool_address(net::Ip4 address) const;  // Of static mappings of whole addresses, too.
@@ -146,12 +148,22 @@ class Nat44 {
     }
   };
   using Ages = std::list<NatMapping>;
+  // Mappings that end after the same time of idleness, so that the first of them ends first.
+  enum class Kind : uint8_t { Udp, TcpEstablished, TcpTransitory, Icmp };
+  static constexpr size_t kKinds = 4;
 
+  static Kind kind_of(const NatMapping& m);
+  Ages& ages_of(const NatMapping& m) { return ages_[static_cast<size_t>(kind_of(m))]; }
+  bool has_ended(const NatMapping& m) const;
+  bool is_at_pool(uint16_t interface) const;
   bool is_of_interface(net::Ip4 address) const;
   std::optional<NatEndpoint> static_outside(const NatEndpoint& inside) const;
   std::optional<NatEndpoint> pick_outside(const NatEndpoint& inside);
   bool make_room();
+  bool erase_ended();
   void erase(Ages::iterator mapping);
+  template <class Which>
+  void erase_if(Which which);
   Duration idle_time(const NatMapping& m) const;
   void expire();
 
@@ -163,7 +175,7 @@ class Nat44 {
   std::vector<NatStatic> statics_;
   std::unordered_map<NatEndpoint, NatStatic, Hash> static_in_, static_out_;
   std::unordered_map<uint32_t, uint32_t> static_addresses_;  // Mappings of each outside address.
-  Ages ages_;  // Dynamic mappings, longest idle first.
+  std::array<Ages, kKinds> ages_;  // Dynamic mappings by kind, longest idle first.
   std::unordered_map<NatEndpoint, Ages::iterator, Hash> by_inside_, by_outside_;
   NatPorts ports_;  // Of mappings of both kinds.
   size_t max_ = 65'536;

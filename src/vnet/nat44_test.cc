@@ -379,16 +379,59 @@ TEST_F(Nat, bounds_mappings_and_uses_again_what_has_ended) {
   EXPECT_TRUE(nat.outside_of({17, Ip4::of(10, 1, 0, 2), 4, 0}, true));
 }
 
+// Forwarding waits for no more than some.
+TEST_F(Nat, ends_few_mappings_at_a_time) {
+  Nat44& nat = r.nat44();
+  for (uint16_t port = 1; port <= 5000; ++port) {
+    ASSERT_TRUE(nat.outside_of({17, Ip4::of(10, 1, 0, 2), port, 0}, true));
+  }
+  loop.run_for(299s);
+  size_t most = 0, before = nat.size();
+  for (const Instant end = loop.now() + 8s; loop.now() < end; before = nat.size()) {
+    loop.run_for(100us);
+    most = std::max(most, before - nat.size());
+  }
+  EXPECT_EQ(nat.size(), 0u);
+  EXPECT_LE(most, 256u);
+}
+
+TEST_F(Nat, uses_again_what_has_ended_behind_any_number_that_has_not) {
+  Nat44& nat = r.nat44();
+  MUST(nat.set_max_mappings(101));
+  for (uint16_t port = 1; port <= 100; ++port) {
+    ASSERT_TRUE(nat.outside_of({6, Ip4::of(10, 1, 0, 2), port, 0}, true));
+    nat.note({6, Ip4::of(10, 1, 0, 2), port, 0}, true, 2, 40);
+    nat.note({6, Ip4::of(10, 1, 0, 2), port, 0}, false, 0x12, 40);
+  }
+  ASSERT_TRUE(nat.outside_of({1, Ip4::of(10, 1, 0, 2), 1, 0}, true));
+  loop.run_for(60s);
+  EXPECT_TRUE(nat.outside_of({17, Ip4::of(10, 1, 0, 2), 1, 0}, true));
+  // The bound lowered, those longest idle go.
+  MUST(nat.set_max_mappings(1));
+  EXPECT_EQ(nat.mappings()[0]->inside.protocol, 17);
+}
+
+TEST_F(Nat, has_other_timeouts_at_once) {
+  Nat44& nat = r.nat44();
+  const NatEndpoint inside{17, Ip4::of(10, 1, 0, 2), 4000, 0};
+  ASSERT_TRUE(nat.outside_of(inside, true));
+  loop.run_for(50s);
+  nat.set_timeouts({.udp = 51s});
+  EXPECT_TRUE(nat.outside_of(inside, false));
+  loop.run_for(1s);
+  EXPECT_FALSE(nat.outside_of(inside, false));
+}
+
 TEST_F(Nat, keeps_tcp_by_its_state) {
   Nat44& nat = r.nat44();
   const NatEndpoint inside{6, Ip4::of(10, 1, 0, 2), 4000, 0};
   ASSERT_TRUE(nat.outside_of(inside, true));
   nat.note(inside, true, 2, 40);
-  EXPECT_EQ(nat.mappings()[0]->expires, loop.now() + 240s);
+  EXPECT_EQ(nat.end_of(*nat.mappings()[0]), loop.now() + 240s);
   nat.note(inside, false, 0x12, 40);
-  EXPECT_EQ(nat.mappings()[0]->expires, loop.now() + 7440s);
+  EXPECT_EQ(nat.end_of(*nat.mappings()[0]), loop.now() + 7440s);
   nat.note(inside, true, 1, 40);
-  EXPECT_EQ(nat.mappings()[0]->expires, loop.now() + 240s);
+  EXPECT_EQ(nat.end_of(*nat.mappings()[0]), loop.now() + 240s);
 }
 
 TEST_F(Nat, refuses_what_cannot_be) {

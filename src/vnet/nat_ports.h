@@ -2,6 +2,7 @@
 // any number of taken ones by a look at a thousand words.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -10,6 +11,7 @@
 
 #include "core/check.h"
 #include "net/address.h"
+#include "net/ip_service.h"
 
 namespace wh::vnet {
 
@@ -35,6 +37,11 @@ class NatPorts {
     const auto it = ports_.find(key(protocol, address));
     return it == ports_.end() || (it->second.taken[port / 64] & bit(port)) == 0;
   }
+  // Whether a port of the address is taken, by any of the protocols that have some.
+  bool has(net::Ip4 address) const {
+    return std::any_of(std::begin(kWithPorts), std::end(kWithPorts),
+                       [&](uint8_t protocol) { return ports_.contains(key(protocol, address)); });
+  }
   // The first free port from `from` on, or else from kFirst on. REQUIRES: from >= kFirst.
   std::optional<uint16_t> find_free(uint8_t protocol, net::Ip4 address, uint16_t from) const {
     const auto it = ports_.find(key(protocol, address));
@@ -48,6 +55,8 @@ class NatPorts {
     std::array<uint64_t, 1024> taken{};
     uint32_t count = 0;
   };
+  static constexpr uint8_t kWithPorts[] = {net::kProtocolIcmp, net::kProtocolTcp,
+                                           net::kProtocolUdp};
   static uint64_t key(uint8_t protocol, net::Ip4 address) {
     return uint64_t{protocol} << 32 | address.value;
   }
