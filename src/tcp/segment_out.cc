@@ -121,7 +121,11 @@ void Connection::note_sent(SeqNum seq, uint32_t length, uint32_t segments, uint3
   undo_range_ = {net::earlier(undo_range_.begin, range.begin),
                  net::later(undo_range_.end, range.end)};
   undo_retransmitted_ += length;
-  resent_at_ = now();
+  // Without SACK a repair shows one hole in a round trip: by the first and by that of the first
+  // partial acknowledgment the timeout waits, and then looks after what is left (RFC 6582 section
+  // 3.2, step 3: "Impatient").
+  const bool is_slow = !has_sack_ && recovery_ == Recovery::Recovery;
+  if (!is_slow || undo_retransmitted_ <= 2 * mss_) resent_at_ = now();
 }
 
 // Enters new data into the sendmap and moves snd_max. False when the pool of entries is empty.

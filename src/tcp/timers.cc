@@ -191,7 +191,8 @@ void Connection::on_timeout() {
   }
   suspect_blackhole();
   if (!is_handshaking()) {
-    if (is_first) remember_for_undo();
+    // Amid a repair it is the repair's first segment whose echo tells (RFC 3522 section 3.2).
+    if (is_first && recovery_ != Recovery::Recovery) remember_for_undo();
     const LossEvent event{now(), Bytes(pipe()), Bytes(snd_wnd_)};
     control_->on_timeout(window_, event, is_first && recovery_ != Recovery::Loss);
     note_reduction();
