@@ -159,6 +159,32 @@ TEST_F(ReceiveBufferTest, agrees_with_a_plain_model_through_random_segments) {
 }
 
 // The contents of a liar's copies differ: what was SACKed is what the application gets.
+// However it was cut, what came pins no more memory than several times its size.
+TEST_F(ReceiveBufferTest, pins_no_chunk_for_a_byte_in_whatever_order_bytes_come) {
+  constexpr uint32_t kBytes = 8192;
+  const auto pinned = [&] {
+    size_t bytes = 0;
+    net::ChunkRef last;
+    for (net::Slice s = b.read_slice(SIZE_MAX); s.size > 0; s = b.read_slice(SIZE_MAX)) {
+      EXPECT_EQ(std::vector<uint8_t>(s.bytes().begin(), s.bytes().end()), pattern(read, s.size));
+      read += s.size;
+      if (s.chunk != last) bytes += s.chunk->capacity();
+      last = s.chunk;
+    }
+    return bytes;
+  };
+  for (uint32_t at = kBytes; at-- > 0;) insert(at, 1);
+  EXPECT_LE(pinned(), 2 * kBytes + 2048);
+  ASSERT_EQ(read, kBytes);
+  for (uint32_t i = 0; i < kBytes; ++i) {  // Of each segment all but the last byte came before.
+    auto packet = pool.allocate();
+    packet->append(net::Slice{net::ChunkRef::copy_of(pattern(advanced - 1399, 1400)), 0, 1400});
+    advanced += b.insert(next(), next(), *packet, 1399, 1, 100).advance;
+  }
+  EXPECT_LE(pinned(), 2 * kBytes + 2048);
+  EXPECT_EQ(read, 2 * kBytes);
+}
+
 TEST_F(ReceiveBufferTest, keeps_the_first_copy_of_every_byte) {
   Random r(11);
   std::vector<int> first(100'000, -1);

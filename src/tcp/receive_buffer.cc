@@ -4,14 +4,16 @@
 
 namespace wh::tcp {
 
+uint32_t SliceQueue::room_in_tail() const {
+  if (!owns_tail_ || slices_.empty()) return 0;
+  const net::Slice& tail = slices_.back();
+  return tail.chunk->capacity() - tail.offset - tail.size;
+}
+
 void SliceQueue::copy(std::span<const uint8_t> bytes) {
   size_ += bytes.size();
   while (!bytes.empty()) {
-    uint32_t room = 0;
-    if (owns_tail_ && !slices_.empty()) {
-      const net::Slice& tail = slices_.back();
-      room = tail.chunk->capacity() - tail.offset - tail.size;
-    }
+    uint32_t room = room_in_tail();
     if (room == 0) {
       slices_.push_back({net::ChunkRef::make(kLeastChunk), 0, 0});
       owns_tail_ = true;
@@ -38,9 +40,13 @@ void SliceQueue::append(const net::Packet& packet, uint32_t from, uint32_t n) {
     if (n == 0) return;
     if (from < begin + s.size) {
       const uint32_t here = std::min(n, begin + s.size - from);
-      slices_.push_back(s.sub(from - begin, here));
-      owns_tail_ = false;
-      size_ += here;
+      if (here < kLeastReferred) {
+        copy(s.bytes().subspan(from - begin, here));
+      } else {
+        slices_.push_back(s.sub(from - begin, here));
+        owns_tail_ = false;
+        size_ += here;
+      }
       from += here;
       n -= here;
     }
@@ -50,9 +56,21 @@ void SliceQueue::append(const net::Packet& packet, uint32_t from, uint32_t n) {
 }
 
 void SliceQueue::append(SliceQueue&& other) {
-  size_ += std::exchange(other.size_, 0);
-  if (!other.slices_.empty()) owns_tail_ = false;
-  while (!other.slices_.empty()) slices_.push_back(other.slices_.pop_front());
+  // Runs that grow backwards fill their chunks as those do that grow forwards.
+  if (!other.slices_.empty() && other.slices_.front().size <= room_in_tail()) {
+    const net::Slice first = other.slices_.pop_front();
+    other.size_ -= first.size;
+    copy(first.bytes());
+  }
+  if (!other.slices_.empty()) owns_tail_ = other.owns_tail_;
+  size_ += other.size_;
+  // The shorter list moves: no order of arrival has the longer one moved again and again.
+  if (slices_.size() < other.slices_.size()) {
+    for (size_t i = slices_.size(); i-- > 0;) other.slices_.insert(0, std::move(slices_[i]));
+    slices_ = std::move(other.slices_);
+  } else {
+    while (!other.slices_.empty()) slices_.push_back(other.slices_.pop_front());
+  }
   other.clear();
 }
 

@@ -4,9 +4,9 @@
 //   read by the application | ready | hole | island | hole | island |
 //                           ^       ^ rcv_nxt                        ^ right edge of the window
 //
-// Payload is referred to where the packet holds it in a chunk and copied only where it lies in the
-// packet's head (small segments), so tiny segments share chunks instead of pinning one each. Bytes
-// that arrive twice are kept as they arrived first.
+// Payload is referred to where the packet holds it in a chunk and copied where it lies in the
+// packet's head or little of it is news, so tiny pieces share chunks instead of pinning one each,
+// whatever order they come in. Bytes that arrive twice are kept as they arrived first.
 //
 // Bounded: the caller trims segments to the window, which bounds bytes; islands are bounded by
 // `max_islands`, beyond which a segment that would found a new one is refused and counted by the
@@ -40,11 +40,13 @@ class SliceQueue {
 
  private:
   static constexpr uint32_t kLeastChunk = 2048;
+  static constexpr uint32_t kLeastReferred = 512;  // Less is copied.
   void copy(std::span<const uint8_t> bytes);
+  uint32_t room_in_tail() const;
 
   Ring<net::Slice> slices_;
   size_t size_ = 0;
-  bool owns_tail_ = false;
+  bool owns_tail_ = false;  // The last slice's chunk is ours to write behind it.
 };
 
 class ReceiveBuffer {
