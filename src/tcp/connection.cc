@@ -401,6 +401,8 @@ void Connection::set_receive_buffer(Bytes limit) {
 Result<void> Connection::set_congestion(std::string_view name) {
   auto made = TRY(stack_.make_congestion(name));
   control_ = std::move(made);
+  // The pace that the old one asked for goes with it.
+  if (pace_by_ == pacing::PaceBy::Control && dgp_ == nullptr) set_pace_rate(Rate::infinite());
   return {};
 }
 

@@ -56,6 +56,21 @@ TEST(BbrPath, goes_round_its_states_and_probes_the_round_trip_every_five_seconds
   EXPECT_FALSE(seen.contains(Bbr::State::Startup));
 }
 
+TEST(BbrPath, leaves_no_pace_to_the_control_that_follows_it_and_follows_one_itself) {
+  OneFlow flow(20_Mbps, 300ms, "bbr", [](Connection&) {});
+  flow.mbps(2s);
+  ASSERT_TRUE(flow.sender->pacer().is_on());
+  flow.world.up.config.rate = 60_Mbps;
+  ASSERT_TRUE(flow.sender->set_congestion("cubic"));
+  EXPECT_FALSE(flow.sender->pacer().is_on());
+  flow.mbps(5s);
+  EXPECT_GT(flow.mbps(5s), 0.9 * 60 * 1448 / 1514);
+  ASSERT_TRUE(flow.sender->set_congestion("bbr"));
+  flow.mbps(5s);
+  EXPECT_GT(flow.mbps(5s), 0.9 * 60 * 1448 / 1514);
+  EXPECT_TRUE(flow.sender->pacer().is_on());
+}
+
 TEST(BbrPath, remembers_where_losses_began_in_a_shallow_buffer) {
   OneFlow flow(20_Mbps, 5ms, "bbr", [](Connection&) {});
   const Bbr* bbr = model_of(*flow.sender);
