@@ -343,6 +343,7 @@ class Connection final : private pacing::HptsClient {
   void run_timers(Instant now);
   void arm_timers(Instant now);
   void choose_recovery_timer(Instant now);
+  bool lacked_packet(Instant now) const;
   Duration rto() const;
   Duration least_timeout() const;
   Duration persist_interval() const;

@@ -127,5 +127,45 @@ TEST(FastPath, survives_a_lack_of_packets) {
   tcp.check_invariants();
 }
 
+// Nothing is outstanding whose answer could give them another turn.
+TEST(FullPath, has_a_syn_data_and_a_fin_wait_for_packets) {
+  TestWorld w;
+  net::PacketPool small(4);
+  TestIp ip(w.loop, small, 3, w.random.fork("third"));
+  ip.out = &w.up;
+  pacing::HptsBooks books;
+  pacing::Hpts wheel(w.loop, books);
+  TcpStack tcp(ip, wheel);
+  w.down.sink = [&](net::Frame f) { ip.input(std::move(f)); };
+  Listener& listener = w.listen();
+  std::vector<net::PacketPtr> others;
+  const auto without_packets = [&](const std::function<void()>& act) {
+    while (auto packet = small.allocate()) others.push_back(std::move(packet));
+    act();
+    w.run(100ms);
+    others.clear();
+    w.run(100ms);
+  };
+  Connection* a = nullptr;
+  without_packets([&] { a = MUST(tcp.connect(w.server_endpoint(), {})); });
+  Connection* b = listener.accept();
+  ASSERT_NE(b, nullptr);
+  without_packets([&] { EXPECT_EQ(*a->send(pattern(0, 100)), 100u); });
+  EXPECT_EQ(b->readable(), 100u);
+  without_packets([&] { a->shutdown_send(); });
+  EXPECT_EQ(b->state(), State::CloseWait);
+  EXPECT_GT(tcp.counters().no_packet, 0u);
+  a->abort();
+  // Another's SYN meets one that has not left.
+  without_packets([&] {
+    a = MUST(tcp.connect({w.server.ip.v4(), 90}, {.local = {{}, 5000}}));
+    b = MUST(w.server.tcp.connect({ip.v4(), 5000}, {.local = {{}, 90}}));
+  });
+  EXPECT_EQ(a->state(), State::Established);
+  EXPECT_EQ(b->state(), State::Established);
+  a->abort();
+  w.run(100ms);
+}
+
 }  // namespace
 }  // namespace wh::tcp

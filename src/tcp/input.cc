@@ -58,8 +58,8 @@ void Connection::input_syn_sent(const Segment& s) {
   if (!has_ack) {  // Simultaneous open (RFC 9293 figure 8): answer with SYN-ACK.
     has_ecn_ = stack_.tunables().ecn_enable != 0 && s.flags.has(net::kTcpEce | net::kTcpCwr);
     enter(State::SynReceived);
-    map_.mark_lost(map_.front());
-    is_answer_to_syn_ = true;
+    is_answer_to_syn_ = !map_.empty();  // Ours may still wait for a packet.
+    if (is_answer_to_syn_) map_.mark_lost(map_.front());
     Segment rest = s;  // Its data waits for the other half; its FIN will come again.
     rest.seq += SeqLen(1);
     rest.flags.bits &= static_cast<uint16_t>(~net::kTcpFin.bits);

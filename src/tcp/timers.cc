@@ -283,6 +283,15 @@ void Connection::on_idle_timer() {
   idle_due_ = now() + keep_interval();
 }
 
+// Output was considered, nothing is outstanding, and yet something is left that nothing but a lack
+// of packets held back: no acknowledgment will bring its turn. What waits for a cork or a pacing
+// delay needs no timer. REQUIRES: there is something to send, and the window is open.
+bool Connection::lacked_packet(Instant now) const {
+  if (is_handshaking()) return true;
+  if (pacer_.must_wait(now)) return false;
+  return !cork_ || shut_down_ || unsent() >= mss_;
+}
+
 inline void Connection::choose_recovery_timer(Instant now) {
   const auto set = [&](TimerKind kind, Instant due) {
     recovery_timer_ = kind;
@@ -291,8 +300,10 @@ inline void Connection::choose_recovery_timer(Instant now) {
   if (map_.empty()) {
     const bool is_window_shut =
         unsent() > 0 && !is_handshaking() && sendable_now() < std::min<size_t>(unsent(), mss_);
-    if (!is_window_shut) {  // What waits for Nagle or a cork needs no timer.
+    if (!is_window_shut) {
       persist_probes_ = 0;
+      if ((has_payload_to_send() || is_handshaking()) && lacked_packet(now))
+        return set(TimerKind::Memory, now + Rack::kLeastTimeout);
       return set(TimerKind::None, kNever);
     }
     if (recovery_timer_ != TimerKind::Persist) {
