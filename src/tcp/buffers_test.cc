@@ -219,6 +219,20 @@ TEST(ReceiveBuffer, grows_with_the_rate_on_every_connection) {
   }
 }
 
+// Windows offers no timestamps.
+TEST(ReceiveBuffer, grows_without_timestamps_too) {
+  Conversation t;
+  t.open({.mss = 1460, .window_scale = 7});
+  const Bytes before = t.c->receive_buffer();
+  uint32_t seq = 1;
+  for (int round = 0; round < 4; ++round) {
+    for (int i = 0; i < 40; ++i, seq += 1460) t.in({.seq = seq, .length = 1460});
+    t.c->discard(SIZE_MAX);
+    t.run(t.rtt);
+  }
+  EXPECT_GE(t.c->receive_buffer(), before * 2);
+}
+
 // What is SACKed stays in the buffer; the writer is asked for more all the same, else a recovery
 // would run dry and end in a burst.
 TEST(SendBufferGrowth, holds_what_is_outstanding_and_a_window_more) {

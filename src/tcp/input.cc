@@ -383,13 +383,22 @@ inline void Connection::acknowledge_soon(bool at_once) {
   delack_due_ = now() + std::chrono::milliseconds(t.delacktime_ms);
 }
 
-// Twice what came in a round trip, measured by the echo of our own timestamps, and more while that
-// still grows.
+// Twice what came in a round trip, and more while that still grows. The echo of our own timestamps
+// measures it; without them the handshake has, or what we sent since.
 void Connection::grow_receive_buffer(const Segment& s, uint32_t bytes) {
   tune_bytes_ += bytes;
   const int64_t most = stack_.tunables().recvbuf_max;
-  if (!s.options.timestamps || is_older(s.options.timestamps->echo, tune_timestamp_)) return;
-  total_.receive_rtt = std::chrono::milliseconds(timestamp_now() - s.options.timestamps->echo);
+  const auto& echoed = s.options.timestamps;
+  if (echoed && is_older(echoed->echo, tune_timestamp_)) return;  // Nearly always.
+  const uint32_t now = timestamp_now();
+  if (echoed) {
+    if (is_older(now, echoed->echo)) return;
+    total_.receive_rtt = std::chrono::milliseconds(now - echoed->echo);
+    tune_timestamp_ = now + 1;
+  } else {
+    if (!rtt_.has_sample() || is_older(now, tune_timestamp_)) return;
+    tune_timestamp_ = now + static_cast<uint32_t>(rtt_.srtt() / 1ms) + 1;
+  }
   int64_t wanted = 2 * int64_t{tune_bytes_} + 16 * int64_t{mss_};
   if (tune_bytes_ > tune_previous_) wanted += 2 * int64_t{tune_bytes_ - tune_previous_};
   if (receive_limit_.count() < most) {
@@ -397,7 +406,6 @@ void Connection::grow_receive_buffer(const Segment& s, uint32_t bytes) {
   }
   tune_previous_ = tune_bytes_;
   tune_bytes_ = 0;
-  tune_timestamp_ = timestamp_now() + 1;
 }
 
 void Connection::take_fin(SeqNum at) {
