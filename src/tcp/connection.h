@@ -213,6 +213,8 @@ class Connection final : private pacing::HptsClient {
   void update_ts_recent(const Segment& s);
   void grow_receive_buffer(const Segment& s, uint32_t bytes);
   void challenge();
+  bool may_challenge();
+  void answer(const Segment& s);
   uint32_t window_held() const;
   void note_ecn(const Segment& s);
 

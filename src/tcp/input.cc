@@ -203,8 +203,7 @@ inline bool Connection::check_timestamps(const Segment& s) {
   if (s.payload > 0 && s.seq < rcv_nxt_) {  // Came twice; what is new was not received at all.
     note_dsack({s.seq, net::earlier(s.seq + SeqLen(s.payload), rcv_nxt_)});
   }
-  ack_now_ = true;
-  stack_.mark(*this);
+  answer(s);
   return false;
 }
 
@@ -245,17 +244,30 @@ void Connection::handle_reset_or_syn(const Segment& s) {
 
 // So many in so long for each connection (RFC 5961 section 7): a budget that all share would tell a
 // stranger by what is left of it what other connections do.
-void Connection::challenge() {
+bool Connection::may_challenge() {
   const Tunables& t = stack_.tunables();
   if (now() >= challenges_end_) {
     challenges_ = 0;
     challenges_end_ = now() + std::chrono::milliseconds(t.ack_war_timewindow_ms);
   }
   const bool is_limited = t.ack_war_cnt > 0 && t.ack_war_timewindow_ms > 0;
-  if (is_limited && challenges_++ >= t.ack_war_cnt) {
-    ++stack_.counters().challenge_acks_limited;
-    return;
-  }
+  if (!is_limited || challenges_++ < t.ack_war_cnt) return true;
+  ++stack_.counters().challenge_acks_limited;
+  return false;
+}
+
+// Tells who sent a segment that goes no further where we are. Bare acknowledgments have a limit:
+// two ends of which each finds the other's out of place, because a stranger has sent to both, would
+// answer one another as fast as the path allows (FreeBSD's "ACK war").
+void Connection::answer(const Segment& s) {
+  const bool is_bare = s.end() == s.seq;
+  if (is_bare && !may_challenge()) return;
+  ack_now_ = true;
+  stack_.mark(*this);
+}
+
+void Connection::challenge() {
+  if (!may_challenge()) return;
   ++stack_.counters().challenge_acks;
   challenge_due_ = true;
   stack_.mark(*this);
@@ -270,14 +282,14 @@ bool Connection::trim(Segment& s) {
     // One to the left counts: two FINs that cross, or two probes of windows, would else be answered
     // for ever, neither end seeing the other's acknowledgment (RFC 9293 appendix A.2).
     const bool is_acceptable = s.end() > rcv_nxt_ || s.seq + SeqLen(1) == rcv_nxt_;
+    if (!is_acceptable && s.end() == s.seq) return answer(s), false;
     cut_duplicate(s);
     if (!is_acceptable) return false;
   }
   if (s.end() <= rcv_adv_) return true;
   const uint32_t length = (s.end() - s.seq).count();
   const uint32_t beyond = (s.end() - rcv_adv_).count();
-  ack_now_ = true;
-  stack_.mark(*this);
+  answer(s);
   if (beyond < length) {
     counters.trimmed_bytes += beyond;
     if (s.has(net::kTcpFin)) s.flags.bits &= kNoFin;

@@ -200,6 +200,23 @@ TEST(Established, limits_its_challenges) {
   EXPECT_EQ(t.sent.size(), 3u);
 }
 
+// Two ends to both of which a stranger has sent would answer one another without end.
+TEST(Established, limits_its_answers_to_bare_acknowledgments_out_of_place) {
+  Conversation t;
+  t.open();
+  t.in({.length = 100});
+  t.run(1s);
+  t.sent.clear();
+  for (const uint32_t seq : {50u, 200'000u}) {
+    for (int i = 0; i < 20; ++i) t.in({.seq = seq});
+    EXPECT_EQ(t.sent.size(), 5u) << seq;
+    t.run(1s);
+    t.sent.clear();
+  }
+  for (int i = 0; i < 20; ++i) t.in({.seq = 50, .length = 10});
+  EXPECT_EQ(t.sent.size(), 20u);
+}
+
 TEST(Established, answers_acknowledgments_of_the_future_and_of_the_far_past) {
   Conversation t;
   t.open();

@@ -71,7 +71,8 @@ constexpr Tunable kTunables[] = {
     {"rexmit_min", &Tunables::timers_minrto_ms, "ms", 1, 60000, "rack.timers.minrto"},
     {"rexmit_slop", &Tunables::timers_slop_ms, "ms", 0, 60000, "rack.timers.slop"},
     {"ack_war_cnt", &Tunables::ack_war_cnt, "", 0, 1'000'000,
-     "challenge ACKs that a connection sends in ack_war_timewindow; 0 for no limit"},
+     "challenge ACKs, and answers to bare acknowledgments out of place, that a connection sends in "
+     "ack_war_timewindow; 0 for no limit"},
     {"ack_war_timewindow", &Tunables::ack_war_timewindow_ms, "ms", 0, kDay,
      "time for which challenge ACKs are counted; 0 for no limit"},
     {"abc_l_var", &Tunables::abc_l_var, "segments", 1, 100,
@@ -213,7 +214,7 @@ constexpr Counter kCounters[] = {
     WH_COUNTER(bad_ack, "acknowledgments of what was never sent or is too old"),
     WH_COUNTER(unacceptable_rst, "dropped: RST outside the window"),
     WH_COUNTER(challenge_acks, "challenge ACKs sent"),
-    WH_COUNTER(challenge_acks_limited, "challenge ACKs not sent: too many this second"),
+    WH_COUNTER(challenge_acks_limited, "challenge ACKs and answers not sent: too many this second"),
     WH_COUNTER(connects, "active opens"),
     WH_COUNTER(accepts, "connections accepted by applications"),
     WH_COUNTER(established, "connections established"),
