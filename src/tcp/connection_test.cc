@@ -53,6 +53,14 @@ TEST(Handshake, takes_timestamps_off_the_segment_size) {
   EXPECT_EQ(w.a->info().send_scale, 6);
 }
 
+TEST(Handshake, chooses_a_port_of_the_range_whichever_end_of_it_is_called_the_first) {
+  TestWorld world;
+  world.client.tcp.tunables().port_first = 40'001;
+  world.client.tcp.tunables().port_last = 40'000;
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(world.connect().local().port / 2, 20'000);
+  EXPECT_FALSE(world.client.tcp.connect(world.server_endpoint(), {}));
+}
+
 TEST(Handshake, works_over_ipv6) {
   TestWorld w;
   w.establish(net::Family::V6);

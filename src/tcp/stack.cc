@@ -154,8 +154,9 @@ std::unique_ptr<Connection> TcpStack::make(const Endpoint& local, const Endpoint
 
 // RFC 6056 section 3.3.1: a random start, then the next free one.
 Result<uint16_t> TcpStack::choose_port(const Endpoint& local, const Endpoint& remote) {
-  const auto first = static_cast<uint64_t>(tunables_.port_first);
-  const uint64_t count = static_cast<uint64_t>(tunables_.port_last) - first + 1;
+  const auto [first, last] = std::minmax(
+      {static_cast<uint64_t>(tunables_.port_first), static_cast<uint64_t>(tunables_.port_last)});
+  const uint64_t count = last - first + 1;
   const uint64_t start = ip_.random().below(count);
   for (uint64_t i = 0; i < count; ++i) {
     Endpoint candidate = local;

@@ -65,7 +65,7 @@ Duration Connection::persist_interval() const {
   const int64_t factor = int64_t{1} << std::min<unsigned>(persist_probes_, 9);
   const Duration slop = own_.time_or(TCP_RACK_TIMER_SLOP, 1us, ms(t.timers_slop_ms));
   const Duration value = (rtt_.srtt() + 4 * rtt_.variance()) * factor + slop;
-  return std::clamp(value, ms(t.timers_persmin_ms), ms(t.timers_persmax_ms));
+  return std::max(std::min(value, ms(t.timers_persmax_ms)), ms(t.timers_persmin_ms));
 }
 
 std::string_view Connection::timer_name(TimerKind kind) {

@@ -327,8 +327,8 @@ Bytes Bbr::bdp_multiple(Rate bw, uint32_t gain) const {
 
 // With the draft's quantization budget: three bursts, and two segments more while probing.
 Bytes Bbr::inflight(Rate bw, uint32_t gain, Bytes mss) const {
-  const Bytes burst =
-      std::clamp(pacing_rate_.is_zero() ? mss * 2 : pacing_rate_.bytes_in(1ms), mss * 2, 64_KiB);
+  const Bytes burst = std::max(
+      pacing_rate_.is_zero() ? mss * 2 : std::min(pacing_rate_.bytes_in(1ms), 64_KiB), mss * 2);
   Bytes cap = std::max({bdp_multiple(bw, gain), burst * 3, mss * kMinPipeSegments});
   if (state_ == State::Up) cap += mss * 2;
   return cap;
@@ -359,7 +359,7 @@ void Bbr::set_cwnd(const Now& n) {
   } else if (cwnd < max_inflight || samples_.delivered() < initial_cwnd_) {
     cwnd += n.rs.newly_acked;
   }
-  cwnd = std::clamp(cwnd, mss * kMinPipeSegments, n.state.max_cwnd);
+  cwnd = std::max(std::min(cwnd, n.state.max_cwnd), mss * kMinPipeSegments);
   if (state_ == State::ProbeRtt) cwnd = std::min(cwnd, probe_rtt_cwnd(mss));
   bound_cwnd_for_model(n.state);
 }
