@@ -426,6 +426,10 @@ Result<Topology> parse_topology(std::string_view text, std::string_view where) {
     const toml::table table = toml::parse(text, where);
     Topology topology = TRY(TopologyReader(where).read(table));
     if (topology.name.empty()) topology.name = name_of_file(where);
+    // The lab's folder is called so (lab/keeper.h).
+    if (topology.name.empty() || topology.name == "." || topology.name == "..") {
+      return fail("{}: name: the file's makes none for the lab; accepted: name = \"LAB\"", where);
+    }
     return topology;
   } catch (const toml::parse_error& e) {
     return fail("{}:{}: {}", where, e.source().begin.line, e.description());

@@ -30,6 +30,16 @@ TEST(Topology, takes_names_and_addresses_from_its_place_when_none_are_given) {
   EXPECT_EQ(net::to_string(t->links[0].to.addresses[0]), "10.0.0.2/24");
 }
 
+// A lab that is up has a folder of its name, which goes with it.
+TEST(Topology, refuses_a_file_whose_name_leads_to_another_folder) {
+  for (const char* file : {".toml", "some/dir/.toml", "..toml", "...toml", "dir/..."}) {
+    const auto t = parse_topology(kTwo, file);
+    ASSERT_FALSE(t) << file << " makes " << t->name;
+    EXPECT_NE(t.error().text.find("accepted: name = \"LAB\""), std::string::npos);
+    EXPECT_TRUE(parse_topology("name = \"x\"\n" + std::string(kTwo), file)) << file;
+  }
+}
+
 TEST(Topology, names_what_was_wrong_and_where) {
   const std::string two(kTwo);
   EXPECT_EQ(error_of(""), "x.toml: it has no [[host]]");
