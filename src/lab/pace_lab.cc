@@ -1,4 +1,6 @@
 // From the flags of `wh pace` to a lab: which hosts and links there are.
+#include <algorithm>
+
 #include "lab/paths.h"
 
 namespace wh::lab {
@@ -14,13 +16,19 @@ Duration path_rtt(const LabSpec& spec, const std::string& from, const std::strin
   return rtt;
 }
 
-// The host from which (or to which, when reversed) a flow of this round trip goes, made when it is
-// not there yet.
-Result<std::string> host_for(LabSpec& spec, const std::string& sender, Duration more,
-                             Duration rtt) {
-  const std::string name = fmt::format("{}-{}", sender, to_string(rtt));
+// The host behind the sender from which (or to which, when reversed) a flow of this round trip to
+// `far` goes, made when it is not there yet. `more` is what the path lacks of it.
+std::string host_for(LabSpec& spec, const std::string& far, Duration more, Duration rtt) {
+  std::string which = to_string(rtt);
+  const auto made = std::find_if(spec.links.begin(), spec.links.end(),
+                                 [&](const LinkSpec& l) { return l.name == "access-" + which; });
+  // One towards a host at another distance does not serve.
+  if (made != spec.links.end() && made->config.forward.delay + made->config.reverse.delay != more) {
+    which += "-" + far;
+  }
+  const std::string name = "sender-" + which;
   if (spec.has_host(name)) return name;
-  LinkSpec access{.name = fmt::format("access-{}", to_string(rtt)), .from = name, .to = sender};
+  LinkSpec access{.name = "access-" + which, .from = name, .to = "sender"};
   access.config.forward.delay = more / 2;
   access.config.reverse.delay = more - more / 2;
   spec.hosts.insert(spec.hosts.begin() + 1, {.name = name});
@@ -58,7 +66,8 @@ Result<LabSpec> pace_lab(std::vector<net::LinkConfig> links, std::vector<FlowSpe
       return fail("flow '{}': rtt: the path itself takes {}; accepted: at least that",
                   print_flow(flow), to_string(path));
     }
-    if (*flow.rtt > path) end = TRY(host_for(spec, "sender", *flow.rtt - path, *flow.rtt));
+    const std::string& far = flow.from == "sender" ? flow.to : flow.from;
+    if (*flow.rtt > path) end = host_for(spec, far, *flow.rtt - path, *flow.rtt);
     flow.rtt.reset();
   }
   spec.flows = std::move(flows);

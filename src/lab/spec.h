@@ -117,7 +117,8 @@ std::string print_flow_without_ends(const FlowSpec& flow);  // The same, but for
 
 // The lab of `wh pace`'s flags: sender and receiver, and between them the links in a row, joined by
 // hosts router1, router2 .... A flow with a round trip of its own gets a host of its own behind the
-// sender: `sender-80ms`. Errors: a round trip shorter than the path's.
+// sender: `sender-80ms`, or where another path has that, `sender-80ms-router1`. Errors: a round
+// trip shorter than the path's.
 Result<LabSpec> pace_lab(std::vector<net::LinkConfig> links, std::vector<FlowSpec> flows);
 
 // A whole lab file. `where` names it in errors. With `values`, texts in it may name them: `${rate}`

@@ -169,6 +169,21 @@ TEST(PaceLab, a_flow_with_a_round_trip_of_its_own_has_a_host_and_a_wire) {
   EXPECT_EQ(spec.links[1].config.forward.delay + spec.links[1].config.reverse.delay, 1ms);
   EXPECT_TRUE(check_lab(spec).has_value());
 
+  // The same round trip over a part of the path only takes a longer wire.
+  const LabSpec two =
+      pace_lab({link, link}, {parse_flow("cubic,rtt=50ms").value(),
+                              parse_flow("cubic,rtt=50ms,to=router1").value(),
+                              parse_flow("cubic,rtt=50ms,to=router1,reverse").value()})
+          .value();
+  ASSERT_EQ(two.links.size(), 4u);
+  EXPECT_EQ(two.flows[1].from, "sender-50ms-router1");
+  EXPECT_EQ(two.flows[2].to, "sender-50ms-router1");
+  const auto wire = [&](size_t i) {
+    return two.links[i].config.forward.delay + two.links[i].config.reverse.delay;
+  };
+  EXPECT_EQ(wire(2), 30ms);
+  EXPECT_EQ(wire(3), 40ms);
+
   const auto refused = pace_lab({link}, {parse_flow("cubic,rtt=9999us").value()});
   ASSERT_FALSE(refused.has_value());
   EXPECT_NE(refused.error().text.find("the path itself takes 10ms"), std::string::npos);
