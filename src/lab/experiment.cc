@@ -37,9 +37,7 @@ Experiment::Experiment(LabSpec spec, std::unique_ptr<Loop> loop)
       loop_(std::move(loop)),
       random_(spec_.seed),
       bytes_(random_.fork("bytes")),
-      warmup_end_(*loop_, [this] { end_warmup(); }),
-      started_(loop_->now()),
-      measured_from_(loop_->now()) {}
+      warmup_end_(*loop_, [this] { end_warmup(); }) {}
 
 // An interface must not tell a capture of the packets by which connections go.
 Experiment::~Experiment() {
@@ -56,12 +54,11 @@ Result<std::unique_ptr<Experiment>> Experiment::make(const LabSpec& spec, const 
   std::unique_ptr<Experiment> e(new Experiment(spec, std::move(loop)));
   e->stop_ = options.stop;
   e->loop_->heed(options.stop);
-  // Before all that the flows arm: what begins at the warm-up's end counts.
-  e->warmup_end_.arm(e->started_ + spec.warmup);
   TRY(e->build_hosts());
   for (size_t i = 0; i < spec.links.size(); ++i) TRY(e->build_link(i, spec.links[i]));
   TRY(e->build_routes());
   TRY(e->build_flows());
+  e->begin();
   for (const Options::Tap& tap : options.captures) TRY(e->open_capture(tap));
   if (options.sample_every) e->start_sampling(*options.sample_every);
   if (!options.trace.empty()) TRY(e->open_trace(options));
@@ -254,6 +251,13 @@ Result<void> Experiment::open_capture(const Options::Tap& tap) {
               fmt::join(names, ", "));
 }
 
+void Experiment::begin() {
+  started_ = loop_->clock();
+  // Before all that the flows arm: what begins at the warm-up's end counts.
+  warmup_end_.arm(started_ + spec_.warmup);
+  for (auto& flow : flows_) flow->begin(started_);
+}
+
 void Experiment::start_sampling(Duration every) {
   std::vector<Sampler::Direction> links;
   for (const BuiltLink& built : links_) {
@@ -286,7 +290,8 @@ void Experiment::run(const std::function<void(Duration)>& progress) {
       return f->is_done() || (has_main && is_background(f));
     });
   };
-  while (!is_stopping() && loop_->now() < end && !all_done()) {
+  // All may be over before the warm-up is, of which nothing counts.
+  while (!is_stopping() && loop_->now() < end && (warmup_end_.is_armed() || !all_done())) {
     loop_->run_until(std::min(end, loop_->now() + slice));
     progress(loop_->now() - started_);
   }
@@ -314,7 +319,6 @@ std::vector<HostReport> Experiment::host_totals() const {
 }
 
 void Experiment::end_warmup() {
-  measured_from_ = loop_->now();
   for (auto& flow : flows_) flow->begin_measuring();
   auto mark = [](const net::LinkDirection& d) {
     return BuiltLink::Mark{d.counters(), d.sent_bytes(), d.capacity_bytes()};
@@ -346,8 +350,8 @@ LinkReport Experiment::report_of(const std::string& name, const net::LinkDirecti
 
 Report Experiment::report() const {
   Report report{.seed = spec_.seed,
-                .duration = loop_->now() - started_,
-                .warmup = spec_.warmup,
+                .duration = std::max<Duration>(loop_->now() - started_, 0s),
+                .warmup = warmup_end_.is_armed() ? 0s : spec_.warmup,
                 .interrupted = stopping_ != 0,
                 .real_time = spec_.is_real(),
                 .lab = print_lab(spec_)};

@@ -94,6 +94,7 @@ class Experiment {
                       std::function<Flow&(const tcp::Connection&)> flow_of);
   host::RealLoop& real_loop();  // REQUIRES: spec_.is_real().
   Result<void> open_capture(const Options::Tap& tap);
+  void begin();  // All is built: time counts from now on.
   void start_sampling(Duration every);
   Result<void> open_trace(const Options& options);
   void end_warmup();
@@ -124,7 +125,6 @@ class Experiment {
   std::unique_ptr<Sampler> sampler_;  // Null when nobody wants samples.
   Timer warmup_end_;
   Instant started_;
-  Instant measured_from_;
   const std::atomic<bool>* stop_ = nullptr;
   volatile int stopping_ = 0;
 };

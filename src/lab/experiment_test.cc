@@ -141,6 +141,21 @@ TEST(Experiment, what_a_warm_up_leaves_out_is_what_a_run_as_long_as_it_counts) {
   }
 }
 
+// Whoever is done before the statistics begin has none.
+TEST(Experiment, a_flow_that_the_warm_up_outlives_counts_nothing) {
+  LabSpec spec = lab("rate=10Mbps,delay=10ms", {"newreno,bytes=100kB"}, 5s);
+  spec.warmup = 2s;
+  const Report report = run(spec);
+  EXPECT_EQ(report.flows[0].delivered, 0_B);
+  EXPECT_EQ(report.flows[0].goodput, 0_bps);
+  EXPECT_EQ(report.flows[0].rtt.count(), 0u);
+  EXPECT_GE(report.duration, report.warmup);
+  // One that was stopped before them has left nothing out.
+  auto stopped = Experiment::make(spec, {}).value();
+  stopped->run([&](Duration) { stopped->stop(); });
+  EXPECT_EQ(stopped->report().warmup, 0s);
+}
+
 TEST(Experiment, same_seed_same_report_and_capture_other_seed_other_report) {
   LabSpec spec = lab("rate=10Mbps,delay=10ms,buffer=50ms,loss=1%", {"newreno", "newreno,ip=6"}, 3s);
   std::vector<std::string> found;
@@ -305,6 +320,17 @@ TEST(Experiment, samples_change_nothing_and_add_up_to_the_goodput) {
     }
     EXPECT_NEAR(sum / 50, static_cast<double>(with.flows[i].goodput.bps()) * 1e-6, 0.01);
   }
+}
+
+// Nor do they where transfers fail at one end first.
+TEST(Experiment, samples_change_nothing_of_short_flows_that_fail) {
+  LabSpec spec =
+      lab("rate=10Mbps,delay=10ms,loss=80%", {"newreno,web=1s:30kB", "newreno,web=1h"}, 600s);
+  const Report without = run(spec);
+  EXPECT_GT(without.flows[0].web->failed, 10u);
+  auto experiment = Experiment::make(spec, {.sample_every = 77ms}).value();
+  experiment->run([](Duration) {});
+  EXPECT_EQ(to_json(experiment->report()), to_json(without));
 }
 
 TEST(Experiment, captures_at_any_interface_and_names_them_when_there_is_none) {

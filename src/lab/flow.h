@@ -26,6 +26,8 @@ class Flow {
   const FlowSpec& spec() const { return spec_; }
   const std::string& name() const { return name_; }
 
+  // The run begins now, as the loop has it or will; the flow itself, when its time comes.
+  virtual void begin(Instant now) = 0;
   // A listener of the lab calls this for the connection that is the flow's.
   virtual void accept(tcp::Connection& connection) = 0;
   // The statistics begin here: what was before does not count.

@@ -29,9 +29,13 @@ KernelFlow::KernelFlow(FlowSpec flow, std::string label, Way way, Place place, T
       pattern_(StreamPattern(place.seed)),
       ours_(way == Way::ToKernel ? StreamPlan{.sends = &pattern_, .total = size_of(spec())}
                                  : StreamPlan{.receives = &pattern_}),
-      start_(loop, [this] { start(); }),
-      measured_from_(loop.now()),
-      started_at_(loop.now() + spec().start) {
+      start_(loop, [this] { start(); }) {
+  ours_.on_done = [this] { finished_at_ = loop_.now(); };
+}
+
+void KernelFlow::begin(Instant now) {
+  measured_from_ = now;
+  started_at_ = now + spec().start;
   start_.arm(started_at_);
 }
 
@@ -135,9 +139,9 @@ FlowReport KernelFlow::report() const {
   FlowReport report = totals();
   report.leave_out(before_);
   const Instant from = std::max(measured_from_, started_at_);
-  if (loop_.now() > from) {
-    report.goodput =
-        Rate::of(Bytes(static_cast<int64_t>(moved() - moved_before_)), loop_.now() - from);
+  const Instant to = std::min(loop_.now(), finished_at_);
+  if (to > from) {
+    report.goodput = Rate::of(Bytes(static_cast<int64_t>(moved() - moved_before_)), to - from);
   }
   return report;
 }

@@ -40,6 +40,7 @@ class KernelFlow final : public Flow {
     ours_.attach(connection);
     ours_.on_ready(connection, tcp::kConnected | tcp::kReadable | tcp::kWritable);
   }
+  void begin(Instant now) override;
   void begin_measuring() override;
   void end() override;
   FlowReport report() const override;
@@ -63,7 +64,7 @@ class KernelFlow final : public Flow {
   Pattern pattern_;
   StreamEnd ours_;
   Timer start_;
-  Instant measured_from_, started_at_;
+  Instant measured_from_, started_at_, finished_at_ = kNever;
   uint64_t moved_before_ = 0;
   FlowReport before_;  // The totals when the warm-up ended.
   std::unique_ptr<host::KernelPeer> peer_;

@@ -28,11 +28,14 @@ LabFlow::LabFlow(FlowSpec flow, std::string label, Place place, Loop& loop)
       receiver_(
           {.sends = spec().is_bulk() ? nullptr : &requests_, .allowed = 0, .receives = &pattern_}),
       program_(make_program(spec().workload, {loop, sender_, receiver_})),
-      start_(loop, [this] { start(); }),
-      measured_from_(loop.now()),
-      started_at_(loop.now() + spec().start) {
+      start_(loop, [this] { start(); }) {
   if (spec().bytes || program_ != nullptr) receiver_.on_received = [this] { on_received(); };
   if (program_ != nullptr) sender_.on_received = [this] { program_->on_request(); };
+}
+
+void LabFlow::begin(Instant now) {
+  measured_from_ = now;
+  started_at_ = now + spec().start;
   start_.arm(started_at_);
 }
 

@@ -25,6 +25,7 @@ class LabFlow final : public Flow {
     receiver_.attach(connection);
     receiver_.on_ready(connection, tcp::kConnected | tcp::kReadable | tcp::kWritable);
   }
+  void begin(Instant now) override;
   void begin_measuring() override;
   FlowReport report() const override;
   bool is_done() const override { return sender_.is_done() && receiver_.is_done(); }

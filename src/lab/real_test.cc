@@ -83,6 +83,26 @@ TEST_F(Real, the_pace_of_our_flows_is_reported_whoever_chose_it) {
   EXPECT_FALSE(report.flows[2].pace.has_value());
 }
 
+// Fifty programs of the kernel's are not started in a tenth of a second.
+TEST_F(Real, time_counts_from_when_all_is_set_up) {
+  const Report report =
+      run("rate=50Mbps,delay=1ms,buffer=50ms", {"newreno,count=50,bytes=1kB"}, 150ms);
+  Bytes delivered;
+  for (const FlowReport& flow : report.flows) delivered += flow.delivered;
+  EXPECT_GT(delivered, 0_B);
+}
+
+TEST_F(Real, goodput_is_of_the_time_until_a_flow_is_done) {
+  const Report report =
+      run("rate=20Mbps,delay=1ms,buffer=50ms",
+          {"newreno,bytes=50kB", "newreno,bytes=50kB,reverse", "newreno,rate=1Mbps"}, 3s);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(report.flows[i].delivered, Bytes(50'000));
+    // Twice what it is over the whole run.
+    EXPECT_GT(report.flows[i].goodput, Rate::of(Bytes(100'000), 3s)) << report.flows[i].name;
+  }
+}
+
 TEST_F(Real, a_run_without_an_end_is_reported_by_both_sides) {
   const Report report =
       run("rate=20Mbps,delay=2ms,buffer=50ms", {"newreno", "newreno,reverse"}, 3s);

@@ -29,7 +29,7 @@ Sampler::Sampler(Loop& loop, Duration every, const std::vector<std::unique_ptr<F
       every_(every),
       links_(std::move(links)),
       marks_(links_.size()),
-      started_(loop.now()),
+      started_(loop.clock()),
       next_(loop, [this] { take(); }) {
   for (const auto& flow : flows) {
     if (flows_.size() == kMaxFlows) break;

@@ -112,6 +112,7 @@ void StreamEnd::leave_when_done() {
                                                    connection_->unacknowledged() == 0);
   if (!connection_->at_end() || !sent_all) return;
   let_go()->close();
+  if (on_done) on_done();
 }
 
 tcp::Connection* StreamEnd::let_go() {

@@ -86,6 +86,7 @@ class StreamEnd final : public tcp::ConnectionObserver {
   const Histogram& rtt() const { return rtt_; }
   RttWindow take_rtt_window() { return std::exchange(window_, {}); }  // Since it was last taken.
   std::function<void()> on_received = {};                             // After received() has moved.
+  std::function<void()> on_done = {};                                 // is_done() has become true.
 
  private:
   void fill();

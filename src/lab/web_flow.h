@@ -22,7 +22,9 @@ class WebFlow final : public Flow {
   ~WebFlow() override;
 
   void accept(tcp::Connection& connection) override;
+  void begin(Instant now) override;
   void begin_measuring() override;
+  void end() override { bury(); }
   FlowReport report() const override;
   bool is_done() const override { return false; }
   std::string failure() const override { return start_failure_; }
@@ -32,7 +34,7 @@ class WebFlow final : public Flow {
  private:
   struct Transfer;
   void begin_next();
-  void begin(uint64_t size);
+  void begin_one(uint64_t size);
   FlowReport totals() const;  // Of the whole run so far, without the goodput.
   void finish(Transfer& transfer);
   void bury();  // Forgets the transfers that are over. REQUIRES: no call of theirs is on the stack.

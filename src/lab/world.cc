@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lab/synthetic.h"
+#include "lab/web_flow.h"
 #include "router/ports.h"
 
 namespace wh::lab {
@@ -12,8 +13,7 @@ World::World(Topology topology, Loop& loop, host::RealLoop* real)
       loop_(loop),
       real_(real),
       random_(topology_.seed),
-      bytes_(random_.fork("bytes")),
-      started_(loop.now()) {}
+      bytes_(random_.fork("bytes")) {}
 
 World::~World() {
   flows_.clear();
@@ -57,6 +57,8 @@ Result<void> World::build_all() {
   for (const FlowSpec& flow : topology_.flows) {
     for (uint32_t i = 0; i < flow.count; ++i) TRY(build_flow(flow, names[number++]));
   }
+  started_ = loop_.clock();
+  for (const auto& flow : flows_) flow->begin(started_);
   return {};
 }
 
@@ -228,14 +230,20 @@ Result<void> World::build_flow(const FlowSpec& flow, std::string name) {
                              .to_address = TRY(address_of(flow.to)),
                              .from_port = static_cast<uint16_t>(10000 + number),
                              .to_port = static_cast<uint16_t>(5001 + number)};
-  flows_.push_back(std::make_unique<LabFlow>(flow, std::move(name), place, loop_));
+  if (std::holds_alternative<Web>(flow.workload)) {
+    flows_.push_back(std::make_unique<WebFlow>(flow, std::move(name), place, loop_, random_));
+  } else {
+    flows_.push_back(std::make_unique<LabFlow>(flow, std::move(name), place, loop_));
+  }
   Flow& made = *flows_.back();
   auto listener = std::make_shared<tcp::Listener*>(nullptr);
-  *listener = TRY(place.to.tcp().listen(
-      {.local = {place.to_address, place.to_port}, .backlog = 16, .on_ready = [listener, &made] {
-         while (tcp::Connection* connection = (*listener)->accept()) made.accept(*connection);
-       }}));
-  made.begin_measuring();
+  *listener =
+      TRY(place.to.tcp().listen({.local = {place.to_address, place.to_port},
+                                 .backlog = kMaxWebConnections,
+                                 .on_ready = [listener, &made] {
+                                   while (tcp::Connection* connection = (*listener)->accept())
+                                     made.accept(*connection);
+                                 }}));
   return {};
 }
 

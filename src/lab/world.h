@@ -18,9 +18,10 @@
 #include "host/netns.h"
 #include "host/tap.h"
 #include "jail/jail.h"
+#include "lab/flow.h"
 #include "lab/host.h"
 #include "lab/kernel_host.h"
-#include "lab/lab_flow.h"
+#include "lab/stream.h"
 #include "lab/topology.h"
 #include "net/link/link.h"
 #include "router/server.h"
@@ -90,7 +91,7 @@ class World {
   host::RealLoop* real_;
   Random random_;
   Pattern bytes_;
-  Instant started_;
+  Instant started_;  // When all was built.
   net::PacketPool pool_;
   uint32_t next_mac_ = 1;
   std::optional<host::Netns> staging_;  // Where epairs are made before they move to their jails.
