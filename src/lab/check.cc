@@ -8,8 +8,6 @@
 namespace wh::lab {
 namespace {
 
-constexpr Duration kLongestRun = std::chrono::hours(24 * 365);
-
 Result<void> check_times(const LabSpec& spec) {
   if (spec.duration <= 0s || spec.duration > kLongestRun) {
     return fail("duration {} is out of range; accepted: above 0s, at most a year",
@@ -70,7 +68,7 @@ bool is_kernel(const LabSpec& spec, const std::string& name) {
   });
 }
 
-Result<void> check_flow(const LabSpec& spec, const Paths& paths, const FlowSpec& flow) {
+Result<void> check_flow_of(const LabSpec& spec, const Paths& paths, const FlowSpec& flow) {
   for (const std::string& end : {flow.from, flow.to}) {
     if (!spec.has_host(end)) {
       return fail("flow '{}': there is no host '{}'", print_flow(flow), end);
@@ -79,17 +77,7 @@ Result<void> check_flow(const LabSpec& spec, const Paths& paths, const FlowSpec&
   if (paths.way(flow.from, flow.to).empty()) {
     return fail("flow '{}': no link joins '{}' and '{}'", print_flow(flow), flow.from, flow.to);
   }
-  if (flow.start >= spec.duration) {
-    return fail("flow '{}' starts at {}, when the run of {} is over", print_flow(flow),
-                to_string(flow.start), to_string(spec.duration));
-  }
-  if (flow.rtt) {
-    return fail("flow '{}': rtt: a word of --flow; in a lab file, give it a host and a link",
-                print_flow(flow));
-  }
-  if (flow.bytes && !flow.is_bulk()) {
-    return fail("flow '{}': bytes and a workload do not go together", print_flow(flow));
-  }
+  TRY(check_flow(flow, spec.duration));
   if (!flow.is_bulk() && (is_kernel(spec, flow.from) || is_kernel(spec, flow.to))) {
     return fail("flow '{}': a flow of the kernel's is a bulk transfer; accepted: without {}",
                 print_flow(flow), print_workload(flow.workload));
@@ -108,7 +96,7 @@ Result<void> check_flows(const LabSpec& spec) {
   uint64_t web = 0;
   const Paths paths(spec);
   for (const FlowSpec& flow : spec.flows) {
-    TRY(check_flow(spec, paths, flow));
+    TRY(check_flow_of(spec, paths, flow));
     if (std::holds_alternative<Web>(flow.workload)) web += flow.count;
   }
   if (spec.connections() > kMaxConnections) {
@@ -122,6 +110,21 @@ Result<void> check_flows(const LabSpec& spec) {
 }
 
 }  // namespace
+
+Result<void> check_flow(const FlowSpec& flow, Duration duration) {
+  if (flow.start >= duration) {
+    return fail("flow '{}' starts at {}, when the run of {} is over", print_flow(flow),
+                to_string(flow.start), to_string(duration));
+  }
+  if (flow.rtt) {
+    return fail("flow '{}': rtt: a word of --flow; in a lab file, give it a host and a link",
+                print_flow(flow));
+  }
+  if (flow.bytes && !flow.is_bulk()) {
+    return fail("flow '{}': bytes and a workload do not go together", print_flow(flow));
+  }
+  return {};
+}
 
 Result<void> check_lab(const LabSpec& spec) {
   TRY(check_hosts(spec));

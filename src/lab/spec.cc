@@ -159,6 +159,12 @@ bool LabSpec::has_host(std::string_view name) const {
   return std::any_of(hosts.begin(), hosts.end(), [&](const HostSpec& h) { return h.name == name; });
 }
 
+void LabSpec::assign(std::string sysctl) {
+  const std::string begins = sysctl.substr(0, sysctl.find('=')) + "=";
+  std::erase_if(sysctls, [&](const std::string& s) { return s.starts_with(begins); });
+  sysctls.push_back(std::move(sysctl));
+}
+
 bool LabSpec::is_real() const {
   return std::any_of(hosts.begin(), hosts.end(),
                      [](const HostSpec& h) { return h.kind == HostKind::Kernel; });

@@ -94,6 +94,7 @@ struct LabSpec {
   uint64_t connections() const;
   bool is_real() const;  // True when a host is a kernel's.
   bool has_host(std::string_view name) const;
+  void assign(std::string sysctl);  // NAME=VALUE, instead of what was said of it before.
 };
 
 // The most connections one run takes: their control blocks and buffers are what fills memory.
@@ -131,6 +132,10 @@ std::string print_lab(const LabSpec& spec);
 // What neither a flag nor a file may ask: flows between hosts without a way, a warm-up as long as
 // the run, more than kMaxConnections ... (lab/check.cc). Called by both ways in.
 Result<void> check_lab(const LabSpec& spec);
+
+// What of that is a flow's own affair, in a run that lasts so long.
+Result<void> check_flow(const FlowSpec& flow, Duration duration);
+constexpr Duration kLongestRun = std::chrono::hours(24 * 365);
 
 // Names of hosts, links and flows are printable and plain. Error: it is empty, or has another
 // character.

@@ -99,6 +99,16 @@ TEST(Lab, nested_sysctl_tables_are_names) {
   EXPECT_EQ(spec->sysctls, (std::vector<std::string>{"net.inet.tcp.hpts.min_sleep=500"}));
 }
 
+// A flag may say anew what a file has said.
+TEST(Lab, the_last_word_on_a_sysctl_is_the_one) {
+  LabSpec spec = sample();
+  spec.sysctls = {"net.inet.tcp.recvspace=1", "net.inet.tcp.recvspace_more=2"};
+  spec.assign("net.inet.tcp.recvspace=3");
+  EXPECT_EQ(spec.sysctls, (std::vector<std::string>{"net.inet.tcp.recvspace_more=2",
+                                                    "net.inet.tcp.recvspace=3"}));
+  EXPECT_TRUE(parse_lab(print_lab(spec), "x.toml").has_value());
+}
+
 TEST(Lab, errors_name_the_file_and_the_line) {
   const std::string tail = "[[host]]\nname='a'\n[[host]]\nname='b'\n";
   const struct {

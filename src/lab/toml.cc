@@ -1,12 +1,10 @@
 // Reading and printing lab files. toml++ knows where each value stands, so every error names its
 // line.
-#include <fmt/format.h>
-#include <toml++/toml.h>
-
 #include <charconv>
 #include <set>
 
 #include "lab/spec.h"
+#include "lab/toml_values.h"
 
 namespace wh::lab {
 namespace {
@@ -24,15 +22,6 @@ struct Place {
     return bad(node, key, std::move(error.text));
   }
 };
-
-// A value as the text that the flag of the same name would have had: 1, "10ms", true.
-Result<std::string> value_text(const toml::node& node) {
-  if (const auto* s = node.as_string()) return s->get();
-  if (const auto* i = node.as_integer()) return std::to_string(i->get());
-  if (const auto* f = node.as_floating_point()) return fmt::format("{}", f->get());
-  if (const auto* b = node.as_boolean()) return b->get() ? "true" : "false";
-  return fail("a text or a number is expected here");
-}
 
 // The text with each `${name}` replaced.
 Result<std::string> with_values(std::string text, const LabValues& values) {
@@ -119,18 +108,8 @@ Result<LinkSpec> read_link(const Place& place, const toml::table& table, size_t 
 }
 
 Result<FlowSpec> read_flow(const Place& place, const toml::table& table) {
-  std::string text;
-  // The words of --flow, before which nothing may stand.
-  if (const toml::node* preset = table.get("preset")) text = TRY(text_of(place, *preset, "preset"));
-  for (const auto& [key, node] : table) {
-    if (key == "preset") continue;
-    if (const auto* word = node.as_boolean()) {
-      if (word->get()) text += fmt::format("{}{}", text.empty() ? "" : ",", key.str());
-      continue;
-    }
-    const std::string value = TRY(text_of(place, node, key.str()));
-    text += fmt::format("{}{}={}", text.empty() ? "" : ",", key.str(), value);
-  }
+  const std::string text = TRY(flow_words(
+      table, [&](const auto& node, std::string_view key) { return text_of(place, node, key); }));
   auto flow = parse_flow(text);
   if (!flow) return place.bad(table, "flow", std::move(flow.error()));
   return flow;

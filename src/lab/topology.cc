@@ -1,13 +1,13 @@
 // Reading a topology: a table of keys for each kind of table in the file.
 #include "lab/topology.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <charconv>
 #include <functional>
 
 #include "core/sysctl.h"
+#include "lab/paths.h"
+#include "lab/toml_values.h"
 
 namespace wh::lab {
 namespace {
@@ -17,13 +17,7 @@ struct Setter {
   std::function<Result<void>(const std::string& value)> set;  // Called for each of a list's values.
 };
 
-Result<std::string> text_of(const toml::node& node) {
-  if (const auto* s = node.as_string()) return s->get();
-  if (const auto* i = node.as_integer()) return fmt::format("{}", i->get());
-  if (const auto* f = node.as_floating_point()) return fmt::format("{}", f->get());
-  if (const auto* b = node.as_boolean()) return b->get() ? "true" : "false";
-  return fail("a text, a number or a list of them is expected here");
-}
+constexpr uint64_t kMostFlows = 10'000;  // Each has ports of its own (World::build_flow).
 
 class TopologyReader {
  public:
@@ -67,7 +61,7 @@ class TopologyReader {
                  fmt::format("unknown key of a {}; accepted: {}", what, fmt::join(names, ", ")));
     }
     const auto set = [&](const toml::node& one) -> Result<void> {
-      auto value = text_of(one);
+      auto value = value_text(one);
       if (!value) return bad(one, name, value.error().text);
       if (auto done = at->set(*value); !done) return bad(one, name, done.error().text);
       return {};
@@ -162,9 +156,8 @@ class TopologyReader {
     if (link.from.interface.empty()) link.from.interface = fmt::format("epair{}a", n);
     if (link.to.interface.empty()) link.to.interface = fmt::format("epair{}b", n);
     if (!link.from.addresses.empty() || !link.to.addresses.empty()) return;
-    const auto third = static_cast<uint8_t>(n);
-    link.from.addresses = {{net::Ip4::of(10, 0, third, 1), 24}};
-    link.to.addresses = {{net::Ip4::of(10, 0, third, 2), 24}};
+    link.from.addresses = {{Paths::address(n, 1, 4), 24}};
+    link.to.addresses = {{Paths::address(n, 2, 4), 24}};
   }
 
   Result<void> take_config(std::string& config, const std::string& key, const toml::node& node) {
@@ -174,7 +167,7 @@ class TopologyReader {
       }
       return {};
     }
-    auto value = text_of(node);
+    auto value = value_text(node);
     if (!value) return bad(node, key, value.error().text);
     if (!config.empty()) config += ',';
     config += *value == "true" && node.is_boolean() ? key : key + "=" + *value;
@@ -213,7 +206,7 @@ class TopologyReader {
         {"command", [&](const auto& v) { return set_text(check.command, v); }},
         {"output", [&](const auto& v) { return set_text(check.output, v); }},
         {"ping", [&](const auto& v) { return set_address(check.ping, v); }},
-        {"count", [&](const auto& v) { return set_number(check.count, v); }},
+        {"count", [&](const auto& v) { return set_count(check.count, v); }},
         {"flow", [&](const auto& v) { return set_text(check.flow, v); }},
         {"goodput", [&](const auto& v) { return set_rate(check.goodput, v); }},
         {"within", [&](const auto& v) { return set_duration(check.within, v); }}};
@@ -226,13 +219,12 @@ class TopologyReader {
   }
 
   Result<void> read_flow(const toml::table& table) {
-    std::string text;
-    for (const auto& [key, node] : table) {
-      auto value = text_of(node);
-      if (!value) return bad(node, key.str(), value.error().text);
-      text += fmt::format("{}{}={}", text.empty() ? "" : ",", key.str(), *value);
-    }
-    auto flow = parse_flow(text);
+    const auto text = [&](const toml::node& node, std::string_view key) -> Result<std::string> {
+      auto value = value_text(node);
+      if (!value) return bad(node, key, value.error().text);
+      return value;
+    };
+    auto flow = parse_flow(TRY(flow_words(table, text)));
     if (!flow) return bad(table, "flow", flow.error().text);
     topology_.flows.push_back(*std::move(flow));
     return {};
@@ -246,7 +238,7 @@ class TopologyReader {
       }
       return {};
     }
-    auto value = text_of(node);
+    auto value = value_text(node);
     if (!value) return bad(node, prefix, value.error().text);
     topology_.sysctls.push_back(prefix + "=" + *value);
     return {};
@@ -299,9 +291,21 @@ class TopologyReader {
       if (!c.command.empty()) TRY(check_kind("check", c.host, {Jail}));
       if (c.ping) TRY(check_host("check", c.host));
     }
+    uint64_t connections = 0;
     for (const FlowSpec& flow : topology_.flows) {
       TRY(check_kind("flow", flow.from, {Vnet}));
       TRY(check_kind("flow", flow.to, {Vnet}));
+      if (auto good = check_flow(flow, topology_.duration); !good) {
+        return tl::unexpected(std::move(good.error()).within(file_));
+      }
+      connections += flow.count;
+    }
+    if (connections > kMostFlows) {
+      return fail("{}: {} connections; one lab takes at most {}", file_, connections, kMostFlows);
+    }
+    if (topology_.links.size() > kMaxLinks) {
+      return fail("{}: {} links; one lab takes at most {}", file_, topology_.links.size(),
+                  kMaxLinks);
     }
     return {};
   }
@@ -351,9 +355,15 @@ class TopologyReader {
     if (parsed.ec == std::errc() && parsed.ptr == end) return {};
     return fail("'{}' is not a whole number", value);
   }
+  static Result<void> set_count(uint64_t& into, const std::string& value) {
+    TRY(set_number(into, value));
+    if (into > 0) return {};
+    return fail("0 of them show nothing; accepted: 1, 2 ...");
+  }
   static Result<void> set_duration(Duration& into, const std::string& value) {
     into = TRY(parse_duration(value));
-    return {};
+    if (into > 0s && into <= kLongestRun) return {};
+    return fail("{} is out of range; accepted: above 0s, at most a year", value);
   }
   static Result<void> set_rate(Rate& into, const std::string& value) {
     into = TRY(parse_rate(value));

@@ -24,7 +24,8 @@
 //   ping = "10.2.0.2"            # or command = "..." with output = "...", or flow with goodput
 //   [[flow]]                     # as in `wh pace`'s lab files, between vnets
 //
-// What `wh pace --print-lab` prints is such a file. When every host is a vnet or a router without
+// What `wh pace --print-lab` prints is such a file, of a path of one link: here routes are said.
+// When every host is a vnet or a router without
 // devices the lab runs in virtual time. docs/lab.md has all keys.
 #pragma once
 

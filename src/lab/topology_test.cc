@@ -64,6 +64,36 @@ TEST(Topology, names_what_was_wrong_and_where) {
   EXPECT_NE(error_of("[[host\n").find("x.toml:1: "), std::string::npos);
 }
 
+// What neither `wh pace` takes, nor a clock has room for.
+TEST(Topology, refuses_what_no_run_could_hold) {
+  const std::string two(kTwo), flow = "[[flow]]\nfrom = \"a\"\nto = \"b\"\n";
+  const auto says = [&](const std::string& text, const char* what) {
+    const std::string error = error_of(text);
+    EXPECT_TRUE(error.starts_with("x.toml:") && error.find(what) != std::string::npos) << error;
+  };
+  for (const char* time : {"0s", "-1s", "9223372036s"}) {
+    const std::string value = std::string("\"") + time + "\"\n";
+    says("duration = " + value + two, "duration: ");
+    says(two + "[[check]]\nhost = \"a\"\nping = \"10.0.0.2\"\nwithin = " + value, "within: ");
+  }
+  says(two + "[[check]]\nhost = \"a\"\nping = \"10.0.0.2\"\ncount = 0\n", "count: ");
+  says(two + flow + "rtt = \"80ms\"\n", "rtt: ");
+  says(two + flow + "start = \"30s\"\n", "starts at 30s");
+  says(two + flow + "bytes = \"1MB\"\nweb = \"1s:1kB\"\n", "bytes and a workload");
+  says(two + flow + "count = 20000\n", "at most 10000");
+}
+
+TEST(Topology, takes_flows_in_all_the_words_of_a_lab_file_of_wh_pace) {
+  const auto t = parse_topology(std::string(kTwo) +
+                                    "[[flow]]\nfrom = \"b\"\nto = \"a\"\nbackground = true\n"
+                                    "[[flow]]\npreset = \"dgp,fcc=5Mbps\"\nfrom = \"a\"\nto = "
+                                    "\"b\"\n",
+                                "x.toml");
+  ASSERT_TRUE(t) << t.error().text;
+  EXPECT_TRUE(t->flows[0].background);
+  EXPECT_EQ(t->flows[1].fcc, 5_Mbps);
+}
+
 TEST(Topology, is_drawn_with_its_addresses) {
   const auto t = parse_topology(kTwo, "pair.toml");
   EXPECT_EQ(to_text(*t),
@@ -101,6 +131,20 @@ TEST(World, holds_checks_in_virtual_time) {
   EXPECT_EQ((*world)->hold(nobody).error().text, "0 of 3 replies");
   EXPECT_TRUE((*world)->hold({.flow = "f", .goodput = 5_Mbps}));
   EXPECT_FALSE((*world)->hold({.flow = "f", .goodput = 50_Mbps}));
+}
+
+TEST(World, short_flows_flow) {
+  const auto t = parse_topology(std::string(kTwo) +
+                                    "rate = \"10Mbps\"\ndelay = \"5ms\"\n"
+                                    "[[flow]]\nfrom = \"a\"\nto = \"b\"\nname = \"w\"\nweb = "
+                                    "\"20ms:10kB\"\n",
+                                "x.toml");
+  ASSERT_TRUE(t) << t.error().text;
+  VirtualLoop loop;
+  auto world = World::build(*t, loop, nullptr);
+  ASSERT_TRUE(world) << world.error().text;
+  const auto held = (*world)->hold({.flow = "w", .goodput = 2_Mbps});
+  EXPECT_TRUE(held) << held.error().text;
 }
 
 // As for `wh pace --link`, a trace is a file's or made of its name.
