@@ -68,11 +68,12 @@ Result<std::unique_ptr<Proxy>> Proxy::make(Config config, host::RealLoop& loop) 
     TRY(proxy->host_->sysctl().assign(assignment));
   }
   if (proxy->config_.link) TRY(load_traces(*proxy->config_.link));
-  TRY(proxy->open_books());
   TRY(proxy->join_kernel());
   for (const Way& way : proxy->ways_) {
     TRY(way.is_served ? proxy->serve(way) : proxy->reach(way));
   }
+  // Last: a log is begun anew, and whoever fails before may have meant that of one which runs.
+  TRY(proxy->open_books());
   return proxy;
 }
 

@@ -4,7 +4,9 @@
 #include <sys/socket.h>
 
 #include <cstring>
+#include <filesystem>
 
+#include "host/capabilities.h"
 #include "host/system.h"
 
 namespace wh::lab {
@@ -120,12 +122,46 @@ TEST_F(RelayTest, a_program_that_does_not_read_holds_the_network_back) {
   EXPECT_GT(sent, size_t{256} << 10);
 }
 
+// Each write of a program that nobody reads would else keep a chunk to itself.
+TEST_F(RelayTest, many_small_writes_take_the_memory_of_their_bytes) {
+  const std::vector<uint8_t> block(32768), little(100);
+  const auto write = [&](const std::vector<uint8_t>& bytes) {
+    const uint64_t before = relay_->outcome().to_network;
+    ASSERT_GT(::send(program_.raw(), bytes.data(), bytes.size(), 0), 0);
+    run_until([&] { return relay_->outcome().to_network - before == bytes.size(); });
+  };
+  for (int i = 0; i < 10; ++i) write(block);  // More than the remote's window.
+  const size_t before = chunks_.in_use();
+  for (int i = 0; i < 100; ++i) write(little);
+  EXPECT_EQ(relay_->outcome().to_network, 337'680u);
+  EXPECT_LE(chunks_.in_use(), before + 1);
+}
+
 TEST_F(RelayTest, a_reset_from_the_network_ends_it) {
   remote_->abort();
   run_until([&] { return finished_ > 0; });
   EXPECT_EQ(finished_, 1);
   EXPECT_EQ(relay_->outcome().end, tcp::End::Reset);
   EXPECT_EQ(read_program(), "");
+}
+
+// The second one's device is taken, and what it was told to log into is the first one's.
+TEST(Proxy, one_that_cannot_begin_leaves_the_log_of_another) {
+  if (auto can = host::can_use_tap(); !can) GTEST_SKIP() << can.error().text;
+  const auto space = MUST(host::Netns::make());
+  const std::string log = testing::TempDir() + fmt::format("wh-proxy-{}.log", ::getpid());
+  const auto done = space.call([&]() -> Result<void> {
+    const auto loop = TRY(host::RealLoop::make());
+    const Proxy::Config config{.serve = {TRY(parse_forward("80"))}, .log = log};
+    const auto first = TRY(Proxy::make(config, *loop));
+    TRY(host::write_file(log, "a line\n"));
+    if (Proxy::make(config, *loop)) return fail("two proxies have one device");
+    const std::string kept = TRY(host::read_file(log));
+    if (kept != "a line\n") return fail("the log is '{}'", kept);
+    return {};
+  });
+  EXPECT_TRUE(done) << done.error().text;
+  std::filesystem::remove(log);
 }
 
 TEST(ConnectionLog, has_a_field_for_each_name) {

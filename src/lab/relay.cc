@@ -7,6 +7,14 @@ namespace wh::lab {
 using host::Interest;
 using Io = host::StreamSocket::Io;
 
+namespace {
+
+// Fewer bytes than this are copied, so that a buffer of many small writes is not one of as many
+// whole chunks.
+constexpr uint32_t kByReference = 16384;
+
+}  // namespace
+
 Relay::~Relay() {
   if (connection_ == nullptr) return;
   connection_->set_observer(nullptr);
@@ -29,7 +37,8 @@ void Relay::on_ready(tcp::Connection& connection, uint8_t readiness) {
   if (connection_ != nullptr && is_over) settle();
 }
 
-// The program's bytes, read where they are to stay until they are acknowledged.
+// The program's bytes, read where they are to stay until they are acknowledged, unless they are
+// few.
 void Relay::to_network() {
   tcp::TcpStack::Batch batch(connection_->stack());
   while (!program_ended_) {
@@ -45,7 +54,8 @@ void Relay::to_network() {
       }
       for_network_ = {std::move(chunk), 0, static_cast<uint32_t>(got.bytes)};
     }
-    const auto taken = connection_->send(for_network_);
+    const auto taken = for_network_.size < kByReference ? connection_->send(for_network_.bytes())
+                                                        : connection_->send(for_network_);
     if (!taken) return fail();
     outcome_.to_network += *taken;
     const auto n = static_cast<uint32_t>(*taken);
