@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
 
+#include "host/system.h"
 #include "lab/experiment.h"
 #include "lab/runs.h"
 
@@ -194,6 +196,45 @@ TEST(PathFacts, a_run_and_its_capture_show_the_path) {
     EXPECT_FALSE(facts_of_run(bad, "bad.json").has_value()) << bad;
   }
   EXPECT_FALSE(facts_of_capture("/no/such/file").has_value());
+}
+
+// Whoever took a capture may have set the clock meanwhile: from 1970, or back.
+TEST(PathFacts, a_clock_that_jumps_is_no_end_of_time) {
+  LabSpec spec = pace_lab({net::parse_link_config("rate=20Mbps,delay=15ms,buffer=100ms").value()},
+                          {parse_flow("newreno").value()})
+                     .value();
+  spec.duration = 3s;
+  const std::string path = testing::TempDir() + fmt::format("wh-clock-{}.pcap", ::getpid());
+  auto experiment = Experiment::make(spec, {.captures = {{"", path}}}).value();
+  experiment->run([](Duration) {});
+  ASSERT_TRUE(experiment->finish().has_value());
+  const std::string taken = host::read_file(path).value();
+  // `change` says by how many seconds the n-th packet's clock is off.
+  const auto with_clock = [&](auto change) {
+    std::string text = taken;
+    size_t n = 0;
+    for (size_t at = 24; at + 16 <= text.size(); ++n) {
+      uint32_t seconds, size;
+      std::memcpy(&seconds, &text[at], 4);
+      std::memcpy(&size, &text[at + 8], 4);
+      seconds += change(n);
+      std::memcpy(&text[at], &seconds, 4);
+      at += 16 + size;
+    }
+    EXPECT_GT(n, 1000u);
+    EXPECT_TRUE(host::write_file(path, text));
+    return facts_of_capture(path);
+  };
+  const auto set = with_clock([](size_t n) { return n < 8 ? 0u : 1'700'000'000u; });
+  ASSERT_TRUE(set) << set.error().text;
+  EXPECT_EQ(set->up, 0_bps);  // Hardly anything in fifty years.
+  const auto back = with_clock([](size_t n) { return n < 8 ? 1'700'000'000u : 1'600'000'000u; });
+  ASSERT_TRUE(back) << back.error().text;
+  const auto a_little =
+      with_clock([](size_t n) { return n < 1000 ? 1'700'000'002u : 1'700'000'000u; });
+  ASSERT_TRUE(a_little) << a_little.error().text;
+  EXPECT_LT(a_little->buffer, 1s);
+  std::filesystem::remove(path);
 }
 
 TEST(PathFacts, a_run_with_impossible_numbers_is_read_for_the_caller_to_refuse) {

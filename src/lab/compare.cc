@@ -1,12 +1,13 @@
 #include "lab/compare.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
+#include <deque>
+#include <map>
 #include <optional>
 #include <set>
 
 #include "lab/columns.h"
-#include "lab/report.h"
+#include "lab/report_json.h"
 
 namespace wh::lab {
 namespace {
@@ -48,7 +49,7 @@ template <class Of>
 std::optional<Value> value_of(const Side& side, size_t i, const Figure<Of>& figure) {
   const Json& row = side.rows[i];
   // The mean of repetitions is a better value than one of them; its rows are those of the flows.
-  if (i < side.spread.size() && side.spread[i].value("name", "") == row["name"]) {
+  if (i < side.spread.size() && side.spread[i]["name"] == row["name"]) {
     const auto at = [&](const char* part) {
       return number_at(side.spread[i], fmt::format("/{}/{}", figure.key, part));
     };
@@ -80,13 +81,15 @@ Result<Json> read(std::string_view text, std::string_view name) {
   if (!json.is_object() || !json.contains("flows") || !json["flows"].is_array()) {
     return fail("{}: not a report of wh pace; accepted: what `wh pace --json` wrote", name);
   }
-  for (const char* rows : {"flows", "links"}) {
-    if (!json.contains(rows)) continue;
-    for (const Json& row : json[rows]) {
-      if (!row.is_object() || !row.contains("name") || !row["name"].is_string()) {
-        return fail("{}: one of its {} has no name; accepted: what `wh pace --json` wrote", name,
-                    rows);
-      }
+  for (const char* rows : {"flows", "links", "repeat/flows", "repeat/links"}) {
+    const Json::json_pointer at(fmt::format("/{}", rows));
+    if (!json.contains(at)) continue;
+    const auto is_named = [](const Json& row) {
+      return row.is_object() && row.contains("name") && row["name"].is_string();
+    };
+    if (!json[at].is_array() || !std::all_of(json[at].begin(), json[at].end(), is_named)) {
+      return fail("{}: one of its {} has no name; accepted: what `wh pace --json` wrote", name,
+                  rows);
     }
   }
   return json;
@@ -104,12 +107,16 @@ using Pair = std::pair<std::optional<size_t>, std::optional<size_t>>;
 // By name, the n-th of one name with the n-th of it there; when no name is on both sides, by order.
 // Who has nobody comes too, without the other.
 std::vector<Pair> pairs_of(const Json& a, const Json& b) {
+  std::map<std::string, std::deque<size_t>> called;  // Those of b that have nobody yet.
+  for (size_t j = 0; j < b.size(); ++j) called[b[j]["name"]].push_back(j);
   std::vector<Pair> pairs;
   std::set<size_t> taken;
   for (size_t i = 0; i < a.size(); ++i) {
     std::optional<size_t> partner;
-    for (size_t j = 0; j < b.size() && !partner; ++j) {
-      if (b[j]["name"] == a[i]["name"] && taken.insert(j).second) partner = j;
+    if (auto& alike = called[a[i]["name"]]; !alike.empty()) {
+      partner = alike.front();
+      alike.pop_front();
+      taken.insert(*partner);
     }
     pairs.emplace_back(i, partner);
   }
@@ -205,7 +212,7 @@ Result<Comparison> compare(std::string_view a, std::string_view name_a, std::str
                      {"rows", std::move(c.rows)},
                      {"only_a", c.only_a},
                      {"only_b", c.only_b}};
-  result.json = json.dump(2) + "\n";
+  result.json = written(json, 2) + "\n";
   return result;
 }
 

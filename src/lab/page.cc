@@ -155,7 +155,7 @@ std::string to_page(const Report& report, const std::string& command) {
   for (const FlowReport& f : report.flows) names.push_back(f.name);
   if (names.size() > 4) names.resize(4), names.push_back("...");
   return make_page({.title = fmt::format("wh pace: {}", fmt::join(names, ", ")),
-                    .json = json.dump(),
+                    .json = written(json),
                     .plain = to_table(report),
                     .script = web::report_js,
                     .has_charts = true});

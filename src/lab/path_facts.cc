@@ -40,9 +40,9 @@ struct Way {
   struct Sent {
     net::SeqNum end;
     Instant when;
-    bool is_clean;  // Sent once.
   };
   net::SeqNum una, max;
+  net::SeqNum clean;  // What ends behind it was sent once.
   bool has_begun = false;
   uint64_t acked = 0;
   std::deque<Sent> outstanding;
@@ -103,18 +103,18 @@ std::optional<Segment> segment_in(const net::CapturedPacket& packet) {
 void note_data(Way& way, const Segment& s, Instant when) {
   const net::SeqNum end = s.seq + net::SeqLen(s.length);
   if (!way.has_begun) {
-    way.una = way.max = s.seq;
+    way.una = way.max = way.clean = s.seq;
     way.has_begun = true;
     way.first = when;
   }
-  way.last = when;
+  way.last = std::max(way.last, when);
   if (s.seq < way.max) {  // Sent again: none of what is out tells a round trip (Karn).
-    for (Way::Sent& sent : way.outstanding) sent.is_clean = false;
+    way.clean = way.max;
     return;
   }
   way.max = end;
   constexpr size_t kMostOutstanding = 100'000;
-  if (way.outstanding.size() < kMostOutstanding) way.outstanding.push_back({end, when, true});
+  if (way.outstanding.size() < kMostOutstanding) way.outstanding.push_back({end, when});
 }
 
 void note_ack(Way& way, net::SeqNum ack, Instant when) {
@@ -129,7 +129,7 @@ void note_ack(Way& way, net::SeqNum ack, Instant when) {
     way.outstanding.pop_front();
   }
   if (ack == way.max) ++way.emptied;
-  if (newest && newest->is_clean) {
+  if (newest && newest->end > way.clean && when >= newest->when) {
     way.rtt.record(static_cast<uint64_t>((when - newest->when).count()));
   }
 }
@@ -153,16 +153,19 @@ Rate usual_rate(const std::vector<const Way*>& ways) {
     last = std::max(last, way->last);
   }
   const Duration window = std::clamp<Duration>((last - first) / 4, 1ms, 500ms);
-  std::vector<uint64_t> sums(static_cast<size_t>((last - first) / window) + 1);
+  const int64_t windows = std::max<int64_t>(1, (last - first) / window);  // The last is cut short.
+  std::map<int64_t, uint64_t> sums;  // Of the windows that have any: a clock may jump by decades.
   for (const Way* way : ways) {
     for (const auto& [when, bytes] : way->acks) {
-      const auto at = static_cast<size_t>((when - first) / window);
-      if (at < sums.size()) sums[at] += bytes;
+      const int64_t at = (when - first) / window;
+      if (when >= first && at < windows) sums[at] += bytes;
     }
   }
-  if (sums.size() > 1) sums.pop_back();  // Cut short.
-  std::sort(sums.begin(), sums.end());
-  const uint64_t bytes = sums[(sums.size() - 1) * 3 / 4];
+  std::vector<uint64_t> sorted;
+  for (const auto& [at, sum] : sums) sorted.push_back(sum);
+  std::sort(sorted.begin(), sorted.end());
+  const int64_t empty = windows - std::ssize(sorted), wanted = (windows - 1) * 3 / 4;
+  const uint64_t bytes = wanted < empty ? 0 : sorted[static_cast<size_t>(wanted - empty)];
   // A frame of 1514 bytes carries 1448 of payload.
   return Rate::of(Bytes(static_cast<int64_t>(bytes * 1514 / 1448)), window);
 }
@@ -221,7 +224,10 @@ Result<PathFacts> facts_of_run(std::string_view text, std::string_view name) {
     used = *utilization;
     facts.up = of_bps(*rate);
     facts.buffer = of_ms(number(link, "/queue_ms/max").value_or(0));
-    const auto* direction = lab ? direction_in(*lab, link.value("name", "")) : nullptr;
+    const auto called = link.find("name");
+    const bool is_called = called != link.end() && called->is_string();
+    const auto* direction =
+        lab && is_called ? direction_in(*lab, called->get<std::string>()) : nullptr;
     if (direction != nullptr) facts.buffer = wait_in(direction->buffer, facts.up);
   }
   if (used < 0) return fail("{}: none of its links has a rate", name);

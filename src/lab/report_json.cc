@@ -185,7 +185,7 @@ nlohmann::ordered_json to_document(const Report& report) {
 }
 
 std::string to_json(const Report& report) {
-  return to_document(report).dump(2) + "\n";
+  return written(to_document(report), 2) + "\n";
 }
 
 std::string to_csv(const std::vector<Report>& repetitions) {

@@ -240,6 +240,31 @@ TEST(Compare, has_what_flows_do_and_the_queue_and_says_what_it_leaves_out) {
   EXPECT_EQ(nlohmann::json::parse(differ.json)["only_b"][0], "w");
 }
 
+TEST(Compare, refuses_documents_that_are_not_whole) {
+  const std::string good = R"({"flows": [{"name": "a", "goodput_bps": 5}]})";
+  for (const char* bad :
+       {R"({"flows": {"x": {"name": "a"}}})",
+        R"({"flows": [{"name": "a"}], "links": {"x": {"name": "y"}}})",
+        R"({"flows": [{"name": "a"}], "links": 3})",
+        R"({"flows": [{"name": "a"}], "repeat": {"flows": [1]}})",
+        R"({"flows": [{"name": "a"}], "repeat": {"flows": {"x": {"name": "a"}}}})",
+        R"({"flows": [{"name": "a"}], "repeat": {"links": [{"name": 1}]}})"}) {
+    EXPECT_FALSE(compare(bad, "bad.json", good, "a.json").has_value()) << bad;
+    EXPECT_FALSE(compare(good, "a.json", bad, "bad.json").has_value()) << bad;
+  }
+}
+
+// A file's name may be any bytes.
+TEST(Document, is_written_whatever_a_trace_is_called) {
+  Report report = run(plan_of({"newreno,name=a"})).report;
+  report.lab += "trace = \"\xff.down\"";
+  EXPECT_TRUE(nlohmann::json::accept(to_json(report)));
+  EXPECT_NE(to_page(report, "wh pace --link trace=\xff.down").find("id=\"data\""),
+            std::string::npos);
+  const std::string json = to_json(report);
+  EXPECT_TRUE(nlohmann::json::accept(compare(json, "\xff", json, "b").value().json));
+}
+
 TEST(Page, is_one_file_that_holds_the_document_and_refers_to_nothing_outside) {
   RunPlan plan = plan_of({"newreno"});
   plan.spec.flows[0].name = "</script><b>";
