@@ -1,13 +1,17 @@
 #include "lab/sweep.h"
 
 #include <fmt/format.h>
+#include <strings.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <tuple>
 
 #include "lab/report_json.h"
 #include "lab/runs.h"
+#include "lab/synthetic.h"
 
 namespace wh::lab {
 namespace {
@@ -78,6 +82,20 @@ Result<std::vector<std::string>> read_values(std::string_view where, std::string
   return values;
 }
 
+// Whether its traces can be read, and what they carry goes together with the rest.
+Result<void> check_traces(net::LinkConfig& link,
+                          std::map<std::string, std::shared_ptr<const net::Trace>>& known) {
+  net::DirectionConfig* const directions[] = {&link.forward, &link.reverse};
+  for (net::DirectionConfig* d : directions) {
+    if (const auto at = known.find(d->trace_file); at != known.end()) d->trace = at->second;
+  }
+  TRY(load_traces(link));
+  for (const net::DirectionConfig* d : directions) {
+    if (d->trace != nullptr) known[d->trace_file] = d->trace;
+  }
+  return {};
+}
+
 bool is_identifier(std::string_view name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -108,13 +126,13 @@ Result<void> Sweep::read_parameters() {
         where_);
   }
   // toml++ keeps keys in alphabetical order; people mean the order in which they wrote them.
-  std::vector<std::pair<uint32_t, std::string>> order;
+  std::vector<std::tuple<uint32_t, uint32_t, std::string>> order;
   for (const auto& [key, node] : *sweep) {
-    order.emplace_back(key.source().begin.line * 1000 + key.source().begin.column,
-                       std::string(key.str()));
+    const auto& at = key.source().begin;
+    order.emplace_back(at.line, at.column, std::string(key.str()));
   }
   std::sort(order.begin(), order.end());
-  for (const auto& [at, name] : order) {
+  for (const auto& [line, column, name] : order) {
     const toml::node& node = *sweep->get(name);
     if (name == "repeat") {
       const auto n = node.value<int64_t>();
@@ -126,6 +144,15 @@ Result<void> Sweep::read_parameters() {
     }
     if (!is_identifier(name)) {
       return bad(where_, node, name, "a parameter's name has letters, digits and _");
+    }
+    // Its column in the results is called so, and SQL makes no difference.
+    const auto alike = std::find_if(
+        parameters_.begin(), parameters_.end(),
+        [&](const SweepParameter& p) { return ::strcasecmp(p.name.c_str(), name.c_str()) == 0; });
+    if (alike != parameters_.end()) {
+      return bad(
+          where_, node, name,
+          fmt::format("differs from '{}' by capitals only; accepted: another name", alike->name));
     }
     if (text_.find("${" + name + "}") == std::string::npos) {
       return bad(where_, node, name, fmt::format("nothing in the lab says ${{{}}}", name));
@@ -173,10 +200,14 @@ Result<LabSpec> Sweep::lab(size_t point) const {
 }
 
 Result<void> Sweep::check_all() const {
+  std::map<std::string, std::shared_ptr<const net::Trace>> traces;  // Each is read once.
   for (size_t i = 0; i < points(); i += repeat_) {
-    if (auto spec = lab(i); !spec) {
-      return fail("{} (with {})", spec.error().text, fmt::join(values(i), ", "));
+    auto spec = lab(i);
+    auto good = spec ? Result<void>() : Result<void>(tl::unexpected(spec.error()));
+    for (size_t j = 0; good && j < spec->links.size(); ++j) {
+      good = check_traces(spec->links[j].config, traces);
     }
+    if (!good) return fail("{} (with {})", good.error().text, fmt::join(values(i), ", "));
   }
   return {};
 }

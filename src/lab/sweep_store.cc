@@ -146,7 +146,7 @@ Result<void> SweepStore::create() {
   return db_.transaction([&]() -> Result<void> {
     TRY(db_.execute(fmt::format(
         "CREATE TABLE sweep (key TEXT PRIMARY KEY, value TEXT);"
-        "CREATE TABLE points (point INTEGER PRIMARY KEY, repetition INTEGER, seed INTEGER{});"
+        "CREATE TABLE points (point INTEGER PRIMARY KEY, repetition INTEGER, seed TEXT{});"
         "CREATE TABLE flows (point INTEGER, flow TEXT, cc TEXT, profile TEXT{});"
         "CREATE TABLE links (point INTEGER, link TEXT{}, drops INTEGER);"
         "CREATE INDEX flows_of_point ON flows (point);"

@@ -74,6 +74,11 @@ TEST(Sweep, errors_say_what_and_where) {
       {"[sweep]\nrepeat=0\n" + kTail, "a whole number from 1"},
       {"[sweep]\nrate=['1Mbps']\ncc=['cubic']\n" + kTail, "'${n}' names no parameter of the sweep"},
       {"[sweep]\nrate=['1Mbps','fast']\ncc=['cubic']\nn=[1]\n" + kTail, "(with fast, cubic, 1)"},
+      {"[sweep]\ncc=['cubic']\nrate=['1Mbps']\nCC=['cubic']\nn=[1]\n" + kTail,
+       "x.toml:4: sweep: CC: differs from 'cc' by capitals only"},
+      {"[sweep]\nt=['steps:1Mbps:2Mbps:1s','no/such/file']\n[[link]]\nfrom='a'\nto='b'\n"
+       "trace='${t}'\n[[flow]]\nfrom='a'\nto='b'\ncc='cubic'\n",
+       "no/such/file: No such file or directory (with no/such/file)"},
       {"[sweep]\nrate=['1Mbps']\ncc=['cubic']\nn={from=1,to=99999}\nrepeat=99\n" + kTail,
        "one sweep takes at most"},
   };
@@ -129,6 +134,19 @@ TEST(SweepStore, keeps_points_whole_and_goes_on_where_it_was) {
   EXPECT_NE(refused.error().text.find("another sweep"), std::string::npos);
   std::filesystem::remove(path);
   std::filesystem::remove(other);
+}
+
+TEST(SweepStore, keeps_the_largest_seed_to_its_last_digit) {
+  const Sweep sweep = Sweep::parse(
+                          "seed='18446744073709551615'\nduration='10ms'\n[sweep]\n"
+                          "rate=['5Mbps']\ncc=['cubic']\nn=[1]\n" +
+                              kTail,
+                          "x.toml")
+                          .value();
+  SweepStore store = SweepStore::open(temporary("seed.db"), sweep).value();
+  const std::atomic<bool> stop{false};
+  ASSERT_TRUE(store.add(0, sweep.run(0, stop).value()).has_value());
+  EXPECT_NE(store.csv().value().find("\n0,0,18446744073709551615,5Mbps"), std::string::npos);
 }
 
 TEST(SweepStore, is_for_one_at_a_time) {
