@@ -125,6 +125,7 @@ Result<lab::PathFacts> facts_of(const AdviseOptions& o) {
 }
 
 Result<void> run(const AdviseOptions& o) {
+  TRY(check_distinct({{"what the path is read from", o.from}, {"--json", o.json}}));
   const lab::PathFacts path = TRY(facts_of(o));
   if (!path.remark.empty()) fmt::print(stderr, "wh advise: {}: {}\n", o.from, path.remark);
   const lab::Advice advice = lab::advise(path);

@@ -131,7 +131,7 @@ void define_test(CLI::App& app, TestFlags& o) {
   app.add_option("driver", o.driver, "A name, a path with a slash, or a .c or .cc file to build")
       ->required();
   app.add_option("--check", o.check, "This check only");
-  app.add_option("--seed", o.seed, "The first seed [1]")->check(kWholeNumber);
+  app.add_option("--seed", o.seed, "The first seed [1]")->transform(kWholeNumber);
   app.add_option("--seeds", o.seeds, "How many, where interleavings matter [50]")
       ->check(CLI::Range(1u, 1000000u));
   app.add_option_function<std::string>(

@@ -1,5 +1,6 @@
 // wh pace: what congestion control and pacing do to a path.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 
@@ -101,7 +102,7 @@ void declare_lab(CLI::App& app, PaceOptions& o) {
   app.add_option("--duration", o.duration, "How long to run [30s]");
   app.add_option("--warmup", o.warmup,
                  "Leave this long at the beginning out of all statistics [0s]");
-  app.add_option("--seed", o.seed, "What every chance is drawn from [1]")->check(kWholeNumber);
+  app.add_option("--seed", o.seed, "What every chance is drawn from [1]")->transform(kWholeNumber);
   app.add_option("--start-jitter", o.start_jitter,
                  "Flows start up to this much later, by chance [0s; 100ms with --repeat]");
   app.add_option("--sysctl", o.sysctls, "NAME=VALUE for every stack; may be repeated")
@@ -174,8 +175,16 @@ Result<lab::LabSpec> make_spec(const PaceOptions& o) {
   if (!o.start_jitter.empty())
     spec.start_jitter = TRY(named("--start-jitter", parse_duration(o.start_jitter)));
   if (o.seed) spec.seed = *o.seed;
-  spec.sysctls.insert(spec.sysctls.end(), o.sysctls.begin(), o.sysctls.end());
-  if (o.real) spec.hosts.back().kind = lab::HostKind::Kernel;
+  for (const std::string& assignment : o.sysctls) spec.assign(assignment);
+  if (o.real) {
+    const auto receiver = std::find_if(spec.hosts.begin(), spec.hosts.end(),
+                                       [](const auto& host) { return host.name == "receiver"; });
+    if (receiver == spec.hosts.end()) {
+      return fail("--real: {} has no host 'receiver'; accepted: kind = \"kernel\" in a [[host]]",
+                  o.lab_file);
+    }
+    receiver->kind = lab::HostKind::Kernel;
+  }
   TRY(lab::check_lab(spec));
   return spec;
 }
@@ -282,7 +291,7 @@ Result<void> run_compare(const PaceOptions& o) {
     return fail("--compare runs nothing; accepted beside it: --json, --quiet");
   }
   for (const std::string& file : o.compare) {
-    TRY(check_distinct({{"a file to compare", file}, {"--json", o.json}}));
+    TRY(check_distinct({{"--compare", file}, {"--json", o.json}}));
   }
   Outputs outputs;
   lab::Comparison comparison;

@@ -41,16 +41,18 @@ inline Result<Duration> read_time(std::string_view option, const std::string& te
               to_string(most));
 }
 
-// A whole number from 0 up; CLI11 alone would take -1, and what is too large, for the largest there
-// is.
+// A whole number from 0 up, for Option::transform; CLI11 alone would take -1, and what is too
+// large, for the largest there is, and 010 for 8.
 inline const CLI::Validator kWholeNumber(
-    [](const std::string& text) {
+    [](std::string& text) {
       uint64_t number = 0;
       const char* end = text.data() + text.size();
       const auto [stop, error] = std::from_chars(text.data(), end, number);
-      return error == std::errc() && stop == end
-                 ? std::string()
-                 : fmt::format("'{}' is not a whole number; accepted: 0 to {}", text, UINT64_MAX);
+      if (text.empty() || error != std::errc() || stop != end) {
+        return fmt::format("'{}' is not a whole number; accepted: 0 to {}", text, UINT64_MAX);
+      }
+      text = std::to_string(number);
+      return std::string();
     },
     "");
 

@@ -66,7 +66,7 @@ void declare(CLI::App& app, ProxyOptions& o) {
                  "(docs/blackbox.md)");
   app.add_option("--duration", o.duration, "Stop after this long [until interrupted]");
   app.add_option("--seed", o.seed, "What the link's chances are drawn from")
-      ->check(kWholeNumber)
+      ->transform(kWholeNumber)
       ->capture_default_str();
   app.add_flag("-q,--quiet", o.quiet, "Say nothing at the end");
 }
@@ -143,8 +143,7 @@ Result<void> run(const ProxyOptions& o) {
   host::RealLoop::Config time;
   if (!o.poll.empty()) time.spin = TRY(read_time("--poll", o.poll, 0s, 1s));
   std::optional<Duration> limit;
-  constexpr Duration kYear = std::chrono::hours(365 * 24);
-  if (!o.duration.empty()) limit = TRY(read_time("--duration", o.duration, 1ms, kYear));
+  if (!o.duration.empty()) limit = TRY(read_time("--duration", o.duration, 1ns, lab::kLongestRun));
   auto loop = TRY(host::RealLoop::make(time));
   auto proxy = TRY(lab::Proxy::make(std::move(config), *loop));
   host::InterruptGuard interrupt([&] { loop->stop(); });
