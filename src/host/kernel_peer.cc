@@ -42,17 +42,25 @@ Result<Fd> make_socket(const PeerConfig& config) {
   return socket;
 }
 
-// A socket that is listening, or is on its way to being connected.
+Result<void> begin_to_connect(int socket, const PeerConfig& config) {
+  const SocketAddress to(*config.address, config.port);
+  if (::connect(socket, to.get(), to.size) != 0 && errno != EINPROGRESS) {
+    return os_error("connect to {} port {}", to_string(*config.address), config.port);
+  }
+  return {};
+}
+
+// A socket that is listening, or is on its way to being connected unless that waits.
 Result<Fd> begin(const PeerConfig& config) {
   Fd socket = TRY(make_socket(config));
-  const net::IpAddress address = config.address.value_or(net::Ip6{});
-  const SocketAddress to(address, config.port);
   if (config.role == PeerRole::Listen) {
-    if (::bind(socket.raw(), to.get(), to.size) != 0 || ::listen(socket.raw(), 1) != 0) {
+    const net::IpAddress address = config.address.value_or(net::Ip6{});
+    const SocketAddress at(address, config.port);
+    if (::bind(socket.raw(), at.get(), at.size) != 0 || ::listen(socket.raw(), 1) != 0) {
       return os_error("listen on {} port {}", to_string(address), config.port);
     }
-  } else if (::connect(socket.raw(), to.get(), to.size) != 0 && errno != EINPROGRESS) {
-    return os_error("connect to {} port {}", to_string(address), config.port);
+  } else if (!config.waits) {
+    TRY(begin_to_connect(socket.raw(), config));
   }
   return socket;
 }
@@ -60,14 +68,14 @@ Result<Fd> begin(const PeerConfig& config) {
 // What the child does with its socket, on a loop of its own.
 class PeerProcess {
  public:
-  PeerProcess(const PeerConfig& config, RealLoop& loop, Fd socket, int stop)
+  PeerProcess(const PeerConfig& config, RealLoop& loop, Fd socket, int word)
       : config_(config),
         loop_(loop),
         socket_(std::move(socket)),
         watch_(
             loop, "peer socket", [this] { return readable(); }, [this] { return writable(); }),
-        stop_(stop),
-        stop_watch_(loop, "end of the peer", [this] { return stopped(); }),
+        word_(word),
+        word_watch_(loop, "word to the peer", [this] { return heard(); }),
         send_limit_(loop, [this] { end_sending(); }),
         warmup_end_(loop, [this] { end_warmup(); }),
         to_send_(static_cast<uint64_t>(config.send.count())),
@@ -77,9 +85,11 @@ class PeerProcess {
 
   // The report, or why there is none.
   Result<Json> run() {
-    TRY(watch_.watch(socket_.raw(), is_listening() ? Interest::Read : Interest::Write));
-    stop_watch_.set_background();
-    TRY(stop_watch_.watch(stop_));
+    if (config_.waits) {
+      TRY(word_watch_.watch(word_));
+    } else {
+      TRY(watch_socket());
+    }
     loop_.run();
     const bool was_connected = state_ == State::Connected;
     const Duration elapsed = was_connected ? loop_.clock() - began_ : 0ns;
@@ -101,8 +111,23 @@ class PeerProcess {
     return Progress::Some;
   }
 
-  Progress stopped() {
-    stop_watch_.unwatch();
+  // From now on it lives for its socket, and the word is to stop.
+  Result<void> watch_socket() {
+    TRY(watch_.watch(socket_.raw(), is_listening() ? Interest::Read : Interest::Write));
+    word_watch_.unwatch();
+    word_watch_.set_background();
+    return word_watch_.watch(word_);
+  }
+
+  Progress heard() {
+    char byte;
+    if (uninterrupted([&] { return ::read(word_, &byte, 1); }) > 0) {
+      auto begun = begin_to_connect(socket_.raw(), config_);
+      if (begun) begun = watch_socket();
+      if (begun) return Progress::Some;
+      failure_ = begun.error();
+    }
+    word_watch_.unwatch();
     loop_.stop();
     return Progress::Some;
   }
@@ -251,8 +276,8 @@ class PeerProcess {
   RealLoop& loop_;
   Fd socket_;
   FdWatch watch_;
-  int stop_;  // At its end when the parent wants no more.
-  FdWatch stop_watch_;
+  int word_;  // Of the parent: a byte to go, the end to stop.
+  FdWatch word_watch_;
   Timer send_limit_, warmup_end_;
   State state_ = State::Opening;
   Instant began_{};
@@ -267,9 +292,9 @@ class PeerProcess {
   uint64_t made_from_ = 0;
 };
 
-Result<Json> run_peer(const PeerConfig& config, Fd socket, int stop) {
+Result<Json> run_peer(const PeerConfig& config, Fd socket, int word) {
   auto loop = TRY(RealLoop::make());
-  return PeerProcess(config, *loop, std::move(socket), stop).run();
+  return PeerProcess(config, *loop, std::move(socket), word).run();
 }
 
 PeerReport parse_report(const Json& json, const std::string& line) {
@@ -295,21 +320,17 @@ PeerReport parse_report(const Json& json, const std::string& line) {
 
 }  // namespace
 
-Result<void> KernelPeer::check(const Netns& space, const PeerConfig& config) {
-  TRY(space.open([&] { return make_socket(config); }));
-  return {};
-}
-
 Result<std::unique_ptr<KernelPeer>> KernelPeer::start(const Netns& space, PeerConfig config) {
   CHECK(config.role == PeerRole::Listen || config.address);
+  CHECK(config.role == PeerRole::Connect || !config.waits);
   CHECK(config.send.count() >= 0);
   Pipe pipe = TRY(make_pipe());
-  Pipe stop = TRY(make_pipe());
+  auto [ours, theirs] = TRY(make_socket_pair(SOCK_STREAM));
   // Made while entering, so that what is wrong with it is the error here.
   Fd socket = TRY(space.open([&] { return begin(config); }));
-  const std::vector<int> keep = {pipe.write_end.raw(), socket.raw(), stop.read_end.raw()};
-  Child child = TRY(space.run({.name = "kernel peer", .keep = keep}, [&]() -> int {
-    const auto report = run_peer(config, std::move(socket), stop.read_end.raw());
+  const std::vector<int> keep = {pipe.write_end.raw(), socket.raw(), theirs.raw()};
+  Child child = TRY(space.run({.name = "kernel peer", .keep = keep}, [&, word = theirs.raw()] {
+    const auto report = run_peer(config, std::move(socket), word);
     const Json json = report ? *report
                              : Json{{"error", report.error().text},
                                     {"code", static_cast<int>(report.error().code)}};
@@ -317,7 +338,11 @@ Result<std::unique_ptr<KernelPeer>> KernelPeer::start(const Netns& space, PeerCo
     return report && written ? 0 : 1;
   }));
   return std::unique_ptr<KernelPeer>(
-      new KernelPeer(std::move(child), std::move(pipe.read_end), std::move(stop.write_end)));
+      new KernelPeer(std::move(child), std::move(pipe.read_end), std::move(ours)));
+}
+
+void KernelPeer::go() {
+  (void)send_all(word_.raw(), ".");  // One that has ended hears nothing.
 }
 
 KernelPeer::~KernelPeer() {

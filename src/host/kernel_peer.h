@@ -7,7 +7,8 @@
 // It listens for one connection or makes one, sends so many bytes of a pattern that can be checked
 // (core/stream_pattern.h), checks what it receives against another, and ends when both directions
 // have. A pure sink closes when the other side has. Its report is one line of JSON over a pipe,
-// which becomes a PeerReport; an error it met becomes the Error. stop() makes it report at once.
+// which becomes a PeerReport; an error it met becomes the Error. stop() makes it report at once. To
+// start a process takes milliseconds: one that `waits` is there, and connects when go() tells it.
 #pragma once
 
 #include <functional>
@@ -33,6 +34,7 @@ struct PeerConfig {
   Bytes send{0};            // Then it closes its direction.
   Duration send_for = 0ns;  // Not 0: closes its direction after this long, too.
   Duration warmup = 0ns;    // What it sends so long after it connected is not reported.
+  bool waits = false;       // Connect: not before go().
   uint64_t seed = 1;   // Of the stream that the connecting side sends; the other's is one more.
   bool verify = true;  // Off: what comes is counted and dropped in the kernel, which costs less.
   // Left to the kernel's defaults where empty or infinite.
@@ -61,28 +63,27 @@ class KernelPeer {
   // A listener is listening when this returns. Errors: an address that is not there, a port in use,
   // a congestion control that the kernel does not have.
   static Result<std::unique_ptr<KernelPeer>> start(const Netns& space, PeerConfig config);
-  // Whether the kernel there can do what is asked of its socket. Errors: as start()'s.
-  static Result<void> check(const Netns& space, const PeerConfig& config);
   ~KernelPeer();
 
   // Calls the action once, when it has reported or failed.
   Result<void> watch(RealLoop& loop, std::function<void(Result<PeerReport>)> action);
   // Blocks until it has reported. REQUIRES: not watched.
   Result<PeerReport> wait();
+  void go();  // REQUIRES: it waits. Whether it could, its report tells.
   // It reports what it has by then. Not by a signal: one that came too early or too late would
   // end it without a report.
-  void stop() { stop_.close(); }
+  void stop() { word_.close(); }
   Child& child() { return child_; }
   int reports() const { return reports_.raw(); }  // Readable once it reports or ends.
 
  private:
-  KernelPeer(Child child, Fd reports, Fd stop)
-      : child_(std::move(child)), reports_(std::move(reports)), stop_(std::move(stop)) {}
+  KernelPeer(Child child, Fd reports, Fd word)
+      : child_(std::move(child)), reports_(std::move(reports)), word_(std::move(word)) {}
   Result<PeerReport> finish(const std::string& line);
 
   Child child_;
   Fd reports_;
-  Fd stop_;  // Its closing is the child's word to stop.
+  Fd word_;  // A byte through it is the child's word to go, its closing that to stop.
   std::string line_;
   std::unique_ptr<FdWatch> watch_;
 };

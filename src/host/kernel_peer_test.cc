@@ -66,6 +66,29 @@ TEST_F(KernelPeerTest, what_it_sends_in_its_warm_up_is_not_reported) {
   EXPECT_LT(sent->sent, 1_MiB);
 }
 
+TEST_F(KernelPeerTest, one_that_waits_connects_when_it_is_told_to) {
+  const PeerConfig config{
+      .role = PeerRole::Connect, .address = ip("127.0.0.1"), .send = 64_KiB, .waits = true};
+  auto unheard = KernelPeer::start(*space_, config);  // Nobody listens yet.
+  ASSERT_TRUE(unheard) << unheard.error().text;
+  (*unheard)->stop();
+  const auto nothing = (*unheard)->wait();
+  ASSERT_TRUE(nothing) << nothing.error().text;
+  EXPECT_EQ(nothing->sent, 0_B);
+  EXPECT_EQ(nothing->elapsed, 0ns);
+
+  auto client = KernelPeer::start(*space_, config);
+  ASSERT_TRUE(client) << client.error().text;
+  auto server = KernelPeer::start(*space_, {});
+  ASSERT_TRUE(server) << server.error().text;
+  (*client)->go();
+  const auto served = (*server)->wait();
+  ASSERT_TRUE(served) << served.error().text;
+  EXPECT_EQ(served->received, 64_KiB);
+  ASSERT_TRUE((*client)->wait());
+  (*client)->go();  // Too late, and harmless.
+}
+
 TEST_F(KernelPeerTest, wrong_pattern_is_found_at_its_first_byte) {
   auto server = KernelPeer::start(*space_, {.seed = 77});
   ASSERT_TRUE(server) << server.error().text;

@@ -44,12 +44,7 @@ Result<std::unique_ptr<KernelFlow>> KernelFlow::make(FlowSpec flow, std::string 
                                                      host::RealLoop& loop) {
   std::unique_ptr<KernelFlow> made(
       new KernelFlow(std::move(flow), std::move(label), way, place, times, loop));
-  if (way == Way::ToKernel) {
-    TRY(made->start_peer());
-  } else {  // It starts when its time comes, and what it cannot do is said now.
-    TRY(host::KernelPeer::check(place.kernel.space(),
-                                {.congestion = kernel_name(made->spec().cc)}));
-  }
+  TRY(made->start_peer());
   return made;
 }
 
@@ -60,6 +55,7 @@ Result<void> KernelFlow::start_peer() {
     config.address = place_.kernel_address;
   } else {
     config.role = host::PeerRole::Connect;
+    config.waits = true;
     config.address = place_.our_address;
     config.congestion = kernel_name(spec().cc);
     config.send = spec().bytes.value_or(Bytes(int64_t{1} << 60));
@@ -72,10 +68,7 @@ Result<void> KernelFlow::start_peer() {
 }
 
 void KernelFlow::start() {
-  if (way_ == Way::FromKernel) {
-    if (auto started = start_peer(); !started) peer_failure_ = started.error().text;
-    return;
-  }
+  if (way_ == Way::FromKernel) return peer_->go();
   tcp::TcpStack::Batch batch(place_.ours.tcp());
   const auto connected = place_.ours.tcp().connect({place_.kernel_address, place_.port},
                                                    {.local = {place_.our_address, 0},
@@ -104,7 +97,7 @@ void KernelFlow::begin_measuring() {
 }
 
 void KernelFlow::end() {
-  if (peer_ == nullptr || peer_report_) return;
+  if (peer_report_) return;
   peer_->stop();
   auto report = peer_->wait();
   if (report) {
@@ -157,7 +150,7 @@ FlowReport KernelFlow::totals() const {
     report.rtt = ours_.rtt();
     report.cwnd = info.cwnd;
     if (!spec().rate && !info.pace.is_infinite()) report.pace = info.pace;  // A control's choice.
-  } else if (peer_report_) {
+  } else if (peer_report_ && peer_report_->elapsed > 0ns) {
     // The kernel has left the warm-up out by itself, and tells its smoothed round trip at the end,
     // which is one sample.
     report.sent = peer_report_->sent + peer_report_->retransmitted;

@@ -30,8 +30,8 @@ class KernelFlow final : public Flow {
   struct Times {
     Duration duration, warmup;
   };
-  // The kernel's end is listening when this returns, if it receives. Errors: the kernel has no such
-  // congestion control, a port is taken.
+  // The kernel's end is there when this returns, listening if it receives. Errors: the kernel has
+  // no such congestion control, a port is taken.
   static Result<std::unique_ptr<KernelFlow>> make(FlowSpec flow, std::string label, Way way,
                                                   Place place, Times times, host::RealLoop& loop);
   Way way() const { return way_; }
