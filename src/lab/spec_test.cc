@@ -99,6 +99,19 @@ TEST(Lab, nested_sysctl_tables_are_names) {
   EXPECT_EQ(spec->sysctls, (std::vector<std::string>{"net.inet.tcp.hpts.min_sleep=500"}));
 }
 
+// As wh pace is given them: a file is not asked what it is called.
+TEST(Lab, odd_names_are_printed_so_that_they_come_back) {
+  LabSpec spec = sample();
+  spec.sysctls = {"a..b=1", "net.\"x\\ y.z=2 =3"};
+  spec.links[0].config.forward.rate = Rate::infinite();
+  spec.links[0].config.forward.buffer = uint64_t{100};
+  spec.links[0].config.forward.trace_file = "a\nb\x01\x7f\"c";
+  const auto again = parse_lab(print_lab(spec), "x.toml");
+  ASSERT_TRUE(again.has_value()) << again.error().text << "\n" << print_lab(spec);
+  EXPECT_EQ(again->sysctls, spec.sysctls);
+  EXPECT_EQ(again->links[0].config.forward.trace_file, spec.links[0].config.forward.trace_file);
+}
+
 // A flag may say anew what a file has said.
 TEST(Lab, the_last_word_on_a_sysctl_is_the_one) {
   LabSpec spec = sample();

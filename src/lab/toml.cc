@@ -1,5 +1,6 @@
 // Reading and printing lab files. toml++ knows where each value stands, so every error names its
 // line.
+#include <algorithm>
 #include <charconv>
 #include <set>
 
@@ -196,9 +197,30 @@ std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
-    out += c;
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out += c;
+    }
   }
   return out + '"';
+}
+
+// "net.inet.tcp.cc" as a dotted key; parts in quotes where they must be.
+std::string dotted_key(std::string_view name) {
+  const auto is_bare = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+  };
+  std::string key;
+  for (;;) {
+    const std::string_view part = name.substr(0, name.find('.'));
+    key += !part.empty() && std::all_of(part.begin(), part.end(), is_bare) ? std::string(part)
+                                                                           : in_quotes(part);
+    if (part.size() == name.size()) return key;
+    name.remove_prefix(part.size() + 1);
+    key += '.';
+  }
 }
 
 // "key=value,rev.key=value" as lines of TOML; words without a value are true.
@@ -251,7 +273,7 @@ std::string print_lab(const LabSpec& spec) {
     out += "\n[sysctl]\n";
     for (const std::string& s : spec.sysctls) {
       const size_t at = s.find('=');
-      out += fmt::format("{} = {}\n", s.substr(0, at), in_quotes(s.substr(at + 1)));
+      out += fmt::format("{} = {}\n", dotted_key(s.substr(0, at)), in_quotes(s.substr(at + 1)));
     }
   }
   for (const HostSpec& host : spec.hosts) {
