@@ -35,14 +35,19 @@ Result<Fd> standard_output() {
 Result<OutputFile> OutputFile::create(const std::string& path) {
   if (path == "-") return OutputFile(path, "", TRY(standard_output()));
   struct stat status;
-  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+  const bool is_there = ::stat(path.c_str(), &status) == 0;
+  if (is_there && !S_ISREG(status.st_mode)) {
     return OutputFile(path, "", TRY(open_file(path, O_WRONLY)));
   }
   const std::string file = without_links(path);
   std::string temporary = fmt::format("{}.{}.part", file, ::getpid());
   auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
   if (!fd) return fail_with(fd.error().code, fmt::format("write {}", path));
-  return OutputFile(file, std::move(temporary), std::move(*fd));
+  OutputFile made(file, std::move(temporary), std::move(*fd));
+  // Who might read the old one may read the new one, and nobody else. Where it cannot be done, the
+  // file system has no such rights.
+  if (is_there) ::fchmod(made.fd_.raw(), status.st_mode & 0777);
+  return made;
 }
 
 OutputFile::OutputFile(OutputFile&& o) noexcept

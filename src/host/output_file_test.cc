@@ -39,6 +39,16 @@ TEST_F(OutputFileTest, finish_replaces_the_file_whole) {
   EXPECT_EQ(files(), 1u);
 }
 
+TEST_F(OutputFileTest, who_might_not_read_the_old_one_may_not_read_the_new_one) {
+  const auto path = dir_ / "out.json";
+  ASSERT_TRUE(write_file(path, "old"));
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read);
+  auto file = OutputFile::create(path).value();
+  ASSERT_TRUE(file.finish("new").has_value());
+  EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms::owner_read);
+  EXPECT_EQ(read_file(path).value(), "new");
+}
+
 TEST_F(OutputFileTest, without_finish_nothing_changes_and_nothing_is_left) {
   { auto file = OutputFile::create(dir_ / "out.json").value(); }
   EXPECT_EQ(files(), 0u);
