@@ -31,11 +31,20 @@ function choose(label, options, value, change) {
   return el("label", {}, el("span", {class: "soft"}, label), select);
 }
 
+// The repetitions of a cell, by its flow and the values of its parameters.
+const cellKey = (place, values) => JSON.stringify([place, values]);
+const rowsOf = new Map();
+for (const row of data.rows) {
+  const key = cellKey(row.place, row.values ?? []);
+  if (!rowsOf.has(key)) rowsOf.set(key, []);
+  rowsOf.get(key).push(row);
+}
+
 // Mean and spread of the chosen figure where these parameters have these values.
 function at(x, y) {
   const metric = metrics.find(m => m[0] === state.metric);
-  const values = data.rows.filter(r => r.place === state.flow && r[metric[0]] !== undefined && (r.values ?? []).every((v, i) =>
-    i === state.x ? v === x : i === state.y ? v === y : v === state.held[i])).map(r => r[metric[0]] * metric[3]);
+  const chosen = parameters.map((_, i) => i === state.x ? x : i === state.y ? y : state.held[i]);
+  const values = (rowsOf.get(cellKey(state.flow, chosen)) ?? []).filter(r => r[metric[0]] !== undefined).map(r => r[metric[0]] * metric[3]);
   if (values.length === 0) return null;
   const mean = values.reduce((a, b) => a + b) / values.length;
   const spread = values.length < 2 ? null : Math.sqrt(values.reduce((s, v) => s + (v - mean) ** 2, 0) / (values.length - 1));
