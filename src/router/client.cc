@@ -47,9 +47,10 @@ class InterruptWatch {
 };
 
 bool is_quit(std::string_view line) {
-  const size_t begin = line.find_first_not_of(" \t");
+  constexpr const char* kSpaces = " \t\r\n";
+  const size_t begin = line.find_first_not_of(kSpaces);
   if (begin == std::string_view::npos) return false;
-  line = line.substr(begin, line.find_last_not_of(" \t\r\n") - begin + 1);
+  line = line.substr(begin, line.find_last_not_of(kSpaces) - begin + 1);
   // As every word of a command it may be shortened.
   return std::string_view("quit").starts_with(line) || line == "exit";
 }
@@ -63,12 +64,13 @@ Result<Client> Client::connect(const std::string& path) {
 // A line from the router; an interrupt from the keyboard is passed on meanwhile.
 Result<std::string> Client::read_line() {
   InterruptWatch interrupts;
-  for (;;) {
-    if (const size_t end = input_.find('\n'); end != std::string::npos) {
+  for (size_t searched = 0;;) {  // A line may have many megabytes, and comes in small parts.
+    if (const size_t end = input_.find('\n', searched); end != std::string::npos) {
       std::string line = input_.substr(0, end);
       input_.erase(0, end + 1);
       return line;
     }
+    searched = input_.size();
     pollfd ready[2] = {{socket_.raw(), POLLIN, 0}, {interrupts.fd(), POLLIN, 0}};
     host::uninterrupted([&] { return ::poll(ready, 2, -1); });
     if ((ready[1].revents & POLLIN) != 0) {

@@ -36,6 +36,21 @@ Output output_of(const std::function<void(json)>& reply, bool as_text,
           as_text, has_room};
 }
 
+// How deep values may lie within each other, which no request needs. They are copied and written by
+// recursion, so that much deeper ones would not fit the stack.
+constexpr int kMostDepth = 64;
+
+// Discarded: it is not JSON, or too deep.
+json parse_request(const std::string& text) {
+  bool is_deep = false;
+  const auto look = [&](int depth, json::parse_event_t, json&) {
+    is_deep = is_deep || depth > kMostDepth;
+    return !is_deep;
+  };
+  json request = json::parse(text, look, false);
+  return is_deep ? json(json::value_t::discarded) : request;
+}
+
 json expectations(const std::vector<Expectation>& expected) {
   json all = json::array();
   for (const Expectation& e : expected) all.push_back({{"text", e.text}, {"help", e.help}});
@@ -137,15 +152,16 @@ class Server::Client {
   }
 
   void take_line(const std::string& text) {
-    json request = json::parse(text, nullptr, false);
+    json request = parse_request(text);
     if (request.is_object() && request.contains("interrupt")) {
       // At once, ahead of what waits. The activity's last word may come within the call.
       if (activity_) activity_->interrupt();
       return;
     }
-    waiting_.push_back(std::move(request));
+    waiting_.push_back({std::move(request), text.size()});
+    waiting_bytes_ += text.size();
     // Many lines at once are a script; whoever sends them waits for their answers.
-    if (waiting_.size() > 1024) stream_.set_reading(false);
+    if (waiting_.size() > 1024 || waiting_bytes_ > kMostBytes) stream_.set_reading(false);
     if (!is_busy_) next_.arm(server_.loop_.now());
   }
 
@@ -153,11 +169,12 @@ class Server::Client {
     activity_.reset();
     is_busy_ = false;
     if (waiting_.empty()) return;
-    const json request = std::move(waiting_.front());
+    const json request = std::move(waiting_.front().request);
+    waiting_bytes_ -= waiting_.front().bytes;
     waiting_.pop_front();
-    if (waiting_.size() == 512) stream_.set_reading(true);
+    if (waiting_.size() <= 512 && waiting_bytes_ <= kMostBytes / 2) stream_.set_reading(true);
     if (request.is_discarded()) {
-      send(failure("not JSON"));
+      send(failure(fmt::format("not JSON, or more than {} deep", kMostDepth)));
       next_.arm(server_.loop_.now());
       return;
     }
@@ -191,7 +208,12 @@ class Server::Client {
   Server& server_;
   std::function<void()> on_leave_;
   std::string input_;
-  std::deque<json> waiting_;
+  struct Waiting {
+    json request;
+    size_t bytes = 0;  // Of its text.
+  };
+  std::deque<Waiting> waiting_;
+  size_t waiting_bytes_ = 0;
   bool is_busy_ = false, has_left_ = false;
   std::unique_ptr<Activity> activity_;
   Timer next_;

@@ -10,9 +10,9 @@
 //   <- {"id": 1, "ok": true, "text": "..."}   {"id": 2, "ok": true, "result": ...}
 //   <- {"id": 1, "ok": false, "error": "column 6: unknown input ..."}
 //
-// Requests of one client are answered in order; those that come while one runs wait. Bounds: kMost
-// clients, kMostBytes of one request, host::Stream::kMostQueued of one answer. docs/router.md has
-// the schema.
+// Requests of one client are answered in order; those that come while one runs wait. Bounds:
+// kMostClients, kMostBytes of one request, as many of those that wait,
+// host::Stream::kMostQueued of one answer. docs/router.md has the schema.
 #pragma once
 
 #include <deque>

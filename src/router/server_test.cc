@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "host/child.h"
 #include "host/system.h"
 #include "router/client.h"
 #include "router/metrics.h"
@@ -69,7 +70,14 @@ TEST_F(ServerTest, line_is_answered_as_text_and_method_as_json) {
 }
 
 TEST_F(ServerTest, errors_say_what_was_wrong) {
-  EXPECT_EQ(ask("nonsense")[0], (json{{"ok", false}, {"error", "not JSON"}}));
+  const json no_json = {{"ok", false}, {"error", "not JSON, or more than 64 deep"}};
+  EXPECT_EQ(ask("nonsense")[0], no_json);
+  const std::string deep = std::string(300'000, '[') + std::string(300'000, ']');
+  for (const char* request : {R"({{"id": {}, "command": "show version"}})",
+                              R"({{"method": "show version", "params": {{"x": {}}}}})"}) {
+    EXPECT_EQ(ask(fmt::format(fmt::runtime(request), deep))[0], no_json);
+    EXPECT_EQ(ask(fmt::format(fmt::runtime(request), "[[[[]]]]"))[0].contains("ok"), true);
+  }
   EXPECT_EQ(ask("[1]")[0]["error"], "a request is a JSON object");
   EXPECT_EQ(ask(R"({"id": 1, "method": "shaw interface"})")[0]["error"],
             "no method 'shaw interface'; did you mean 'show interface'?");
@@ -90,6 +98,44 @@ TEST_F(ServerTest, requests_are_answered_in_order_and_an_interrupt_goes_ahead) {
   EXPECT_EQ(answers[0]["id"], 1);
   EXPECT_NE(answers[0]["text"].get<std::string>().find("100% packet loss"), std::string::npos);
   EXPECT_EQ(answers[1]["id"], 2);
+}
+
+// What does not fit waits at the client.
+TEST_F(ServerTest, requests_that_wait_are_bounded_and_all_answered) {
+  ask(R"({"command": "create netmap name e0"})");
+  ask(R"({"command": "set interface ip address netmap-e0 10.0.0.1/24"})");
+  ask(R"({"command": "set interface state netmap-e0 up"})");
+  const std::string long_one(Server::kMostBytes / 2, ' ');
+  std::string lines = "{\"command\":\"ping 10.0.0.2 repeat 1\"}\n";
+  for (int i = 0; i < 12; ++i) lines += "{\"command\":\"\"" + long_one + "}\n";
+  client_->write(lines);
+  loop_->run_for(200ms);
+  EXPECT_EQ(input_, "");
+  EXPECT_GT(client_->queued(), 2 * Server::kMostBytes);
+  run_until([&] { return std::count(input_.begin(), input_.end(), '\n') == 13; });
+  EXPECT_EQ(std::count(input_.begin(), input_.end(), '\n'), 13) << input_;
+}
+
+// A file from elsewhere, whose lines end as they do there: a blank one is none that says quit.
+TEST_F(ServerTest, prompt_takes_lines_that_end_in_carriage_returns) {
+  auto [ours, theirs] = MUST(host::make_socket_pair(SOCK_STREAM));
+  ASSERT_TRUE(server_.serve(std::move(theirs)));
+  host::Pipe input = MUST(host::make_pipe()), output = MUST(host::make_pipe());
+  const int raw = ours.raw();
+  auto child = MUST(host::Child::run({.name = "prompt",
+                                      .standard_input = input.read_end.raw(),
+                                      .standard_output = output.write_end.raw(),
+                                      .keep = {raw}},
+                                     [raw] { return Client(host::Fd(raw)).interact(); }));
+  ours.close();
+  MUST(host::write_all(input.write_end.raw(), "show version\r\n\r\nshow version\r\nquit\r\n"));
+  input.write_end.close();
+  output.write_end.close();
+  run_until([&] { return !child.is_running(); });
+  const std::string said = MUST(host::read_to_end(output.read_end.raw()));
+  const size_t first = said.find("wheelhouse v");
+  ASSERT_NE(first, std::string::npos) << said;
+  EXPECT_NE(said.find("wheelhouse v", first + 1), std::string::npos) << said;
 }
 
 TEST(ClientTest, router_that_has_gone_is_an_error) {
@@ -195,6 +241,8 @@ TEST(Startup, reads_the_articles_arguments_and_what_else_vpp_takes) {
   EXPECT_FALSE(file->places_interfaces);
   EXPECT_EQ(other->text,
             "unix { pidfile /p cli-prompt r1# } cpu { workers 2 placement interface }");
+  EXPECT_FALSE(
+      parse_startup("dpdk { dev 0:2.0 { name e0 } no-multi-seg } unix { nobanner }", "f")->banner);
   ASSERT_EQ(file->plugins.size(), 1u);
   EXPECT_EQ(file->plugins[0].name, "mine.so");
   EXPECT_EQ(file->plugins[0].place, "f:10");
@@ -214,6 +262,9 @@ TEST(Startup, error_names_line_word_and_what_was_expected) {
             "cli-listen SOCKET, log FILE, pidfile FILE, cli-prompt TEXT, nobanner or }");
   EXPECT_EQ(text("unix {\n exec }"), "f.conf:2: '}'; expected the path of a script");
   EXPECT_EQ(text("unix {\n nodaemon"), "f.conf:2: the text ends too early; expected }");
+  EXPECT_EQ(text("dpdk " + std::string(400'000, '{')),
+            "f.conf:1: the text ends too early; expected }");
+  EXPECT_EQ(text("heapsize }"), "f.conf:1: '}'; expected a value or {");
   EXPECT_EQ(text("linux { }"),
             "f.conf:1: 'linux'; expected a section: unix, plugins, metrics, cpu");
   EXPECT_EQ(text("cpu { workers 65 }"), "f.conf:1: '65'; expected a number of workers, 0 to 64");

@@ -114,16 +114,18 @@ class Parser {
     }
     return {};
   }
+  // Over a value, or a section with all sections in it.
   Result<void> skip() {
-    if (at_ < tokens_.size() && tokens_[at_].text != "{") {
+    size_t depth = 0;
+    do {
+      if (at_ >= tokens_.size()) return wrong(depth == 0 ? "a value or {" : "}");
+      const std::string& word = tokens_[at_].text;
+      if (word == "}" && depth == 0) return wrong("a value or {");
+      if (word == "{") ++depth;
+      if (word == "}") --depth;
       ++at_;
-      return {};
-    }
-    return section([this]() -> Result<void> {
-      if (tokens_[at_].text == "{") return skip();
-      ++at_;
-      return {};
-    });
+    } while (depth != 0);
+    return {};
   }
 
   Result<void> unix_section() {
