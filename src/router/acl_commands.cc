@@ -35,6 +35,8 @@ Result<AclRule> rule_of(const Arguments& a) {
   Family family = a.has("ipv6") ? Family::V6 : Family::V4;
   for (const char* side : {"src", "dst"}) {
     if (a.has(side)) family = TRY(net::parse_prefix(a[side])).address.family;
+    const char* other = family == Family::V6 ? "ipv4" : "ipv6";
+    if (a.has(other)) return fail("{} {}: not of {}", side, a[side], other);
   }
   rule.source = rule.destination = anywhere(family);
   if (a.has("src")) rule.source = TRY(net::parse_prefix(a["src"])).network();

@@ -315,7 +315,8 @@ Result<std::vector<Grammar::Place>> Grammar::step(const std::vector<Place>& plac
     return edge.kind == Edge::Kind::Value && fits(edge, word.text);
   };
   const auto is_beginning = [&](const Edge& edge) {
-    return edge.kind == Edge::Kind::Keyword && edge.name.starts_with(word.text);
+    return edge.kind == Edge::Kind::Keyword && !word.text.empty() &&
+           edge.name.starts_with(word.text);
   };
   if (!choose(is_full) && !choose(is_value)) {
     if (!choose(is_beginning)) return fail("{}", refusal(places, word));
@@ -376,36 +377,41 @@ Result<Grammar::Match> Grammar::parse(std::string_view line) const {
 
 namespace {
 
-// The words before the one that is being typed, and that one.
-std::pair<std::vector<Word>, std::string> split_partial(std::string_view line) {
-  auto words = split_words(line);
-  if (!words) return {};
-  std::string partial;
-  if (!words->empty() && !line.empty() && line.back() != ' ' && line.back() != '\t') {
-    partial = words->back().text;
-    words->pop_back();
+struct Typed {
+  std::vector<Word> before;
+  std::string partial;  // The word that is being typed.
+};
+
+// Error: as split_words().
+Result<Typed> split_partial(std::string_view line) {
+  Typed typed{TRY(split_words(line)), ""};
+  if (!typed.before.empty() && line.back() != ' ' && line.back() != '\t') {
+    typed.partial = std::move(typed.before.back().text);
+    typed.before.pop_back();
   }
-  return {std::move(*words), std::move(partial)};
+  return typed;
 }
 
 }  // namespace
 
 std::vector<Expectation> Grammar::expect(std::string_view line) const {
-  const auto [before, partial] = split_partial(line);
+  const auto typed = split_partial(line);
+  if (!typed) return {};
   std::vector<Taken> taken;
-  const auto places = follow(before, taken);
+  const auto places = follow(typed->before, taken);
   if (!places) return {};
   std::vector<Expectation> all = after(*places);
-  std::erase_if(all, [&, &partial = partial](const Expectation& e) {
+  std::erase_if(all, [&partial = typed->partial](const Expectation& e) {
     return !partial.empty() && (e.is_keyword ? !e.text.starts_with(partial) : e.text == "<cr>");
   });
   return all;
 }
 
 std::vector<std::string> Grammar::complete(std::string_view line) const {
-  const auto [before, partial] = split_partial(line);
+  const auto typed = split_partial(line);
+  if (!typed) return {};
   std::vector<Taken> taken;
-  const auto places = follow(before, taken);
+  const auto places = follow(typed->before, taken);
   if (!places) return {};
   std::set<std::string> words;
   for (const Place& place : *places) {
@@ -417,7 +423,7 @@ std::vector<std::string> Grammar::complete(std::string_view line) const {
   }
   std::vector<std::string> fitting;
   for (const std::string& word : words) {
-    if (word.starts_with(partial)) fitting.push_back(word);
+    if (word.starts_with(typed->partial)) fitting.push_back(word);
   }
   return fitting;
 }

@@ -62,6 +62,9 @@ TEST_F(GrammarTest, wrong_word_is_named_with_what_could_stand_there) {
   EXPECT_EQ(refusal("show interface eth0 now"),
             "column 21: unknown input 'now'; accepted: the end of the line");
   EXPECT_EQ(refusal("ping \"1"), "column 6: a quote that is not closed");
+  EXPECT_TRUE(grammar_.complete("show interface \"e").empty());
+  EXPECT_TRUE(grammar_.expect("show interface \"e").empty());
+  EXPECT_EQ(refusal("set ip \"\" 3"), "column 8: unknown input ''; accepted: route");
 }
 
 TEST_F(GrammarTest, what_is_known_is_told_where_a_name_may_be_left_out) {
