@@ -284,7 +284,9 @@ struct Outcome {
   std::string culprit = {};
 };
 
-// From what differs at first on, one round after the other, as long as they change anything. What
+// From what differs at first on, one round after the other, as long as they change anything. Few
+// lines are taken back and others set in one step, so that no packet comes between an access list
+// that goes and the next. Taking back may take others along, which the next round sets again. What
 // cannot be changed while other lines stand (an interface's table, while it has addresses) is
 // reached by taking back all that comes after the first difference. The error is the first of the
 // last round.
@@ -300,14 +302,13 @@ Steps converge(CommandLine& line, const ConfigurationDifference& first,
     const ConfigurationLines rest = is_thorough ? after_common(now, target) : ConfigurationLines();
     const ConfigurationLines& to_remove = is_thorough ? rest : d->to_remove;
     WH_DO(take_back(attempt, to_remove));
-    // Taking back may have taken others along.
     ConfigurationDifference missing;
-    if (!to_remove.empty()) {
+    if (is_thorough) {
       WH_DO(drop(now));
       WH_DO(list_configuration(line, now));
       WH_DO(compare(now, target, missing));
     }
-    WH_DO(set_all(attempt, to_remove.empty() ? d->to_add : missing.to_add));
+    WH_DO(set_all(attempt, is_thorough ? missing.to_add : d->to_add));
     ConfigurationDifference left;
     WH_DO(drop(now));
     WH_DO(list_configuration(line, now));

@@ -20,6 +20,10 @@ TEST_F(FilterLines, access_lists_let_in_what_they_permit) {
             "ACL index:0\n");
   EXPECT_EQ(say("set acl-plugin acl deny ipv6 proto icmp6 sport 128, permit ipv6"),
             "ACL index:1\n");
+  expect_refused(
+      {{"set acl-plugin acl permit ipv4 src 2001:db8::/32", "src 2001:db8::/32: not of ipv4"},
+       {"set acl-plugin acl permit ipv6 dst 10.0.0.0/8", "dst 10.0.0.0/8: not of ipv6"},
+       {"delete acl-plugin acl index 01", "no acl '01'; there are: 0, 1"}});
   set("set acl-plugin interface host-e0 input acl 0 acl 1");
   EXPECT_EQ(pings(a, "10.2.0.2"), 0u);
   EXPECT_EQ(pings(a, "2001:db8:2::2"), 0u);
@@ -79,6 +83,26 @@ TEST_F(FilterLines, list_in_use_gets_another_content_by_loading) {
        {"set acl-plugin interface host-e0 output acl 0 del", "acl 0 is not bound"},
        {"delete acl-plugin acl index 0", "interface host-e0 uses it"},
        {"delete acl-plugin acl index 3", "no acl '3'"}});
+}
+
+// Not for a packet: between the steps of a load packets pass.
+TEST_F(FilterLines, interface_is_never_without_lists_while_others_are_loaded) {
+  up();
+  set(R"(set acl-plugin acl index 0 deny proto icmp, permit
+         set acl-plugin acl index 1 deny
+         set acl-plugin interface host-e0 input acl 0)");
+  std::string text = now();
+  text.replace(text.find("input acl 0"), 11, "input acl 1 acl 0");
+  const auto target = try_configuration(router, text, "new.conf");
+  ASSERT_TRUE(target) << target.error().text;
+  ConfigurationDifference changes;
+  Result<void> result;
+  Steps steps = apply_configuration(line, *target, {}, changes, result);
+  while (steps.next()) {
+    ASSERT_FALSE(router.vnet().acls().bound(1, vnet::AclTable::kInput).empty());
+  }
+  EXPECT_TRUE(result) << result.error().text;
+  EXPECT_EQ(now(), text);
 }
 
 TEST_F(FilterLines, policers_drop_what_exceeds_and_mark) {
