@@ -1,6 +1,7 @@
 #include "router/command_line.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "host/system.h"
 #include "router/local_apps.h"
@@ -18,6 +19,13 @@ std::vector<std::string> names_of(const All& all, NameOf name_of) {
   std::vector<std::string> names;
   for (const auto& one : all) names.push_back(name_of(one));
   return names;
+}
+
+// As it is printed: without zeros in front.
+std::optional<uint32_t> number_of(std::string_view word) {
+  uint32_t number = 0;
+  (void)std::from_chars(word.data(), word.data() + word.size(), number);  // Compared below.
+  return std::to_string(number) == word ? std::optional(number) : std::nullopt;
 }
 
 std::string first_few(std::vector<std::string> words) {
@@ -121,23 +129,39 @@ void CommandLine::add_types() {
                                     }
                                     return false;
                                   }});
-  add_known("table", "the number of a table (`ip table add`)", [](const vnet::Vnet& v) {
-    return names_of(v.vrfs(), [](uint32_t id) { return std::to_string(id); });
-  });
+  add_known_types();
+  add_node_types();
+}
+
+void CommandLine::add_known_types() {
+  add_known(
+      "table", "the number of a table (`ip table add`)",
+      [](const vnet::Vnet& v) {
+        return names_of(v.vrfs(), [](uint32_t id) { return std::to_string(id); });
+      },
+      [](const vnet::Vnet& v, std::string_view word) {
+        const auto id = number_of(word);
+        return id && v.table_of(*id);
+      });
   add_known("bridge-domain", "the number of a bridge domain", [](const vnet::Vnet& v) {
     return names_of(v.bridges().domains(),
                     [](auto* domain) { return std::to_string(domain->config().id); });
   });
-  add_known("acl", "the number of an access list", [](const vnet::Vnet& v) {
-    return names_of(v.acls().lists(), [](auto& list) { return std::to_string(list.first); });
-  });
+  add_known(
+      "acl", "the number of an access list",
+      [](const vnet::Vnet& v) {
+        return names_of(v.acls().lists(), [](auto& list) { return std::to_string(list.first); });
+      },
+      [](const vnet::Vnet& v, std::string_view word) {
+        const auto id = number_of(word);
+        return id && v.acls().lists().contains(*id);
+      });
   add_known("policer", "the name of a policer", [](const vnet::Vnet& v) {
     return names_of(v.policers().policers(), [](auto* policer) { return policer->config().name; });
   });
   add_known("pool", "the name of a pool of the DHCP server", [](const vnet::Vnet& v) {
     return names_of(v.dhcp().server().pools(), [](auto* pool) { return pool->name; });
   });
-  add_node_types();
 }
 
 void CommandLine::add_node_types() {
@@ -177,7 +201,8 @@ void CommandLine::add_node_types() {
 
 // A type whose words are the names of what there is at the moment.
 void CommandLine::add_known(const char* name, const char* accepts,
-                            std::vector<std::string> (*list)(const vnet::Vnet&)) {
+                            std::vector<std::string> (*list)(const vnet::Vnet&),
+                            bool (*has)(const vnet::Vnet&, std::string_view)) {
   auto candidates = [this, list] { return list(router_.vnet()); };
   auto check = [name, candidates](std::string_view word) -> Result<void> {
     const std::vector<std::string> all = candidates();
@@ -185,7 +210,11 @@ void CommandLine::add_known(const char* name, const char* accepts,
     if (all.empty()) return fail("no {} '{}'; there is none", name, word);
     return fail("no {} '{}'; there are: {}", name, word, first_few(all));
   };
-  grammar_.add_type(name, {accepts, check, candidates});
+  ValueType type{accepts, check, candidates};
+  if (has != nullptr) {
+    type.fits = [this, has](std::string_view word) { return has(router_.vnet(), word); };
+  }
+  grammar_.add_type(name, std::move(type));
 }
 
 Result<Answer> CommandLine::run(std::string_view line) {

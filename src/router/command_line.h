@@ -45,6 +45,10 @@ class CommandLine {
   // is so already.
   Result<void> begin_change(std::string what);
   void end_change() { changing_.clear(); }
+  // Scripts that run now. One may run others, each while it waits: so many are an error.
+  static constexpr size_t kMostScripts = 64;
+  size_t scripts() const { return scripts_; }
+  void count_script(int more) { scripts_ += static_cast<size_t>(more); }
   // Whether the line would be understood, here and now.
   Result<void> check(std::string_view line) const;
   // Every method with the schema of its values.
@@ -60,9 +64,12 @@ class CommandLine {
   Result<Answer> perform(const Grammar::Match& match);
   std::unique_ptr<Activity> start(Result<Grammar::Match> match, Output out);
   void add_types();
+  void add_known_types();
   void add_node_types();
+  // `has`, if given, is quicker than to look through all of them.
   void add_known(const char* name, const char* accepts,
-                 std::vector<std::string> (*list)(const vnet::Vnet&));
+                 std::vector<std::string> (*list)(const vnet::Vnet&),
+                 bool (*has)(const vnet::Vnet&, std::string_view) = nullptr);
 
   Router& router_;
   std::vector<Feature> features_;
@@ -72,6 +79,7 @@ class CommandLine {
   std::function<void(std::string_view)> hear_;
   std::string prompt_ = "vpp# ";
   std::string changing_;  // What is under way; empty: nothing.
+  size_t scripts_ = 0;
 };
 
 }  // namespace wh::router

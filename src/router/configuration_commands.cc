@@ -18,8 +18,9 @@ class Work final : public Activity {
     std::string file, text;  // Which has been read, if it was to be.
     Output out;
     Result<Answer> answer = Answer::nothing();
-    bool must_end = false;    // It is in the middle of a change.
-    bool is_telling = false;  // It prints at each step.
+    bool must_end = false;                    // It is in the middle of a change.
+    std::string interrupted = "interrupted";  // What the answer is then.
+    bool is_telling = false;                  // It prints at each step.
   };
   using Begin = Steps (*)(State&);
 
@@ -31,13 +32,14 @@ class Work final : public Activity {
     next_.arm(loop_.now());
   }
   ~Work() override {
-    if (state_.must_end) steps_.finish();  // Nobody is left to hear of an error.
+    state_.out.print = [](std::string_view) {};  // Nobody is left to hear of it.
+    if (state_.must_end) steps_.finish();
   }
   void interrupt() override { is_interrupted_ = true; }
 
  private:
   void go_on() {
-    if (is_interrupted_ && !state_.must_end) return finish(fail("interrupted"));
+    if (is_interrupted_ && !state_.must_end) return finish(fail("{}", state_.interrupted));
     if (state_.is_telling && !state_.out.has_room()) return next_.arm(loop_.now() + 1ms);
     if (steps_.next()) return next_.arm(loop_.now());
     finish(std::move(state_.answer));
@@ -54,6 +56,22 @@ class Work final : public Activity {
 };
 
 using State = Work::State;
+
+// While it lives nothing else is set. Error: as CommandLine::begin_change().
+class Change {
+ public:
+  static Result<std::unique_ptr<Change>> begin(CommandLine& line, std::string what) {
+    TRY(line.begin_change(std::move(what)));
+    return std::unique_ptr<Change>(new Change(line));
+  }
+  ~Change() { line_.end_change(); }
+  Change(const Change&) = delete;
+  Change& operator=(const Change&) = delete;
+
+ private:
+  explicit Change(CommandLine& line) : line_(line) {}
+  CommandLine& line_;
+};
 
 // What was said is all there is for people, and the data is for programs.
 Answer told(json data) {
@@ -102,7 +120,14 @@ Steps show(State& s) {
   s.answer = told(std::move(rows));
 }
 
+// Of one moment: a line that came meanwhile might need one that was told before it came, and half
+// of what is being loaded is what nobody asked for.
 Steps save(State& s) {
+  const auto change = Change::begin(s.line, "configuration save " + s.file);
+  if (!change) {
+    s.answer = tl::unexpected(change.error());
+    co_return;
+  }
   auto file = host::OutputFile::create(s.file);
   if (!file) {
     s.answer = tl::unexpected(std::move(file.error()));
@@ -158,16 +183,20 @@ Steps load(State& s) {
   ConfigurationLines target;
   WH_DO(read_target(s, target));
   if (!s.answer) co_return;
-  Result<void> result = s.line.begin_change("configuration load " + s.file);
+  auto change = Change::begin(s.line, "configuration load " + s.file);
+  Result<void> result;
   ConfigurationDifference changes;
-  if (result) {
+  if (change) {
     s.must_end = true;
     const auto place = [&s](const std::string& one) {
       return find_place(s.line.router(), s.text, s.file, one);
     };
     WH_DO(apply_configuration(s.line, target, place, changes, result));
     s.must_end = false;
-    s.line.end_change();
+    if (result) s.interrupted = "interrupted; the configuration is loaded";
+    change->reset();
+  } else {
+    result = tl::unexpected(change.error());
   }
   WH_DO(drop(target));
   if (!result) {
@@ -204,8 +233,10 @@ class Script final : public Activity {
         text_(std::move(text)),
         out_(std::move(out)),
         next_(line.router().loop(), [this] { take_next(); }) {
+    line_.count_script(+1);
     next_.arm(line.router().loop().now());
   }
+  ~Script() override { line_.count_script(-1); }
   void interrupt() override {
     at_ = text_.size();
     if (activity_) activity_->interrupt();
@@ -251,6 +282,11 @@ std::unique_ptr<Activity> execute(CommandLine& line, const Arguments& a, Output 
   auto text = host::read_file(a["file"]);
   if (!text) {
     out.done(tl::unexpected(std::move(text.error())));
+    return nullptr;
+  }
+  if (line.scripts() >= CommandLine::kMostScripts) {
+    out.done(fail("{}: more than {} scripts at once; does one run itself?", a["file"],
+                  CommandLine::kMostScripts));
     return nullptr;
   }
   return std::make_unique<Script>(line, a["file"], std::string(without_mark(*text)),

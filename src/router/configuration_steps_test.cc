@@ -76,7 +76,13 @@ TEST_F(LongConfiguration, is_loaded_in_steps_and_nothing_else_is_set_meanwhile) 
                           [&](Result<Answer> answer) { other = answer.error().text; }}),
             nullptr);
   EXPECT_EQ(other, "configuration load " + path + " is under way; again when it is done");
+  other.clear();  // Nor is half of it saved.
+  const auto saving = line.execute(
+      "configuration save " + path,
+      {[](std::string_view) {},
+       [&](Result<Answer> answer) { other = answer ? "saved" : answer.error().text; }});
   EXPECT_GT(finish(), 50);
+  EXPECT_EQ(other, "configuration load " + path + " is under way; again when it is done");
   EXPECT_EQ(now(), large);
   EXPECT_FALSE(is_refused());
 }
@@ -111,6 +117,13 @@ TEST_F(LongConfiguration, is_checked_and_saved_in_steps) {
   begin("configuration save " + path);
   EXPECT_GT(finish(), 20);
   EXPECT_EQ(MUST(host::read_file(path)), large);
+  begin("configuration save " + path);
+  for (int i = 0; i < 10; ++i) loop.step();
+  EXPECT_EQ(say("create loopback interface"),
+            "configuration save " + path + " is under way; nothing else is set until it is done");
+  activity.reset();
+  EXPECT_FALSE(is_refused());
+  EXPECT_EQ(MUST(host::read_file(path)), large);
 }
 
 // Before the change begins nothing has happened; once it has, it is made whole.
@@ -131,8 +144,33 @@ TEST_F(LongConfiguration, whoever_leaves_leaves_no_half_behind) {
   go_on_to_the_change();
   for (int i = 0; i < 10; ++i) loop.step();
   activity.reset();
+  EXPECT_EQ(said, "");  // There is nobody to hear it.
   EXPECT_EQ(now(), large);
   EXPECT_FALSE(is_refused());
+  write(small);
+  begin("configuration load " + path);
+  for (int i = 0; i < 10; ++i) loop.step();
+  go_on_to_the_change();
+  activity->interrupt();
+  finish();
+  EXPECT_EQ(said, "interrupted; the configuration is loaded");
+  EXPECT_EQ(now(), small);
+}
+
+TEST_F(LongConfiguration, script_that_runs_itself_ends) {
+  for (int again = 0; again < 2; ++again) {
+    write("show version\nexec " + path + "\n");
+    begin("exec " + path);
+    finish();
+    EXPECT_NE(said.find(path + ": more than 64 scripts at once; does one run itself?"),
+              std::string::npos)
+        << said;
+    activity.reset();
+  }
+  write("show version\n");
+  begin("exec " + path);
+  finish();
+  EXPECT_TRUE(said.starts_with("wheelhouse v")) << said;
 }
 
 TEST_F(LongConfiguration, error_in_the_last_line_changes_nothing) {
