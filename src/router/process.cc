@@ -51,8 +51,10 @@ class Process {
   }
 
   Result<int> run(const Startup& startup) {
-    const PidFile pidfile(TRY(prepare(startup)));
+    TRY(prepare(startup));
     if (startup.cli_listen) TRY(server_.listen(*startup.cli_listen));
+    // Not before: of a router that runs already, and listens there, the file stays as it is.
+    const auto pidfile = TRY(PidFile::write(startup.pidfile));
     const auto signals = TRY(host::SignalWatch::make(loop_, {SIGTERM, SIGINT}, [&](int signal) {
       // At a prompt Ctrl-C is meant for what was typed there.
       if (signal == SIGTERM || !startup.interactive) end();
@@ -103,30 +105,31 @@ class Process {
     loop_.stop();
   }
 
-  // The file that says which process this is, gone with it. No path: none.
+  // The file that says which process this is, gone with it.
   class PidFile {
    public:
-    explicit PidFile(std::string path) : path_(std::move(path)) {}
-    ~PidFile() {
-      if (!path_.empty()) ::unlink(path_.c_str());
+    // Null when there is to be none.
+    static Result<std::unique_ptr<PidFile>> write(const std::optional<std::string>& path) {
+      if (!path) return nullptr;
+      TRY(host::write_file(*path, fmt::format("{}\n", ::getpid())));
+      return std::unique_ptr<PidFile>(new PidFile(*path));
     }
+    ~PidFile() { ::unlink(path_.c_str()); }
     PidFile(const PidFile&) = delete;
     PidFile& operator=(const PidFile&) = delete;
 
    private:
+    explicit PidFile(std::string path) : path_(std::move(path)) {}
     std::string path_;
   };
 
-  // What must be possible is tried before anything begins. Returns the pidfile's path.
-  Result<std::string> prepare(const Startup& startup) {
+  // What must be possible is tried before anything begins.
+  Result<void> prepare(const Startup& startup) {
     for (const uint32_t core : startup.worker_cores) TRY(host::check_core(core));
     if (startup.main_core) TRY(host::check_core(*startup.main_core));
     if (startup.prompt) line_.set_prompt(*startup.prompt);
     if (startup.log) TRY(open_log(*startup.log, startup.text));
-    if (startup.pidfile) {
-      TRY(host::write_file(*startup.pidfile, fmt::format("{}\n", ::getpid())));
-    }
-    return startup.pidfile.value_or("");
+    return {};
   }
 
   // Each line as it is given, behind its time; the first says how the router was started.

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/virtual_loop.h"
+#include "host/child.h"
 #include "host/device_interface.h"
+#include "host/system.h"
 #include "router/local_apps.h"
 #include "router/plugin.h"
 
@@ -282,8 +285,31 @@ Result<void> Router::load_plugin(const std::string& name) {
   if (std::string_view(abi) != WH_PLUGIN_ABI) {
     return fail("{} was built for '{}', this is '{}'", path, abi, WH_PLUGIN_ABI);
   }
+  if (thread_ == 0) TRY(try_plugin(library));  // Else the main router has.
   start_plugin(std::move(library));
   return {};
+}
+
+// A plugin is somebody's program, and one that adds a node or tunable whose name there is, or leads
+// to a node that there is not, ends the process that starts it. So a copy of this one does first.
+Result<void> Router::try_plugin(const std::shared_ptr<host::Library>& library) const {
+  host::Pipe words = TRY(host::make_pipe());
+  auto child = TRY(host::Child::run(
+      {.name = "plugin " + library->path(), .standard_error = words.write_end.raw()}, [&] {
+        VirtualLoop loop;
+        PaperPorts ports(loop);
+        Router router({}, loop, ports);
+        router.share_plugins(*this);
+        router.start_plugin(library);
+        return 0;
+      }));
+  words.write_end.close();
+  std::string said = TRY(host::read_to_end(words.read_end.raw()));
+  const host::ExitStatus status = child.wait();
+  if (status.code == 0 && status.signal == 0) return {};
+  said.resize(std::min(said.find('\n'), said.size()));
+  return fail("plugin {} ended a copy of this router that started it: {}", library->path(),
+              said.empty() ? to_string(status) : said);
 }
 
 void Router::start_plugin(std::shared_ptr<host::Library> library) {

@@ -120,8 +120,8 @@ class Router {
 
   // --- plugins: shared objects with nodes (router/plugin.h) ---
   // Loads one, which stays. A name without a slash is looked for in the plugin path, another from
-  // the working directory on. Errors: it cannot be loaded, is no node plugin, or was built for
-  // another ABI; it is loaded already.
+  // the working directory on. Errors: it cannot be loaded, is no node plugin, was built for another
+  // ABI, or cannot be started beside what there is; it is loaded already.
   Result<void> load_plugin(const std::string& name);
   bool has_plugin(const std::string& name) const;
   void set_plugin_path(std::string path) { plugin_path_ = std::move(path); }
@@ -178,6 +178,7 @@ class Router {
   std::string begin(uint16_t index, uint32_t mtu);
   void follow_link(const Port& port);
   void follow_mtu(uint16_t index, uint32_t first);
+  Result<void> try_plugin(const std::shared_ptr<host::Library>& library) const;
   void start_plugin(std::shared_ptr<host::Library> library);
 };
 
