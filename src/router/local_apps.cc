@@ -75,10 +75,13 @@ void LocalApps::accept_all() {
   }
 }
 
-// What came to a broadcast or multicast address stays unanswered, and so does another echo server:
-// the two would play ball for ever. An answer that cannot be sent is lost, as datagrams are.
+// What came to a broadcast or multicast address stays unanswered, and so does what came from a
+// reserved port, as inetd(8) has it, or from this one's like: with a server there, of echo or
+// chargen, it would play ball for ever. An answer that cannot be sent is lost, as datagrams are.
 void LocalApps::answer(const vnet::UdpDatagram& d) {
-  if (!vnet_.is_local(d.destination, d.table) || d.source_port == d.destination_port) return;
+  constexpr uint16_t kReserved = 1024;  // Below it.
+  if (!vnet_.is_local(d.destination, d.table)) return;
+  if (d.source_port < kReserved || d.source_port == d.destination_port) return;
   const net::Slice payload{net::ChunkRef::make(d.size), 0, d.size};
   d.packet.copy_out(d.offset, {payload.chunk->bytes(), d.size});
   [[maybe_unused]] const auto sent =

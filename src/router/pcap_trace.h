@@ -1,7 +1,7 @@
 // `pcap trace`: what passes interfaces, or what is dropped, into a capture file.
 //
 // Packets are dated by the wall clock as it stood when the trace began; in virtual time, which has
-// none, by the loop's own. One at a time. It ends by itself after `max` packets. Drops are written
+// none, by the loop's own. One at a time. After `max` packets it writes no more. Drops are written
 // as they were when a node gave up on them, with the link header put back where it had been taken
 // off.
 #pragma once

@@ -63,6 +63,8 @@ Result<Answer> remove_route(Router& router, const Arguments& a) {
     left = std::move(there->next_hops);
   }
   const std::vector<NextHop> leaving = TRY(hops_of(router, a));
+  if (a.has("drop") && !left.empty())
+    return fail("no route {} via drop", to_string(prefix.network()));
   for (const NextHop& hop : leaving) {
     const size_t gone = std::erase_if(left, [&](const NextHop& old) {
       return old.address == hop.address && (hop.interface == 0 || old.interface == hop.interface);
@@ -116,12 +118,12 @@ class RouteLoading final : public Activity {
   // Less than half a millisecond's work.
   static constexpr size_t kPiece = 1024;
 
-  // Does it to each load in its thread; true when all are through. Error: the last one's.
+  // Does it to each load in its thread; true when all are through. Error: the first one's.
   Result<bool> on_each(const std::function<Result<bool>(vnet::RouteLoad&)>& act) {
     Result<bool> all = true;
     router_.each([&](Router& r) {
       auto done = act(*loads_.at(r.thread()));
-      if (!done || !*done) all = std::move(done);
+      if (all && (!done || !*done)) all = std::move(done);
     });
     return all;
   }

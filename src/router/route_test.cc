@@ -218,6 +218,7 @@ TEST_F(RouteLines, refuses_wrong_words_and_keeps_what_was) {
        {"ip route add 10.9.0.0/16 via 10.2.0.9 via 10.3.0.2", "no connected prefix"},
        {"ip route add 10.9.0.0/16 table 5 via 10.2.0.2", "no table '5'"},
        {"ip route add 10.9.0.0/16", "the line ends too early"},
+       {"ip route del 10.9.0.0/16 via drop", "no route 10.9.0.0/16 via drop"},
        {"ip route del 10.8.0.0/16", "no static route 10.8.0.0/16"}});
 }
 
