@@ -12,12 +12,14 @@ for word in "$@"; do
     *) names+=("$word") ;;
   esac
 done
-found=0
+for name in "${names[@]}"; do
+  [[ "$name" == *_fuzz && -x "$build/bin/$name" ]] ||
+    { echo "fuzz: no target '$name'; there are: $(cd "$build/bin" && ls ./*_fuzz | tr '\n' ' ')" >&2; exit 2; }
+done
 for program in "$build"/bin/*_fuzz; do
   [ -x "$program" ] || continue
   name=$(basename "$program")
   if [ ${#names[@]} -gt 0 ] && [[ " ${names[*]} " != *" $name "* ]]; then continue; fi
-  found=1
   printf '== %s for %s s\n' "$name" "$seconds"
   work="build/fuzz-corpus/$name"
   mkdir -p "$work"
@@ -29,4 +31,3 @@ for program in "$build"/bin/*_fuzz; do
   grep -E 'stat::number_of|ERROR|SUMMARY|artifact|crash' "$work.log" || true
   [ "$status" = 0 ] || { echo "$name: a finding; the input is build/$name-*"; exit 1; }
 done
-[ "$found" = 1 ] || { echo "fuzz: no such target; there are: $(cd "$build/bin" && ls ./*_fuzz | tr '\n' ' ')" >&2; exit 2; }
