@@ -106,7 +106,8 @@ Result<lab::PathFacts> facts_of(const AdviseOptions& o) {
   bool is_run = false;
   if (!o.from.empty()) {
     const std::string text = TRY(host::read_file(o.from));
-    is_run = text.starts_with("{");
+    const size_t first = text.find_first_not_of(" \t\r\n");
+    is_run = first != text.npos && text[first] == '{';
     const bool knows_queue = !o.rtt.empty() && !o.buffer.empty();
     facts =
         TRY(is_run ? lab::facts_of_run(text, o.from) : lab::facts_of_capture(o.from, knows_queue));

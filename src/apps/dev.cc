@@ -11,10 +11,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
-#include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
 #include "apps/dev.h"
+#include "apps/json.h"
 #include "apps/parse.h"
 #include "dev/fuse/client.h"
 #include "dev/fuse/mount.h"
@@ -274,7 +274,7 @@ int kldstat(const Kld& o) {
                      {"name", row.name},
                      {"modules", row.modules}});
     }
-    fmt::print("{}\n", all.dump(2));
+    fmt::print("{}", to_text(all));
     return kYes;
   }
   fmt::print("{}", dev::format_rows(rows, o.verbose ? dev::Detail::Modules : dev::Detail::Files));

@@ -11,11 +11,11 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "apps/commands.h"
 #include "apps/dev.h"
+#include "apps/json.h"
 #include "dev/conformance.h"
 #include "dev/fuse/shared_object_loader.h"
 #include "dev/fuse/stress.h"
@@ -90,7 +90,7 @@ void print(const std::vector<Verdict>& verdicts, const TestFlags& flags) {
                      {"ended", v.ended},
                      {"findings", findings}});
     }
-    fmt::print("{}\n", all.dump(2));
+    fmt::print("{}", to_text(all));
     return;
   }
   size_t passed = 0;

@@ -1,10 +1,10 @@
 // jls(8): the jails there are, as a table, as a summary of lines, or parameter by parameter.
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "apps/commands.h"
 #include "apps/jail_commands.h"
+#include "apps/json.h"
 #include "apps/parse.h"
 #include "jail/jail.h"
 
@@ -172,7 +172,7 @@ Result<int> show_jails(const JlsLine& line) {
     all.push_back(object);
     text += fmt::format("{}\n", fmt::join(values, " "));
   }
-  fmt::print("{}", line.is_json ? all.dump(2) + "\n" : text);
+  fmt::print("{}", line.is_json ? to_text(all) : text);
   return 0;
 }
 

@@ -2,9 +2,9 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
+#include "apps/json.h"
 #include "core/virtual_loop.h"
 #include "host/interrupt.h"
 #include "host/system.h"
@@ -73,7 +73,7 @@ Result<int> run(const LabOptions& options) {
   if (options.is_json) {
     const nlohmann::ordered_json document = {
         {"lab", loaded.topology.name}, {"good", is_good}, {"checks", all}};
-    fmt::print("{}\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}", to_text(document));
   }
   return is_good ? 0 : kNo;
 }

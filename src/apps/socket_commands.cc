@@ -1,10 +1,10 @@
 // wh sockstat, wh tcpdrop and wh ip: what test scripts ask of the machine, answered by the stack
 // that runs above them (docs/packetdrill.md).
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
 #include "apps/control_client.h"
+#include "apps/json.h"
 #include "apps/parse.h"
 
 namespace wh::apps {
@@ -59,7 +59,7 @@ int print_sockets(const std::string& text, const SocketFilter& filter) {
                has_owner ? kOwner : "?", has_owner ? "1" : "?", has_owner ? f[4] : "?",
                "tcp" + f[0], f[1], f[2], filter.states ? " " + f[3] : "");
   }
-  if (filter.json) fmt::print("{}\n", all.dump(2));
+  if (filter.json) fmt::print("{}", to_text(all));
   return kYes;
 }
 

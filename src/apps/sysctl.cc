@@ -1,9 +1,9 @@
 // wh sysctl: the tunables of a network stack as it starts, under FreeBSD's own names.
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
 #include "apps/control_client.h"
+#include "apps/json.h"
 #include "apps/parse.h"
 #include "core/virtual_loop.h"
 #include "jail/sysctl.h"
@@ -132,7 +132,7 @@ Result<void> show(Source& source, const SysctlOptions& o) {
       }
     }
   }
-  if (o.json) fmt::print("{}\n", all.dump(2));
+  if (o.json) fmt::print("{}", to_text(all));
   return {};
 }
 

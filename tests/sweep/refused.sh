@@ -47,6 +47,18 @@ expect 2 "'up' is one word too many" route add default 192.0.2.1 up
 expect 2 "no.toml" wh lab run no.toml
 expect 1 "no lab nowhere is up" wh lab down nowhere
 
+# One jail with a name that is no text hides no other. (Needs root.)
+if jail -q -c "name=refused$$" persist host.hostname=$'a\xff' 2> /dev/null; then
+  status=0
+  jls --json > jails 2> said || status=$?
+  jail -q -r "refused$$"
+  [ "$status" = 0 ] && grep -q "\"refused$$\"" jails || fail "jls --json exits with $status: $(cat said)"
+fi
+
+# A run's JSON may begin with an empty line.
+(echo && cat run.json) > later.json
+expect 0 "FCC" wh advise later.json --no-trials
+
 # A capture that goes to standard output is alone there.
 wh pace --duration 100ms --pcap - > out.pcap
 wh pace --duration 100ms --pcap same.pcap --quiet
