@@ -72,13 +72,12 @@ class Connection final : private pacing::HptsClient {
   ConnectionObserver* observer() const { return observer_; }
   // Logs what is decided from now on (tcp/black_box.h); null ends that.
   void set_black_box(std::unique_ptr<BlackBox> box);
-  void set_nodelay(bool on);             // TCP_NODELAY
-  void set_cork(bool on);                // TCP_NOPUSH: only full segments
-  void set_keepalive(bool on);           // SO_KEEPALIVE
-  void set_send_buffer(Bytes limit);     // SO_SNDBUF; ends its automatic growth
-  void set_receive_buffer(Bytes limit);  // SO_RCVBUF
-  Result<void> set_congestion(
-      std::string_view name);  // TCP_CONGESTION. Errors: unknown, with the known ones.
+  void set_nodelay(bool on);                           // TCP_NODELAY
+  void set_cork(bool on);                              // TCP_NOPUSH: only full segments
+  void set_keepalive(bool on);                         // SO_KEEPALIVE
+  void set_send_buffer(Bytes limit);                   // SO_SNDBUF; ends its automatic growth
+  void set_receive_buffer(Bytes limit);                // SO_RCVBUF
+  Result<void> set_congestion(std::string_view name);  // TCP_CONGESTION. Errors: unknown.
   void set_user_timeout(Duration timeout) { user_timeout_ = timeout; }  // RFC 5482; 0: none
   // TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_KEEPINIT; 0 for the stack's.
   void set_keepalive_times(Duration idle, Duration interval, int64_t count);
