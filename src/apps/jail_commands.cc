@@ -195,6 +195,9 @@ Result<int> modify(const JailLine& line) {
   if (params.securelevel < before.securelevel) return fail("securelevel can only be raised");
   if (params.children_max > before.children_max)
     TRY(registry.check_children_max(params.children_max));
+  if (params.children_max != before.children_max) {
+    TRY(changed.limit_children(params.children_max));
+  }
   for (size_t i = before.vnet_interfaces.size(); i < params.vnet_interfaces.size(); ++i) {
     TRY(changed.take_interface(params.vnet_interfaces[i]));
   }

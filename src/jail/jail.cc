@@ -322,21 +322,34 @@ Result<void> Jail::take_interface(const std::string& name) const {
   return netlink.move_link(name, net.raw());
 }
 
-Result<void> Jail::set_hostname(const std::string& name) const {
+// In a process with root's rights over the jail. False, with errno: it could not be done.
+Result<void> Jail::as_its_root(const char* what, const std::function<bool()>& act) const {
   const pid_t helper = ::fork();
   if (helper < 0) return host::os_error("start a process");
   if (helper == 0) {
-    // Into the user namespace for the right, into the UTS namespace for the name. Root has the
-    // first already where the jail has none of its own.
+    // Root has the right already where the jail has no users of its own.
     ::setns(init_fd_.raw(), CLONE_NEWUSER);
-    const bool is_done =
-        ::setns(init_fd_.raw(), CLONE_NEWUTS) == 0 && ::sethostname(name.data(), name.size()) == 0;
-    ::_exit(is_done ? 0 : errno);
+    ::_exit(act() ? 0 : errno);
   }
   int status = 0;
   host::uninterrupted([&] { return ::waitpid(helper, &status, 0); });
   if (status == 0) return {};
-  return fail_with(static_cast<std::errc>(WEXITSTATUS(status)), "host.hostname");
+  return fail_with(static_cast<std::errc>(WEXITSTATUS(status)), what);
+}
+
+Result<void> Jail::set_hostname(const std::string& name) const {
+  return as_its_root("host.hostname", [&] {
+    return ::setns(init_fd_.raw(), CLONE_NEWUTS) == 0 &&
+           ::sethostname(name.data(), name.size()) == 0;
+  });
+}
+
+Result<void> Jail::limit_children(int64_t most) const {
+  if (!has_own_users_) return {};
+  return as_its_root("children.max", [&] {
+    return host::write_file("/proc/sys/user/max_pid_namespaces", fmt::format("{}", most + 1))
+        .has_value();
+  });
 }
 
 Result<void> Jail::remove() {

@@ -44,6 +44,8 @@ class Jail {
   // Moves an interface of this process' network namespace in.
   Result<void> take_interface(const std::string& name) const;
   Result<void> set_hostname(const std::string& name) const;
+  // What holds children.max against a root who does not ask the registry; see init.cc.
+  Result<void> limit_children(int64_t most) const;
   // Kills everything inside and forgets the jail; when this returns, its processes are gone. What
   // this object started and nobody has waited for is waited for.
   Result<void> remove();
@@ -58,6 +60,7 @@ class Jail {
         init_(init),
         init_fd_(std::move(init_fd)),
         has_own_users_(has_own_users) {}
+  Result<void> as_its_root(const char* what, const std::function<bool()>& act) const;
   static Result<Jail> create_in(Made& made, const Registry& registry, Options options);
 
   Entry entry_;

@@ -249,6 +249,25 @@ TEST_F(JailTest, holds_limits_through_the_hierarchy) {
   EXPECT_TRUE(registry.list()->empty());
 }
 
+// The kernel's count goes along with the registry's.
+TEST_F(JailTest, has_room_for_more_jails_when_it_is_given_some) {
+  auto outer = make({"name=outer", "children.max=1"});
+  ASSERT_TRUE(outer) << outer.error().text;
+  outer->entry().params.children_max = 2;
+  ASSERT_TRUE(outer->limit_children(2));
+  ASSERT_TRUE(Registry::save(outer->entry()));
+  EXPECT_EQ(inside(*outer,
+                   [] {
+                     auto registry = Registry::open();
+                     auto first = Jail::create(*registry, *parse_params({"name=a"}), {});
+                     auto second = Jail::create(*registry, *parse_params({"name=b"}), {});
+                     if (!first || !second) return 1;
+                     return Jail::create(*registry, *parse_params({"name=c"}), {}) ? 2 : 0;
+                   }),
+            0);
+  EXPECT_TRUE(outer->remove());
+}
+
 TEST_F(JailTest, cannot_raise_its_own_limits) {
   auto jail = make({"name=j", "children.max=1", "allow.mount"});
   ASSERT_TRUE(jail) << jail.error().text;
