@@ -26,8 +26,11 @@ std::pair<size_t, std::string_view> find_end(std::string_view line, std::string_
   constexpr std::pair<std::string_view, std::string_view> kEnds[] = {
       {"[       OK ] ", "OK"}, {"[  FAILED  ] ", "FAILED"}, {"[  SKIPPED ] ", "SKIPPED"}};
   for (const auto& [mark, end] : kEnds) {
-    const size_t at = line.find(fmt::format("{}{}", mark, name));
-    if (at != line.npos) return {at, end};
+    const std::string said = fmt::format("{}{}", mark, name);
+    const size_t at = line.find(said);
+    if (at == line.npos) continue;
+    const std::string_view rest = line.substr(at + said.size());  // " (0 ms)", ", where ..."
+    if (rest.empty() || rest[0] == ' ' || rest[0] == ',') return {at, end};
   }
   return {line.size(), {}};
 }

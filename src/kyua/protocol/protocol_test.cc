@@ -187,10 +187,11 @@ TEST(Googletest, tells_its_marks_from_what_the_test_prints) {
       judged("googletest", exited(0),
              "[ RUN      ] Foo.a\n[1700000000] started\nno line end[       OK ] Foo.a (0 ms)\n"),
       "passed");
-  EXPECT_EQ(judged("googletest", exited(1),
-                   "[ RUN      ] P/Foo.a/0\n[       OK ] Other.b (0 ms)\nno line end[  FAILED  ] "
-                   "P/Foo.a/0, where GetParam() = 1 (0 ms)\n"),
-            "failed: [       OK ] Other.b (0 ms); no line end");
+  EXPECT_EQ(
+      judged("googletest", exited(1),
+             "[ RUN      ] P/Foo.a/0\n[       OK ] P/Foo.a/01 (0 ms)\nno line end[  FAILED  ] "
+             "P/Foo.a/0, where GetParam() = 1 (0 ms)\n"),
+      "failed: [       OK ] P/Foo.a/01 (0 ms); no line end");
 }
 
 TEST(Ctest, takes_ctests_word_and_not_the_tests) {
