@@ -37,7 +37,7 @@ TEST_P(Passes, every_check) {
 }
 INSTANTIATE_TEST_SUITE_P(Drivers, Passes,
                          testing::Values("echo", "echo_instances", "echo_mmap", "null", "zero",
-                                         "random", "md", "tap", "template", "mailbox"),
+                                         "random", "md", "tap", "template", "mailbox", "picky"),
                          [](const auto& which) { return which.param; });
 
 // In these seeds a reader of a crowd sleeps for want of a writer more than three times.

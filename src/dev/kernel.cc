@@ -93,12 +93,11 @@ int Kernel::guard(const char* what, const std::string& whose, const std::functio
     thrown = std::current_exception();
   }
   // Outside the handler: what follows may switch threads.
-  const std::string name = fmt::format("{} of {}", what, whose);
   if (thrown != nullptr) {
-    result = after_throw(std::move(thrown), name, held);
+    result = after_throw(std::move(thrown), fmt::format("{} of {}", what, whose), held);
   } else if (td.held_count > held) {
-    reports_.blame(Misdeed::LockHeldOnReturn,
-                   fmt::format("{}: {}", name, td.held[td.held_count - 1].lock->lo_name));
+    const char* lock = td.held[td.held_count - 1].lock->lo_name;
+    reports_.blame(Misdeed::LockHeldOnReturn, fmt::format("{} of {}: {}", what, whose, lock));
     locks_.release_beyond(td, held);
   }
   td.method = outer;
