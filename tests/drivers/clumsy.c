@@ -66,7 +66,7 @@ clumsy_read(struct cdev *dev, struct uio *uio, int ioflag)
     if (clumsy_rule == READ_SLEEPS) {
         void *data;
 
-        pause("clumsy", 10);
+        pause("clumsy", 1);
         return (devfs_get_cdevpriv(&data));
     }
     if (clumsy_rule == READ_RAISES_RESID)

@@ -56,5 +56,43 @@ TEST(Threads, sixty_four_lose_no_wakeup) {
   EXPECT_EQ(kernel.reports().total(), 0u);
 }
 
+// What was there when a read began is there when it ends, whoever closes the file meanwhile.
+TEST(Threads, keep_open_what_they_read_and_one_of_them_closes) {
+  ThreadMachine machine;
+  SharedObjectLoader drivers({WH_BUG_DIR});
+  Kernel kernel(machine, drivers, {});
+  ASSERT_TRUE(kernel.modules().load("clumsy").has_value());
+  {
+    Process process(kernel);
+    const int fd = process.open("clumsy", O_RDWR).value();
+    int read_sleeps = 12;  // READ_SLEEPS
+    ASSERT_TRUE(process.ioctl(fd, _IOW('c', 1, int), &read_sleeps).has_value());
+    std::atomic<bool> ends{false};
+    std::atomic<int> good{0}, wrong{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        std::byte b[1] = {};
+        while (!ends) {
+          const auto n = process.read(fd, b);
+          if (n.has_value()) ++good;
+          if (!n && n.error() != std::errc::bad_file_descriptor) ++wrong;
+        }
+      });
+    }
+    for (int i = 0; i < 200; ++i) {
+      std::this_thread::sleep_for(2ms);
+      EXPECT_TRUE(process.close(fd).has_value());
+      EXPECT_EQ(process.open("clumsy", O_RDWR).value(), fd);
+    }
+    ends = true;
+    for (std::thread& t : threads) t.join();
+    EXPECT_GT(good, 0);
+    EXPECT_EQ(wrong, 0);
+  }
+  ASSERT_TRUE(kernel.modules().unload("clumsy").has_value());
+  EXPECT_EQ(kernel.reports().total(), 0u);
+}
+
 }  // namespace
 }  // namespace wh::dev
