@@ -97,12 +97,24 @@ Result<std::vector<std::vector<uint8_t>>> Rtnetlink::collect(NetlinkRequest& req
   const ssize_t sent =
       uninterrupted([&] { return ::send(socket_.raw(), bytes.data(), bytes.size(), 0); });
   if (sent < 0) return os_error("send");
+  // News of what others have changed bear their numbers.
+  sockaddr_nl own{};
+  socklen_t own_size = sizeof own;
+  // Sound: the kernel writes a sockaddr_nl, and takes any address by this pointer.
+  if (::getsockname(socket_.raw(), reinterpret_cast<sockaddr*>(&own), &own_size) < 0) {
+    return os_error("getsockname");
+  }
   std::vector<std::vector<uint8_t>> answers;
   std::vector<uint8_t> buffer(65536);
   for (;;) {
-    const ssize_t n =
-        uninterrupted([&] { return ::recv(socket_.raw(), buffer.data(), buffer.size(), 0); });
+    sockaddr_nl from{};
+    socklen_t size = sizeof from;
+    const ssize_t n = uninterrupted([&] {
+      return ::recvfrom(socket_.raw(), buffer.data(), buffer.size(), 0,
+                        reinterpret_cast<sockaddr*>(&from), &size);
+    });
     if (n < 0) return os_error("receive");
+    if (from.nl_pid != 0) continue;  // Not the kernel's: another process makes answers up.
     std::span<const uint8_t> rest(buffer.data(), static_cast<size_t>(n));
     while (rest.size() >= sizeof(nlmsghdr)) {
       nlmsghdr header;
@@ -110,9 +122,9 @@ Result<std::vector<std::vector<uint8_t>>> Rtnetlink::collect(NetlinkRequest& req
       if (header.nlmsg_len < sizeof header || header.nlmsg_len > rest.size()) break;
       const auto message = rest.subspan(sizeof header, header.nlmsg_len - sizeof header);
       rest = rest.subspan(std::min<size_t>(rest.size(), (header.nlmsg_len + 3u) / 4 * 4));
-      if (header.nlmsg_seq != sequence_) continue;
+      if (header.nlmsg_seq != sequence_ || header.nlmsg_pid != own.nl_pid) continue;
       if (header.nlmsg_type == NLMSG_DONE) return answers;
-      if (header.nlmsg_type != NLMSG_ERROR) {
+      if (header.nlmsg_type != NLMSG_ERROR || message.size() < sizeof(nlmsgerr)) {
         answers.emplace_back(message.begin(), message.end());
         continue;
       }
