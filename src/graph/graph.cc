@@ -95,6 +95,21 @@ NodeIndex Graph::add_process(std::string name, std::vector<ErrorSpec> errors) {
       .index();
 }
 
+void Graph::rename(NodeIndex index, const std::string& name) {
+  NodeRuntime& runtime = nodes_[index];
+  const std::string old = std::exchange(runtime.node->spec_.name, name);
+  CHECK(by_name_.emplace(name, index).second);
+  by_name_.erase(old);
+  for (NodeRuntime& other : nodes_) {
+    auto& next = other.node->spec_.next;
+    std::replace(next.begin(), next.end(), old, name);
+  }
+  runtime.trace_credit = 0;
+  runtime.calls = runtime.vectors = runtime.clocks = runtime.suspends = 0;
+  const size_t reasons = runtime.node->spec().errors.size();
+  for (size_t i = 0; i < reasons; ++i) errors_[runtime.first_error + i].count = 0;
+}
+
 Result<void> Graph::link() {
   for (NodeRuntime& runtime : nodes_) {
     const auto& names = runtime.node->spec().next;
@@ -443,7 +458,7 @@ void Graph::trace(const NodeRuntime& node, const Packet& packet) {
     ++trace.records_lost;
     return;
   }
-  trace.records.push_back({loop_.now(), node.node->index(), node.node->account(packet)});
+  trace.records.push_back({loop_.now(), node.node->name(), node.node->account(packet)});
 }
 
 // --- books ---

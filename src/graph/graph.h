@@ -54,7 +54,7 @@ struct ErrorCount {
 
 struct TraceRecord {
   Instant when;
-  NodeIndex node;
+  std::string node;  // As it was named then.
   std::string text;
 };
 struct PacketTrace {
@@ -86,6 +86,9 @@ class Graph {
   Node& add(std::unique_ptr<Node> node);
   // A node of kind Process: a name under which work done by timers is booked.
   NodeIndex add_process(std::string name, std::vector<ErrorSpec> errors = {});
+  // A node serves something else from now on: under a name that no node has (REQUIRES), its books
+  // empty. Those that declare it under the old one mean it by the new.
+  void rename(NodeIndex node, const std::string& name);
   // Joins every declared name to its node. Error: a name that no node has, with the node that
   // declared it.
   Result<void> link();

@@ -231,8 +231,7 @@ std::string format_traces(const Graph& graph, uint32_t thread) {
   for (const PacketTrace& trace : graph.traces()) {
     out += fmt::format("Packet {}\n\n", ++number);
     for (const TraceRecord& record : trace.records) {
-      out += fmt::format("{}: {}\n", clock_time(record.when - graph.started()),
-                         graph.nodes()[record.node].node->name());
+      out += fmt::format("{}: {}\n", clock_time(record.when - graph.started()), record.node);
       std::string_view text = record.text;
       while (!text.empty()) {
         const size_t end = std::min(text.find('\n'), text.size());
@@ -252,7 +251,7 @@ json traces_to_json(const Graph& graph) {
     json records = json::array();
     for (const TraceRecord& record : trace.records) {
       records.push_back({{"time_s", to_seconds(record.when - graph.started())},
-                         {"node", graph.nodes()[record.node].node->name()},
+                         {"node", record.node},
                          {"text", record.text}});
     }
     packets.push_back({{"records", records}, {"records_lost", trace.records_lost}});

@@ -22,8 +22,10 @@ class HandoffRing {
  public:
   static constexpr uint32_t kLargest = 80 << 10;  // Bytes of a packet: any segment, and headers.
 
+  static constexpr uint32_t kUsualSize = 1 << 20;  // Bytes, of packets and what is said of each.
+
   // REQUIRES: a power of two, at least twice the largest.
-  explicit HandoffRing(uint32_t bytes = 1 << 20);
+  explicit HandoffRing(uint32_t bytes = kUsualSize);
 
   // False, and counted, when it is full or the packet too long. From the writer's thread.
   bool push(const Packet& packet, uint8_t to);
@@ -47,6 +49,11 @@ class HandoffRing {
     uint8_t ecn = 0, to = 0;
   };
   static_assert(sizeof(Record) == 64);
+
+ public:
+  static constexpr size_t kMostPackets = kUsualSize / (2 * sizeof(Record));  // None is empty.
+
+ private:
   static constexpr uint32_t kSkip = ~0u;
   static uint32_t room_for(uint32_t size) {
     return static_cast<uint32_t>(sizeof(Record) +

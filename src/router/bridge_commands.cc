@@ -43,12 +43,11 @@ Result<Answer> change_domain(Router& router, const Arguments& a) {
   return Answer::nothing();
 }
 
-// Any address but the one that came by itself, which the vnet cannot tell from a person's.
+// Any address that is given, which could not be given again while it is in the bridge.
 Result<void> check_addresses(const Router& router, const vnet::BridgeMember& member) {
   const vnet::InterfaceEntry& entry = router.vnet().interfaces()[member.interface];
   for (const vnet::InterfaceAddress& a : entry.addresses) {
-    if (member.is_bvi || a.prefix.address == net::IpAddress(router.link_local(entry.index)))
-      continue;
+    if (member.is_bvi || a.is_automatic) continue;
     return fail("interface {}: has address {}, which a bridge would take from it", entry.name,
                 to_string(a.prefix));
   }

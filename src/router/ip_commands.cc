@@ -17,7 +17,7 @@ Result<Answer> set_address(Router& router, const Arguments& a) {
       return fail("interface {}: has {}, not {}", entry.name, to_string(known->prefix),
                   to_string(prefix));
     }
-    TRY(router.vnet().remove_address(index, prefix.address));
+    TRY(router.remove_address(index, prefix.address));
   } else {
     TRY(router.add_address(index, prefix));
   }
@@ -51,10 +51,8 @@ void list_addresses(const Router& router, ConfigurationLines& lines) {
   const auto& table = router.vnet().interfaces();
   for (uint16_t i = 1; i < table.size(); ++i) {
     if (table[i].device == nullptr) continue;
-    const net::IpAddress own = router.link_local(i);
     for (const auto& address : table[i].addresses) {
-      // The link-local address, and one from a DHCP server, come by themselves.
-      if (address.prefix.address == own || address.is_leased) continue;
+      if (address.is_automatic || address.is_leased) continue;  // They come by themselves.
       const std::string rest = fmt::format("{} {}", table[i].name, to_string(address.prefix));
       lines.push_back({"set interface ip address " + rest, "set interface ip address del " + rest,
                        fmt::format("{} {}", table[i].name, address.prefix.address.is_v4())});

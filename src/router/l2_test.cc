@@ -43,6 +43,23 @@ TEST_F(LinkLines, loopback_is_always_there) {
 }
 
 // The hosts speak with one tag to e0, with two to e1.
+// What was set on an interface goes with it, though the next has its number and name.
+TEST_F(LinkLines, loopback_that_comes_again_is_a_new_one) {
+  up();
+  set("create loopback interface instance 3\nset interface mtu packet 1400 loop3\n"
+      "set interface ip address loop3 10.3.0.1/24\nset interface state loop3 up\nip route add "
+      "10.4.0.0/24 via 10.3.0.9");
+  pings(a, "10.4.0.1");
+  const uint16_t index = MUST(router.index_of("loop3"));
+  EXPECT_FALSE(router.device_drops().empty());
+  router.clear_errors();
+  set("delete loopback interface intfc loop3\ncreate loopback interface instance 3");
+  EXPECT_EQ(MUST(router.index_of("loop3")), index);
+  EXPECT_EQ(router.wanted_mtu(index), 9000u);
+  EXPECT_TRUE(router.device_drops().empty()) << router.device_drops()[0].count;
+  EXPECT_EQ(now().find("mtu"), std::string::npos) << now();
+}
+
 TEST_F(LinkLines, sub_interfaces_carry_one_tag_or_two) {
   ports_up();
   for (auto* host : hosts) {

@@ -264,9 +264,14 @@ void list_nat(const Router& router, ConfigurationLines& lines) {
     add(fmt::format("set interface nat44 {} {}", nat.role(i) == NatRole::Inside ? "in" : "out",
                     name_of_interface(router, i)));
   }
-  for (const Ip4 address : nat.addresses()) add("nat44 add address " + to_string(address));
+  // Which address an inside host gets follows from their order.
+  for (const Ip4 address : nat.addresses()) {
+    add("nat44 add address " + to_string(address));
+    lines.back().order = "nat44 address";
+  }
   for (const uint16_t index : nat.address_interfaces()) {
     add("nat44 add interface address " + name_of_interface(router, index));
+    lines.back().order = "nat44 interface address";
   }
   for (const NatStatic& m : nat.statics())
     add("nat44 add static mapping " + static_text(router, m));

@@ -48,6 +48,7 @@ Result<uint64_t> PcapTrace::stop() {
 void PcapTrace::forget(net::Interface& device) {
   device.remove_tap(this);
   std::erase(tapped_, &device);
+  if (options_ && options_->interface == device.index()) options_->interface = kGone;
 }
 
 void PcapTrace::see(const net::Packet& packet, net::Direction direction, Instant when) {

@@ -44,6 +44,7 @@ class PcapTrace final : public net::PacketTap {
   void forget(net::Interface& device);
 
  private:
+  static constexpr uint16_t kGone = 0xffff;  // The number of no interface.
   void see(const net::Packet& packet, net::Direction direction, Instant when) override;
   void see_drop(const net::Packet& packet);
   void write(const net::Packet& packet, net::Direction direction, Instant when);

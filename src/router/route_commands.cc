@@ -394,10 +394,12 @@ Feature route_feature() {
        {.syntax = "ip route load <file> [table <table>]",
         .help = "set the routes of a file, a line each: 192.0.2.0/24 via 10.0.0.1",
         .start = load_routes},
-       show_command("show ip fib [table <table>] [summary | <address:ip4> | <prefix>]",
+       show_command("show ip fib [table <table>] [summary | <address:ip4> | <prefix>] "
+                    "[table <table>]",
                     "routes, one, the one that an address takes, or how many of each length",
                     Family::V4),
-       show_command("show ip6 fib [table <table>] [summary | <address:ip6> | <prefix>]",
+       show_command("show ip6 fib [table <table>] [summary | <address:ip6> | <prefix>] "
+                    "[table <table>]",
                     "the same of IPv6", Family::V6),
        {"show fib memory", "how many routes each table has, and the memory they take", show_memory},
        setting("set interface ip source-check <interface> [strict|loose|del]",

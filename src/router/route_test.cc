@@ -2,6 +2,7 @@
 #include "router/test_lab.h"
 
 #include "host/output_file.h"
+#include "vnet/route_file.h"
 
 namespace wh::router {
 namespace {
@@ -118,6 +119,59 @@ TEST_F(RouteLines, next_hop_is_found_on_a_link_that_a_route_says_it_is_on) {
         << say("show ip fib 192.0.2.1");
     EXPECT_EQ(load(before), "applied");
   }
+}
+
+// Whichever comes first, the next hop goes where the routes lead, as after a restart.
+TEST_F(RouteLines, next_hop_follows_better_routes_that_come_and_go) {
+  up();
+  set("create loopback interface\nset interface state loop0 up\n"
+      "set interface ip address host-e0 10.64.0.1/10\n"
+      "ip route add 192.0.2.0/24 via 10.65.0.9\n"
+      "ip route add 198.51.100.0/24 via 10.65.0.9 via 10.2.0.2\n"
+      "ip route add 203.0.113.0/24 via 10.65.0.9 weight 2");
+  // Each route's way, as the running router has it and as a new one that loads what was saved.
+  const auto ways = [&] {
+    std::string all;
+    for (const char* to : {"192.0.2.1", "198.51.100.1", "203.0.113.1", "10.65.0.9"}) {
+      const std::string said = say(fmt::format("show ip fib {}", to));
+      all += said.find("loop0") != std::string::npos      ? "loop "
+             : said.find("10.1.0.2") != std::string::npos ? "routed "
+             : said.find("host-e0") != std::string::npos  ? "e0 "
+                                                          : "none ";
+    }
+    return all;
+  };
+  const auto expect_ways = [&](const std::string& wanted) {
+    EXPECT_EQ(ways(), wanted);
+    expect_lasting();
+    EXPECT_EQ(ways(), wanted) << now();
+  };
+  pings(a, "192.0.2.1");  // A packet waits for the next hop, and one for it as a destination.
+  pings(a, "10.65.0.9");
+  expect_ways("e0 e0 e0 e0 ");
+  set("ip route add 10.65.0.0/16 via loop0");
+  expect_ways("loop loop loop loop ");
+  set("ip route add 10.65.0.9/32 via 10.1.0.2");
+  expect_ways("routed routed routed routed ");
+  set("ip route del 10.65.0.9/32");
+  expect_ways("loop loop loop loop ");
+  pings(a, "10.65.0.9");
+  set("ip route del 10.65.0.0/16");
+  expect_ways("e0 e0 e0 e0 ");
+  set("ip route add 10.65.0.0/16 via 10.1.0.2");
+  expect_ways("routed routed routed routed ");
+  // What a file of routes brings is no different.
+  set("ip route del 10.65.0.0/16");
+  EXPECT_EQ(MUST(vnet::add_routes(router.vnet(), "10.65.0.0/16 via 10.1.0.2")), 1u);
+  expect_ways("routed routed routed routed ");
+  // Without any route to say so it stays where it was.
+  set("ip route del 10.65.0.0/16\nset interface ip address del host-e0 10.64.0.1/10");
+  EXPECT_NE(now().find("192.0.2.0/24 via 10.65.0.9 host-e0\n"), std::string::npos) << now();
+  expect_lasting();
+  for (const char* to : {"192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"}) {
+    set(fmt::format("ip route del {}", to));
+  }
+  EXPECT_EQ(router.vnet().stack().paths.size(), 0u);
 }
 
 TEST_F(RouteLines, tables_keep_interfaces_apart) {
@@ -387,6 +441,17 @@ TEST_F(RouteLines, table_is_told_by_prefix_and_in_short) {
   EXPECT_EQ(rows[0]["prefix"], "10.9.0.0/16");
   EXPECT_EQ(data("show ip6 fib 2001:db8:9::/48")[0]["prefix"], "2001:db8:9::/48");
   EXPECT_TRUE(say("show ip fib 10.9.0.0/17").starts_with("no route 10.9.0.0/17;"));
+  // Where there is no default route, it is told as for an address that nothing else covers.
+  for (const char* what : {"ip fib 0.0.0.0/0", "ip fib 203.0.113.1", "ip6 fib ::/0"}) {
+    EXPECT_EQ(data(fmt::format("show {}", what))[0]["forwarding"], "dpo-drop no route") << what;
+  }
+  // The table may stand in front or behind.
+  set("ip table add 7\nip route add 10.9.0.0/16 table 7 via drop");
+  for (const char* what : {"10.9.0.1", "10.9.0.0/16", "summary"}) {
+    const std::string front = say(fmt::format("show ip fib table 7 {}", what));
+    EXPECT_EQ(say(fmt::format("show ip fib {} table 7", what)), front);
+    EXPECT_TRUE(front.starts_with("ipv4-VRF:7,")) << front;
+  }
   EXPECT_TRUE(say("show ip6 fib 10.9.0.0/16").starts_with("no route 10.9.0.0/16;"));
   const json lengths = data("show ip fib summary");
   const json wanted = {{"table", 0}, {"length", 16}, {"count", 1}};

@@ -9,6 +9,7 @@
 #include "host/system.h"
 #include "router/local_apps.h"
 #include "router/plugin.h"
+#include "vnet/stack.h"
 
 namespace wh::router {
 
@@ -50,6 +51,12 @@ bool Router::Port::has_carrier() const {
   return host_device == nullptr || (host_device->is_open() && host_device->has_carrier());
 }
 
+// A packet that a worker left may name an interface that was deleted. Its number is given out again
+// only when none is left of these.
+void Router::settle() {
+  if (replicas_ != nullptr) replicas_->settle();
+}
+
 Result<std::string> Router::create_port(PortSpec spec) {
   if (vnet_.interfaces().find(spec.name())) return fail("interface {} exists", spec.name());
   for (const auto& other : ports_list_) {
@@ -77,6 +84,7 @@ Result<std::string> Router::create_port(PortSpec spec) {
                 vnet::Vnet::kLeastMtu);
   }
   port->spec = std::move(spec);
+  settle();
   port->index = TRY(vnet_.attach(*port->device, port->spec.input_node()));
   ports_list_.push_back(std::move(port));
   const Port& made = *ports_list_.back();
@@ -108,18 +116,30 @@ Result<void> Router::delete_port(std::string_view name) {
   }
   pcap_.forget(*(*at)->device);
   TRY(vnet_.detach((*at)->index));
+  forget((*at)->index);
   ports_list_.erase(at);
   return {};
+}
+
+// It was detached: the next may have its number.
+void Router::forget(uint16_t index) {
+  first_mtus_.erase(index);
+  set_mtus_.erase(index);
+  std::erase_if(drops_cleared_, [mark = fmt::format("{} ", index)](const auto& known) {
+    return known.first.starts_with(mark);
+  });
 }
 
 // --- loopbacks and sub-interfaces ---
 
 Result<std::string> Router::create_loopback(uint32_t number, const net::MacAddress& mac) {
+  settle();
   const uint16_t index = TRY(vnet_.virtuals().add_loopback(number, mac));
   return begin(index, vnet_.interfaces()[index].mtu());
 }
 
 Result<std::string> Router::create_sub(uint16_t parent, const vnet::SubInterfaceConfig& config) {
+  settle();
   const uint16_t index = TRY(vnet_.virtuals().add_sub(parent, config));
   return begin(index, vnet_.interfaces()[index].mtu());
 }
@@ -130,7 +150,9 @@ Result<void> Router::delete_virtual(uint16_t index) {
     return fail("interface {}: neither a loopback nor a sub-interface", entry.name);
   }
   pcap_.forget(*entry.device);
-  return vnet_.virtuals().remove(index);
+  TRY(vnet_.virtuals().remove(index));
+  forget(index);
+  return {};
 }
 
 Result<void> Router::set_mtu(uint16_t index, uint32_t mtu) {
@@ -184,14 +206,62 @@ uint32_t Router::free_loopback_number() const {
   return number;
 }
 
+namespace {
+
+// Puts the last address behind what is before `place`.
+void move_last(std::vector<vnet::InterfaceAddress>& addresses,
+               std::vector<vnet::InterfaceAddress>::iterator place) {
+  std::rotate(place, addresses.end() - 1, addresses.end());
+}
+
+}  // namespace
+
 Result<void> Router::add_address(uint16_t index, const net::Prefix& prefix) {
+  auto& addresses = vnet_.stack().interfaces[index].addresses;
+  const auto own = std::find_if(addresses.begin(), addresses.end(), [&](const auto& a) {
+    return a.is_automatic && a.prefix.address == prefix.address;
+  });
+  if (own != addresses.end()) return fail("address {}: it is there already", to_string(prefix));
   TRY(vnet_.add_address(index, prefix));
-  const vnet::InterfaceEntry& entry = vnet_.interfaces()[index];
-  if (!prefix.address.is_v4() && entry.device != nullptr && entry.link_local() == nullptr) {
-    // Unless it is given as a neighbour's or next hop's on this link.
-    (void)vnet_.add_address(index, {link_local(index), 64});
-  }
+  move_last(addresses, std::find_if(addresses.begin(), addresses.end() - 1,
+                                    [](const auto& a) { return a.is_leased; }));
+  mind_link_local(index);
   return {};
+}
+
+Result<void> Router::remove_address(uint16_t index, const net::IpAddress& address) {
+  const vnet::InterfaceEntry& entry = vnet_.interfaces()[index];
+  const vnet::InterfaceAddress* known = entry.find(address);
+  if (known != nullptr && known->is_automatic) {
+    return fail(
+        "interface {}: {} comes with its other IPv6 addresses; another may come before them",
+        entry.name, to_string(address));
+  }
+  TRY(vnet_.remove_address(index, address));
+  mind_link_local(index);
+  return {};
+}
+
+// Whether there is one of its own follows from the addresses that are given; it stands behind the
+// first of them.
+void Router::mind_link_local(uint16_t index) {
+  auto& addresses = vnet_.stack().interfaces[index].addresses;
+  const auto first = std::find_if(addresses.begin(), addresses.end(), [](const auto& a) {
+    return !a.prefix.address.is_v4() && !a.is_automatic;
+  });
+  const bool wants = first != addresses.end() && !first->prefix.address.is_link_local();
+  const auto own = std::find_if(addresses.begin(), addresses.end(),
+                                [](const auto& a) { return a.is_automatic; });
+  if (wants == (own != addresses.end())) return;
+  if (!wants) {
+    MUST(vnet_.remove_address(index, net::IpAddress(own->prefix.address)));
+    return;
+  }
+  const auto place = first - addresses.begin() + 1;
+  // Unless it is given as a neighbour's or next hop's on this link.
+  if (!vnet_.add_address(index, {link_local(index), 64})) return;
+  addresses.back().is_automatic = true;
+  move_last(addresses, addresses.begin() + place);
 }
 
 net::Ip6 Router::link_local(uint16_t index) const {

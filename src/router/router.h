@@ -92,8 +92,12 @@ class Router {
   // Error: no interface has it, with the nearest name.
   Result<uint16_t> index_of(std::string_view name) const { return vnet_.interfaces().find(name); }
 
-  // As Vnet::add_address; with its first IPv6 address an interface gets a link-local one.
+  // As Vnet::add_address; with its first IPv6 address an interface gets a link-local one, unless
+  // that is one. Which address comes first is the same however it came to what is set: those that
+  // are given in their order, before leased ones.
   Result<void> add_address(uint16_t index, const net::Prefix& prefix);
+  // As Vnet::remove_address. Error: it is the link-local one that came with others.
+  Result<void> remove_address(uint16_t index, const net::IpAddress& address);
   // That address: made of its MAC address, and of a sub-interface's number, for sub-interfaces and
   // their port have one MAC address.
   net::Ip6 link_local(uint16_t index) const;
@@ -135,6 +139,8 @@ class Router {
     virtual ~Replicas() = default;
     // Calls `look` with each, in its own thread, one after another, and returns when it is done.
     virtual void each(const std::function<void(Router&)>& look) = 0;
+    // Works on what they have left to this router.
+    virtual void settle() = 0;
   };
   void set_replicas(Replicas* replicas) { replicas_ = replicas; }
   bool has_replicas() const { return replicas_ != nullptr; }
@@ -175,7 +181,10 @@ class Router {
 
   std::vector<std::pair<std::string, DeviceDrop>> device_losses() const;
   std::string plugin_file(const std::string& name) const;  // Its absolute path.
+  void settle();
+  void mind_link_local(uint16_t index);
   std::string begin(uint16_t index, uint32_t mtu);
+  void forget(uint16_t index);
   void follow_link(const Port& port);
   void follow_mtu(uint16_t index, uint32_t first);
   Result<void> try_plugin(const std::shared_ptr<host::Library>& library) const;

@@ -248,6 +248,14 @@ void Workers::take_over() {
   if (is_more && !is_woken_.exchange(true)) loop_.wake();
 }
 
+// What is in the rings now; more may come meanwhile.
+void Workers::settle() {
+  constexpr size_t kFrames = net::HandoffRing::kMostPackets / net::Frame::kCapacity + 1;
+  for (const auto& worker : workers_) {
+    for (size_t i = 0; i < kFrames && worker->take_over(main_.router()); ++i) continue;
+  }
+}
+
 void Workers::neighbour(uint16_t interface, const IpAddress& address,
                         const std::optional<net::MacAddress>& mac) {
   post([=](Router& r) { vnet::mirror_neighbour(r.vnet(), interface, address, mac); });

@@ -54,6 +54,7 @@ class Workers final : public Router::Replicas, private vnet::Discoveries {
 
   size_t size() const { return workers_.size(); }
   void each(const std::function<void(Router&)>& look) override;
+  void settle() override;
 
  private:
   class Worker;

@@ -18,6 +18,7 @@
 #include "host/system.h"
 #include "host/tap.h"
 #include "router/reports.h"
+#include "vnet/stack.h"
 #include "vnet/test_packets.h"
 
 namespace wh::router {
@@ -153,6 +154,23 @@ TEST_F(WorkersTest, leave_what_is_for_the_router_to_the_main_thread) {
               vnet::echo4(1, 1))));
   const Octets echo = get(0, "a", EtherType::Ip4);
   EXPECT_EQ(echo[34], 0);  // An echo reply.
+}
+
+// The next interface has the number of one that was deleted, and none of its packets.
+TEST_F(WorkersTest, leave_nothing_of_an_interface_that_was_deleted_to_the_next) {
+  put(1, "a",
+      arp(MacAddress::broadcast(),
+          {net::ArpOperation::Request, kHostA, kA, {}, Ip4::of(10, 1, 0, 1)}));
+  std::this_thread::sleep_for(100ms);  // The worker has left it, and the main thread not seen it.
+  const uint16_t index = MUST(router_->index_of("host-a"));
+  for (const char* command :
+       {"delete host-interface name a", "create loopback interface instance 7",
+        "set interface state loop7 up", "set interface ip address loop7 10.1.0.1/24"}) {
+    run(command);
+  }
+  EXPECT_EQ(MUST(router_->index_of("loop7")), index);
+  loop_->run_for(50ms);
+  EXPECT_EQ(router_->vnet().stack().arp->find(index, kA), nullptr);
 }
 
 TEST_F(WorkersTest, forward_by_themselves_once_the_main_thread_knows_the_neighbour) {

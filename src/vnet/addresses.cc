@@ -137,6 +137,7 @@ Result<void> add_address(Stack& stack, InterfaceEntry& entry, const Prefix& pref
               stack.adjacencies.make(AdjacencyKind::Glean, entry.index, entry.mtu(), {}));
     }
     set_host_routes(fib, entry, prefix);
+    stack.paths.follow(entry.vrf, prefix);
   }
   if (!a.is_v4()) {
     entry.groups.push_back(a.v6().solicited_node());
@@ -170,6 +171,7 @@ Result<void> remove_address(Stack& stack, InterfaceEntry& entry, const IpAddress
     // Neighbours on the link that is gone.
     stack.neighbours(address.family).flush(entry.index);
   }
+  stack.paths.follow(entry.vrf, prefix);
   return {};
 }
 

@@ -93,6 +93,13 @@ class AdjacencyTable {
   // A new one of kind Balance, every bucket empty.
   AdjacencyIndex make_balance(const net::IpAddress& next_hop) {
     const AdjacencyIndex index = make(AdjacencyKind::Balance, 0, 0, next_hop);
+    become_balance(index);
+    return index;
+  }
+  // The same of one that there is: whoever leads to it finds a balance.
+  void become_balance(AdjacencyIndex index) {
+    hot_[index] = {
+        .kind = AdjacencyKind::Balance, .packets = hot_[index].packets, .bytes = hot_[index].bytes};
     if (free_balances_.empty()) {
       free_balances_.push_back(static_cast<uint32_t>(balances_.size()));
       balances_.emplace_back();
@@ -101,6 +108,12 @@ class AdjacencyTable {
     free_balances_.pop_back();
     balances_[hot_[index].balance].buckets.fill(0);
     balances_[hot_[index].balance].members.fill(Balance::kNobody);
+  }
+  // A new one like another, for who gives that up.
+  AdjacencyIndex copy(AdjacencyIndex from) {
+    const net::IpAddress next_hop = next_hops_[from];  // Which make() may move.
+    const AdjacencyIndex index = make(hot_[from].kind, 0, 0, next_hop);
+    hot_[index] = hot_[from];
     return index;
   }
   void free_balance(AdjacencyIndex index) {

@@ -216,6 +216,7 @@ void add_arp_nodes(Stack& stack) {
   actions.ask = [&stack](const Neighbour& n, bool unicast) { send_request(stack, n, unicast); };
   stack.arp = std::make_unique<NeighbourTable>(stack.loop, stack.random.fork("arp"),
                                                stack.adjacencies, std::move(actions));
+  stack.holders.push_back(stack.arp.get());
 }
 
 }  // namespace wh::vnet

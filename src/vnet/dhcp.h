@@ -11,7 +11,8 @@
 // MAC address, or to all of its link when it asks for that.
 //
 // Bounds: a pool has at most 65,536 addresses, and no more leases than those. Counters are in
-// sysctl, net.dhcp.*. Not here: BOOTP, option overload, DNS updates.
+// sysctl, net.dhcp.*; what is dropped, with the reason, in the books of the nodes dhcp-server and
+// dhcp-client. Not here: BOOTP, option overload, DNS updates.
 #pragma once
 
 #include <array>
@@ -192,6 +193,8 @@ class DhcpClients {
   std::map<uint16_t, std::unique_ptr<DhcpClient>> clients_;
   std::unique_ptr<UdpSocket> socket_;
 };
+
+void add_dhcp_nodes(Stack& stack);  // dhcp-server, dhcp-client: books alone
 
 // Sends a message by an interface to a MAC address or to all of its link, whatever routes say.
 void send_dhcp(Vnet& vnet, uint16_t interface, const net::DhcpMessage& message, net::Ip4 from,

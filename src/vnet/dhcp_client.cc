@@ -13,6 +13,7 @@ namespace wh::vnet {
 
 using net::DhcpMessage;
 using net::DhcpType;
+using net::Family;
 using net::Ip4;
 using net::MacAddress;
 using net::Prefix;
@@ -200,6 +201,30 @@ void DhcpClient::release() {
   restart(kRestart);
 }
 
+// --- its route ---
+
+bool Vnet::add_dhcp_route(uint16_t index, net::Ip4 router) {
+  const uint16_t vrf = stack_->interfaces[index].vrf;
+  const Prefix everywhere{Ip4{0}, 0};
+  Fib& fib = stack_->fib(Family::V4, vrf);
+  const Adjacency& link = stack_->adjacencies[fib.lookup(IpAddress(router))];
+  if (link.interface != index || fib.find(everywhere, RouteSource::Dhcp) != kNoRoute) return false;
+  const NextHop hop{router, index};
+  const auto adjacency = stack_->paths.acquire(vrf, Family::V4, std::span(&hop, 1));
+  if (!adjacency) return false;
+  fib.set(everywhere, RouteSource::Dhcp, *adjacency);
+  return true;
+}
+
+void Vnet::remove_dhcp_route(uint16_t index) {
+  const Prefix everywhere{Ip4{0}, 0};
+  Fib& fib = stack_->fib(Family::V4, stack_->interfaces[index].vrf);
+  const AdjacencyIndex way = fib.find(everywhere, RouteSource::Dhcp);
+  if (!stack_->paths.uses(way, index)) return;
+  fib.remove(everywhere, RouteSource::Dhcp);
+  stack_->paths.release(way);
+}
+
 // --- all of them ---
 
 Result<void> DhcpClients::add(uint16_t interface) {
@@ -231,8 +256,11 @@ std::vector<const DhcpClient*> DhcpClients::clients() const {
 
 void DhcpClients::receive(const UdpDatagram& datagram) {
   const auto it = clients_.find(datagram.packet.rx_interface);
-  if (it == clients_.end()) return;
-  if (const auto message = DhcpMessage::parse(datagram.payload())) it->second->receive(*message);
+  const auto message = DhcpMessage::parse(datagram.payload());
+  if (it != clients_.end() && message) return it->second->receive(*message);
+  constexpr uint16_t kNoClient = net::kDhcpFaultNames.size();
+  vnet_.graph().count(vnet_.stack().node.dhcp_client,
+                      message ? kNoClient : static_cast<uint16_t>(message.fault()));
 }
 
 }  // namespace wh::vnet

@@ -6,8 +6,7 @@
 #include "net/wire/ip4.h"
 #include "net/wire/udp.h"
 #include "vnet/dhcp.h"
-#include "vnet/packet_tools.h"
-#include "vnet/stack.h"
+#include "vnet/nodes.h"
 #include "vnet/vnet.h"
 
 namespace wh::vnet {
@@ -21,6 +20,15 @@ namespace {
 
 constexpr Duration kHold = 10s;  // An offer.
 constexpr Duration kDeclined = 600s;
+
+// What is dropped at port 67 beside what cannot be read.
+enum : uint16_t {
+  kNoAddress = net::kDhcpFaultNames.size(),
+  kNoAnswer,
+  kTooManyHops,
+  kRelayWithoutAddress,
+  kNotAsked
+};
 
 // As other hosts see the lease of one without an identifier: type Ethernet and its address.
 std::vector<uint8_t> client_of(const DhcpMessage& m) {
@@ -257,6 +265,23 @@ std::optional<DhcpMessage> DhcpServer::answer(const DhcpMessage& ask, Ip4 own) {
 
 // --- port 67 ---
 
+void add_dhcp_nodes(Stack& stack) {
+  using graph::Severity;
+  stack.node.dhcp_server = stack.graph.add_process(
+      "dhcp-server",
+      errors_of(net::kDhcpFaultNames) +
+          std::vector<graph::ErrorSpec>{
+              {"no_address", Severity::Warning, "interface has no address to answer from"},
+              {"no_answer", Severity::Warning, "no pool, no address left, or another's client"},
+              {"too_many_hops", Severity::Error, "relayed too often"},
+              {"relay_without_address", Severity::Warning, "relay's interface has no address"},
+              {"not_asked", Severity::Error, "answer of a server that was not asked"}});
+  stack.node.dhcp_client = stack.graph.add_process(
+      "dhcp-client", errors_of(net::kDhcpFaultNames) +
+                         std::vector<graph::ErrorSpec>{
+                             {"no_client", Severity::Warning, "interface asks for no address"}});
+}
+
 Result<void> DhcpService::open() {
   if (socket_ != nullptr) return {};
   socket_ = TRY(
@@ -302,9 +327,12 @@ Result<void> DhcpService::remove_relay(uint16_t interface) {
 
 void DhcpService::receive(const UdpDatagram& datagram) {
   const auto message = DhcpMessage::parse(datagram.payload());
+  const auto note = [this](uint16_t drop) {
+    vnet_.graph().count(vnet_.stack().node.dhcp_server, drop);
+  };
   if (!message) {
     ++counters_.malformed;
-    return;
+    return note(static_cast<uint16_t>(message.fault()));
   }
   ++counters_.received;
   if (message->is_reply) {
@@ -319,13 +347,13 @@ void DhcpService::receive(const UdpDatagram& datagram) {
   const net::IpAddress* source = vnet_.stack().interfaces[interface].source_for(message->relay);
   if (source == nullptr) {
     ++counters_.unanswered;
-    return;
+    return note(kNoAddress);
   }
   const Ip4 own = source->v4();
   const auto reply = server_.answer(*message, own);
   if (!reply) {
     ++counters_.unanswered;
-    return;
+    return note(kNoAnswer);
   }
   ++counters_.answered;
   if (reply->relay.value != 0) {
@@ -351,6 +379,8 @@ void DhcpService::relay_up(DhcpMessage m, uint16_t interface, const std::vector<
   const net::IpAddress* own = entry.source_for(servers[0]);
   if (m.hops >= kMaxHops || own == nullptr) {
     ++counters_.relay_refused;
+    vnet_.graph().count(vnet_.stack().node.dhcp_server,
+                        own == nullptr ? kRelayWithoutAddress : kTooManyHops);
     return;
   }
   ++m.hops;
@@ -370,6 +400,7 @@ void DhcpService::relay_down(const DhcpMessage& m, const UdpDatagram& datagram) 
   if (relay == relays_.end() || !from.is_v4() ||
       std::find(relay->second.begin(), relay->second.end(), from.v4()) == relay->second.end()) {
     ++counters_.relay_refused;
+    vnet_.graph().count(vnet_.stack().node.dhcp_server, kNotAsked);
     return;
   }
   ++counters_.relayed_down;

@@ -265,7 +265,28 @@ TEST_F(RouterTest, relays_no_strangers_answer) {
     loop.run_for(100ms);
   }
   EXPECT_EQ(r.dhcp().counters().relay_refused, 1u);
+  EXPECT_EQ(count(r, "dhcp-server", "not_asked"), 1u);
   EXPECT_EQ(r.dhcp().counters().relayed_down, 1u);
+}
+
+TEST_F(Dhcp, counts_each_reason_by_itself) {
+  MUST(s.dhcp().add_pool(pool_of()));
+  MUST(c.add_address(ic, prefix("10.0.0.2/24")));
+  auto socket = MUST(c.open_udp({.port = 68}, [](const UdpDatagram&) {}));
+  DhcpMessage m;
+  m.type = DhcpType::Discover;
+  std::vector<uint8_t> cookieless = m.emit(), short_one(100), sound = m.emit();
+  cookieless[236] = 0;
+  m.relay = Ip4::of(10, 7, 0, 1);
+  std::vector<uint8_t> foreign = m.emit();
+  for (const auto* bytes : {&cookieless, &short_one, &foreign, &sound}) {
+    MUST(socket->send(ip("10.0.0.1"), 67, *bytes));
+    loop.run_for(100ms);
+  }
+  EXPECT_EQ(count(s, "dhcp-server", "dhcp_no_cookie"), 1u);
+  EXPECT_EQ(count(s, "dhcp-server", "dhcp_truncated"), 1u);
+  EXPECT_EQ(count(s, "dhcp-server", "no_answer"), 1u);
+  EXPECT_EQ(s.dhcp().counters().answered, 1u);
 }
 
 TEST(DhcpMessageTest, parses_what_it_emits_and_nothing_cut_short) {

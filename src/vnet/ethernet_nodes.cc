@@ -268,10 +268,18 @@ void add_ethernet_nodes(Stack& stack) {
   stack.node.interface_output = stack.graph.add(std::make_unique<InterfaceOutput>(stack)).index();
 }
 
-void add_tx_node(Stack& stack, InterfaceEntry& entry) {
+std::string add_tx_node(Stack& stack, InterfaceEntry& entry) {
   const std::string output = entry.name + "-output", tx = entry.name + "-tx";
+  std::vector<std::string>& idle = stack.idle_tx_nodes;
+  std::string old;
+  if (stack.graph.find(tx) == nullptr && !idle.empty()) {
+    old = idle.front();
+    idle.erase(idle.begin());
+    stack.graph.rename(MUST(stack.graph.index_of(old + "-output")), output);
+    stack.graph.rename(MUST(stack.graph.index_of(old + "-tx")), tx);
+  }
   if (Node* known = stack.graph.find(tx)) {
-    // An interface of this name was here before.
+    std::erase(idle, entry.name);
     static_cast<InterfaceTx*>(known)->move_to(entry.index);
     static_cast<DeviceOutput*>(stack.graph.find(output))->move_to(entry.index);
   } else {
@@ -280,6 +288,11 @@ void add_tx_node(Stack& stack, InterfaceEntry& entry) {
     MUST(stack.graph.link());  // Both of its next nodes are there.
   }
   entry.tx_arc = stack.graph.add_arc(stack.node.interface_output, output);
+  return old;
+}
+
+void retire_tx_node(Stack& stack, const InterfaceEntry& entry) {
+  stack.idle_tx_nodes.push_back(entry.name);
 }
 
 graph::NodeIndex add_input_node(Stack& stack, std::string_view name) {

@@ -112,6 +112,15 @@ std::optional<Fib::Entry> Fib::covering(const IpAddress& address) const {
   return std::nullopt;
 }
 
+std::optional<Fib::Entry> Fib::covering_route(const IpAddress& address) const {
+  auto entry = covering(address);
+  if (!entry || entry->source != RouteSource::Neighbour) return entry;
+  for (int length = entry->prefix.length - 1; length >= 0; --length) {
+    if (auto next = find(Prefix{address, static_cast<uint8_t>(length)})) return next;
+  }
+  return std::nullopt;
+}
+
 std::vector<Prefix> Fib::prefixes(size_t most, const std::optional<Prefix>& behind) const {
   std::vector<Prefix> found;
   const auto add = [&](const IpAddress& address, uint32_t length) {

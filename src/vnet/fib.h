@@ -78,6 +78,8 @@ class Fib {
   AdjacencyIndex find(const net::Prefix& prefix, RouteSource source) const;
   // The longest prefix that covers the address; nothing when none does.
   std::optional<Entry> covering(const net::IpAddress& address) const;
+  // The same, but for a neighbour's host route: what would be there if it were not known.
+  std::optional<Entry> covering_route(const net::IpAddress& address) const;
   // By address, shorter prefixes first. `fn` must not change the table.
   template <class Fn>
   void for_each(Fn fn) const {

@@ -60,15 +60,18 @@ InterfaceTable::InterfaceTable() {
 }
 
 Result<InterfaceEntry*> InterfaceTable::add(net::Interface& device) {
-  for (const auto& entry : entries_) {
-    if (entry->device != nullptr && entry->name == device.name()) {
+  size_t index = entries_.size();
+  for (size_t i = entries_.size() - 1; i > 0; --i) {
+    if (entries_[i]->device == nullptr) {
+      index = i;
+    } else if (entries_[i]->name == device.name()) {
       return fail("interface '{}': the name is in use", device.name());
     }
   }
-  if (entries_.size() >= 0xffff) return fail("interface '{}': too many interfaces", device.name());
-  entries_.push_back(std::make_unique<InterfaceEntry>());
-  InterfaceEntry& entry = *entries_.back();
-  entry.index = static_cast<uint16_t>(entries_.size() - 1);
+  if (index > kMost) return fail("interface '{}': there are {} already", device.name(), kMost);
+  if (index == entries_.size()) entries_.push_back(std::make_unique<InterfaceEntry>());
+  InterfaceEntry& entry = *entries_[index];
+  entry = {.index = static_cast<uint16_t>(index)};
   entry.name = device.name();
   entry.device = &device;
   device.set_index(entry.index);

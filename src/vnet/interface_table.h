@@ -1,7 +1,8 @@
 // The interfaces of one vnet: index, device, addresses, and what the stack counts of each.
 //
-// Index 0 is local0: no device, and the interface of every packet that this host made itself. An
-// index is not used twice, so a packet that outlives its interface finds an empty place.
+// Index 0 is local0: no device, and the interface of every packet that this host made itself. A new
+// interface gets the least index that is free, as one that went may have left it: whoever keeps
+// packets, or anything else by index, forgets them when an interface is detached (Vnet::detach).
 #pragma once
 
 #include <array>
@@ -22,8 +23,9 @@ constexpr uint16_t kLocalInterface = 0;
 struct InterfaceAddress {
   net::Prefix prefix;  // With the host's own bits.
   enum class State : uint8_t { Ready, Tentative, Duplicated } state = State::Ready;
-  int64_t probes_left = 0;  // Of duplicate address detection.
-  bool is_leased = false;   // By a DHCP server: no configuration gives it.
+  int64_t probes_left = 0;    // Of duplicate address detection.
+  bool is_leased = false;     // By a DHCP server: no configuration gives it.
+  bool is_automatic = false;  // The link-local one that comes with others (router/router.h).
 };
 
 struct InterfaceEntry {
@@ -57,13 +59,16 @@ struct InterfaceEntry {
 
 class InterfaceTable {
  public:
+  // Each has two nodes of its own, which a graph of 65,535 has room for.
+  static constexpr size_t kMost = 30'000;
+
   InterfaceTable();
 
-  // A new entry, its device set. Error: the name is in use.
+  // A new entry, its device set. Errors: the name is in use; too many.
   Result<InterfaceEntry*> add(net::Interface& device);
   void detach(uint16_t index);
 
-  // REQUIRES: the index was given out.
+  // Of an index that was given out: without a device when nobody has it now.
   InterfaceEntry& operator[](uint16_t index) { return *entries_[index]; }
   const InterfaceEntry& operator[](uint16_t index) const { return *entries_[index]; }
   // Attached, by name or number. Errors: none has it (with the nearest name).

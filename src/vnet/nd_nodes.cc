@@ -221,7 +221,8 @@ class Advertisement final : public Node {
     }
     const bool is_other = m.target_mac && *m.target_mac != n.mac();
     if (is_other && !m.override) {
-      if (n.state() == NeighbourState::Reachable) table.doubt(n);
+      // One that was given is not to be doubted, or a stranger's word would end it.
+      if (n.state() == NeighbourState::Reachable && !n.is_static()) table.doubt(n);
       return;
     }
     if (m.solicited) {
@@ -282,6 +283,7 @@ void add_nd_nodes(Stack& stack) {
   actions.ask = [&stack](const Neighbour& n, bool unicast) { ask(stack, n, unicast); };
   stack.nd = std::make_unique<NeighbourTable>(stack.loop, stack.random.fork("nd"),
                                               stack.adjacencies, std::move(actions));
+  stack.holders.push_back(stack.nd.get());
   stack.probe_addresses = [&stack] {
     stack.graph.run_process(stack.node.nd_timer, [&stack] { probe_addresses(stack); });
     stack.graph.run();

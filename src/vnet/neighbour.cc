@@ -75,14 +75,45 @@ void NeighbourTable::enter_fib(Neighbour& n) {
   const Adjacency& way = adjacencies_[fib.lookup(n.address_)];
   if (way.kind == AdjacencyKind::Glean && way.interface == n.interface_) {
     fib.set(host_prefix(n), RouteSource::Neighbour, n.adjacency_);
+    in_fib_.emplace(n.address_, &n);
+  }
+}
+
+bool NeighbourTable::is_on_link(const Neighbour& n, const Fib& fib) const {
+  const auto route = fib.covering_route(n.address_);
+  if (!route) return false;
+  const Adjacency& way = adjacencies_[route->adjacency];
+  // A host route to elsewhere goes before the neighbour's own, which then does no harm.
+  return (way.kind == AdjacencyKind::Glean && way.interface == n.interface_) ||
+         route->prefix == host_prefix(n);
+}
+
+void NeighbourTable::route_changed(const Fib& fib, const net::Prefix& prefix) {
+  auto it = in_fib_.lower_bound(prefix.network().address);
+  while (it != in_fib_.end() && prefix.contains(it->first)) {
+    Neighbour& n = *(it++)->second;
+    if (&actions_.fib(n.interface_) == &fib && !is_on_link(n, fib)) leave_fib(n);
+  }
+}
+
+void NeighbourTable::move_out(Neighbour& n) {
+  const AdjacencyIndex old = n.adjacency_;
+  n.adjacency_ = adjacencies_.copy(old);
+  if (by_adjacency_.size() <= n.adjacency_) by_adjacency_.resize(n.adjacency_ + 1);
+  by_adjacency_[n.adjacency_] = std::exchange(by_adjacency_[old], nullptr);
+  for (net::Packet* p = n.pending_head_; p != nullptr; p = p->link) p->adjacency = n.adjacency_;
+  Fib& fib = actions_.fib(n.interface_);
+  if (fib.find(host_prefix(n), RouteSource::Neighbour) == old) {
+    fib.set(host_prefix(n), RouteSource::Neighbour, n.adjacency_);
   }
 }
 
 void NeighbourTable::leave_fib(Neighbour& n) {
   Fib& fib = actions_.fib(n.interface_);
-  if (fib.find(host_prefix(n), RouteSource::Neighbour) == n.adjacency_) {
-    fib.remove(host_prefix(n), RouteSource::Neighbour);
-  }
+  if (fib.find(host_prefix(n), RouteSource::Neighbour) != n.adjacency_) return;
+  const auto [begin, end] = in_fib_.equal_range(n.address_);
+  in_fib_.erase(std::find_if(begin, end, [&](const auto& one) { return one.second == &n; }));
+  fib.remove(host_prefix(n), RouteSource::Neighbour);
 }
 
 void NeighbourTable::forget(Neighbour& n) {
@@ -153,15 +184,19 @@ void NeighbourTable::resolve(Neighbour& n, PacketPtr packet) {
   }
   const NeighbourRules rules = actions_.rules();
   if (!n.timer_.is_armed()) ask(n, false);
+  push_pending(n, std::move(packet));
+  while (static_cast<int64_t>(n.pending_count_) > rules.max_pending) {
+    ++counters_.pending_overflow;
+    actions_.overflow(pop_pending(n));
+  }
+}
+
+void NeighbourTable::push_pending(Neighbour& n, PacketPtr packet) {
   packet->link = nullptr;
   net::Packet* raw = packet.release();
   (n.pending_tail_ != nullptr ? n.pending_tail_->link : n.pending_head_) = raw;
   n.pending_tail_ = raw;
   ++n.pending_count_;
-  while (static_cast<int64_t>(n.pending_count_) > rules.max_pending) {
-    ++counters_.pending_overflow;
-    actions_.overflow(pop_pending(n));
-  }
 }
 
 PacketPtr NeighbourTable::pop_pending(Neighbour& n) {
@@ -176,6 +211,15 @@ PacketPtr NeighbourTable::pop_pending(Neighbour& n) {
 
 void NeighbourTable::flush_pending(Neighbour& n, const std::function<void(PacketPtr)>& to) {
   while (PacketPtr packet = pop_pending(n)) to(std::move(packet));
+}
+
+void NeighbourTable::drop_held(const std::function<bool(const net::Packet&)>& which) {
+  for (const auto& [key, n] : entries_) {
+    for (size_t left = n->pending_count_; left > 0; --left) {
+      PacketPtr packet = pop_pending(*n);
+      which(*packet) ? actions_.gone(std::move(packet)) : push_pending(*n, std::move(packet));
+    }
+  }
 }
 
 // --- what is learnt ---

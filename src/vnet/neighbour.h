@@ -20,6 +20,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <unordered_map>
 
@@ -28,6 +29,7 @@
 #include "net/frame.h"
 #include "vnet/adjacency.h"
 #include "vnet/fib.h"
+#include "vnet/packet_holder.h"
 
 namespace wh::vnet {
 
@@ -91,7 +93,7 @@ class Neighbour {
   Timer timer_;
 };
 
-class NeighbourTable {
+class NeighbourTable final : public PacketHolder {
  public:
   // How the table acts on the world: the vnet gives it these.
   struct Actions {
@@ -101,6 +103,7 @@ class NeighbourTable {
     std::function<void(net::PacketPtr)> send;  // It is resolved: the packet's adjacency is set.
     std::function<void(net::PacketPtr)> unreachable;  // Nobody answered.
     std::function<void(net::PacketPtr)> overflow;     // Pushed out of the queue.
+    std::function<void(net::PacketPtr)> gone;         // By drop_held().
     std::function<void()> settle;  // After a timer acted: what was handed on may run.
     // The table that host routes of an interface's neighbours go to.
     std::function<Fib&(uint16_t interface)> fib;
@@ -113,7 +116,7 @@ class NeighbourTable {
   };
 
   NeighbourTable(Loop& loop, Random random, AdjacencyTable& adjacencies, Actions actions);
-  ~NeighbourTable();
+  ~NeighbourTable() override;
 
   // The entry for an address, made if need be; nullptr (counted) when the table is full.
   Neighbour* get(uint16_t interface, uint32_t mtu, const net::IpAddress& address);
@@ -142,8 +145,15 @@ class NeighbourTable {
   Result<void> remove(uint16_t interface, const net::IpAddress& address);
   void retain(Neighbour& neighbour) { ++neighbour.references_; }
   void release(Neighbour& neighbour);
+  // A route or an address has come or gone: neighbours within it that are on their interface's link
+  // no more, as the FIB has it, leave it.
+  void route_changed(const Fib& fib, const net::Prefix& prefix);
+  // Leaves its adjacency to the caller, and has another.
+  void move_out(Neighbour& neighbour);
   // Forgets everything learnt on an interface (it goes, or its address changed).
   void flush(uint16_t interface);
+
+  void drop_held(const std::function<bool(const net::Packet&)>& which) override;
 
   const NeighbourCounters& counters() const { return counters_; }
   std::vector<const Neighbour*> entries() const;  // By interface and address.
@@ -167,6 +177,7 @@ class NeighbourTable {
   // route, an entry or an ARP message that names this one; such a neighbour serves its routes only.
   void enter_fib(Neighbour& neighbour);
   void leave_fib(Neighbour& neighbour);
+  bool is_on_link(const Neighbour& neighbour, const Fib& fib) const;
   void act(Neighbour& neighbour);  // Its timer fired.
   void learn(Neighbour& neighbour, const net::MacAddress& mac, NeighbourState state);
   void enter(Neighbour& neighbour, NeighbourState state);
@@ -175,6 +186,7 @@ class NeighbourTable {
   void give_up(Neighbour& neighbour);
   void forget(Neighbour& neighbour);
   void flush_pending(Neighbour& neighbour, const std::function<void(net::PacketPtr)>& to);
+  void push_pending(Neighbour& neighbour, net::PacketPtr packet);
   net::PacketPtr pop_pending(Neighbour& neighbour);
   Duration reachable_time(const NeighbourRules& rules);
   net::Prefix host_prefix(const Neighbour& n) const {
@@ -187,6 +199,7 @@ class NeighbourTable {
   Actions actions_;
   std::unordered_map<Key, std::unique_ptr<Neighbour>, KeyHash> entries_;
   std::vector<Neighbour*> by_adjacency_;
+  std::multimap<net::IpAddress, Neighbour*> in_fib_;  // Those that have a host route.
   // Forgotten in its own timer's action, which must outlive the call; emptied by the next one.
   std::vector<std::unique_ptr<Neighbour>> forgotten_;
   NeighbourCounters counters_;

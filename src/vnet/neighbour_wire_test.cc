@@ -161,6 +161,20 @@ TEST_F(Discovery, refuses_messages_from_beyond_the_link) {
   EXPECT_EQ(find(stranger), nullptr);
 }
 
+// One that was given by hand is neither changed nor doubted by what a stranger says.
+TEST_F(Discovery, believes_what_was_given_whatever_is_said) {
+  for (const bool is_override : {false, true}) {
+    advertise({.target = kPeer6, .solicited = true, .override = is_override, .target_mac = other});
+  }
+  loop.run_for(48h);
+  const auto socket = MUST(h.open_udp({.family = net::Family::V6}, [](const UdpDatagram&) {}));
+  MUST(socket->send(kPeer6, 9, Octets(1)));
+  loop.run_for(60s);
+  ASSERT_NE(find(kPeer6), nullptr);
+  EXPECT_TRUE(find(kPeer6)->is_static());
+  EXPECT_EQ(find(kPeer6)->mac(), peer_mac());
+}
+
 TEST_F(Discovery, ignores_advertisements_nobody_asked_for) {
   advertise({.target = stranger, .override = true, .target_mac = other});
   EXPECT_EQ(find(stranger), nullptr);

@@ -14,7 +14,10 @@ void add_ethernet_nodes(Stack& stack);  // ethernet-input, interface-output
 constexpr uint16_t kHandoffFull = 1;    // Error of the nodes that hand packets off (replica.cc).
 constexpr uint16_t kNoRouteError = 0;   // Of ip4-lookup and ip6-lookup.
 enum InterfaceOutputError : uint16_t { kOutputDown, kOutputGone };
-void add_tx_node(Stack& stack, InterfaceEntry& entry);  // NAME-output, NAME-tx
+// NAME-output and NAME-tx. Those that it had when it was here before, or else of an interface that
+// went, whose name is returned; "" in any other case.
+std::string add_tx_node(Stack& stack, InterfaceEntry& entry);
+void retire_tx_node(Stack& stack, const InterfaceEntry& entry);
 // The node under which the reading of devices of one kind is booked, before ethernet-input.
 graph::NodeIndex add_input_node(Stack& stack, std::string_view name);
 void add_gso_node(Stack& stack);          // gso

@@ -133,9 +133,9 @@ Result<AdjacencyIndex> PathTable::acquire(uint16_t vrf, Family family,
   PathList& kept = lists_.emplace(key, std::move(list)).first->second;
   if (by_adjacency_.size() <= kept.adjacency) by_adjacency_.resize(kept.adjacency + 1);
   by_adjacency_[kept.adjacency] = &kept;
-  const bool any_recursive = std::any_of(kept.members.begin(), kept.members.end(),
-                                         [](const Member& m) { return m.is_recursive; });
-  if (any_recursive) recursive_.push_back(&kept);
+  for (const Member& m : kept.members) {
+    if (m.hop.interface == 0) followers_.insert({{vrf, m.hop.address}, &kept});
+  }
   refresh(kept);
   return kept.adjacency;
 }
@@ -150,7 +150,11 @@ void PathTable::release(AdjacencyIndex adjacency) {
   PathList& list = *by_adjacency_[adjacency];
   if (--list.routes > 0) return;
   by_adjacency_[adjacency] = nullptr;
-  std::erase(recursive_, &list);
+  for (const Member& m : list.members) {
+    const auto [begin, end] = followers_.equal_range({list.key.vrf, m.hop.address});
+    const auto at = std::find_if(begin, end, [&](const auto& one) { return one.second == &list; });
+    if (at != end) followers_.erase(at);
+  }
   if (list.has_balance) stack_.adjacencies.free_balance(adjacency);
   for (const Member& m : list.members) give_up(list.key, m);
   const Key key = list.key;  // By a copy: the key lies within what is erased.
@@ -175,7 +179,9 @@ NextHop PathTable::hop_now(const PathList& list, const Member& member) const {
     if (a.prefix.contains(hop.address)) (a.is_leased ? is_on_lease : is_on_link) = true;
   }
   hop.may_be_unreached = !is_on_link && is_on_lease;
-  if (!is_on_link && !is_on_lease) hop.interface = entry.index;
+  uint16_t said = 0;  // By a route to the link.
+  const bool is_said = is_connected(list.key.vrf, hop.address, said) && said == entry.index;
+  if (!is_on_link && !is_on_lease && !is_said) hop.interface = entry.index;
   return hop;
 }
 
@@ -275,26 +281,74 @@ void PathTable::refresh(PathList& list) {
   }
 }
 
-void PathTable::route_changed(uint16_t vrf, const net::Prefix& prefix) {
-  for (PathList* list : recursive_) {
-    if (list->key.vrf != vrf || list->key.family != prefix.address.family) continue;
-    const bool concerns = std::any_of(
-        list->members.begin(), list->members.end(),
-        [&](const Member& m) { return m.is_recursive && prefix.contains(m.hop.address); });
-    if (concerns) refresh(*list);
+template <class Act>
+void PathTable::for_followers(uint16_t vrf, const net::Prefix& prefix, Act act) {
+  auto it = followers_.lower_bound({vrf, prefix.network().address});
+  for (; it != followers_.end(); ++it) {
+    const auto& [of, hop] = it->first;
+    if (of != vrf || !prefix.contains(hop)) break;
+    act(*it->second, hop);
   }
 }
 
-void PathTable::prefix_connected(uint16_t vrf) {
-  for (PathList* list : recursive_) {
-    if (list->key.vrf != vrf) continue;
-    for (Member& m : list->members) {
-      uint16_t interface = 0;
-      if (!m.is_recursive || !is_connected(vrf, m.hop.address, interface)) continue;
-      // A full neighbour table leaves it as it is.
-      if (const auto direct = resolve_new(list->key, m.hop)) m = *direct;
+void PathTable::route_changed(uint16_t vrf, const net::Prefix& prefix) {
+  for_followers(vrf, prefix, [&](PathList& list, const IpAddress& hop) {
+    const bool concerns = std::any_of(list.members.begin(), list.members.end(), [&](auto& m) {
+      return m.is_recursive && m.hop.address == hop;
+    });
+    if (concerns) refresh(list);
+  });
+}
+
+void PathTable::follow(uint16_t vrf, const net::Prefix& prefix) {
+  const Family family = prefix.address.family;
+  stack_.neighbours(family).route_changed(stack_.fib(family, vrf), prefix);
+  for_followers(vrf, prefix, [this](PathList& list, const IpAddress& hop) { follow(list, hop); });
+}
+
+void PathTable::follow(PathList& list, const IpAddress& hop) {
+  bool is_another = false;
+  for (Member& m : list.members) {
+    if (m.hop.interface != 0 || m.hop.address != hop) continue;
+    Member now = m;
+    if (!resolve_again(list, now)) continue;
+    if (!list.has_balance) part(list);
+    give_up(list.key, std::exchange(m, now));
+    is_another = true;
+  }
+  if (is_another) refresh(list);
+}
+
+// Where the routes lead to a next hop now. False when it is where it was, or they do not say.
+bool PathTable::resolve_again(const PathList& list, Member& m) {
+  uint16_t interface = 0;
+  if (is_connected(list.key.vrf, m.hop.address, interface)) {
+    if (!m.is_recursive && stack_.adjacencies[m.adjacency].interface == interface) return false;
+    const auto direct = resolve_new(list.key, m.hop);
+    if (direct) m = *direct;  // A full neighbour table leaves it as it is.
+    return direct.has_value();
+  }
+  const Member through{.hop = m.hop, .is_recursive = true};
+  if (m.is_recursive || resolve(list, through) == kNoRoute) return false;
+  m = through;
+  return true;
+}
+
+// A list that has its one neighbour's adjacency keeps it, as a balance of its own: its routes have
+// that number. The neighbour gets another.
+void PathTable::part(PathList& list) {
+  const Member& only = list.members[0];
+  NeighbourTable& table = stack_.neighbours(list.key.family);
+  const AdjacencyIndex old = list.adjacency;
+  Neighbour& n = *table.find(stack_.adjacencies[old].interface, only.hop.address);
+  table.move_out(n);
+  stack_.adjacencies.become_balance(old);
+  list.has_balance = true;
+  for (auto& [key, other] : lists_) {
+    for (Member& m : other.members) {
+      if (!m.is_recursive && m.adjacency == old) m.adjacency = n.adjacency();
     }
-    refresh(*list);
+    if (is_direct(other, n.interface())) refresh(other);
   }
 }
 

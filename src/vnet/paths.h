@@ -9,7 +9,10 @@
 //   - one interface and no next hop: a glean, every destination is a neighbour;
 //   - anything else (several next hops, or one that another route leads to, as BGP's do): a
 //     *balance* of 64 buckets over the adjacencies that the next hops resolve to.
-// A next hop counts while its interface is up, or while a route other than the default leads to it.
+// A next hop without an interface goes the way that the routes say at any time: on the link that
+// they say it is on, or where another route leads; once on a link it stays there when no route says
+// anything else of it. It counts while its interface is up, or a route other than the default leads
+// to it.
 // When that changes, only the buckets of the next hop that came or went change, so other flows
 // keep their way. A balance none of whose next hops counts drops.
 //
@@ -69,11 +72,12 @@ class PathTable {
   // Whether an interface's address would be a next hop that somebody gave.
   bool has_hop(const InterfaceEntry& entry, const net::IpAddress& address) const;
 
-  // What packets see for a prefix has changed: next hops within it are resolved again.
+  // What packets see for a prefix has changed: next hops within it that other routes lead to are
+  // resolved again.
   void route_changed(uint16_t vrf, const net::Prefix& prefix);
-  // A link has got a prefix, by an address or a route to the link itself: next hops that other
-  // routes led to, or none, may be on it. Not to be called from within a change of a FIB.
-  void prefix_connected(uint16_t vrf);
+  // The same of all next hops, which may be on another link now, or on none; and of neighbours. To
+  // be called when a route or an address has come or gone, and not from within that change.
+  void follow(uint16_t vrf, const net::Prefix& prefix);
   // An interface went up or down.
   void interface_changed(uint16_t interface);
   size_t size() const { return lists_.size(); }
@@ -106,11 +110,17 @@ class PathTable {
   bool is_direct(const PathList& list, uint16_t interface) const;
   void give_up(const Key& key, const Member& member);
   void refresh(PathList& list);
+  template <class Act>
+  void for_followers(uint16_t vrf, const net::Prefix& prefix, Act act);
+  void follow(PathList& list, const net::IpAddress& hop);
+  bool resolve_again(const PathList& list, Member& member);
+  void part(PathList& list);
 
   Stack& stack_;
   std::map<Key, PathList> lists_;
   std::vector<PathList*> by_adjacency_;
-  std::vector<PathList*> recursive_;  // Those with a member that a route leads to.
+  // Those with a next hop that has no interface, by VRF and next hop.
+  std::multimap<std::pair<uint16_t, net::IpAddress>, PathList*> followers_;
 };
 
 }  // namespace wh::vnet

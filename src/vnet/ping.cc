@@ -86,6 +86,10 @@ void Ping::tick() {
 Result<void> Ping::send() {
   const auto sequence = static_cast<uint16_t>(++statistics_.sent);
   if (!stack_.has_vrf(config_.table)) return fail("ping: its VRF was removed");
+  const bool is_on_link = config_.destination.is_link_local() && config_.interface != 0;
+  if (is_on_link && !stack_.interfaces[config_.interface].owns(config_.source)) {
+    return fail("ping: its interface has the source no more");
+  }
   PacketPtr p = stack_.pool.allocate();
   if (p == nullptr) return fail_with(std::errc::no_buffer_space, "ping");
   const bool v4 = config_.destination.is_v4();
@@ -123,7 +127,7 @@ Result<void> Ping::send() {
   append_bytes(*p, message);
   p->checksum = net::Checksum::Verified;
   p->table = config_.table;
-  if (config_.destination.is_link_local()) p->rx_interface = config_.interface;
+  if (is_on_link) p->rx_interface = config_.interface;
   sent_[sequence % kWindow] = {sequence, false, stack_.loop.now()};
   stack_.graph.enqueue(v4 ? stack_.node.ip4_lookup : stack_.node.ip6_lookup, std::move(p));
   stack_.graph.run();

@@ -130,6 +130,19 @@ void Reassembler::spoil(Context& context) {
   release(context, actions_.spoiled);
 }
 
+void Reassembler::drop_held(const std::function<bool(const net::Packet&)>& which,
+                            const std::function<void(PacketPtr)>& gone) {
+  for (Context *context = ages_.front(), *next = nullptr; context != nullptr; context = next) {
+    next = ages_.next(*context);
+    const auto& pieces = context->pieces;
+    const auto is_one = [&](const Piece& piece) { return which(*piece.packet); };
+    if (std::none_of(pieces.begin(), pieces.end(), is_one)) continue;
+    release(*context, gone);
+    remove(*context);
+  }
+  arm();
+}
+
 void Reassembler::remove(Context& context) {
   CHECK(context.pieces.empty());
   context.by_age.unlink();

@@ -29,6 +29,7 @@ namespace wh::vnet {
 
 struct FragmentKey {
   net::IpAddress source, destination;
+  uint16_t vrf = 0;  // Hosts of two may have one address.
   uint32_t id = 0;
   uint8_t protocol = 0;  // IPv4 only.
   bool operator==(const FragmentKey&) const = default;
@@ -91,6 +92,11 @@ class Reassembler {
   // Takes the packet when the outcome is Waiting or Complete; leaves it otherwise.
   FragmentOutcome add(const Fragment& fragment, net::PacketPtr& packet, Reassembled& complete);
 
+  // Ends the packets of which a fragment is one that `which` names; all that is here of them goes
+  // to `gone`.
+  void drop_held(const std::function<bool(const net::Packet&)>& which,
+                 const std::function<void(net::PacketPtr)>& gone);
+
   size_t contexts() const { return contexts_.size(); }
   size_t fragments() const { return fragments_; }
   uint64_t bytes() const { return bytes_; }
@@ -116,7 +122,8 @@ class Reassembler {
       const std::hash<net::IpAddress> hash;
       uint64_t h = seed ^ hash(k.source);
       h = (h ^ (h >> 32)) * 0x9e3779b97f4a7c15u + hash(k.destination);
-      h = (h ^ (h >> 32)) * 0xbf58476d1ce4e5b9u + (uint64_t{k.protocol} << 32 | k.id);
+      h = (h ^ (h >> 32)) * 0xbf58476d1ce4e5b9u +
+          (uint64_t{k.vrf} << 40 | uint64_t{k.protocol} << 32 | k.id);
       return static_cast<size_t>(h ^ (h >> 29));
     }
   };

@@ -33,6 +33,7 @@ enum : uint16_t {
   kNoRoom,
   kEvicted,
   kTimeout,
+  kGone,
 };
 
 std::vector<graph::ErrorSpec> reassembly_error_specs() {
@@ -46,7 +47,8 @@ std::vector<graph::ErrorSpec> reassembly_error_specs() {
           {"too_many", Severity::Error, "too many fragments of one packet"},
           {"no_room", Severity::Error, "fragment larger than the memory for them"},
           {"evicted", Severity::Error, "fragment pushed out by newer ones"},
-          {"timeout", Severity::Error, "fragment timed out"}};
+          {"timeout", Severity::Error, "fragment timed out"},
+          {"gone", Severity::Warning, "interface deleted while a fragment waited"}};
 }
 
 uint16_t error_of(FragmentOutcome outcome) {
@@ -65,7 +67,7 @@ uint16_t error_of(FragmentOutcome outcome) {
 }
 
 // What both nodes share: the reassembler, its books, and putting the payload behind mended headers.
-class ReassemblyNode : public Node {
+class ReassemblyNode : public Node, public PacketHolder {
  public:
   ReassemblyNode(Stack& stack, net::Family family)
       : Node({.name = family == net::Family::V4 ? "ip4-full-reassembly" : "ip6-full-reassembly",
@@ -74,10 +76,15 @@ class ReassemblyNode : public Node {
               .errors = reassembly_error_specs()}),
         stack_(stack),
         family_(family),
-        reassembler_(stack.loop, stack.random.fork(name()).next(), actions()) {}
+        reassembler_(stack.loop, stack.random.fork(name()).next(), actions()) {
+    stack.holders.push_back(this);
+  }
 
   void use_process(graph::NodeIndex walk) { walk_ = walk; }
   std::string account(const Packet& p) const override { return net::describe_ip(p); }
+  void drop_held(const std::function<bool(const Packet&)>& which) override {
+    reassembler_.drop_held(which, drop(kGone));
+  }
 
  protected:
   enum : Arc { kLocalArc = 1, kIcmpError };
@@ -111,10 +118,10 @@ class ReassemblyNode : public Node {
   Stack& stack_;
 
  private:
+  std::function<void(PacketPtr)> drop(uint16_t reason) {
+    return [this, reason](PacketPtr p) { stack_.graph.drop(index(), reason, std::move(p)); };
+  }
   Reassembler::Actions actions() {
-    auto drop = [this](uint16_t reason) {
-      return [this, reason](PacketPtr p) { stack_.graph.drop(index(), reason, std::move(p)); };
-    };
     return {.limits = [this] { return limits(); },
             .spoiled = drop(kSpoiled),
             .evicted = drop(kEvicted),
@@ -160,7 +167,8 @@ class Ip4Reassembly final : public ReassemblyNode {
         batch.drop(i, kTooLong);
       } else {
         add(batch, i,
-            {.key = {ip->source(), ip->destination(), ip->id(), ip->protocol()},
+            {.key = {ip->source(), ip->destination(), stack_.vrf_of(batch[i]), ip->id(),
+                     ip->protocol()},
              .begin = begin,
              .end = begin + size,
              .payload_at = ip->header_size(),
@@ -212,7 +220,7 @@ class Ip6Reassembly final : public ReassemblyNode {
         refuse(batch, i, kTooLong, e.fragment_at + 2);
       } else {
         add(batch, i,
-            {.key = {ip->source(), ip->destination(), e.fragment.id, 0},
+            {.key = {ip->source(), ip->destination(), stack_.vrf_of(p), e.fragment.id, 0},
              .begin = begin,
              .end = begin + size,
              .payload_at = payload_at,

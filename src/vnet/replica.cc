@@ -153,7 +153,8 @@ void mirror_neighbour(Vnet& vnet, uint16_t interface, const IpAddress& address,
 void mirror_address(Vnet& vnet, uint16_t interface, const net::Prefix& prefix, bool is_there) {
   // It was found good where it came from; a person may have set the same meanwhile.
   if (is_there) {
-    (void)vnet.add_address(interface, prefix);
+    if (!vnet.add_address(interface, prefix)) return;
+    vnet.stack().interfaces[interface].find(prefix.address)->is_leased = true;
   } else {
     (void)vnet.remove_address(interface, prefix.address);
   }

@@ -23,7 +23,8 @@ ResolveNode::ResolveNode(Stack& stack, Family family)
             .errors = {{"table_full", Severity::Error, "neighbor table full"},
                        {"queue_full", Severity::Error, "pending queue full"},
                        {"unresolved", Severity::Error, "neighbor did not answer"},
-                       {"held", Severity::Info, "packets held for resolution"}}}),
+                       {"held", Severity::Info, "packets held for resolution"},
+                       {"gone", Severity::Warning, "interface deleted while a packet waited"}}}),
       stack_(stack),
       family_(family) {}
 
@@ -89,6 +90,9 @@ NeighbourTable::Actions resolve_actions(Stack& stack, Family family) {
   };
   actions.overflow = [&stack, node](PacketPtr p) {
     stack.graph.drop(node, ResolveNode::kOverflow, std::move(p));
+  };
+  actions.gone = [&stack, node](PacketPtr p) {
+    stack.graph.drop(node, ResolveNode::kGone, std::move(p));
   };
   actions.settle = [&stack, v4] {
     // The timer's own work is small; what it set in motion is booked by the nodes that do it.

@@ -9,7 +9,7 @@ namespace wh::vnet {
 
 class ResolveNode final : public graph::Node {
  public:
-  enum : uint16_t { kTableFull, kOverflow, kUnresolved, kHeld };
+  enum : uint16_t { kTableFull, kOverflow, kUnresolved, kHeld, kGone };
 
   ResolveNode(Stack& stack, net::Family family);
   void process(graph::Batch& batch) override;

@@ -92,6 +92,7 @@ class RouteLoad::Reader {
       stack_.paths.retain(adjacency);
       const AdjacencyIndex old = fib.find(prefix, RouteSource::Static);
       fib.set(prefix, RouteSource::Static, adjacency);
+      stack_.paths.follow(vrf_, prefix);
       stack_.paths.release(old);
     }
     return applied_ >= routes_.size();

@@ -188,7 +188,7 @@ TEST_F(Router, explains_each_packet_in_a_trace) {
   ping(a, "10.2.0.2", {.count = 1});
   std::vector<std::string> nodes;
   for (const auto& record : r.graph().traces().at(0).records) {
-    nodes.push_back(r.graph().nodes()[record.node].node->name());
+    nodes.push_back(record.node);
   }
   EXPECT_EQ(nodes,
             (std::vector<std::string>{"ethernet-input", "ip4-input", "ip4-lookup", "ip4-rewrite",

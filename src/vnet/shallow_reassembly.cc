@@ -72,19 +72,19 @@ struct Piece {
   bool is_first = false;
 };
 // Nothing for what is no fragment, or whose headers cannot be read.
-std::optional<Piece> piece4_of(const Packet& p) {
+std::optional<Piece> piece4_of(const Packet& p, uint16_t vrf) {
   const uint8_t* ip = p.data() + p.l3_offset;
   const uint16_t fragment = net::load16(ip + 6);
   if ((fragment & 0x3fff) == 0) return std::nullopt;
-  return Piece{
-      {net::Ip4{net::load32(ip + 12)}, net::Ip4{net::load32(ip + 16)}, net::load16(ip + 4), ip[9]},
-      (fragment & 0x1fff) == 0};
+  return Piece{{net::Ip4{net::load32(ip + 12)}, net::Ip4{net::load32(ip + 16)}, vrf,
+                net::load16(ip + 4), ip[9]},
+               (fragment & 0x1fff) == 0};
 }
-std::optional<Piece> piece6_of(const Packet& p) {
+std::optional<Piece> piece6_of(const Packet& p, uint16_t vrf) {
   const auto ip = net::Ip6View::parse_quoted(p.head().subspan(p.l3_offset));
   net::Ip6Extensions e;
   if (!ip || ip->extensions(e) || !e.has_fragment() || e.fragment.is_atomic()) return std::nullopt;
-  return Piece{{ip->source(), ip->destination(), e.fragment.id}, e.fragment.offset == 0};
+  return Piece{{ip->source(), ip->destination(), vrf, e.fragment.id}, e.fragment.offset == 0};
 }
 std::optional<Transport> transport6_of(Packet& p) {
   const auto ip = net::Ip6View::parse_quoted(p.head().subspan(p.l3_offset));
@@ -133,7 +133,7 @@ std::optional<Transport> transport_of(Packet& p, const net::Ip6Extensions& e) {
 
 namespace {
 
-class ShallowReassembly final : public FeatureNode {
+class ShallowReassembly final : public FeatureNode, public PacketHolder {
  public:
   static constexpr size_t kMaxFlows = 1024;
   static constexpr size_t kMaxHeld = 64;
@@ -143,9 +143,12 @@ class ShallowReassembly final : public FeatureNode {
       : FeatureNode(stack, arc, name,
                     {{"no_first", Severity::Error, "fragment whose first never came"},
                      {"too_many", Severity::Error, "too many fragments before the first"},
-                     {"held", Severity::Info, "fragments that waited for the first"}}),
+                     {"held", Severity::Info, "fragments that waited for the first"},
+                     {"gone", Severity::Warning, "interface deleted while a fragment waited"}}),
         is_ip6_(arc == FeatureArc::Ip6Input || arc == FeatureArc::Ip6Output),
-        timer_(stack.loop, [this] { expire(); }) {}
+        timer_(stack.loop, [this] { expire(); }) {
+    stack.holders.push_back(this);
+  }
 
   void process(Batch& batch) override {
     for (uint32_t i = 0; i < batch.size(); ++i) {
@@ -161,6 +164,14 @@ class ShallowReassembly final : public FeatureNode {
       }
     }
   }
+  void drop_held(const std::function<bool(const Packet&)>& which) override {
+    for (auto& [key, flow] : flows_) {
+      for (PacketPtr& p : flow.held) {
+        if (which(*p)) stack_.graph.drop(index(), kGone, std::move(p));
+      }
+      std::erase(flow.held, nullptr);
+    }
+  }
   std::string account(const Packet& p) const override {
     const auto piece = piece_of(p);
     const bool is_later = piece && !piece->is_first;
@@ -169,7 +180,7 @@ class ShallowReassembly final : public FeatureNode {
   }
 
  private:
-  enum : uint16_t { kNoFirst, kTooMany, kHeld };
+  enum : uint16_t { kNoFirst, kTooMany, kHeld, kGone };
 
   // What a later fragment is said to belong to.
   std::string describe(const Packet& p) const {
@@ -193,13 +204,14 @@ class ShallowReassembly final : public FeatureNode {
     size_t operator()(const FragmentKey& k) const {
       const std::hash<net::IpAddress> hash;
       return hash(k.source) ^ hash(k.destination) * 31 ^
-             (uint64_t{k.protocol} << 32 | k.id) * 0x9e3779b97f4a7c15u;
+             (uint64_t{k.vrf} << 40 | uint64_t{k.protocol} << 32 | k.id) * 0x9e3779b97f4a7c15u;
     }
   };
 
   static bool has_extension(Packet& p) { return net::Ip6View::is_extension(ip_of(p)[6]); }
   std::optional<Piece> piece_of(const Packet& p) const {
-    return is_ip6_ ? piece6_of(p) : piece4_of(p);
+    const uint16_t vrf = stack_.vrf_of(p);
+    return is_ip6_ ? piece6_of(p, vrf) : piece4_of(p, vrf);
   }
   uint8_t protocol_of(const Packet& p) const {
     const auto head = p.head().subspan(p.l3_offset);

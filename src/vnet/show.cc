@@ -201,6 +201,14 @@ FibRow fib_row(const Stack& stack, const Fib::Entry& entry) {
           a.bytes,      ways_of(stack, index)};
 }
 
+// What packets find where nothing is known, as `show ip fib` has it: a default route to nowhere.
+FibRow no_route_row(const Stack& stack, Family family) {
+  const IpAddress all = family == Family::V4 ? IpAddress(net::Ip4{0}) : IpAddress(net::Ip6{});
+  const Adjacency& none = stack.adjacencies[kNoRoute];
+  return {net::Prefix{all, 0}, "none",     kNoRoute, describe_adjacency(stack, kNoRoute),
+          none.packets,        none.bytes, {}};
+}
+
 // Each way in the place of its chain, those of a recursive one below it.
 void format_ways(fmt::memory_buffer& out, const std::vector<FibRow::Way>& ways, size_t indent) {
   for (size_t i = 0; i < ways.size(); ++i) {
@@ -259,7 +267,11 @@ FibReport fib_report(const Vnet& vnet, Family family, uint32_t vrf,
   if (!slot) return report;
   const Fib& fib = stack.fib(family, *slot);
   for (const net::Prefix& prefix : prefixes) {
-    if (const auto entry = fib.find(prefix)) report.rows.push_back(fib_row(stack, *entry));
+    if (const auto entry = fib.find(prefix)) {
+      report.rows.push_back(fib_row(stack, *entry));
+    } else if (prefix.length == 0) {
+      report.rows.push_back(no_route_row(stack, family));
+    }
   }
   return report;
 }
@@ -272,15 +284,7 @@ FibReport fib_report(const Vnet& vnet, const IpAddress& address, uint32_t vrf) {
   if (const auto found = stack.fib(address.family, *slot).covering(address)) {
     report.rows.push_back(fib_row(stack, *found));
   } else {
-    const IpAddress all = address.is_v4() ? IpAddress(net::Ip4{0}) : IpAddress(net::Ip6{});
-    const Adjacency& none = stack.adjacencies[kNoRoute];
-    report.rows.push_back({net::Prefix{all, 0},
-                           "none",
-                           kNoRoute,
-                           describe_adjacency(stack, kNoRoute),
-                           none.packets,
-                           none.bytes,
-                           {}});
+    report.rows.push_back(no_route_row(stack, address.family));
   }
   return report;
 }

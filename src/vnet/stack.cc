@@ -25,7 +25,7 @@ Stack::Stack(Loop& loop_, net::PacketPool& pool_, Random random_, graph::Graph::
       pings(std::make_unique<PingTable>()),
       dad_timer(loop_, [this] { probe_addresses(); }) {
   register_settings(sysctl, settings);
-  add_vrf(0);
+  MUST(add_vrf(0));  // The first.
   next_ip_id = static_cast<uint16_t>(random.next());
 }
 
@@ -45,14 +45,17 @@ bool Stack::deliver_error(const IpError& error, uint8_t protocol) {
 
 Result<uint16_t> Stack::find_vrf(uint32_t id) const {
   for (size_t i = 0; i < vrfs.size(); ++i) {
-    if (vrfs[i] != nullptr && vrfs[i]->id == id) return static_cast<uint16_t>(i);
+    if (vrfs[i]->is_there && vrfs[i]->id == id) return static_cast<uint16_t>(i);
   }
   return fail("no VRF {}", id);
 }
 
 // Ranges that mean the same on every host (RFC 6890).
-uint16_t Stack::add_vrf(uint32_t id) {
-  auto slot = std::find(vrfs.begin(), vrfs.end(), nullptr);
+Result<uint16_t> Stack::add_vrf(uint32_t id) {
+  auto slot = std::find_if(vrfs.begin(), vrfs.end(), [](const auto& v) { return !v->is_there; });
+  if (slot - vrfs.begin() >= static_cast<ptrdiff_t>(kMaxVrfs)) {
+    return fail("VRF {}: at most {} at once", id, kMaxVrfs);
+  }
   if (slot == vrfs.end()) slot = vrfs.emplace(slot);
   *slot = std::make_unique<Vrf>();
   (*slot)->id = id;
@@ -79,6 +82,20 @@ uint16_t Stack::add_vrf(uint32_t id) {
   (*slot)->fib4.on_change(changed);
   (*slot)->fib6.on_change(changed);
   return index;
+}
+
+void Stack::drop_held_of_interface(uint16_t interface) {
+  const auto is_of_it = [&](const net::Packet& p) {
+    return p.interface == interface || p.rx_interface == interface;
+  };
+  for (PacketHolder* holder : holders) holder->drop_held(is_of_it);
+}
+
+void Stack::drop_held_of_vrf(uint16_t vrf) {
+  const auto is_of_it = [&](const net::Packet& p) {
+    return p.rx_interface == kLocalInterface && p.table == vrf;
+  };
+  for (PacketHolder* holder : holders) holder->drop_held(is_of_it);
 }
 
 namespace {

@@ -12,6 +12,7 @@
 #include "vnet/fib.h"
 #include "vnet/interface_table.h"
 #include "vnet/neighbour.h"
+#include "vnet/packet_holder.h"
 #include "vnet/paths.h"
 #include "vnet/rate_limit.h"
 #include "vnet/settings.h"
@@ -35,6 +36,7 @@ class VirtualInterfaces;
 // One table of routes for each family, which net/ip_service.h calls a table. VRF 0 is the default.
 struct Vrf {
   uint32_t id = 0;  // As people number it.
+  bool is_there = true;
   Fib fib4{net::Family::V4}, fib6{net::Family::V6};
 };
 
@@ -52,7 +54,8 @@ struct Stack {
   graph::Graph graph;
   InterfaceTable interfaces;
   AdjacencyTable adjacencies;
-  std::vector<std::unique_ptr<Vrf>> vrfs;  // By InterfaceEntry::vrf; null where one was removed.
+  // By InterfaceEntry::vrf. One that was removed stays, empty, until the next takes its place.
+  std::vector<std::unique_ptr<Vrf>> vrfs;
   PathTable paths;
   std::unique_ptr<NeighbourTable> arp, nd;
   std::unique_ptr<UdpTable> udp;
@@ -65,6 +68,9 @@ struct Stack {
   VirtualInterfaces* virtuals = nullptr;  // The vnet's, as the next two.
   DhcpService* dhcp = nullptr;
   DhcpClients* dhcp_clients = nullptr;
+  std::vector<PacketHolder*> holders;  // All nodes and tables that keep packets.
+  // NAME-tx and NAME-output of interfaces that went, by name: the next that comes takes some over.
+  std::vector<std::string> idle_tx_nodes;
   std::array<net::IpProtocol*, 256> protocols{};
   // The arcs of ip4-local and ip6-local by protocol number.
   std::array<graph::Arc, 256> ip4_arcs{}, ip6_arcs{};
@@ -84,7 +90,8 @@ struct Stack {
     graph::NodeIndex ethernet_input, ip4_input, ip6_input, ip4_lookup, ip6_lookup, ip4_rewrite,
         ip6_rewrite, ip4_local, ip6_local, ip4_arp, ip6_discover, ip4_icmp_error, ip6_icmp_error,
         interface_output, l2_input, arp_input, ip6_link_local, handoff_input, ip4_icmp_input,
-        ip6_icmp_input, ip4_reassembly, ip6_reassembly, arp_timer, nd_timer;
+        ip6_icmp_input, ip4_reassembly, ip6_reassembly, arp_timer, nd_timer, dhcp_server,
+        dhcp_client;
   } node{};
 
   Fib& fib(net::Family family, uint16_t vrf = 0) {
@@ -99,9 +106,12 @@ struct Stack {
     return p.rx_interface == kLocalInterface ? p.table : interfaces[p.rx_interface].vrf;
   }
   Result<uint16_t> find_vrf(uint32_t id) const;
-  bool has_vrf(uint16_t vrf) const { return vrf < vrfs.size() && vrfs[vrf] != nullptr; }
-  // A new VRF with the special ranges in it.
-  uint16_t add_vrf(uint32_t id);
+  bool has_vrf(uint16_t vrf) const { return vrf < vrfs.size() && vrfs[vrf]->is_there; }
+  // A new VRF with the special ranges in it. Error: too many.
+  Result<uint16_t> add_vrf(uint32_t id);
+  // Ends what waits in tables and nodes that came by an interface, or was made here for a VRF.
+  void drop_held_of_interface(uint16_t interface);
+  void drop_held_of_vrf(uint16_t vrf);
   NeighbourTable& neighbours(net::Family family) { return family == net::Family::V4 ? *arp : *nd; }
   // Whether an interface of the VRF has it; of any interface, for a link-local address.
   bool is_local(const net::IpAddress& address, uint16_t vrf = 0) const {

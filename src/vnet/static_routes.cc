@@ -31,10 +31,8 @@ void Vnet::set_static(uint16_t vrf, const Prefix& prefix, AdjacencyIndex adjacen
   Fib& fib = stack_->fib(prefix.address.family, vrf);
   const AdjacencyIndex old = fib.find(prefix, RouteSource::Static);
   fib.set(prefix, RouteSource::Static, adjacency);
+  stack_->paths.follow(vrf, prefix);
   stack_->paths.release(old);
-  if (stack_->adjacencies[adjacency].kind == AdjacencyKind::Glean) {
-    stack_->paths.prefix_connected(vrf);
-  }
 }
 
 Result<void> Vnet::add_route(const Prefix& prefix, std::span<const NextHop> next_hops,
@@ -66,8 +64,18 @@ Result<void> Vnet::remove_route(const Prefix& prefix, uint32_t vrf) {
     return fail("no static {}", describe(prefix.network(), {}, vrf));
   }
   fib.remove(prefix, RouteSource::Static);
+  stack_->paths.follow(slot, prefix);
   stack_->paths.release(old);
   return {};
+}
+
+void Vnet::remove_routes_through(uint16_t index) {
+  for (const StaticRoute& r : static_routes()) {
+    const Fib& fib = stack_->fib(r.prefix.address.family, MUST(stack_->find_vrf(r.vrf)));
+    if (stack_->paths.uses(fib.find(r.prefix, RouteSource::Static), index)) {
+      MUST(remove_route(r.prefix, r.vrf));  // It is one of them.
+    }
+  }
 }
 
 std::optional<Vnet::StaticRoute> Vnet::static_route(const Prefix& prefix, uint32_t vrf) const {
@@ -116,7 +124,7 @@ class StaticRouteWalk::Depths {
       return known->second.value_or(0);
     }
     uint32_t depth = 0;
-    const auto entry = stack_.fib(next_hop.family, vrf).covering(next_hop);
+    const auto entry = stack_.fib(next_hop.family, vrf).covering_route(next_hop);
     if (entry && entry->source == RouteSource::Static) {
       depth = 1 + of(vrf, stack_.paths.hops(entry->adjacency), bound - 1);
     }

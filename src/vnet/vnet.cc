@@ -48,6 +48,7 @@ Vnet::Vnet(Config config, Loop& loop, net::PacketPool& pool, Random random)
   add_policer_nodes(s);
   add_nat44_nodes(s);
   add_router_advertisement_nodes(s);
+  add_dhcp_nodes(s);
   s.virtuals = &virtuals_;
   s.dhcp = &dhcp_;
   s.dhcp_clients = &dhcp_clients_;
@@ -72,7 +73,12 @@ Vnet::~Vnet() {
 Result<uint16_t> Vnet::attach(net::Interface& interface, std::string_view reader) {
   InterfaceEntry& entry = *TRY(stack_->interfaces.add(interface));
   entry.is_elsewhere = dynamic_cast<HandoffInterface*>(&interface) != nullptr;
-  add_tx_node(*stack_, entry);
+  if (const std::string old = add_tx_node(*stack_, entry); !old.empty()) {
+    for (const char* node : {"tx", "output"}) {
+      stack_->sysctl.remove(fmt::format("net.graph.{}-{}", old, node));
+      publish_node(fmt::format("{}-{}", entry.name, node));
+    }
+  }
   entry.input_node = add_input_node(*stack_, reader);
   publish_counters();
   publish_interface(entry);
@@ -102,22 +108,21 @@ Result<void> Vnet::detach(uint16_t index) {
   stack_->policers->forget(index);
   dhcp_.forget(index);
   (void)dhcp_clients_.remove(index);  // It may have none.
-  for (const StaticRoute& r : static_routes()) {
-    const uint16_t vrf = MUST(stack_->find_vrf(r.vrf));
-    const Fib& fib = stack_->fib(r.prefix.address.family, vrf);
-    if (stack_->paths.uses(fib.find(r.prefix, RouteSource::Static), index)) {
-      TRY(remove_route(r.prefix, r.vrf));
-    }
-  }
+  if (stack_->paths.leads_through(index)) remove_routes_through(index);
   while (!entry.addresses.empty()) {
     TRY(vnet::remove_address(*stack_, entry, IpAddress(entry.addresses[0].prefix.address)));
   }
   stack_->arp->flush(index);
   stack_->nd->flush(index);
+  stack_->drop_held_of_interface(index);
+  for (const Family family : {Family::V4, Family::V6}) {
+    vnet::set_source_check(*stack_, index, family, SourceCheck::Off);
+  }
   stack_->sysctl.remove("net.link.generic.ifdata." + entry.name);
   entry.device->attach(nullptr);
-  stack_->graph
-      .run();  // What waited for neighbours is answered while its interface is still known.
+  // What waited for neighbours is answered while its interface is still known.
+  stack_->graph.run();
+  retire_tx_node(*stack_, entry);
   stack_->interfaces.detach(index);
   return {};
 }
@@ -157,7 +162,6 @@ Result<void> Vnet::add_address(uint16_t index, const Prefix& prefix) {
                 stack_->bridges->of(index)->config().id);
   }
   TRY(vnet::add_address(*stack_, entry, prefix));
-  stack_->paths.prefix_connected(entry.vrf);
   stack_->graph.run();
   return {};
 }
@@ -177,10 +181,7 @@ const InterfaceTable& Vnet::interfaces() const {
 
 Result<void> Vnet::add_vrf(uint32_t id) {
   if (stack_->find_vrf(id)) return fail("VRF {}: there is one", id);
-  if (stack_->vrfs.size() >= Stack::kMaxVrfs) {
-    return fail("VRF {}: at most {} at once", id, Stack::kMaxVrfs);
-  }
-  stack_->add_vrf(id);
+  TRY(stack_->add_vrf(id));
   return {};
 }
 
@@ -204,10 +205,15 @@ Result<void> Vnet::remove_vrf(uint32_t id) {
   if (auto left = leave(); !left) {
     return tl::unexpected(std::move(left.error()).within(fmt::format("VRF {}", id)));
   }
-  for (const StaticRoute& r : static_routes()) {
-    if (r.vrf == id) TRY(remove_route(r.prefix, id));
+  for (const Family family : {Family::V4, Family::V6}) {
+    const Fib& fib = stack_->fib(family, slot);
+    for (const Prefix& prefix : fib.prefixes(SIZE_MAX, {})) {
+      if (fib.find(prefix, RouteSource::Static) != kNoRoute) TRY(remove_route(prefix, id));
+    }
   }
-  stack_->vrfs[slot] = nullptr;
+  stack_->drop_held_of_vrf(slot);
+  stack_->graph.run();
+  stack_->vrfs[slot]->is_there = false;
   return {};
 }
 
@@ -223,6 +229,8 @@ Result<void> Vnet::set_vrf(uint16_t index, uint32_t id) {
   }
   stack_->arp->flush(index);
   stack_->nd->flush(index);
+  stack_->drop_held_of_interface(index);
+  stack_->graph.run();
   entry.vrf = slot;
   stack_->graph.run();
   return {};
@@ -231,7 +239,7 @@ Result<void> Vnet::set_vrf(uint16_t index, uint32_t id) {
 std::vector<uint32_t> Vnet::vrfs() const {
   std::vector<uint32_t> ids;
   for (const auto& vrf : stack_->vrfs) {
-    if (vrf != nullptr) ids.push_back(vrf->id);
+    if (vrf->is_there) ids.push_back(vrf->id);
   }
   std::sort(ids.begin(), ids.end());
   return ids;
@@ -311,28 +319,6 @@ RouterAdvertiser& Vnet::advertiser() {
 }
 const RouterAdvertiser& Vnet::advertiser() const {
   return *stack_->advertiser;
-}
-
-bool Vnet::add_dhcp_route(uint16_t index, net::Ip4 router) {
-  const uint16_t vrf = stack_->interfaces[index].vrf;
-  const Prefix everywhere{Ip4{0}, 0};
-  Fib& fib = stack_->fib(Family::V4, vrf);
-  const Adjacency& link = stack_->adjacencies[fib.lookup(IpAddress(router))];
-  if (link.interface != index || fib.find(everywhere, RouteSource::Dhcp) != kNoRoute) return false;
-  const NextHop hop{router, index};
-  const auto adjacency = stack_->paths.acquire(vrf, Family::V4, std::span(&hop, 1));
-  if (!adjacency) return false;
-  fib.set(everywhere, RouteSource::Dhcp, *adjacency);
-  return true;
-}
-
-void Vnet::remove_dhcp_route(uint16_t index) {
-  const Prefix everywhere{Ip4{0}, 0};
-  Fib& fib = stack_->fib(Family::V4, stack_->interfaces[index].vrf);
-  const AdjacencyIndex way = fib.find(everywhere, RouteSource::Dhcp);
-  if (!stack_->paths.uses(way, index)) return;
-  fib.remove(everywhere, RouteSource::Dhcp);
-  stack_->paths.release(way);
 }
 
 // --- packets ---
@@ -445,13 +431,22 @@ void Vnet::clear_runtime() {
 
 void Vnet::publish_counters() {
   const auto& errors = stack_->graph.errors();
-  for (size_t i = nodes_published_; i < errors.size(); ++i) {
-    const graph::ErrorSpec& spec = stack_->graph.error_spec(errors[i]);
-    const std::string& node = stack_->graph.nodes()[errors[i].node].node->name();
-    stack_->sysctl.add_counter(fmt::format("net.graph.{}.{}", node, spec.name), &errors[i].count,
-                               spec.text, "packets");
-  }
+  for (size_t i = nodes_published_; i < errors.size(); ++i) publish_counter(errors[i]);
   nodes_published_ = errors.size();
+}
+
+void Vnet::publish_counter(const graph::ErrorCount& e) {
+  const graph::ErrorSpec& spec = stack_->graph.error_spec(e);
+  const std::string& node = stack_->graph.nodes()[e.node].node->name();
+  stack_->sysctl.add_counter(fmt::format("net.graph.{}.{}", node, spec.name), &e.count, spec.text,
+                             "packets");
+}
+
+void Vnet::publish_node(const std::string& name) {
+  const graph::NodeRuntime& node = stack_->graph.nodes()[MUST(stack_->graph.index_of(name))];
+  for (size_t i = 0; i < node.node->spec().errors.size(); ++i) {
+    publish_counter(stack_->graph.errors()[node.first_error + i]);
+  }
 }
 
 void Vnet::publish_dhcp() {

@@ -65,7 +65,7 @@ class Vnet final : public net::IpService, private net::FrameSink {
   const std::string& name() const { return config_.name; }
 
   // --- interfaces ---
-  // The index the interface has here. It gets a link-local address, unless
+  // The index the interface has here, the least that is free. It gets a link-local address, unless
   // net.inet6.ip6.auto_linklocal is 0. `reader` names the node under which reading it is booked,
   // the same for all devices of a kind. Errors: its name is in use.
   Result<uint16_t> attach(net::Interface& interface, std::string_view reader = "ethernet-input");
@@ -170,7 +170,10 @@ class Vnet final : public net::IpService, private net::FrameSink {
  private:
   void accept(net::Frame&& frame) override;  // From an attached interface.
   void expect() override;                    // It reads what it will give.
+  void remove_routes_through(uint16_t index);
   void publish_counters();
+  void publish_counter(const graph::ErrorCount& e);
+  void publish_node(const std::string& name);
   void publish_dhcp();
   void publish_interface(const InterfaceEntry& entry);
   void set_static(uint16_t vrf, const net::Prefix& prefix, AdjacencyIndex adjacency);
