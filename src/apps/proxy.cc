@@ -4,6 +4,7 @@
 
 #include "apps/commands.h"
 #include "apps/parse.h"
+#include "host/descriptor_limit.h"
 #include "host/interrupt.h"
 #include "lab/proxy.h"
 
@@ -144,6 +145,7 @@ Result<void> run(const ProxyOptions& o) {
   if (!o.poll.empty()) time.spin = TRY(read_time("--poll", o.poll, 0s, 1s));
   std::optional<Duration> limit;
   if (!o.duration.empty()) limit = TRY(read_time("--duration", o.duration, 1ns, lab::kLongestRun));
+  host::allow_all_descriptors();  // Each connection has a socket.
   auto loop = TRY(host::RealLoop::make(time));
   auto proxy = TRY(lab::Proxy::make(std::move(config), *loop));
   host::InterruptGuard interrupt([&] { loop->stop(); });

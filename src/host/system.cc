@@ -76,7 +76,7 @@ Result<size_t> read_some(int fd, std::span<uint8_t> into) {
 }
 
 // More than anybody means to read at once: /dev/zero named by mistake must not fill the memory.
-constexpr size_t kMostText = size_t{256} << 20;
+constexpr size_t kMostRead = size_t{256} << 20;
 
 Result<std::string> read_to_end(int fd) {
   std::string text;
@@ -85,7 +85,7 @@ Result<std::string> read_to_end(int fd) {
     const size_t n = TRY(read_some(fd, part));
     if (n == 0) return text;
     text.append(reinterpret_cast<const char*>(part.data()), n);  // Sound: bytes as characters.
-    if (text.size() > kMostText) return fail("it goes on and on; accepted: at most 256 MiB");
+    if (text.size() > kMostRead) return fail("it goes on and on; accepted: at most 256 MiB");
   }
 }
 
