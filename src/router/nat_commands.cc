@@ -136,10 +136,12 @@ Result<Answer> show_nat_interfaces(Router& router, const Arguments&) {
 Result<Answer> show_nat_addresses(Router& router, const Arguments&) {
   std::string text = "NAT44 pool addresses:\n";
   nlohmann::json all = nlohmann::json::array();
-  const auto mappings = router.vnet().nat44().mappings();
+  std::map<Ip4, std::map<uint8_t, size_t>> all_busy;
+  for (const auto* m : router.vnet().nat44().mappings()) {
+    ++all_busy[m->outside.address][m->outside.protocol];
+  }
   for (const Ip4 address : router.vnet().nat44().pool()) {
-    std::map<uint8_t, size_t> busy;
-    for (const auto* m : mappings) busy[m->outside.protocol] += m->outside.address == address;
+    std::map<uint8_t, size_t>& busy = all_busy[address];
     text += to_string(address) + "\n";
     nlohmann::json ports = nlohmann::json::object();
     for (const uint8_t p : {net::kProtocolUdp, net::kProtocolTcp, net::kProtocolIcmp}) {
