@@ -49,6 +49,9 @@ class Activity {
   virtual ~Activity() = default;
   // Ctrl-C: ends it soon, with whatever it has to say at its end.
   virtual void interrupt() = 0;
+  // Whether it is in the middle of what is to be done whole. Destroyed then it does the rest at
+  // once, with no packet meanwhile: better interrupt it, and keep it until it is done.
+  virtual bool must_end() const { return false; }
 };
 
 // Where a command's words go. `done` is called once, last, and may destroy the activity: not at

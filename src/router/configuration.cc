@@ -216,22 +216,40 @@ Result<ConfigurationLines> try_configuration(Router& like, std::string_view text
   return result;
 }
 
-std::string find_place(Router& like, std::string_view text, std::string_view name,
-                       const std::string& line) {
+namespace {
+
+Steps find_line(Router& like, std::string_view text, std::string_view name, const std::string& line,
+                std::string& place) {
   text = without_mark(text);
   std::vector<size_t> ends;
   for (size_t at = 0; at < text.size(); at = ends.back() + 1) {
     ends.push_back(std::min(text.find('\n', at), text.size()));
-    if (text.substr(at, ends.back() - at) == line) return fmt::format("{}:{}", name, ends.size());
+    if (text.substr(at, ends.back() - at) == line) {
+      place = fmt::format("{}:{}", name, ends.size());
+      co_return;
+    }
+    if (ends.size() % kLinesSeen == 0) co_yield Pause{};
   }
-  // Not as it is shown, then. What a part of the text brings, a longer one brings as well.
-  const auto lacks = [&](size_t end) {
-    const auto made = try_configuration(like, text.substr(0, end), name);
-    return !made || std::none_of(made->begin(), made->end(),
-                                 [&](const ConfigurationLine& l) { return l.line == line; });
-  };
-  const auto at = std::partition_point(ends.begin(), ends.end(), lacks);
-  return at == ends.end() ? "" : fmt::format("{}:{}", name, at - ends.begin() + 1);
+  // Not as it is shown, then. What a part of the text brings, a longer one brings as well: the
+  // first that does is looked for by halves.
+  size_t lacking = 0, most = ends.size();
+  while (lacking < most) {
+    const size_t half = (lacking + most) / 2;
+    Result<ConfigurationLines> made;
+    WH_DO(try_on_paper(like, text.substr(0, ends[half]), name, made));
+    const bool brings = made && std::any_of(made->begin(), made->end(),
+                                            [&](const auto& l) { return l.line == line; });
+    if (made) WH_DO(drop(*made));
+    (brings ? most : lacking) = brings ? half : half + 1;
+  }
+  if (most < ends.size()) place = fmt::format("{}:{}", name, most + 1);
+}
+
+}  // namespace
+
+Steps find_place(Router& like, std::string_view text, std::string_view name,
+                 const std::string& line, std::string& place) {
+  return find_line(like, text, name, line, place);
 }
 
 std::string_view without_mark(std::string_view text) {
@@ -352,7 +370,8 @@ Steps become(CommandLine& line, const ConfigurationLines& target, const PlaceOf 
   WH_DO(list_configuration(line, now));
   WH_DO(compare(now, before, away));
   WH_DO(converge(line, away, before, back));
-  const std::string where = place && !there.culprit.empty() ? place(there.culprit) : "";
+  std::string where;
+  if (place && !there.culprit.empty()) WH_DO(place(there.culprit, where));
   Error error = std::move(there.result.error());
   if (!where.empty()) error = std::move(error).within(where);
   if (!back.result) {

@@ -28,7 +28,7 @@ Result<ConfigurationLines> try_configuration(Router& like, std::string_view text
 
 // Makes the router what `target` says, and tells what that changed. `place` says where a line of it
 // was read, if given. Error: what could not be done, and where it stands; the router is as before.
-using PlaceOf = std::function<std::string(const std::string& line)>;
+using PlaceOf = std::function<Steps(const std::string& line, std::string& place)>;
 Result<ConfigurationDifference> apply_configuration(CommandLine& line,
                                                     const ConfigurationLines& target,
                                                     PlaceOf place = {});
@@ -48,8 +48,8 @@ Steps drop(ConfigurationLines& lines);
 
 // Which line of a text brings a line of the configuration that it makes: "name:3"; "" when none
 // does. Tries parts of the text, so it is for what has gone wrong.
-std::string find_place(Router& like, std::string_view text, std::string_view name,
-                       const std::string& line);
+Steps find_place(Router& like, std::string_view text, std::string_view name,
+                 const std::string& line, std::string& place);
 
 // The text without the byte order mark that some editors put in front.
 std::string_view without_mark(std::string_view text);

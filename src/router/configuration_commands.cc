@@ -36,6 +36,7 @@ class Work final : public Activity {
     if (state_.must_end) steps_.finish();
   }
   void interrupt() override { is_interrupted_ = true; }
+  bool must_end() const override { return state_.must_end; }
 
  private:
   void go_on() {
@@ -188,8 +189,8 @@ Steps load(State& s) {
   ConfigurationDifference changes;
   if (change) {
     s.must_end = true;
-    const auto place = [&s](const std::string& one) {
-      return find_place(s.line.router(), s.text, s.file, one);
+    const auto place = [&s](const std::string& one, std::string& found) {
+      return find_place(s.line.router(), s.text, s.file, one, found);
     };
     WH_DO(apply_configuration(s.line, target, place, changes, result));
     s.must_end = false;
@@ -241,6 +242,7 @@ class Script final : public Activity {
     at_ = text_.size();
     if (activity_) activity_->interrupt();
   }
+  bool must_end() const override { return activity_ && activity_->must_end(); }
 
  private:
   void take_next() {

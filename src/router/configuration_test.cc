@@ -47,9 +47,10 @@ class ConfigurationTest : public testing::Test {
   std::string load(std::string_view text) {
     const auto target = try_configuration(router_, text, "new.conf");
     if (!target) return target.error().text;
-    const auto done = apply_configuration(line_, *target, [&](const std::string& one) {
-      return find_place(router_, text, "new.conf", one);
-    });
+    const auto done =
+        apply_configuration(line_, *target, [&](const std::string& one, std::string& place) {
+          return find_place(router_, text, "new.conf", one, place);
+        });
     return done ? "applied" : done.error().text;
   }
   VirtualLoop loop_;

@@ -157,9 +157,10 @@ class Process {
   Result<void> load(const std::string& file) {
     const std::string text = TRY(host::read_file(file));
     const auto target = TRY(try_configuration(router_, text, file));
-    const auto changes = TRY(apply_configuration(line_, target, [&](const std::string& one) {
-      return find_place(router_, text, file, one);
-    }));
+    const auto changes =
+        TRY(apply_configuration(line_, target, [&](const std::string& one, std::string& place) {
+          return find_place(router_, text, file, one, place);
+        }));
     std::cout << format(changes) << std::flush;
     return {};
   }

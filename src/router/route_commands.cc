@@ -113,6 +113,7 @@ class RouteLoading final : public Activity {
     return result;
   }
   void interrupt() override { is_interrupted_ = true; }
+  bool must_end() const override { return is_read_; }
 
  private:
   // Less than half a millisecond's work.

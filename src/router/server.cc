@@ -127,9 +127,9 @@ class Server::Client {
         stream_(std::move(fd), server.loop_,
                 {[this](std::string_view bytes) { take_in(bytes); },
                  [this] {
-                   activity_.reset();
-                   has_left_ = true;
-                   server_.sweeper_.arm(server_.loop_.now());
+                   is_gone_ = true;
+                   if (activity_ == nullptr || !activity_->must_end()) return leave();
+                   activity_->interrupt();
                  }},
                 "router client") {}
 
@@ -165,9 +165,16 @@ class Server::Client {
     if (!is_busy_) next_.arm(server_.loop_.now());
   }
 
+  void leave() {
+    activity_.reset();
+    has_left_ = true;
+    server_.sweeper_.arm(server_.loop_.now());
+  }
+
   void take_next() {
     activity_.reset();
     is_busy_ = false;
+    if (is_gone_) return leave();
     if (waiting_.empty()) return;
     const json request = std::move(waiting_.front().request);
     waiting_bytes_ -= waiting_.front().bytes;
@@ -186,7 +193,7 @@ class Server::Client {
       if (is_last) next_.arm(server_.loop_.now());
     };
     activity_ = handle_request(server_.line_, request, reply,
-                               [this] { return stream_.queued() < kMuchQueued; });
+                               [this] { return is_gone_ || stream_.queued() < kMuchQueued; });
   }
 
   void send(const json& answer) {
@@ -214,7 +221,9 @@ class Server::Client {
   };
   std::deque<Waiting> waiting_;
   size_t waiting_bytes_ = 0;
-  bool is_busy_ = false, has_left_ = false;
+  bool is_busy_ = false;
+  bool is_gone_ = false;   // The other end is closed. What must end goes on, and then
+  bool has_left_ = false;  // this can go.
   std::unique_ptr<Activity> activity_;
   Timer next_;
   host::Stream stream_;

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdio>
 
 #include "host/child.h"
 #include "host/system.h"
@@ -156,6 +159,33 @@ TEST_F(ServerTest, client_that_leaves_takes_what_it_started_along) {
   run_until([&] { return left_; });
   EXPECT_TRUE(left_);
   EXPECT_EQ(server_.clients(), 0u);
+}
+
+// A session that is lost in the middle stops no packet for the rest of it.
+TEST_F(ServerTest, load_goes_on_in_steps_when_its_client_has_gone) {
+  constexpr int kRoutes = 6000;
+  const std::string path = fmt::format("{}gone-{}.conf", testing::TempDir(), ::getpid());
+  std::string text;
+  for (int i = 0; i < kRoutes; ++i) {
+    text += fmt::format("ip route add 20.{}.{}.0/24 via drop\n", i / 256, i % 256);
+  }
+  MUST(host::write_file(path, text));  // A test's folder can be written.
+  const auto is_refused = [&] { return !line_.run("set sysctl net.inet.ip.ttl 64"); };
+  client_->write(json{{"command", "configuration load " + path}}.dump() + "\n");
+  run_until(is_refused);
+  client_.reset();
+  int turns = 0;
+  Timer turn(*loop_, [&] {
+    ++turns;
+    turn.arm(loop_->now());
+  });
+  turn.arm(loop_->now());
+  run_until([&] { return left_; });
+  EXPECT_GT(turns, 40);
+  EXPECT_FALSE(is_refused());
+  EXPECT_EQ(line_.configuration().size(), size_t{kRoutes});
+  EXPECT_EQ(server_.clients(), 0u);
+  std::remove(path.c_str());
 }
 
 TEST_F(ServerTest, completion_and_schema_come_through_the_socket) {
