@@ -45,10 +45,7 @@ void DelayLine::deliver() {
     } while (--left != 0 && fifo_.front()->deliver <= now && !frame.full());
     out_.accept(std::move(frame));
   }
-  if (const Packet* next = fifo_.front()) {
-    due_.arm(next->deliver);
-    __builtin_prefetch(next->link);  // It has been out of mind for as long as the delay is.
-  }
+  if (!fifo_.empty()) due_.arm(fifo_.front()->deliver);
 }
 
 }  // namespace wh::net

@@ -33,8 +33,10 @@ class PacketFifo {
     PacketPtr packet(head_);
     head_ = std::exchange(packet->link, nullptr);
     held_.subtract(packet->size());
-    __builtin_prefetch(head_);  // It has been out of mind for as long as it waited.
-    __builtin_prefetch(reinterpret_cast<const char*>(head_) + 64);
+    if (head_ != nullptr) {  // It has been out of mind for as long as it waited.
+      __builtin_prefetch(head_);
+      __builtin_prefetch(&head_->link);
+    }
     return packet;
   }
 
