@@ -130,7 +130,6 @@ Result<void> run(const AdviseOptions& o) {
   const lab::PathFacts path = TRY(facts_of(o));
   if (!path.remark.empty()) fmt::print(stderr, "wh advise: {}: {}\n", o.from, path.remark);
   const lab::Advice advice = lab::advise(path);
-  TRY(check_distinct({{"the run", o.from}, {"--json", o.json}}));
   std::optional<host::OutputFile> json;
   if (!o.json.empty()) json.emplace(TRY(host::OutputFile::create(o.json)));
   const bool says = !o.quiet && o.json != "-";

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/json_text.h"
 #include "host/system.h"
 
 namespace wh::kyua {
@@ -14,7 +15,7 @@ using Json = nlohmann::ordered_json;
 
 // Tests print what they like; bytes that are no UTF-8 are replaced.
 std::string to_line(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json) + "\n";
 }
 
 }  // namespace

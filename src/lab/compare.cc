@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "core/json_text.h"
 #include "lab/columns.h"
 #include "lab/report_json.h"
 
@@ -212,7 +213,7 @@ Result<Comparison> compare(std::string_view a, std::string_view name_a, std::str
                      {"rows", std::move(c.rows)},
                      {"only_a", c.only_a},
                      {"only_b", c.only_b}};
-  result.json = written(json, 2) + "\n";
+  result.json = json_text(json, 2) + "\n";
   return result;
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 
+#include "core/json_text.h"
 #include "lab/report_json.h"
 #include "web.h"
 
@@ -155,7 +156,7 @@ std::string to_page(const Report& report, const std::string& command) {
   for (const FlowReport& f : report.flows) names.push_back(f.name);
   if (names.size() > 4) names.resize(4), names.push_back("...");
   return make_page({.title = fmt::format("wh pace: {}", fmt::join(names, ", ")),
-                    .json = written(json),
+                    .json = json_text(json),
                     .plain = to_table(report),
                     .script = web::report_js,
                     .has_charts = true});

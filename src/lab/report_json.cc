@@ -3,6 +3,8 @@
 
 #include "lab/report_json.h"
 
+#include "core/json_text.h"
+
 namespace wh::lab {
 namespace {
 
@@ -185,7 +187,7 @@ nlohmann::ordered_json to_document(const Report& report) {
 }
 
 std::string to_json(const Report& report) {
-  return written(to_document(report), 2) + "\n";
+  return json_text(to_document(report), 2) + "\n";
 }
 
 std::string to_csv(const std::vector<Report>& repetitions) {

@@ -25,8 +25,8 @@
 //   [[flow]]                     # as in `wh pace`'s lab files, between vnets
 //
 // What `wh pace --print-lab` prints is such a file, of a path of one link: here routes are said.
-// When every host is a vnet or a router without
-// devices the lab runs in virtual time. docs/lab.md has all keys.
+// When every host is a vnet or a router without devices the lab runs in virtual time. docs/lab.md
+// has all keys.
 #pragma once
 
 #include <optional>

@@ -12,6 +12,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "core/json_text.h"
 #include "host/stream.h"
 #include "host/system.h"
 
@@ -92,7 +93,7 @@ Result<void> Client::send(std::string_view text) {
 }
 
 Result<json> Client::ask(const json& request, std::FILE* output) {
-  TRY(send(request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"));
+  TRY(send(json_text(request) + "\n"));
   for (;;) {
     json answer = json::parse(TRY(read_line()), nullptr, false);
     if (!answer.is_object()) return fail("the router answered what is not JSON");

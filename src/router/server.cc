@@ -1,5 +1,7 @@
 #include "router/server.h"
 
+#include "core/json_text.h"
+
 namespace wh::router {
 
 using nlohmann::json;
@@ -197,9 +199,7 @@ class Server::Client {
   }
 
   void send(const json& answer) {
-    const auto text = [](const json& j) {
-      return j.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-    };
+    const auto text = [](const json& j) { return json_text(j) + "\n"; };
     std::string bytes = text(answer);
     // A client that is sent more is cut off; this one is told instead.
     if (answer.contains("ok") && stream_.queued() + bytes.size() > host::Stream::kMostQueued) {

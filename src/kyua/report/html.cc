@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/json_text.h"
+
 namespace wh::kyua {
 namespace {
 
@@ -104,7 +106,7 @@ Result<void> html_report(ResultsReader& reader, const ReportOptions& options,
                     {"cwd", context.cwd},
                     {"state", reader.state()},
                     {"cases", std::move(cases)}};
-  const std::string text = all.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string text = json_text(all);
   // Whatever a test printed: within a script, "</script" would end it, and after "<!--" and
   // "<script" nothing would.
   std::string safe;
