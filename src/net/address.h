@@ -54,6 +54,13 @@ struct Ip6 {
   constexpr bool is_unspecified() const { return *this == Ip6{}; }
   constexpr bool is_multicast() const { return bytes[0] == 0xff; }
   constexpr bool is_link_local() const { return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80; }
+  // ::ffff:a.b.c.d: an IPv4 address inside a program, never on a wire.
+  constexpr bool is_v4_mapped() const {
+    Ip6 same_beginning;
+    same_beginning.bytes[10] = same_beginning.bytes[11] = 0xff;
+    for (size_t i = 12; i < 16; ++i) same_beginning.bytes[i] = bytes[i];
+    return *this == same_beginning;
+  }
   // ff02::1:ffxx:xxxx, to which neighbour solicitations for this address go (RFC 4291
   // section 2.7.1).
   Ip6 solicited_node() const;

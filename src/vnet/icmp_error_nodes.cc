@@ -93,8 +93,7 @@ class Icmp4Error final : public Node {
     if (from.value == 0 || from.is_multicast() || from.is_broadcast()) return false;
     if (ip.protocol() != net::kProtocolIcmp) return true;
     if (p.head_size() <= ip.header_size()) return false;
-    const auto type = static_cast<IcmpType>(p.data()[ip.header_size()]);
-    return type == IcmpType::Echo || type == IcmpType::EchoReply;
+    return net::is_icmp_query(p.data()[ip.header_size()]);
   }
 
   int64_t limit() const {

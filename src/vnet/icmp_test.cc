@@ -104,6 +104,14 @@ TEST_F(Icmp, sends_no_error_about_what_allows_none) {
   // But about an echo request, which is ICMP and no error, one is sent.
   receive_ip4(unroutable(kPeer, echo4(1, 1), net::kProtocolIcmp, 0));
   EXPECT_EQ(sent().size(), 1u);
+  // So is one for the time; what a type of tomorrow is, nobody knows.
+  Octets other(20);
+  other[0] = 13;
+  receive_ip4(unroutable(kPeer, other, net::kProtocolIcmp, 0));
+  EXPECT_EQ(sent().size(), 1u);
+  other[0] = 42;
+  receive_ip4(unroutable(kPeer, other, net::kProtocolIcmp, 0));
+  EXPECT_EQ(sent().size(), 0u);
 }
 
 TEST_F(Icmp, sends_no_error_about_a_multicast_packet_over_ip6) {
@@ -121,17 +129,33 @@ TEST_F(Icmp, sends_no_error_about_a_multicast_packet_over_ip6) {
   EXPECT_EQ(sent().size(), 1u);
 }
 
-TEST_F(Icmp, answers_at_the_address_of_all_routers_while_it_forwards) {
-  const auto ask = [this] {
-    const Ip6 routers = ip6_of("ff02::2");
+TEST_F(Icmp, answers_at_the_addresses_of_all_routers_while_it_forwards) {
+  const auto ask = [this](const char* group) {
+    const Ip6 routers = ip6_of(group);
     receive(ethernet(net::MacAddress{{0x33, 0x33, 0, 0, 0, 2}}, peer_mac(), EtherType::Ip6,
                      ip6({.source = kPeer6, .destination = routers, .next_header = 58},
                          echo6(kPeer6, routers, 1, 1))));
     return sent().size();
   };
-  EXPECT_EQ(ask(), 0u);
+  EXPECT_EQ(ask("ff02::2"), 0u);
   MUST(h.sysctl().set("net.inet6.ip6.forwarding", "1"));
-  EXPECT_EQ(ask(), 1u);
+  EXPECT_EQ(ask("ff02::2"), 1u);
+  EXPECT_EQ(ask("ff05::2"), 1u);
+}
+
+// RFC 4291 section 2.6.1: the first address of a prefix is that of all routers of its link.
+TEST_F(Icmp, answers_at_the_subnet_router_address_while_it_forwards) {
+  const Ip6 shared = ip6_of("2001:db8::");
+  const auto ask = [&] {
+    receive_ip6(ip6({.source = kPeer6, .destination = shared, .next_header = 58},
+                    echo6(kPeer6, shared, 1, 1)));
+    return sent();
+  };
+  EXPECT_TRUE(ask().empty());
+  MUST(h.sysctl().set("net.inet6.ip6.forwarding", "1"));
+  // From an address of its own (RFC 4443 section 2.2 (b)).
+  EXPECT_EQ(ask(), std::vector<std::string>{
+                       "IP6 2001:db8::1 > 2001:db8::2: ICMP6, echo reply, id 1, seq 1, length 64"});
 }
 
 TEST_F(Icmp, limits_the_errors_of_a_second) {

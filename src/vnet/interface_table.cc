@@ -9,6 +9,15 @@ namespace wh::vnet {
 using net::Ip6;
 using net::IpAddress;
 
+namespace {
+
+bool has_subnet_router(const InterfaceAddress& a) {
+  const IpAddress& own = a.prefix.address;
+  return !own.is_v4() && !own.is_link_local() && a.prefix.length < 127;
+}
+
+}  // namespace
+
 bool InterfaceEntry::has_joined(const Ip6& group) const {
   return std::find(groups.begin(), groups.end(), group) != groups.end();
 }
@@ -42,6 +51,18 @@ const IpAddress* InterfaceEntry::source_for(const IpAddress& destination) const 
     if (first == nullptr) first = &own;
   }
   return first;
+}
+
+bool InterfaceEntry::is_subnet_router(const Ip6& address) const {
+  return std::any_of(addresses.begin(), addresses.end(), [&](const InterfaceAddress& a) {
+    return has_subnet_router(a) && a.prefix.network().address == address;
+  });
+}
+
+bool InterfaceEntry::solicits_router(const Ip6& group) const {
+  return std::any_of(addresses.begin(), addresses.end(), [&](const InterfaceAddress& a) {
+    return has_subnet_router(a) && a.prefix.network().address.v6().solicited_node() == group;
+  });
 }
 
 const Ip6* InterfaceEntry::link_local() const {

@@ -55,6 +55,11 @@ struct InterfaceEntry {
   // nullptr when there is none.
   const net::IpAddress* source_for(const net::IpAddress& destination) const;
   const net::Ip6* link_local() const;
+  // Whether it is the first address of an IPv6 prefix here, which all routers of a link share (RFC
+  // 4291 section 2.6.1); a link between two has none (RFC 6164 section 5.1).
+  bool is_subnet_router(const net::Ip6& address) const;
+  // Whether one of those addresses is solicited at this group.
+  bool solicits_router(const net::Ip6& group) const;
 };
 
 class InterfaceTable {

@@ -34,13 +34,15 @@ class Ip4Input final : public Node {
  public:
   explicit Ip4Input(Stack& stack)
       : Node({.name = "ip4-input",
-              .next = features_after(FeatureArc::Ip4Input, -1),
+              .next = std::vector<std::string>{"ip4-icmp-error"} +
+                      features_after(FeatureArc::Ip4Input, -1),
               .errors = errors_of(net::kIp4FaultNames) +
                         std::vector<ErrorSpec>{
                             {"ttl_expired", Severity::Error, "ip4 ttl <= 1"},
                             {"bad_source", Severity::Error, "ip4 source is no host"},
                             {"bad_destination", Severity::Error, "ip4 destination is no host"},
-                            {"source_route", Severity::Error, "ip4 source route refused"}}}),
+                            {"source_route", Severity::Error, "ip4 source route refused"},
+                            {"bad_options", Severity::Error, "ip4 bad options"}}}),
         stack_(stack) {}
 
   void process(Batch& batch) override {
@@ -51,8 +53,8 @@ class Ip4Input final : public Node {
     while (begin < size) {
       const uint16_t interface = packets[begin]->interface;
       InterfaceEntry& entry = stack_.interfaces[interface];
-      const auto next =
-          static_cast<Arc>(1 + feature_after(FeatureArc::Ip4Input, -1, entry.features[kArc]));
+      const auto next = static_cast<Arc>(
+          kFeatures + feature_after(FeatureArc::Ip4Input, -1, entry.features[kArc]));
       uint32_t i = begin;
       for (; i < size && packets[i]->interface == interface; ++i) {
         if (i + kAhead < size) fetch(*packets[i + kAhead]);
@@ -76,7 +78,14 @@ class Ip4Input final : public Node {
  private:
   static constexpr size_t kArc = static_cast<size_t>(FeatureArc::Ip4Input);
   static constexpr uint32_t kAhead = 8;  // Packets between asking for a header and reading it.
-  enum : uint16_t { kBadSource = kTtlExpired + 1, kBadDestination, kSourceRoute, kSound };
+  enum : Arc { kIcmpError = 1, kFeatures };
+  enum : uint16_t {
+    kBadSource = kTtlExpired + 1,
+    kBadDestination,
+    kSourceRoute,
+    kBadOptions,
+    kSound
+  };
 
   static void fetch(const Packet& p) {
     __builtin_prefetch(&p);
@@ -129,7 +138,14 @@ class Ip4Input final : public Node {
       batch.drop(i, static_cast<uint16_t>(ip.fault()));
       return false;
     }
-    if (const uint16_t fault = judge(p, *ip); fault != kSound) {
+    if (const uint16_t fault = judge(p, *ip); fault == kBadOptions) {
+      // RFC 1812 section 4.3.3.5.
+      batch.blame(i, fault);
+      note_icmp(p, {static_cast<uint8_t>(net::IcmpType::ParameterProblem), 0,
+                    static_cast<uint16_t>(ip->options_fault())});
+      batch.send(i, kIcmpError);
+      return false;
+    } else if (fault != kSound) {
       batch.drop(i, fault);
       return false;
     }
@@ -146,8 +162,9 @@ class Ip4Input final : public Node {
       const AdjacencyIndex to = stack_.fib(net::Family::V4, vrf).lookup(destination);
       if (!may_pass || stack_.adjacencies[to].kind != AdjacencyKind::Local) return kBadSource;
     }
-    if (ip.header_size() > Ip4Header::kMinSize && has_source_route(ip.options())) {
-      return kSourceRoute;
+    if (ip.header_size() > Ip4Header::kMinSize) {
+      if (ip.options_fault() != 0) return kBadOptions;
+      if (has_source_route(ip.options())) return kSourceRoute;
     }
     return kSound;
   }

@@ -61,7 +61,12 @@ class Ip6Local final : public Node {
       Ip6Extensions extensions;
       if (Ip6View::is_extension(ip->next_header())) pullup_most(p, p.size());
       if (const auto fault = Ip6View::parse_quoted(p.head())->extensions(extensions)) {
-        batch.drop(i, static_cast<uint16_t>(*fault));
+        const auto error = static_cast<uint16_t>(*fault);
+        if (*fault == net::Ip6Fault::HopByHopNotFirst) {  // RFC 8200 section 4.
+          parameter_problem(batch, i, error, net::kIcmp6UnknownNextHeader, extensions.protocol_at);
+        } else {
+          batch.drop(i, error);
+        }
         continue;
       }
       if (!obey(batch, i, extensions)) continue;

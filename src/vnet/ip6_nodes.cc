@@ -109,12 +109,12 @@ class Ip6Input final : public Node {
       return false;
     }
     const Ip6 source = ip->source(), destination = ip->destination();
-    if (source.is_multicast() || is_loopback(source)) {
+    if (source.is_multicast() || is_loopback(source) || source.is_v4_mapped()) {
       batch.drop(i, kBadSource);
       return false;
     }
     // Scopes 0 and 1 never leave a host.
-    if (destination.is_unspecified() || is_loopback(destination) ||
+    if (destination.is_unspecified() || is_loopback(destination) || destination.is_v4_mapped() ||
         (destination.is_multicast() && (destination.bytes[1] & 0xf) < 2)) {
       batch.drop(i, kBadDestination);
       return false;
@@ -180,6 +180,12 @@ class Ip6Lookup final : public Node {
 
   void decide(Batch& batch, uint32_t i, AdjacencyKind kind, bool forwarding) {
     Packet& p = batch[i];
+    if (forwarding && (kind == AdjacencyKind::Glean || kind == AdjacencyKind::Incomplete) &&
+        stack_.interfaces[stack_.adjacencies[p.adjacency].interface].is_subnet_router(
+            destination_of(p))) {
+      p.adjacency = kLocalMulticast;
+      kind = AdjacencyKind::Local;
+    }
     if (p.interface != kLocalInterface && kind != AdjacencyKind::Local &&
         kind != AdjacencyKind::LinkScope) {
       if (const uint16_t fault = may_forward(p, forwarding); fault != kMayForward) {
@@ -257,10 +263,12 @@ class Ip6LinkLocal final : public Node {
     p.adjacency = multicast ? kLocalMulticast : kLocal;
     batch.send(i, kLocalArc);
   }
-  // Who forwards is of the group of routers on every link (RFC 4291 section 2.8).
+  // Who forwards is of the groups of routers on every link, and of those of the anycast addresses
+  // that it shares with them (RFC 4291 section 2.8).
   bool is_joined(const InterfaceEntry& entry, const Ip6& group) const {
     return entry.has_joined(group) ||
-           (stack_.settings.ip6_forwarding != 0 && group == all_routers());
+           (stack_.settings.ip6_forwarding != 0 &&
+            (group == all_routers() || group == all_routers(5) || entry.solicits_router(group)));
   }
 
   // By which interface a packet made here leaves: an answer by the one that the question came by,

@@ -73,11 +73,29 @@ TEST_F(IpInput, refuses_source_routes_and_takes_other_options) {
   EXPECT_EQ(count("ip4-input", "source_route"), 1u);
   header.options = {1, 7, 7, 4, 0, 0, 0, 0};  // No operation, record route.
   receive_ip4(ip4(header, echo4(7, 2)));
-  header.options = {7, 9, 4, 0, 0, 0, 0, 0};  // Longer than the header.
-  receive_ip4(ip4(header, echo4(7, 3)));
-  EXPECT_EQ(count("ip4-input", "ip4_bad_options"), 1u);
   EXPECT_EQ(sent(), std::vector<std::string>{
                         "IP 10.0.0.1 > 10.0.0.2: ICMP echo reply, id 7, seq 2, length 64"});
+}
+
+TEST_F(IpInput, says_where_an_option_is_wrong) {
+  Ip4Header header{.source = kPeer, .destination = kOwn, .protocol = net::kProtocolUdp};
+  header.options_size = 8;
+  header.options = {1, 7, 9, 4, 0, 0, 0, 0};  // Longer than the header.
+  const Octets packet = ip4(header, udp(1, 2));
+  receive_ip4(packet);
+  EXPECT_EQ(count("ip4-input", "bad_options"), 1u);
+  ASSERT_EQ(recorder.out.size(), 1u);
+  EXPECT_EQ(recorder.out[0][34], 12) << "parameter problem";
+  EXPECT_EQ(recorder.out[0][38], 22) << "its pointer";
+  // About a packet that was changed on its way nothing is said, nor to who is no host.
+  Octets changed = packet;
+  changed[8] ^= 1;
+  receive_ip4(changed);
+  EXPECT_EQ(count("ip4-input", "ip4_bad_checksum"), 1u);
+  header.source = Ip4::of(127, 0, 0, 1);
+  receive_ip4(ip4(header, udp(1, 2)));
+  EXPECT_EQ(count("ip4-input", "bad_source"), 1u);
+  EXPECT_EQ(recorder.out.size(), 1u);
 }
 
 TEST_F(IpInput, counts_each_fault_of_an_ip6_header) {
@@ -91,6 +109,10 @@ TEST_F(IpInput, counts_each_fault_of_an_ip6_header) {
       {"bad_destination",
        [](Octets& p) { std::fill_n(p.begin() + 24, 15, uint8_t{0}), p[39] = 1; }},
       {"bad_destination", [](Octets& p) { p[24] = 0xff, p[25] = 0x01; }},
+      {"bad_source",  // ::ffff:0.0.0.2
+       [](Octets& p) { std::fill_n(p.begin() + 8, 12, uint8_t{0}), p[18] = p[19] = 0xff; }},
+      {"bad_destination",
+       [](Octets& p) { std::fill_n(p.begin() + 24, 12, uint8_t{0}), p[34] = p[35] = 0xff; }},
   };
   for (const auto& [error, spoil] : faults) {
     SCOPED_TRACE(error);
@@ -207,6 +229,28 @@ TEST_F(IpInput, obeys_unknown_options_of_ip6) {
   ASSERT_EQ(complaint.size(), 1u);
   EXPECT_NE(complaint[0].find("parameter problem"), std::string::npos) << complaint[0];
   EXPECT_EQ(count("ip6-local", "unknown_option"), 2u);
+}
+
+TEST_F(IpInput, knows_hop_by_hop_options_at_the_beginning_only) {
+  const Ip6 from = ip6_of("2001:db8::2"), to = ip6_of("2001:db8::1");
+  const Octets first{net::kIp6HopByHop, 0, 1, 4, 0, 0, 0, 0};
+  const Octets second{net::kProtocolIcmp6, 0, 1, 4, 0, 0, 0, 0};
+  receive_ip6(ip6({.source = from, .destination = to, .next_header = net::kIp6HopByHop},
+                  first + second + echo6(from, to, 7, 1)));
+  EXPECT_EQ(count("ip6-local", "ip6_hop_by_hop_not_first"), 1u);
+  ASSERT_EQ(recorder.out.size(), 1u);
+  EXPECT_EQ(recorder.out[0][54], 4) << "parameter problem";
+  EXPECT_EQ(recorder.out[0][55], 1) << "unrecognized next header";
+  EXPECT_EQ(net::load32(&recorder.out[0][58]), 40u) << "its pointer";
+}
+
+TEST_F(IpInput, takes_the_middle_of_a_packet_for_no_packet) {
+  const Ip6 from = ip6_of("2001:db8::2"), to = ip6_of("2001:db8::1");
+  const Octets atomic{net::kIp6Fragment, 0, 0, 0, 0, 0, 0, 1};
+  const Octets middle{net::kProtocolIcmp6, 0, 5, 0xc8, 0, 0, 0, 2};
+  receive_ip6(ip6({.source = from, .destination = to, .next_header = net::kIp6Fragment},
+                  atomic + middle + echo6(from, to, 7, 1)));
+  EXPECT_TRUE(sent().empty());
 }
 
 TEST_F(IpInput, refuses_a_routing_header_with_segments_left) {

@@ -47,9 +47,10 @@ inline net::Ip6 all_nodes() {
   return a;
 }
 
-// ff02::2, the routers of a link (RFC 4291 section 2.7.1).
-inline net::Ip6 all_routers() {
+// ff02::2, the routers of a link, or of a larger scope (RFC 4291 section 2.7.1).
+inline net::Ip6 all_routers(uint8_t scope = 2) {
   net::Ip6 a = all_nodes();
+  a.bytes[1] = scope;
   a.bytes[15] = 2;
   return a;
 }

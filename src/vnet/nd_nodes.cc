@@ -91,18 +91,21 @@ class Solicitation final : public Node {
       }
       InterfaceEntry& entry = stack_.interfaces[p.interface];
       const InterfaceAddress* own = entry.find(message.target);
-      if (own == nullptr || own->state == InterfaceAddress::State::Duplicated) {
+      const bool is_shared = own == nullptr && stack_.settings.ip6_forwarding != 0 &&
+                             entry.is_subnet_router(message.target);
+      if (!is_shared && (own == nullptr || own->state == InterfaceAddress::State::Duplicated)) {
         batch.drop(i, kNotOurs);
         continue;
       }
       // Two hosts probing for one address at once: neither may have it (RFC 4862 section 5.4.3).
-      if (own->state == InterfaceAddress::State::Tentative && from.is_unspecified()) {
+      if (!is_shared && own->state == InterfaceAddress::State::Tentative && from.is_unspecified()) {
         give_up_address(stack_, entry, message.target);
         batch.drop(i, kDuplicate);
         continue;
       }
       if (!from.is_unspecified() && message.source_mac) learn(entry, from, *message.source_mac);
-      answer(p, entry, *own, message, from);
+      const bool override = !is_shared && own->state == InterfaceAddress::State::Ready;
+      answer(p, entry, override, message, from);
       batch.count(kAdvertised);
       batch.send(i, kOutput);
     }
@@ -138,8 +141,9 @@ class Solicitation final : public Node {
     if (Neighbour* n = stack_.nd->get(entry.index, entry.mtu(), from)) stack_.nd->hear(*n, mac);
   }
 
-  // Makes the packet its own answer.
-  void answer(Packet& p, const InterfaceEntry& entry, const InterfaceAddress& own,
+  // Makes the packet its own answer. An address that is still being probed, or that others have as
+  // well, replaces nobody's (RFC 4861 section 7.2.4).
+  void answer(Packet& p, const InterfaceEntry& entry, bool override,
               const NeighbourSolicitation& message, const Ip6& from) {
     const MacAddress& own_mac = entry.device->mac();
     const bool is_probe = from.is_unspecified();
@@ -155,7 +159,7 @@ class Solicitation final : public Node {
     const NeighbourAdvertisement reply{.target = message.target,
                                        .router = stack_.settings.ip6_forwarding != 0,
                                        .solicited = !is_probe,
-                                       .override = own.state == InterfaceAddress::State::Ready,
+                                       .override = override,
                                        .target_mac = own_mac};
     const uint32_t trace = p.trace;
     const uint16_t interface = p.interface;

@@ -144,6 +144,28 @@ TEST_F(Discovery, answers_for_its_address_and_learns_who_asks) {
   EXPECT_EQ(find(stranger)->mac(), other);
 }
 
+// A router answers for the address that it shares with others, and replaces none of them (RFC 4861
+// section 7.2.4). A link between two has no such address (RFC 6164).
+TEST_F(Discovery, answers_for_the_routers_of_the_subnet) {
+  const auto ask = [&](const char* target) {
+    const Ip6 shared = ip6_of(target);
+    const Ip6 group = shared.solicited_node();
+    receive(ethernet({{0x33, 0x33, 0xff, group.bytes[13], group.bytes[14], group.bytes[15]}}, other,
+                     EtherType::Ip6,
+                     discovery(stranger, group, net::NeighbourSolicitation{shared, other})));
+    return std::exchange(recorder.out, {});
+  };
+  EXPECT_TRUE(ask("2001:db8::").empty());
+  MUST(h.sysctl().set("net.inet6.ip6.forwarding", "1"));
+  const auto answers = ask("2001:db8::");
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_EQ(answers[0][54], 136) << "neighbour advertisement";
+  EXPECT_EQ(answers[0][58], 0xc0) << "router, solicited, no override";
+  EXPECT_TRUE(ask("2001:db8::7:0").empty());
+  MUST(h.add_address(index, prefix("2001:db8:7::1/127")));
+  EXPECT_TRUE(ask("2001:db8:7::").empty());
+}
+
 TEST_F(Discovery, refuses_messages_from_beyond_the_link) {
   receive_ip6(discovery(stranger, kOwn6, net::NeighbourSolicitation{kOwn6, other}, 254));
   EXPECT_EQ(count("icmp6-neighbor-solicitation", "invalid"), 1u);

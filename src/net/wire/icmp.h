@@ -38,6 +38,11 @@ constexpr uint8_t kIcmpTtlExceeded = 0;
 constexpr uint8_t kIcmpReassemblyTimeExceeded = 1;
 
 enum class IcmpFault : uint8_t { Truncated, BadQuote };
+// The queries and announcements of RFC 792, 950 and 1256: no errors. What is none of them may be.
+constexpr bool is_icmp_query(uint8_t type) {
+  return type == 0 || (type >= 8 && type <= 10) || (type >= 13 && type <= 18);
+}
+
 inline constexpr std::array kIcmpFaultNames = {"icmp truncated", "icmp bad quote"};
 inline const char* to_string(IcmpFault f) {
   return kIcmpFaultNames[static_cast<size_t>(f)];

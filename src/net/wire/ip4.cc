@@ -45,17 +45,19 @@ Ip4Header Ip4View::header() const {
 
 // Each option but the one-byte ones has a length that covers its own two bytes and stays within the
 // header.
-bool Ip4View::are_options_sound(std::span<const uint8_t> options) {
-  while (!options.empty() && options[0] != kEndOfOptions) {
-    size_t length = 1;
-    if (options[0] != kNoOperation) {
-      if (options.size() < 2) return false;
-      length = options[1];
-      if (length < 2 || length > options.size()) return false;
+uint32_t Ip4View::options_fault() const {
+  const uint32_t size = header_size();
+  for (uint32_t at = Ip4Header::kMinSize; at < size && at_[at] != kEndOfOptions;) {
+    if (at_[at] == kNoOperation) {
+      ++at;
+      continue;
     }
-    options = options.subspan(length);
+    if (size - at < 2) return at;
+    const uint32_t length = at_[at + 1];
+    if (length < 2 || length > size - at) return at + 1;
+    at += length;
   }
-  return true;
+  return 0;
 }
 
 }  // namespace wh::net

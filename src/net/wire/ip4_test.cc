@@ -112,15 +112,19 @@ TEST(Ip4, names_each_fault) {
 TEST(Ip4, options_must_have_lengths_that_fit) {
   Ip4Header h = sample();
   h.options_size = 4;
-  const std::array<uint8_t, 4> bad[] = {{7, 1, 0, 0}, {7, 0, 0, 0}, {7, 5, 0, 0}, {1, 1, 1, 7}};
-  for (const auto& options : bad) {
+  const auto fault_with = [&](const std::array<uint8_t, 4>& options) {
     std::copy(options.begin(), options.end(), h.options.begin());
-    EXPECT_EQ(fault_of(emitted(h), 1500), Ip4Fault::BadOptions);
-  }
-  const std::array<uint8_t, 4> good[] = {{7, 4, 0, 0}, {1, 7, 3, 0}, {0, 7, 0, 0}, {1, 1, 7, 2}};
-  for (const auto& options : good) {
-    std::copy(options.begin(), options.end(), h.options.begin());
-    EXPECT_TRUE(Ip4View::parse(emitted(h), 1500));
+    const auto bytes = emitted(h);
+    return Ip4View::parse(bytes, 1500)->options_fault();
+  };
+  EXPECT_EQ(fault_with({7, 1, 0, 0}), 21u);
+  EXPECT_EQ(fault_with({7, 0, 0, 0}), 21u);
+  EXPECT_EQ(fault_with({7, 5, 0, 0}), 21u);
+  EXPECT_EQ(fault_with({1, 7, 4, 0}), 22u);
+  EXPECT_EQ(fault_with({1, 1, 1, 7}), 23u) << "it has no length at all";
+  for (const std::array<uint8_t, 4>& good :
+       {std::array<uint8_t, 4>{7, 4, 0, 0}, {1, 7, 3, 0}, {0, 7, 0, 0}, {1, 1, 7, 2}}) {
+    EXPECT_EQ(fault_with(good), 0u);
   }
 }
 

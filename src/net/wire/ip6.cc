@@ -33,7 +33,7 @@ std::optional<Ip6Fault> Ip6View::walk(Ip6Extensions& out) const {
         if (out.routing_at == 0) out.routing_at = out.offset;
         break;
       default:
-        if (out.fragment_at == 0) {
+        if (!out.has_fragment() || out.fragment.is_atomic()) {
           out.fragment_at = out.offset;
           out.fragment_protocol_at = out.protocol_at;
           out.fragment = {header[0], static_cast<uint16_t>(load16(header + 2) & 0xfff8),

@@ -91,7 +91,8 @@ struct Ip6Extensions {
   uint8_t protocol = kIp6NoNextHeader;  // Of what is at `offset`.
   uint32_t offset = Ip6Header::kSize;
   uint32_t protocol_at = 6;  // Of the byte that names `protocol`: an error's pointer (RFC 4443).
-  uint32_t fragment_at = 0;  // Of the fragment header; 0 when there is none.
+  uint32_t fragment_at =
+      0;  // Of the first fragment header that is no atomic one, else of the last.
   uint32_t fragment_protocol_at = 0;  // Of the byte that names the fragment header.
   uint32_t routing_at = 0;            // Of the first routing header; 0 when there is none.
   // Of the first option that may not be skipped (RFC 8200 section 4.2); 0 when there is none.

@@ -154,6 +154,17 @@ TEST(Ip6, hop_by_hop_stands_first_or_not_at_all) {
       Ip6Fault::HopByHopNotFirst);
 }
 
+// An atomic fragment header changes nothing: what counts is the one behind it.
+TEST(Ip6, fragment_header_behind_an_atomic_one_is_found) {
+  const auto w = walk(packet(kIp6Fragment, {kIp6Fragment, 0, 0, 0, 0, 0, 0, 1,  //
+                                            kTcp, 0, 5, 0xc8, 0, 0, 0, 2}));
+  ASSERT_FALSE(w.fault);
+  EXPECT_EQ(w.chain.fragment_at, 48u);
+  EXPECT_EQ(w.chain.fragment_protocol_at, 40u);
+  EXPECT_EQ(w.chain.fragment.offset, 0x5c8);
+  EXPECT_EQ(w.chain.fragment.id, 2u);
+}
+
 TEST(Ip6, options_must_end_within_their_header) {
   EXPECT_EQ(walk(packet(kIp6HopByHop, {kTcp, 0, 1, 5, 0, 0, 0, 0})).fault, Ip6Fault::BadOptions);
   EXPECT_EQ(walk(packet(kIp6HopByHop, {kTcp, 0, 0, 0, 0, 0, 0, 1})).fault, Ip6Fault::BadOptions);
