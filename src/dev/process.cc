@@ -42,7 +42,6 @@ struct Process::Queue {
     kernel_.add_queue(kqueue);
   }
   ~Queue() {
-    kqueue.clear();  // First: kldunload waits for filters that detach only where it sees them.
     kernel_.remove_queue(kqueue);
     kernel_.selects().wakeup(readers);
   }
@@ -148,7 +147,7 @@ Sys<int> Process::install(Entry entry) {
   for (auto at = table_.lower_bound(fd); at != table_.end() && at->first == fd; ++at) ++fd;
   first_free_ = fd + 1;
   if (entry.file != nullptr) publish(fd, entry.file.get());
-  if (entry.queue != nullptr) queue_fds_.insert(fd);
+  if (entry.queue != nullptr) queues_.push_back(entry.queue);
   table_.emplace(fd, std::move(entry));
   return fd;
 }
@@ -221,17 +220,21 @@ Sys<void> Process::close(int fd) {
   {
     const MachineLock guard(kernel_.machine());
     const auto it = table_.find(fd);
-    if (it == table_.end()) return sys_error(EBADF);
-    entry = std::move(it->second);
-    table_.erase(it);
-    queue_fds_.erase(fd);
-    first_free_ = std::min(first_free_, fd);
+    if (it == table_.end() || it->second.is_closing()) return sys_error(EBADF);
+    entry = std::exchange(it->second, {});
     if (entry.file != nullptr) publish(fd, nullptr);
   }
+  if (entry.queue != nullptr) entry.queue->kqueue.close();
   for (const auto& queue : queues()) queue->kqueue.descriptor_closed(static_cast<uintptr_t>(fd));
-  if (entry.file == nullptr) return {};
   {
+    // Not before: another thread would open a file under that number, and lose its knotes.
     const MachineLock guard(kernel_.machine());
+    table_.erase(fd);
+    first_free_ = std::min(first_free_, fd);
+    if (entry.file == nullptr) {
+      std::erase(queues_, entry.queue);  // Not the last reference.
+      return {};
+    }
     closing_.push_back(std::move(entry.file));
     closing_count_ = closing_.size();
   }
@@ -261,9 +264,7 @@ std::shared_ptr<Process::Queue> Process::queue(int fd) const {
 
 std::vector<std::shared_ptr<Process::Queue>> Process::queues() const {
   const MachineLock guard(kernel_.machine());
-  std::vector<std::shared_ptr<Queue>> all;
-  for (const int fd : queue_fds_) all.push_back(table_.at(fd).queue);
-  return all;
+  return queues_;
 }
 
 template <::uio_rw kDirection>

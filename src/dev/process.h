@@ -72,6 +72,7 @@ class Process final : public event::Descriptors {
     std::shared_ptr<File> file;  // One or the other. Shared with calls in progress.
     std::shared_ptr<Queue> queue;
   };
+    bool is_closing() const { return file == nullptr && queue == nullptr; }
   // A file is found without a lock and used without counting: the thread pins it (thread::pinned).
   // A file is closed, and later goes, only when no thread has it pinned: close() does it, or else
   // the last of those threads. A row stays until the process goes.
@@ -91,9 +92,9 @@ class Process final : public event::Descriptors {
 
   Kernel& kernel_;
   const Limits limits_;
-  std::map<int, Entry> table_;  // Under the machine's lock.
-  std::set<int> queue_fds_;     // Of those, the queues.
-  int first_free_ = 3;          // No descriptor from 3 to before it is free.
+  std::map<int, Entry> table_;                  // Under the machine's lock.
+  std::vector<std::shared_ptr<Queue>> queues_;  // Until nothing is on them any more.
+  int first_free_ = 3;                          // No descriptor from 3 to before it is free.
   std::array<std::atomic<Row*>, kRows> rows_{};
   std::deque<Row> row_store_;
   std::vector<std::shared_ptr<File>> closing_;  // Without a descriptor, to be closed.

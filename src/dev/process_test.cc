@@ -72,6 +72,45 @@ TEST_F(Descriptors, descriptor_closed_during_a_read_stays_good_for_it) {
   EXPECT_EQ(n.value(), 3u);
 }
 
+TEST_F(Descriptors, queue_that_is_closed_ends_the_calls_that_wait_in_it) {
+  const int fd = shell.open("echo", O_RDWR).value(), kq = shell.kqueue().value();
+  const ::kevent add = {static_cast<uintptr_t>(fd), EVFILT_READ, EV_ADD, 0, 0, nullptr};
+  ::kevent got{};
+  int code = 0;
+  k.machine.go("kevent", [&] {
+    code = error_of(shell.kevent(kq, {&add, 1}, {&got, 1}, std::nullopt));
+  });
+  k.machine.run();
+  ASSERT_EQ(k.machine.unfinished(), 1u);
+  ASSERT_TRUE(shell.close(kq).has_value());
+  k.machine.run();
+  EXPECT_EQ(k.machine.unfinished(), 0u);
+  EXPECT_EQ(code, EBADF);
+}
+
+// FreeBSD's closefp(): else the one that closes takes the knotes of the one that has the number
+// now.
+TEST(DescriptorNumbers, are_not_used_again_before_their_knotes_are_gone) {
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    TestKernel k({.seed = seed, .switch_one_in = 2});
+    k.load("echo");
+    Process shell(k.kernel);
+    const int fd = shell.open("echo", O_RDWR).value(), kq = shell.kqueue().value();
+    ::kevent e = {static_cast<uintptr_t>(fd), EVFILT_READ, EV_ADD, 0, 0, nullptr};
+    ASSERT_TRUE(shell.kevent(kq, {&e, 1}, {}, 0s).has_value());
+    k.machine.go("close", [&] { EXPECT_TRUE(shell.close(fd).has_value()); });
+    k.machine.go("open", [&] {
+      const auto other = static_cast<uintptr_t>(shell.open("echo", O_RDWR).value());
+      e = {other, EVFILT_WRITE, EV_ADD, 0, 0, nullptr};
+      EXPECT_TRUE(shell.kevent(kq, {&e, 1}, {}, 0s).has_value());
+    });
+    k.machine.run();
+    ASSERT_EQ(k.machine.unfinished(), 0u);
+    e.flags = EV_DELETE;
+    EXPECT_EQ(error_of(shell.kevent(kq, {&e, 1}, {}, 0s)), 0) << "seed " << seed;
+  }
+}
+
 // Who cannot be tied to a device is told at once to look again, and counted.
 TEST(Selects, tell_whoever_is_one_too_many_at_once) {
   struct Waiter final : Selector {

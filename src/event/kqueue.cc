@@ -89,8 +89,14 @@ void Kqueue::take_off_list(Note& note) {
   if (note.kn_knlist != nullptr) list_remove(*note.kn_knlist, note, ListLock::Take);
 }
 
-void Kqueue::clear() {
+void Kqueue::close() {
   const Lock lock(*this);
+  is_closed_ = true;
+  monitor_.notify_all();
+  clear();
+}
+
+void Kqueue::clear() {
   while (Note* any = notes_.any()) {
     Note* note = find_settled(any->kn_id, any->kn_filter);
     if (note != nullptr) drop(*note);
@@ -98,7 +104,6 @@ void Kqueue::clear() {
 }
 
 Kqueue::~Kqueue() {
-  clear();
   const Lock lock(*this);
   while (watchers_.kl_first != nullptr) {
     Note& watcher = static_cast<Note&>(*watchers_.kl_first);
@@ -110,7 +115,7 @@ Kqueue::~Kqueue() {
     watcher.queue->orphan(watcher);
   }
   // Somebody may have waited for one of those knotes, and come back to find it gone.
-  is_closing_ = true;
+  is_going_ = true;
   while (flux_waiters_ != 0) {
     monitor_.notify_all();
     monitor_.wait(kNever, Monitor::Signals::Ignored);
@@ -141,6 +146,7 @@ Result<size_t> Kqueue::kevent(std::span<const ::kevent> changes, std::span<::kev
   for (;;) {
     expire_timers(monitor_.now());
     bool skipped = false;
+    if (is_closed_) return tl::unexpected(error_of(EBADF, "kevent"));
     const uint64_t left_before = flux_left_;
     const size_t n = scan(events, skipped);
     if (n != 0) return n;
@@ -180,7 +186,8 @@ int Kqueue::change(const ::kevent& request) {
   if (!known || (request.flags & kContradiction) == kContradiction) return EINVAL;
   Note* note = find_settled(request.ident, request.filter);
   std::shared_ptr<Selectable> thing;
-  // After the wait, in which it may have been closed.
+  // After the wait, in which the queue or the thing may have been closed.
+  if (is_closed_) return EBADF;
   if (is_descriptor(request.filter)) {
     thing = descriptors_.selectable(request.ident);
     if (thing == nullptr) return EBADF;
@@ -439,7 +446,7 @@ void Kqueue::wait_for_flux() {
   ++flux_waiters_;
   monitor_.wait(kNever, Monitor::Signals::Ignored);
   --flux_waiters_;
-  if (is_closing_) monitor_.notify_all();
+  if (is_going_) monitor_.notify_all();
 }
 
 // The same for who holds the lock of a list, and must let go of it first: with `leave`, which may
@@ -452,7 +459,7 @@ void Kqueue::wait_for_flux_without(const std::function<void()>& leave) {
   monitor_.lock();
   while (flux_left_ == before) monitor_.wait(kNever, Monitor::Signals::Ignored);
   --flux_waiters_;
-  if (is_closing_) monitor_.notify_all();
+  if (is_going_) monitor_.notify_all();
 }
 
 void Kqueue::leave_flux(Note& note) {

@@ -54,13 +54,14 @@ class Kqueue final : public Selectable {
   // `timeout` (nullopt: for ever; zero: not at all). A change that fails, or carries EV_RECEIPT,
   // takes a place in `events` with EV_ERROR and an errno in data; without a place it ends the call,
   // and the changes after it are not made. Errors: that of a failed change without a place;
-  // interrupted. Changes made before the error stay made. `changes` and `events` may be the same.
+  // interrupted; EBADF once it is closed. Changes made before the error stay made. `changes` and
+  // `events` may be the same.
   Result<size_t> kevent(std::span<const ::kevent> changes, std::span<::kevent> events,
                         std::optional<Duration> timeout);
 
-  // Deletes every knote, while whoever has an eye on the queue still has it. REQUIRES: nobody is in
-  // kevent().
-  void clear();
+  // close(2) of the queue itself: deletes every knote, and takes none any more. Calls in progress
+  // end. When this returns, none of the filters is called again.
+  void close();
   // close(2): deletes every knote on the descriptor `ident`.
   void descriptor_closed(uintptr_t ident);
   // Detaches every knote whose filter functions lie in [begin, end): code about to be unmapped.
@@ -109,6 +110,7 @@ class Kqueue final : public Selectable {
   bool deliver(Note& note, ::kevent& out);
   void expire_timers(Instant now);
   void expire_own_timers(Instant now);
+  void clear();
   static int count_active(::knote* kn, long hint);
   static void stop_watching(::knote* kn);
   void leave_watchers(Note& watcher);
@@ -133,7 +135,8 @@ class Kqueue final : public Selectable {
   size_t sleepers_ = 0;      // In kevent(), for want of active knotes.
   size_t flux_waiters_ = 0;  // A queue that goes waits for them.
   uint64_t flux_left_ = 0;   // How often a knote has left flux.
-  bool is_closing_ = false;
+  bool is_closed_ = false;
+  bool is_going_ = false;
   std::set<std::pair<Instant, Note*>> timers_;
   std::function<void()> ready_hook_;
   ::knlist watchers_{};           // Knotes of queues that watch this one, under its lock.

@@ -12,6 +12,7 @@ int Kqueue::kqfilter(::knote& kn) {
   Kqueue& outer = *static_cast<Note&>(kn).queue;
   if (kn.kn_filter != EVFILT_READ) return EINVAL;
   const Lock lock(*this);
+  if (is_closed_) return EBADF;
   const bool is_second_level = !watched_.empty() || !list_empty(outer.watchers_);
   if (&outer == this || is_second_level) return EINVAL;
   watchers_.kl_lock = [](void* self) { static_cast<Kqueue*>(self)->monitor_.lock(); };
