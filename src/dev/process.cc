@@ -36,8 +36,8 @@ class Poller final : public Selector {
 }  // namespace
 
 struct Process::Queue {
-  Queue(Kernel& kernel, Process& process, size_t knotes)
-      : kernel_(kernel), monitor(kernel), kqueue(monitor, process, {.knotes = knotes}) {
+  Queue(Kernel& kernel, Process& process, event::Kqueue::Limits limits)
+      : kernel_(kernel), monitor(kernel), kqueue(monitor, process, limits) {
     kqueue.set_ready_hook([this] { kernel_.selects().wakeup_held(readers); });
     kernel_.add_queue(kqueue);
   }
@@ -320,8 +320,9 @@ Sys<size_t> Process::poll(std::span<::pollfd> fds, std::optional<Duration> timeo
   }
 }
 
-Sys<int> Process::kqueue() {
-  return install({nullptr, std::make_shared<Queue>(kernel_, *this, limits_.knotes)});
+Sys<int> Process::kqueue(event::Allowance* shared) {
+  const event::Kqueue::Limits limits{.knotes = limits_.knotes, .shared = shared};
+  return install({nullptr, std::make_shared<Queue>(kernel_, *this, limits)});
 }
 
 Sys<size_t> Process::kevent(int kq, std::span<const ::kevent> changes, std::span<::kevent> events,

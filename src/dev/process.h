@@ -55,7 +55,8 @@ class Process final : public event::Descriptors {
   Sys<size_t> poll(std::span<::pollfd> fds, std::optional<Duration> timeout);
   Sys<std::vector<std::byte*>> map(int fd, int64_t offset, size_t length, int prot);
 
-  Sys<int> kqueue();
+  // With `shared`, its knotes are within what that allows. Errors: EMFILE.
+  Sys<int> kqueue(event::Allowance* shared = nullptr);
   Sys<size_t> kevent(int kq, std::span<const ::kevent> changes, std::span<::kevent> events,
                      std::optional<Duration> timeout);
 
@@ -71,8 +72,8 @@ class Process final : public event::Descriptors {
   struct Entry {
     std::shared_ptr<File> file;  // One or the other. Shared with calls in progress.
     std::shared_ptr<Queue> queue;
-  };
     bool is_closing() const { return file == nullptr && queue == nullptr; }
+  };
   // A file is found without a lock and used without counting: the thread pins it (thread::pinned).
   // A file is closed, and later goes, only when no thread has it pinned: close() does it, or else
   // the last of those threads. A row stays until the process goes.

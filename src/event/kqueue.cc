@@ -105,6 +105,8 @@ void Kqueue::clear() {
 
 Kqueue::~Kqueue() {
   const Lock lock(*this);
+  clear();
+  if (limits_.shared != nullptr) limits_.shared->used -= notes_.capacity();
   while (watchers_.kl_first != nullptr) {
     Note& watcher = static_cast<Note&>(*watchers_.kl_first);
     if (watcher.in_flux != 0) {
@@ -144,9 +146,9 @@ Result<size_t> Kqueue::kevent(std::span<const ::kevent> changes, std::span<::kev
   const Instant start = monitor_.now();
   const Instant end = !timeout || *timeout > kNever - start ? kNever : start + *timeout;
   for (;;) {
+    if (is_closed_) return tl::unexpected(error_of(EBADF, "kevent"));
     expire_timers(monitor_.now());
     bool skipped = false;
-    if (is_closed_) return tl::unexpected(error_of(EBADF, "kevent"));
     const uint64_t left_before = flux_left_;
     const size_t n = scan(events, skipped);
     if (n != 0) return n;
@@ -200,8 +202,21 @@ int Kqueue::change(const ::kevent& request) {
   return retune(*note, request);
 }
 
+// For one more knote. What a queue has had memory for counts until it goes, whatever it deletes.
+bool Kqueue::make_room() {
+  if (notes_.size() >= limits_.knotes) return false;
+  Allowance* shared = limits_.shared;
+  if (shared == nullptr || notes_.has_room()) return true;
+  if (shared->used + NoteTable::kBlock > shared->knotes) {
+    ++shared->refused;
+    return false;
+  }
+  shared->used += NoteTable::kBlock;
+  return true;
+}
+
 int Kqueue::add(const ::kevent& request, Selectable* thing) {
-  if (notes_.size() >= limits_.knotes) {
+  if (!make_room()) {
     ++rejected_full_;
     return ENOMEM;
   }

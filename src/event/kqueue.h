@@ -37,10 +37,19 @@
 
 namespace wh::event {
 
+// What several queues may have memory for together, as kern.kq_calloutmax bounds all timers. Their
+// monitors have one lock.
+struct Allowance {
+  size_t knotes;
+  size_t used = 0;
+  uint64_t refused = 0;
+};
+
 class Kqueue final : public Selectable {
  public:
   struct Limits {
     size_t knotes = size_t{1} << 20;
+    Allowance* shared = nullptr;  // Outlives the queue.
   };
   Kqueue(Monitor& monitor, Descriptors& descriptors) : Kqueue(monitor, descriptors, Limits{}) {}
   Kqueue(Monitor& monitor, Descriptors& descriptors, Limits limits)
@@ -78,7 +87,7 @@ class Kqueue final : public Selectable {
   void set_ready_hook(std::function<void()> hook) { ready_hook_ = std::move(hook); }
   Instant next_deadline() const;  // Of its own timers, and of the queues it watches.
   size_t knotes() const { return notes_.size(); }
-  // EV_ADD refused: the queue held its limit of knotes.
+  // EV_ADD refused: the queue held its limit of knotes, or all that share its allowance theirs.
   uint64_t rejected_full() const { return rejected_full_; }
 
  private:
@@ -97,9 +106,11 @@ class Kqueue final : public Selectable {
   bool without_lock(Note& note, F&& function);
   void take_off_list(Note& note);
   int change(const ::kevent& request);
+  bool make_room();
   int add(const ::kevent& request, Selectable* thing);
   int attach(Note& note, Selectable* thing);
   int retune(Note& note, const ::kevent& request);
+  void clear();
   void drop(Note& note);
   static std::optional<TimerPlan> plan_timer(unsigned fflags, int64_t data, unsigned flags);
   void start_timer(Note& note, const TimerPlan& plan);
@@ -110,7 +121,6 @@ class Kqueue final : public Selectable {
   bool deliver(Note& note, ::kevent& out);
   void expire_timers(Instant now);
   void expire_own_timers(Instant now);
-  void clear();
   static int count_active(::knote* kn, long hint);
   static void stop_watching(::knote* kn);
   void leave_watchers(Note& watcher);

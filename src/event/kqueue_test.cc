@@ -152,6 +152,23 @@ TEST_F(KqueueTest, limit_refuses_one_more_and_counts_it) {
   EXPECT_EQ(small.rejected_full(), 1u);
 }
 
+TEST_F(KqueueTest, queues_that_share_an_allowance_have_that_much_together) {
+  constexpr auto kBlock = static_cast<uintptr_t>(NoteTable::kBlock);
+  Allowance shared{.knotes = 2 * kBlock};
+  auto first = std::make_unique<Kqueue>(monitor_, table_, Kqueue::Limits{.shared = &shared});
+  Kqueue second(monitor_, table_, {.shared = &shared});
+  EXPECT_EQ(change(make(0, EVFILT_USER, EV_ADD), *first), 0);
+  for (uintptr_t i = 0; i < kBlock; ++i) EXPECT_EQ(change(make(i, EVFILT_USER, EV_ADD), second), 0);
+  EXPECT_EQ(change(make(kBlock, EVFILT_USER, EV_ADD), second), ENOMEM);
+  EXPECT_EQ(second.rejected_full(), 1u);
+  EXPECT_EQ(shared.refused, 1u);
+  // Memory that was had once is kept by the queue, for its own use.
+  EXPECT_EQ(change(make(0, EVFILT_USER, EV_DELETE), *first), 0);
+  EXPECT_EQ(change(make(kBlock, EVFILT_USER, EV_ADD), second), ENOMEM);
+  first.reset();
+  EXPECT_EQ(change(make(kBlock, EVFILT_USER, EV_ADD), second), 0);
+}
+
 TEST_F(KqueueTest, closing_a_descriptor_deletes_its_knotes) {
   at(3).bytes = 1;
   ASSERT_EQ(change(make(3, EVFILT_READ, EV_ADD)), 0);

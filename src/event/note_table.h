@@ -32,16 +32,20 @@ struct Note : ::knote {
 
 class NoteTable {
  public:
+  static constexpr size_t kBlock = 32;
   Note* find(uintptr_t ident, short filter) const;  // Null when there is none.
   Note& add(uintptr_t ident, short filter);         // All else is as new. REQUIRES: there is none.
   void remove(Note& note);                          // REQUIRES: it is here.
   size_t size() const { return size_; }
+  // Knotes that there is memory for; it grows by kBlock of them, when there is no room.
+  size_t capacity() const { return blocks_.size() * kBlock; }
+  bool has_room() const { return free_ != nullptr || used_of_block_ < kBlock; }
   Note* any();  // Null when empty. Taking them away one by one so takes linear time.
   template <class F>
   void each(F&& see);  // `see(Note&)` may change knotes, not the table.
 
  private:
-  static constexpr size_t kFirstSlots = 16, kBlock = 32;
+  static constexpr size_t kFirstSlots = 16;
   size_t slot_of(uintptr_t ident) const;
   void grow();
 

@@ -247,6 +247,8 @@ TEST_F(OnFuse, shows_what_it_counted) {
   ASSERT_TRUE(sums.has_value()) << sums.error().text;
   EXPECT_EQ(*sums,
             "        0 requests refused, with 1000 inside drivers\n"
+            "        0 files refused, with 62000 of users open\n"
+            "        0 knotes refused, with 262144 of users\n"
             "        0 polls answered at once, with 65536 waiting\n"
             "        0 lines of messages forgotten\n");
 }

@@ -68,7 +68,8 @@ class Server::Request {
     td.credentials.gid = Server::group_inside(context->gid);
     pid = context->pid;
     td.has_signal = false;
-    is_admitted_ = server.busy_.fetch_add(1) < kMaxBusy;
+    const bool is_root = Server::user_inside(uid) == 0;
+    is_admitted_ = server.busy_.fetch_add(1) < (is_root ? kMaxBusy : server.bounds_.users_busy);
     if (!is_admitted_) {
       ++server.refused_busy_;
       return;
@@ -229,10 +230,15 @@ struct Operations {
       request.td.credentials.groups.push_back(Server::group_inside(group));
     }
     constexpr int kNotForDrivers = O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC;
+    if (!server.take_file(request.uid)) return request.error(ENFILE);
+    const bool is_root = Server::user_inside(request.uid) == 0;
     const auto fd = inode == kControl
-                        ? server.process_.kqueue()
+                        ? server.process_.kqueue(is_root ? nullptr : &server.users_knotes_)
                         : server.process_.open(server.path_of(inode), fi->flags & ~kNotForDrivers);
-    if (!fd) return request.error(fd.error());
+    if (!fd) {
+      server.give_file(request.uid);
+      return request.error(fd.error());
+    }
     fi->fh = static_cast<uint64_t>(*fd);
     fi->direct_io = 1;
     {
@@ -244,15 +250,18 @@ struct Operations {
 
   static void close(Server& server, uint64_t fh) {
     std::shared_ptr<Server::Watch> watch;
+    uint32_t uid = 0;
     {
       const std::lock_guard guard(server.mutex_);
       const auto it = server.handles_.find(fh);
       if (it == server.handles_.end()) return;
       watch = std::move(it->second.watch);
+      uid = it->second.uid;
       server.handles_.erase(it);
     }
     watch.reset();
     static_cast<void>(server.process_.close(static_cast<int>(fh)));
+    server.give_file(uid);
   }
 
   static void release(::fuse_req_t req, ::fuse_ino_t, ::fuse_file_info* fi) {

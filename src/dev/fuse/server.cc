@@ -18,8 +18,14 @@
 
 namespace wh::dev {
 
-Server::Server(Kernel& kernel, ThreadMachine& machine, MessageLog& log, Place place)
-    : kernel_(kernel), machine_(machine), log_(log), place_(std::move(place)), process_(kernel) {}
+Server::Server(Kernel& kernel, ThreadMachine& machine, MessageLog& log, Place place, Bounds bounds)
+    : kernel_(kernel),
+      machine_(machine),
+      log_(log),
+      place_(std::move(place)),
+      bounds_(bounds),
+      users_knotes_{.knotes = bounds.users_knotes},
+      process_(kernel) {}
 
 Server::~Server() {
   handles_.clear();
@@ -50,9 +56,14 @@ Result<void> Server::attach_to_memory() {
       n += static_cast<ssize_t>(part.iov_len);
     }
     // fuse_out_header: length, error, and whose answer it is; a notice is nobody's.
-    uint64_t unique = 0;
-    std::memcpy(&unique, static_cast<const char*>(iov->iov_base) + 8, sizeof unique);
-    if (unique != 0) ++static_cast<Server*>(self)->answers_;
+    struct {
+      uint32_t length;
+      int32_t error;
+      uint64_t unique;
+    } header;
+    std::memcpy(&header, iov->iov_base, sizeof header);
+    Server& server = *static_cast<Server*>(self);
+    if (header.unique != 0) server.last_error_ = -header.error, ++server.answers_;
     return n;
   };
   io.read = [](int, void*, size_t, void*) { return ssize_t{0}; };
@@ -264,13 +275,24 @@ bool Server::may_command(const Caller& caller) {
 }
 
 // As vmstat -s shows them.
-std::string Server::sums() const {
+std::string Server::sums() {
+  uint64_t refused_files = 0, refused_knotes = 0;
+  {
+    const std::lock_guard guard(mutex_);
+    refused_files = refused_files_;
+  }
+  {
+    const MachineLock guard(machine_);
+    refused_knotes = users_knotes_.refused;
+  }
   return fmt::format(
       "{:9} requests refused, with {} inside drivers\n"
+      "{:9} files refused, with {} of users open\n"
+      "{:9} knotes refused, with {} of users\n"
       "{:9} polls answered at once, with {} waiting\n"
       "{:9} lines of messages forgotten\n",
-      refused_busy_.load(), kMaxBusy, kernel_.selects().overflows(), Selects::kMaxWaiters,
-      log_.forgotten());
+      refused_busy_.load(), kMaxBusy, refused_files, bounds_.users_files, refused_knotes,
+      bounds_.users_knotes, kernel_.selects().overflows(), Selects::kMaxWaiters, log_.forgotten());
 }
 
 std::string Server::command(const std::string& line, const Caller& caller, int& code) {
@@ -340,6 +362,23 @@ std::string Server::link(const std::string& verb, const std::string& name, int& 
 // away what answers go through.
 void Server::end_if_asked() {
   if (is_ending_.exchange(false)) ::kill(::getpid(), SIGTERM);
+}
+
+bool Server::take_file(uint32_t uid) {
+  if (user_inside(uid) == 0) return true;
+  const std::lock_guard guard(mutex_);
+  if (users_files_ >= bounds_.users_files) {
+    ++refused_files_;
+    return false;
+  }
+  ++users_files_;
+  return true;
+}
+
+void Server::give_file(uint32_t uid) {
+  if (user_inside(uid) == 0) return;
+  const std::lock_guard guard(mutex_);
+  --users_files_;
 }
 
 bool Server::may_watch(uint64_t descriptor, uint32_t uid) {

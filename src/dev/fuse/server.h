@@ -4,7 +4,8 @@
 //
 // A device is a regular file to Linux, read and written directly (no page cache), so offsets, short
 // reads and EOF are the driver's. A worker that sleeps in a driver stays occupied; kMaxBusy of them
-// may, the next request is refused with EAGAIN and counted. FUSE_INTERRUPT becomes the thread's
+// may, the next request is refused with EAGAIN and counted. So do files (ENFILE) and knotes
+// (ENOMEM) have bounds. FUSE_INTERRUPT becomes the thread's
 // signal, poll(2)'s wait a Selector. O_NONBLOCK set by fcntl shows in the next request and is then
 // put to the driver.
 //
@@ -30,7 +31,14 @@ namespace wh::dev {
 
 class Server {
  public:
-  static constexpr uint32_t kMaxBusy = 1000;  // Requests inside drivers at one time.
+  // What users other than root have together. A twentieth of the workers and descriptors is left
+  // for root, as FreeBSD leaves of kern.maxfiles: to look at what they have used up, and to end it.
+  struct Bounds {
+    uint32_t users_busy = 950;      // Requests inside drivers at one time; EAGAIN.
+    size_t users_files = 62'000;    // Open; ENFILE.
+    size_t users_knotes = 262'144;  // Of all their queues; ENOMEM.
+  };
+  static constexpr uint32_t kMaxBusy = 1000;  // Requests inside drivers at one time; EAGAIN.
   static constexpr Duration kGrace = 4s;      // For drivers to return, when all ends.
 
   struct Place {
@@ -38,7 +46,9 @@ class Server {
     std::string backdrop = {};  // A folder whose names are links here, where no device has them.
   };
   // `log` is what the kernel's console writes to.
-  Server(Kernel& kernel, ThreadMachine& machine, MessageLog& log, Place place);
+  Server(Kernel& kernel, ThreadMachine& machine, MessageLog& log, Place place)
+      : Server(kernel, machine, log, std::move(place), Bounds{}) {}
+  Server(Kernel& kernel, ThreadMachine& machine, MessageLog& log, Place place, Bounds bounds);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -49,7 +59,8 @@ class Server {
   Result<void> attach_to_memory();
   // One raw request as the kernel would send it, header and all. REQUIRES: attach_to_memory().
   void answer(std::span<const std::byte> request);
-  uint64_t answers() const { return answers_.load(); }  // Sent to memory.
+  uint64_t answers() const { return answers_.load(); }   // Sent to memory.
+  int last_error() const { return last_error_.load(); }  // Of those: 0, or an errno.
   // Serves until somebody unmounts. Call it once, on a thread of its own.
   void serve();
   // Ends the drivers, the first time it is called. Returns what never came back ("d_read of echo,
@@ -87,22 +98,27 @@ class Server {
     pid_t pid;
   };
   static bool may_command(const Caller& caller);
-  std::string sums() const;
+  std::string sums();
   std::string command(const std::string& line, const Caller& caller, int& code);
   std::string link(const std::string& verb, const std::string& name, int& code);
   std::vector<std::string> end_drivers(Duration grace);
   void end_if_asked();
   bool may_watch(uint64_t descriptor, uint32_t uid);
+  bool take_file(uint32_t uid);  // False: users have theirs. What is taken is given back.
+  void give_file(uint32_t uid);
 
   Kernel& kernel_;
   ThreadMachine& machine_;
   MessageLog& log_;
   const Place place_;
+  const Bounds bounds_;
+  event::Allowance users_knotes_;  // Under the machine's lock.
   Process process_;
   ::fuse_session* session_ = nullptr;
   std::atomic<uint32_t> busy_{0};
   std::atomic<uint64_t> refused_busy_{0};
   std::atomic<uint64_t> answers_{0};
+  std::atomic<int> last_error_{0};
   std::atomic<int> owed_{0};  // Watches that are owed something.
   std::atomic<bool> is_ending_{false};
   std::once_flag stopped_;
@@ -113,6 +129,8 @@ class Server {
   std::map<uint64_t, std::string> paths_;
   uint64_t next_inode_ = 3;             // 1 is the root, 2 the control file.
   std::map<uint64_t, Handle> handles_;  // By descriptor.
+  size_t users_files_ = 0;
+  uint64_t refused_files_ = 0;
 };
 
 }  // namespace wh::dev
