@@ -1,7 +1,5 @@
 #include "net/link/fq_codel.h"
 
-#include <algorithm>
-
 #include "net/link/glance.h"
 
 namespace wh::net {
@@ -11,8 +9,13 @@ FqCodel::FqCodel(FqCodelConfig config, QueueLimit limit, Random random, LinkCoun
       limit_(limit),
       salt_(random.next()),
       counters_(counters),
-      flows_(config.flows) {
+      flows_(config.flows),
+      winners_(2 * size_t{config.flows}) {
   CHECK(config.flows > 0 && config.quantum > Bytes(0));
+  for (uint32_t i = 0; i < config.flows; ++i) winners_[config.flows + i] = i;
+  for (uint32_t n = config.flows - 1; n > 0; --n) {
+    winners_[n] = fatter(winners_[2 * n], winners_[2 * n + 1]);
+  }
 }
 
 uint32_t FqCodel::flow_of(const Packet& packet) const {
@@ -32,6 +35,7 @@ void FqCodel::enqueue(PacketPtr packet) {
   }
   held_.add(packet->size());
   flow.fifo.push(std::move(packet));
+  note_change(flow);
   if (!flow.turn.is_linked()) {
     flow.credits = config_.quantum.count();
     new_flows_.push_back(flow);
@@ -55,6 +59,7 @@ PacketPtr FqCodel::dequeue(Instant now) {
     const Tally after = flow->fifo.held();
     held_.packets -= before.packets - after.packets;
     held_.bytes -= before.bytes - after.bytes;
+    note_change(*flow);
     if (packet == nullptr) {
       flow->turn.unlink();
       if (&turns == &new_flows_ && !old_flows_.empty()) old_flows_.push_back(*flow);
@@ -65,20 +70,42 @@ PacketPtr FqCodel::dequeue(Instant now) {
   }
 }
 
+void FqCodel::note_change(Flow& flow) {
+  if (flow.is_changed) return;
+  flow.is_changed = true;
+  changed_.push_back(static_cast<uint32_t>(&flow - flows_.data()));
+}
+
+// Of two that hold the same, the first.
+uint32_t FqCodel::fatter(uint32_t a, uint32_t b) const {
+  const uint64_t of_a = flows_[a].fifo.held().bytes, of_b = flows_[b].fifo.held().bytes;
+  return of_a > of_b || (of_a == of_b && a < b) ? a : b;
+}
+
+FqCodel::Flow& FqCodel::fattest() {
+  for (const uint32_t i : changed_) {
+    flows_[i].is_changed = false;
+    for (size_t n = (flows_.size() + i) / 2; n > 0; n /= 2) {
+      winners_[n] = fatter(winners_[2 * n], winners_[2 * n + 1]);
+    }
+  }
+  changed_.clear();
+  return flows_[winners_[1]];
+}
+
 void FqCodel::drop_from_fattest() {
-  const auto fattest = std::max_element(
-      flows_.begin(), flows_.end(),
-      [](const Flow& a, const Flow& b) { return a.fifo.held().bytes < b.fifo.held().bytes; });
-  const uint64_t half = fattest->fifo.held().bytes / 2;
+  Flow& flow = fattest();
+  const uint64_t half = flow.fifo.held().bytes / 2;
   uint64_t dropped = 0;
   for (uint32_t n = 0; n < kDropBatch; ++n) {
-    PacketPtr packet = fattest->fifo.pop();
+    PacketPtr packet = flow.fifo.pop();
     if (packet == nullptr) break;
     held_.subtract(packet->size());
     dropped += packet->size();
     counters_.drop(DropReason::QueueFull, *packet);
     if (dropped >= half) break;
   }
+  note_change(flow);
 }
 
 }  // namespace wh::net

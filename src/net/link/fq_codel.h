@@ -12,7 +12,9 @@
 // once, so that it cannot stay new.
 //
 // When the limit is exceeded, packets are dropped from the head of the queue that holds the most
-// bytes, up to half of it and at most kDropBatch at a time (RFC 8290 section 4.1).
+// bytes, up to half of it and at most kDropBatch at a time (RFC 8290 section 4.1). Which it is, a
+// tournament tells: a queue that has changed plays its way up a tree of winners again, but only
+// once somebody asks, so that a link that never fills pays nothing for it and a full one no search.
 #pragma once
 
 #include <vector>
@@ -46,10 +48,14 @@ class FqCodel final : public Queue {
   struct Flow {
     PacketFifo fifo;
     CodelControl control;
-    int64_t credits = 0;  // Bytes; RFC 8290 section 4.2.
-    ListLink turn;        // On the new or the old flows, or idle.
+    int64_t credits = 0;      // Bytes; RFC 8290 section 4.2.
+    ListLink turn;            // On the new or the old flows, or idle.
+    bool is_changed = false;  // What it holds, since the tournament.
   };
   using Turns = IntrusiveList<Flow, &Flow::turn>;
+  void note_change(Flow& flow);
+  uint32_t fatter(uint32_t a, uint32_t b) const;
+  Flow& fattest();
   void drop_from_fattest();
 
   FqCodelConfig config_;
@@ -58,6 +64,9 @@ class FqCodel final : public Queue {
   LinkCounters& counters_;
   std::vector<Flow> flows_;
   Turns new_flows_, old_flows_;
+  // Node n is the fatter of nodes 2n and 2n + 1; the last flows_.size() are the flows themselves.
+  std::vector<uint32_t> winners_;
+  std::vector<uint32_t> changed_;
 };
 
 }  // namespace wh::net

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <deque>
 #include <map>
 
 #include "net/link/flow_packets.h"
@@ -93,6 +95,68 @@ TEST_F(FqCodelTest, drops_from_the_head_of_the_fattest_flow) {
   while (const uint16_t port = next(*q)) of_seven += port == 7, of_two += port == 2;
   EXPECT_EQ(of_seven, 1);
   EXPECT_EQ(of_two, 1);
+}
+
+// The same by another way: a search through all queues at each drop.
+class SearchedQueues {
+ public:
+  SearchedQueues(uint32_t flows, uint64_t limit) : queues_(flows), limit_(limit) {}
+  void put(uint32_t flow, uint32_t size) {
+    while (held_ + size > limit_) {
+      const auto fattest =
+          std::max_element(queues_.begin(), queues_.end(),
+                           [](const Queued& a, const Queued& b) { return a.bytes < b.bytes; });
+      const uint64_t half = fattest->bytes / 2;
+      uint64_t dropped = 0;
+      for (uint32_t n = 0; n < FqCodel::kDropBatch && !fattest->sizes.empty(); ++n) {
+        dropped += take(*fattest);
+        if (dropped >= half) break;
+      }
+    }
+    queues_[flow].sizes.push_back(size);
+    queues_[flow].bytes += size;
+    held_ += size;
+  }
+  uint32_t take(uint32_t flow) { return take(queues_[flow]); }
+  uint64_t held() const { return held_; }
+
+ private:
+  struct Queued {
+    std::deque<uint32_t> sizes;
+    uint64_t bytes = 0;
+  };
+  uint32_t take(Queued& queue) {
+    if (queue.sizes.empty()) return 0;
+    const uint32_t size = queue.sizes.front();
+    queue.sizes.pop_front();
+    queue.bytes -= size;
+    held_ -= size;
+    return size;
+  }
+  std::vector<Queued> queues_;
+  uint64_t limit_, held_ = 0;
+};
+
+TEST_F(FqCodelTest, drops_what_a_search_of_all_queues_would) {
+  for (const uint32_t flows : {1u, 2u, 3u, 100u, 1024u}) {
+    constexpr uint64_t kLimit = 60'000;
+    auto q = make({.bytes = Bytes(kLimit)}, {.flows = flows});
+    SearchedQueues model(flows, kLimit);
+    Random random(flows);
+    for (int i = 0; i < 5000; ++i) {
+      if (random.below(3) != 0) {
+        // Few sizes, so that many hold the same; few ports, so that some are fat.
+        const auto port = static_cast<uint16_t>(1 + random.below(i % 1000 < 500 ? 300 : 5));
+        const auto size = static_cast<uint32_t>(random.below(2) == 0 ? 100 : 1514);
+        model.put(q->flow_of(*udp_packet(pool, port, size)), size);
+        put(*q, port, size);
+      } else if (const PacketPtr packet = q->dequeue(kStart)) {
+        ASSERT_EQ(packet->size(), model.take(q->flow_of(*packet))) << flows << " flows, step " << i;
+      }
+      ASSERT_EQ(q->held().bytes, model.held()) << flows << " flows, step " << i;
+    }
+    EXPECT_GT(counters.dropped_for(DropReason::QueueFull).packets, 0u);
+  }
 }
 
 TEST_F(FqCodelTest, never_holds_more_than_its_limit) {

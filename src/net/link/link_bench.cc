@@ -11,6 +11,8 @@
 
 #include "core/virtual_loop.h"
 #include "net/link/cable.h"
+#include "net/link/flow_packets.h"
+#include "net/link/fq_codel.h"
 #include "net/link/link.h"
 
 namespace wh::net {
@@ -105,6 +107,18 @@ void BM_LinkChainFqCodel(benchmark::State& state) {
   run_chain(state, "rate=1Gbps,delay=1ms,queue=fq_codel");
 }
 BENCHMARK(BM_LinkChainFqCodel)->ArgNames({"flows", "hops"})->Args({10, 4});
+
+// A packet into a queue that is full: one of another flow must go first.
+void BM_FqCodelFull(benchmark::State& state) {
+  const auto flows = static_cast<uint32_t>(state.range(0));
+  PacketPool pool;
+  LinkCounters counters;
+  FqCodel queue({.flows = flows}, {.packets = flows}, Random(1), counters);
+  uint16_t port = 0;
+  for (uint32_t i = 0; i < flows; ++i) queue.enqueue(udp_packet(pool, ++port, 100));
+  for (auto _ : state) queue.enqueue(udp_packet(pool, ++port, 100));
+}
+BENCHMARK(BM_FqCodelFull)->ArgName("flows")->Arg(1024)->Arg(65536);
 
 void BM_Cable(benchmark::State& state) {
   VirtualLoop loop;
