@@ -1,7 +1,9 @@
 // Any virtio header before any frame, as a device reads them: it is refused, or what it asks for is
-// done or described again, and a segment in a tunnel is cut into pieces that hold its payload.
+// done, described again or completed, and a segment in a tunnel is cut into pieces that hold its
+// payload.
 #include "host/offload.h"
 #include "host/tunnel.h"
+#include "net/checksum.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace wh;
@@ -18,7 +20,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   make_headers_contiguous(*packet);
   const Noted noted = note_offload(header, *packet);
   CHECK_EQ(packet->size(), frame.size());
-  if (noted == Noted::Done) (void)describe_offload(*packet);
+  if (noted == Noted::Done) {
+    (void)describe_offload(*packet);
+    // As before a device that completes nothing.
+    const bool is_complete = net::try_complete_checksum(*packet);
+    CHECK(is_complete == (packet->checksum != net::Checksum::Needed));
+  }
   if (noted != Noted::Tunnelled) return 0;
   auto segment = TunnelledSegment::find(header, *packet);
   size_t payload = 0, headers = 0;

@@ -199,8 +199,11 @@ uint32_t TapInterface::write(std::span<net::Packet* const> packets) {
   uint32_t count = 1;
   ssize_t n = 0;
   if (offload_ == Offload::None) {
-    if (packets.front()->gso_size != 0) return drop(device().tx_cannot), 1;
-    n = write_plain(*packets.front());
+    net::Packet& packet = *packets.front();
+    if (packet.gso_size != 0 || !net::try_complete_checksum(packet)) {
+      return drop(device().tx_cannot), 1;
+    }
+    n = write_plain(packet);
   } else {
     VirtioHeader header;
     parts_.clear();
@@ -218,7 +221,6 @@ uint32_t TapInterface::write(std::span<net::Packet* const> packets) {
 // From one buffer, into which a frame of the MTU's size is gathered: cheaper than that the kernel
 // gathers it.
 ssize_t TapInterface::write_plain(net::Packet& packet) {
-  net::complete_checksum(packet);
   std::span<const uint8_t> bytes = packet.head();
   if (packet.payload_size() != 0) {
     gathered_.resize(std::max<size_t>(gathered_.size(), packet.size()));

@@ -128,6 +128,24 @@ TEST_F(TapOverSocketTest, smaller_mtu_bounds_what_leaves_and_a_larger_one_cuts_n
   EXPECT_EQ(tap_->device_counters().rx_too_long, 1u);
 }
 
+TEST_F(TapOverSocketTest, checksum_without_a_place_for_it_is_refused_and_counted) {
+  // A segment as another device's kernel handed it over, which sums nothing and believes anything.
+  Octets frame(60);
+  net::EthernetHeader{.type = net::EtherType::Ip4}.emit(frame);
+  net::Ip4Header{.protocol = 6, .total_length = 46}.emit(std::span(frame).subspan(14));
+  for (const uint16_t total : {uint16_t{19}, uint16_t{20}, uint16_t{35}, uint16_t{1400}}) {
+    net::store16(frame.data() + 16, total);
+    net::Frame batch;
+    batch.push(pool_->allocate());
+    batch[0].assign(frame);
+    batch[0].checksum = net::Checksum::Needed;
+    tap_->transmit(std::move(batch));
+  }
+  EXPECT_EQ(tap_->device_counters().tx_cannot, 4u);
+  EXPECT_EQ(tap_->counters().tx_errors, 4u);
+  EXPECT_TRUE(get().empty());
+}
+
 TEST_F(TapOverSocketTest, tcp_headers_are_in_the_head_and_payload_behind_it) {
   struct Case {
     net::Family family;

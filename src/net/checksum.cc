@@ -149,6 +149,15 @@ void add_range(InternetSum& sum, const Packet& packet, uint32_t offset, uint32_t
   });
 }
 
+// False, and nothing done: there is no place for it.
+bool complete(Packet& packet, uint32_t ip_offset) {
+  const auto field = finished_checksum(packet, ip_offset);
+  if (!field) return false;
+  store16(packet.data() + field->offset, field->value);
+  packet.checksum = Checksum::Verified;
+  return true;
+}
+
 }  // namespace
 
 uint64_t sum_bytes(std::span<const uint8_t> bytes) {
@@ -169,26 +178,25 @@ uint64_t sum_bytes_plainly(std::span<const uint8_t> bytes) {
   return sum;
 }
 
-void complete_checksum(Packet& packet) {
-  if (packet.checksum != Checksum::Needed) return;
+bool try_complete_checksum(Packet& packet) {
+  if (packet.checksum != Checksum::Needed) return true;
   const auto ethernet = EthernetView::parse(packet.head());
-  CHECK(static_cast<bool>(ethernet));
-  complete_checksum(packet, ethernet->header_size());
+  return ethernet && complete(packet, ethernet->header_size());
 }
 
 void complete_checksum(Packet& packet, uint32_t ip_offset) {
   if (packet.checksum != Checksum::Needed) return;
-  const auto field = finished_checksum(packet, ip_offset);
-  CHECK(field.has_value());
-  store16(packet.data() + field->offset, field->value);
-  packet.checksum = Checksum::Verified;
+  const bool has_place = complete(packet, ip_offset);
+  CHECK(has_place);
 }
 
 std::optional<ChecksumField> finished_checksum(const Packet& packet, uint32_t ip_offset) {
   const auto transport = find_transport(packet, ip_offset);
   if (!transport || transport->offset + transport->length > packet.size()) return std::nullopt;
   const uint32_t field = checksum_offset(transport->protocol), offset = transport->offset + field;
-  if (field == 0 || offset + 2 > packet.head_size()) return std::nullopt;
+  if (field == 0 || field + 2 > transport->length || offset + 2 > packet.head_size()) {
+    return std::nullopt;
+  }
   InternetSum sum;
   add_range(sum, packet, transport->offset, transport->length);
   uint16_t value = sum.checksum();

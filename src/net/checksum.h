@@ -138,10 +138,11 @@ struct ChecksumField {
 std::optional<ChecksumField> finished_checksum(const Packet& packet, uint32_t ip_offset);
 
 // Completes a transport checksum that is Needed and marks the packet Verified; nothing for any
-// other packet. The packet begins with an Ethernet header, or has its IP header at `ip_offset`.
-// REQUIRES: finished_checksum() has something.
-void complete_checksum(Packet& packet);
+// other packet. The IP header is at `ip_offset`. REQUIRES: finished_checksum() has something.
 void complete_checksum(Packet& packet, uint32_t ip_offset);
+// The same of a packet that begins with an Ethernet header, whoever made it. False: it is Needed
+// still, for its headers have no place for it.
+[[nodiscard]] bool try_complete_checksum(Packet& packet);
 
 // Whether the transport checksum of a packet that IP delivered is right. data() is at the IP
 // header, l4_offset at the transport header, as IpProtocol::input has them. True at once for a

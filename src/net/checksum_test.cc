@@ -178,7 +178,7 @@ TEST(Checksum, completes_what_verify_accepts_whatever_the_runs) {
       UdpHeader{53, 4000, static_cast<uint16_t>(header + payload), pseudo}.emit({at, header});
     }
     p->checksum = Checksum::Needed;
-    complete_checksum(*p);
+    EXPECT_TRUE(try_complete_checksum(*p));
     ASSERT_EQ(p->checksum, Checksum::Verified);
     deliver(*p);
     ASSERT_TRUE(verify_transport(*p, protocol)) << "case " << i;
@@ -204,7 +204,7 @@ TEST(Checksum, sends_a_computed_zero_of_udp_as_all_ones) {
   all.add16(8);
   store16(at, all.checksum());
   p->checksum = Checksum::Needed;
-  complete_checksum(*p);
+  EXPECT_TRUE(try_complete_checksum(*p));
   EXPECT_EQ(load16(at + 6), 0xffff);
   deliver(*p);
   EXPECT_TRUE(verify_transport(*p, kProtocolUdp));
@@ -220,11 +220,31 @@ TEST(Checksum, accepts_udp_without_checksum_on_ip4_only) {
   }
 }
 
+TEST(Checksum, finds_no_place_where_the_headers_lie) {
+  Builder builder;
+  constexpr uint32_t kIp = 14;
+  const auto refuses = [&](auto&& spoil) {
+    PacketPtr p = builder.make(true, kProtocolTcp, 20, 6);
+    spoil(*p);
+    p->checksum = Checksum::Needed;
+    return !try_complete_checksum(*p) && p->checksum == Checksum::Needed;
+  };
+  EXPECT_FALSE(refuses([](Packet&) {}));
+  EXPECT_TRUE(refuses([](Packet& p) { p.truncate(13); }));
+  EXPECT_TRUE(refuses([](Packet& p) { store16(p.data() + kIp + 2, 47); }));  // Beyond its end,
+  EXPECT_TRUE(refuses([](Packet& p) { store16(p.data() + kIp + 2, 37); }));  // before the field,
+  EXPECT_TRUE(refuses([](Packet& p) { store16(p.data() + kIp + 2, 19); }));  // in the header.
+  EXPECT_TRUE(refuses([](Packet& p) { store16(p.data() + kIp + 6, 0x2000); }));  // More fragments.
+  EXPECT_TRUE(refuses([](Packet& p) { p.data()[kIp + 9] = 132; }));              // SCTP.
+  EXPECT_TRUE(refuses([](Packet& p) { p.data()[kIp] = 0x4f; }));
+  EXPECT_TRUE(refuses([](Packet& p) { p.data()[kIp] = 0x65; }));
+}
+
 TEST(Checksum, leaves_packets_alone_that_do_not_need_it) {
   Builder builder;
   PacketPtr p = builder.make(true, kProtocolTcp, 20, 3);
   p->checksum = Checksum::Unknown;
-  complete_checksum(*p);
+  EXPECT_TRUE(try_complete_checksum(*p));
   EXPECT_EQ(load16(p->data() + p->l4_offset + 16), 0);
   EXPECT_EQ(p->checksum, Checksum::Unknown);
 }

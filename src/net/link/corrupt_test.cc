@@ -47,7 +47,7 @@ TEST_F(CorruptTest, flips_one_bit_behind_the_ethernet_header_that_a_checksum_fin
   const std::vector<uint8_t> text(300, 0x5a);
   const Slice payload{ChunkRef::copy_of(text), 0, 300};
   PacketPtr clean = udp_packet(pool, payload);
-  complete_checksum(*clean);
+  ASSERT_TRUE(try_complete_checksum(*clean));
   const auto expected = bytes_of(*clean);
   bool in_ip = false, in_udp = false, in_payload = false;
   for (int round = 0; round < 500; ++round) {
