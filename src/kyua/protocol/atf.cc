@@ -172,6 +172,9 @@ Result<std::vector<TestCase>> parse_atf_list(std::string_view text) {
   if (cases.empty()) return fail("No test cases");
   std::stable_sort(cases.begin(), cases.end(),
                    [](const TestCase& a, const TestCase& b) { return a.name < b.name; });
+  // As under Kyua, a name that is listed again says nothing: the first one counts.
+  const auto is_same = [](const TestCase& a, const TestCase& b) { return a.name == b.name; };
+  cases.erase(std::unique(cases.begin(), cases.end(), is_same), cases.end());
   return cases;
 }
 

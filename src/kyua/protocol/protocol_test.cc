@@ -76,6 +76,17 @@ TEST(Atf, lists_cases_by_name_with_their_metadata) {
   EXPECT_EQ((*cases)[1].metadata.get("custom.Foo"), "bar");
 }
 
+TEST(Atf, case_that_is_listed_twice_is_the_first_of_the_two) {
+  const auto cases = parse_atf_list(std::string(kHeader) +
+                                    "ident: a\ndescr: first\n\nident: b\n\n"
+                                    "ident: a\ndescr: second\n");
+  ASSERT_TRUE(cases) << cases.error().text;
+  ASSERT_EQ(cases->size(), 2u);
+  EXPECT_EQ((*cases)[0].name, "a");
+  EXPECT_EQ((*cases)[0].metadata.get("description"), "first");
+  EXPECT_EQ((*cases)[1].name, "b");
+}
+
 std::string listing_reason(Ended ended, std::string_view out, std::string_view err = "") {
   const auto cases = AtfProtocol().parse_listing(kProgram, ended, out, err);
   if (cases.size() != 1 || !cases[0].known_result) return "";
