@@ -414,17 +414,6 @@ void take_options(const RunOptions& options, std::optional<RunOptions::Account>&
   }
 }
 
-// What a program gets that is to have nothing of its caller's environment.
-std::vector<std::string> clean_environment(const std::optional<RunOptions::Account>& account) {
-  std::vector<std::string> all = {
-      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-      "HOME=" + (account ? account->home : "/root"),
-      "SHELL=" + (account ? account->shell : "/bin/sh"),
-      "USER=" + (account ? account->name : "root")};
-  if (const char* term = std::getenv("TERM")) all.push_back(fmt::format("TERM={}", term));
-  return all;
-}
-
 std::vector<char*> pointers_to(const std::vector<std::string>& words) {
   std::vector<char*> pointers;  // As execve(2) takes them, who changes nothing.
   for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
@@ -438,6 +427,16 @@ std::optional<RunOptions::Account> find_account(const std::string& name) {
   const passwd* entry = ::getpwnam(name.c_str());
   if (entry == nullptr) return std::nullopt;
   return account_of(*entry);
+}
+
+std::vector<std::string> clean_environment(const std::optional<RunOptions::Account>& account) {
+  std::vector<std::string> all = {
+      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      "HOME=" + (account ? account->home : "/root"),
+      "SHELL=" + (account ? account->shell : "/bin/sh"),
+      "USER=" + (account ? account->name : "root")};
+  if (const char* term = std::getenv("TERM")) all.push_back(fmt::format("TERM={}", term));
+  return all;
 }
 
 Result<int> run_inside(const Jail& jail, const std::vector<std::string>& command,

@@ -82,6 +82,9 @@ struct RunOptions {
 };
 
 std::optional<RunOptions::Account> find_account(const std::string& name);
+// What exec.clean leaves: NAME=VALUE of root, or of an account.
+std::vector<std::string> clean_environment(
+    const std::optional<RunOptions::Account>& account = std::nullopt);
 
 // Runs a program in a jail and waits for it: its exit status as a shell would have it.
 Result<int> run_inside(const Jail& jail, const std::vector<std::string>& command,

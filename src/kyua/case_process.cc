@@ -91,18 +91,26 @@ class CaseRun {
   }
 
   Result<Ended> run(ExecEnv& env, const Command& command, std::optional<Duration> limit) {
-    return run(env, command, limit, job_.out);
+    return run(env, command, limit, job_.out, user_);
   }
-  Result<Ended> run(ExecEnv& env, const Command& command, std::optional<Duration> limit, int out) {
-    const Isolation isolation(command, folder_.work(), out, job_.err, user_);
+  Result<Ended> run(ExecEnv& env, const Command& command, std::optional<Duration> limit, int out,
+                    const std::optional<User>& user) {
+    const Isolation isolation(command, folder_.work(), out, job_.err, user);
     const pid_t pid = TRY(env.start([&] { isolation.become_test(); }));
     Supervisor::Limits limits{limit, job_.output_limit, job_.process_limit, job_.out, job_.err};
     if (job_.is_live) limits.out = limits.err = -1;
     return supervisor_.wait(pid, limits);
   }
 
+  // What is not the case's own runs as whom this process runs as, and writes no output of the case.
+  ExecEnv::Run runner(ExecEnv& env, std::optional<Duration> limit) {
+    return [this, &env, limit](const std::vector<std::string>& words) {
+      return run(env, {words}, limit, job_.err, std::nullopt);
+    };
+  }
+
   void body(ExecEnv& env) {
-    if (auto ready = env.init(); !ready) {
+    if (auto ready = env.init(runner(env, metadata_.timeout())); !ready) {
       say(ready.error().text);
       stamp(outcome_.end);
       // As under Kyua, the child that could not enter exits with status 1.
@@ -144,7 +152,7 @@ class CaseRun {
     if (!core) return say("Cannot find any core file");
     HostExecEnv host;
     const auto traced =
-        run(host, trace_command(command.arguments[0], *core), kTraceLimit, job_.err);
+        run(host, trace_command(command.arguments[0], *core), kTraceLimit, job_.err, user_);
     if (!traced || traced->code != 0 || traced->signal != 0 || traced->has_timed_out) {
       say("gdb failed to gather the stack trace");
     }
@@ -199,7 +207,8 @@ class CaseRun {
   }
 
   void finish(ExecEnv& env) {
-    if (auto gone = env.cleanup(); !gone) {
+    supervisor_.ignore_lifeline();  // What is to be undone is.
+    if (auto gone = env.cleanup(runner(env, kCleanupLimit)); !gone) {
       say(gone.error().text);
       spoil("Test case execenv cleanup did not terminate successfully");
     }

@@ -11,9 +11,32 @@ namespace {
 constexpr size_t kLongestName = 255;  // FreeBSD's MAXHOSTNAMELEN - 1.
 
 Result<jail::Jail> create(jail::Registry& registry, const std::string& name,
-                          std::string_view params) {
-  const auto words = TRY(jail_words(name, registry.children_max(), params));
-  return jail::Jail::create(registry, TRY(jail::parse_params(words)), {.dies_with_maker = true});
+                          std::string_view text) {
+  const auto words = TRY(jail_words(name, registry.children_max(), text));
+  auto params = TRY(jail::parse_params(words));
+  if (!params.command.empty()) {
+    return fail("execenv_jail_params: command is not accepted: the case is what runs in the jail");
+  }
+  return jail::Jail::create(registry, std::move(params), {.dies_with_maker = true});
+}
+
+// exec.start or exec.stop: in order, until one fails.
+Result<void> run_commands(std::string_view param, const std::vector<std::string>& commands,
+                          bool is_clean, const ExecEnv::Run& run) {
+  for (const std::string& command : commands) {
+    std::vector<std::string> words;
+    if (is_clean) {
+      words = jail::clean_environment();
+      words.insert(words.begin(), {"/usr/bin/env", "-i"});
+    }
+    words.insert(words.end(), {"/bin/sh", "-c", command});
+    const Ended ended = TRY(run(words));
+    if (ended.has_timed_out) return fail("jail: {}: {}: timed out", param, command);
+    if (ended.signal != 0 || ended.code != 0) {
+      return fail("jail: {}: {}: {}", param, command, to_string(ended));
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -63,7 +86,7 @@ Result<std::vector<std::string>> jail_words(const std::string& name, int64_t par
   return words;
 }
 
-Result<void> JailExecEnv::init() {
+Result<void> JailExecEnv::init(const Run& run) {
   auto registry = TRY(jail::Registry::open());
   auto made = create(registry, name_, params_);
   if (!made && made.error().code == std::errc::file_exists) {
@@ -73,7 +96,12 @@ Result<void> JailExecEnv::init() {
   }
   if (!made) return tl::unexpected(std::move(made).error().within("jail"));
   jail_.emplace(*std::move(made));
-  return {};
+  const jail::JailParams& params = jail_->entry().params;
+  auto ready = run_commands("exec.start", params.exec_start, params.is_exec_clean, run);
+  if (ready) return {};
+  (void)jail_->remove();  // The first failure is the one to report.
+  jail_.reset();
+  return ready;
 }
 
 Result<pid_t> JailExecEnv::start(const std::function<void()>& child) {
@@ -81,9 +109,12 @@ Result<pid_t> JailExecEnv::start(const std::function<void()>& child) {
   return jail_->start(child);
 }
 
-Result<void> JailExecEnv::cleanup() {
+Result<void> JailExecEnv::cleanup(const Run& run) {
   if (!jail_) return {};
-  return jail_->remove();
+  const jail::JailParams& params = jail_->entry().params;
+  auto stopped = run_commands("exec.stop", params.exec_stop, params.is_exec_clean, run);
+  auto removed = jail_->remove();
+  return removed ? stopped : removed;
 }
 
 }  // namespace wh::kyua

@@ -3,7 +3,9 @@
 //
 //   jail -qc name=<name> children.max=<parent_max-1> <execenv_jail_params> persist
 //
-// The jail is made before the body and removed after the cleanup routine; both run in it.
+// The jail is made before the body and removed after the cleanup routine; both run in it. So do
+// exec.start, before them, and exec.stop, after them: root runs each by the shell, on the case's
+// standard error, for as long as a case or its cleanup routine may run.
 #pragma once
 
 #include <optional>
@@ -27,9 +29,9 @@ class JailExecEnv final : public ExecEnv {
  public:
   JailExecEnv(std::string name, std::string params)
       : name_(std::move(name)), params_(std::move(params)) {}
-  Result<void> init() override;
+  Result<void> init(const Run& run) override;
   Result<pid_t> start(const std::function<void()>& child) override;
-  Result<void> cleanup() override;
+  Result<void> cleanup(const Run& run) override;
 
  private:
   std::string name_, params_;

@@ -426,25 +426,23 @@ TEST_F(CliTest, agrees_with_debians_kyua_on_a_suite_and_on_its_results_file) {
   EXPECT_EQ(run(words).out, oracle(words).out);
 }
 
-TEST(JailExecenv, names_and_asks_as_the_article_says) {
-  EXPECT_EQ(jail_name("/usr/tests/sys/kern/unix_dgram", "basic"),
-            "kyua_usr_tests_sys_kern_unix_dgram_basic");
-  const std::string longest = jail_name("/" + std::string(400, 'x'), "case");
-  EXPECT_EQ(longest.size(), 255u);
-  EXPECT_TRUE(longest.starts_with("kyuaxxx") && longest.ends_with("xxx_case"));
-  EXPECT_EQ(join(*jail_words("n", 999'999, "vnet allow.raw_sockets"), " "),
-            "name=n children.max=999998 vnet allow.raw_sockets persist");
-  EXPECT_EQ(join(*jail_words("n", 0, ""), " "), "name=n children.max=0 persist");
-  EXPECT_EQ(*split_params(" a 'b c' d=\"e f\" "), (std::vector<std::string>{"a", "b c", "d=e f"}));
-  EXPECT_FALSE(split_params("a 'b"));
-}
+class JailCliTest : public CliTest {
+ protected:
+  void SetUp() override {
+    CliTest::SetUp();
+    auto registry = jail::Registry::open_at(folder_ + "/run");
+    ::setenv("WHEELHOUSE_RUN", (folder_ + "/run").c_str(), 1);
+    auto probe = jail::Jail::create(*registry, *jail::parse_params({"name=probe"}), {});
+    if (!probe) GTEST_SKIP() << "no jails here: " << probe.error().text;
+    ASSERT_TRUE(probe->remove());
+  }
+  void TearDown() override {
+    ::unsetenv("WHEELHOUSE_RUN");
+    CliTest::TearDown();
+  }
+};
 
-TEST_F(CliTest, runs_body_and_cleanup_of_a_case_in_one_jail) {
-  auto registry = jail::Registry::open_at(folder_ + "/run");
-  ::setenv("WHEELHOUSE_RUN", (folder_ + "/run").c_str(), 1);
-  auto probe = jail::Jail::create(*registry, *jail::parse_params({"name=probe"}), {});
-  if (!probe) GTEST_SKIP() << "no jails here: " << probe.error().text;
-  ASSERT_TRUE(probe->remove());
+TEST_F(JailCliTest, runs_body_and_cleanup_of_a_case_in_one_jail) {
   script(
       "t",
       "r=; for a; do case $a in -l) printf 'Content-Type: application/X-atf-tp; version=\"1\"\\n\\n"
@@ -467,7 +465,34 @@ TEST_F(CliTest, runs_body_and_cleanup_of_a_case_in_one_jail) {
   const Ran skipped = run({"-v", "execenvs=host", "test", "-r", folder_ + "/s.db"});
   EXPECT_NE(skipped.out.find("t:a  ->  skipped: 'jail' execenv is not supported"),
             std::string::npos);
-  ::unsetenv("WHEELHOUSE_RUN");
+}
+
+TEST_F(JailCliTest, runs_exec_start_before_a_case_and_exec_stop_after_it) {
+  script("t", "cd " + suite_ + " && grep -q kyua started && echo ran >>started");
+  script("p", "exit 0");
+  kyuafile(fmt::format(
+      "local function add(name, params) plain_test_program{{name=name, execenv='jail', "
+      "execenv_jail_params=params}} end\n"
+      "add('t', [[exec.clean exec.start='cd {0}; hostname >started; echo $HOME >>started' "
+      "exec.stop='cd {0}; echo stop >>started']])\n"
+      "add('p', 'exec.start=\"exit 3\" exec.start=\"touch {0}/second\"')\n"
+      "add('p', 'exec.stop=\"exit 4\"')\nadd('p', 'command=/bin/true')\n",
+      suite_));
+  const Ran ran = run({"test", "-r", folder_ + "/r.db"});
+  EXPECT_NE(ran.out.find("t:main  ->  passed"), std::string::npos) << ran.out << ran.err;
+  EXPECT_EQ(*host::read_file(suite_ + "/started"),
+            jail_name(suite_ + "/t", "main").substr(0, 64) + "\n/root\nran\nstop\n");
+  EXPECT_NE(ran.out.find("p:main  ->  failed: Returned non-success exit status 1"),
+            std::string::npos);
+  EXPECT_FALSE(fs::exists(suite_ + "/second"));
+  EXPECT_NE(ran.out.find("broken: Test case execenv cleanup did not terminate successfully"),
+            std::string::npos);
+  const std::string text =
+      run({"report", "--verbose", "--results-filter=", "-r", folder_ + "/r.db"}).out;
+  for (const char* why : {"jail: exec.start: exit 3: exited with code 3",
+                          "jail: exec.stop: exit 4: exited with code 4", "command is not accepted"})
+    EXPECT_NE(text.find(why), std::string::npos) << text;
+  EXPECT_TRUE(fs::is_empty(folder_ + "/run/jails"));
 }
 
 }  // namespace
