@@ -1,10 +1,11 @@
 // Runs a fuzz target without libFuzzer, so that every build and every compiler replays its corpus.
 //
 // usage: TARGET [CORPUS_DIR...] [--seed=N] [--runs=N]
-// Each file of the corpus is fed as it is, then mutated by a seeded generator `runs` times. A
-// failure prints the seed that repeats the run, and the input that did it is written to
-// crash-<seed>-<run>.
+// A folder that is missing or empty is an error. Each file of the corpus is fed as it is, then
+// mutated by a seeded generator `runs` times. A failure prints the seed that repeats the run, and
+// the input that did it is written to crash-<seed>-<run>.
 #include <algorithm>
+#include <charconv>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -27,6 +28,12 @@ using Input = std::vector<uint8_t>;
 uint64_t g_seed = 1;
 uint64_t g_run = 0;
 Input g_input;
+
+[[noreturn]] void refuse(std::string_view word, const char* why) {
+  std::fprintf(stderr, "fuzz: %.*s: %s; usage: [CORPUS_DIR...] [--seed=N] [--runs=N]\n",
+               static_cast<int>(word.size()), word.data(), why);
+  std::exit(2);
+}
 
 void report_and_keep() {
   char name[64];
@@ -76,6 +83,28 @@ Input mutate(Input in, wh::Random& random) {
   return in;
 }
 
+// The number behind `key` in a word; false when the word does not begin so.
+bool take_number(std::string_view word, std::string_view key, uint64_t& number) {
+  if (!word.starts_with(key)) return false;
+  const char* end = word.data() + word.size();
+  const auto [stop, error] = std::from_chars(word.data() + key.size(), end, number);
+  if (error != std::errc() || stop != end) refuse(word, "not a whole number");
+  return true;
+}
+
+// All inputs of a folder. None would be a target that looks as if it were tested.
+void add_corpus(const std::string& folder, std::vector<Input>& corpus) {
+  if (!std::filesystem::is_directory(folder)) refuse(folder, "no such corpus folder");
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) files.push_back(entry);
+  if (files.empty()) refuse(folder, "a corpus without an input");
+  std::sort(files.begin(), files.end());
+  for (const auto& path : files) {
+    std::ifstream f(path, std::ios::binary);
+    corpus.emplace_back(std::istreambuf_iterator<char>(f), std::istreambuf_iterator<char>());
+  }
+}
+
 }  // namespace
 
 // A sanitizer that found something aborts, so that on_abort() hears of it.
@@ -90,20 +119,9 @@ int main(int argc, char** argv) {
   std::vector<Input> corpus;
   uint64_t runs = 2000;
   for (int i = 1; i < argc; ++i) {
-    const std::string_view arg = argv[i];
-    if (arg.starts_with("--seed=")) {
-      g_seed = std::strtoull(argv[i] + 7, nullptr, 10);
-    } else if (arg.starts_with("--runs=")) {
-      runs = std::strtoull(argv[i] + 7, nullptr, 10);
-    } else if (std::filesystem::is_directory(arg)) {
-      std::vector<std::filesystem::path> files;
-      for (const auto& entry : std::filesystem::directory_iterator(arg)) files.push_back(entry);
-      std::sort(files.begin(), files.end());
-      for (const auto& path : files) {
-        std::ifstream f(path, std::ios::binary);
-        corpus.emplace_back(std::istreambuf_iterator<char>(f), std::istreambuf_iterator<char>());
-      }
-    }
+    const bool is_number =
+        take_number(argv[i], "--seed=", g_seed) || take_number(argv[i], "--runs=", runs);
+    if (!is_number) add_corpus(argv[i], corpus);
   }
   std::signal(SIGABRT, on_abort);
   for (const Input& input : corpus) feed(input);

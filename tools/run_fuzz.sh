@@ -20,11 +20,12 @@ for program in "$build"/bin/*_fuzz; do
   [ -x "$program" ] || continue
   name=$(basename "$program")
   if [ ${#names[@]} -gt 0 ] && [[ " ${names[*]} " != *" $name "* ]]; then continue; fi
+  [ -n "$(ls "tests/corpus/$name" 2>/dev/null)" ] ||
+    { echo "fuzz: $name has no corpus: tests/corpus/$name is missing or empty" >&2; exit 2; }
   printf '== %s for %s s\n' "$name" "$seconds"
   work="build/fuzz-corpus/$name"
   mkdir -p "$work"
-  dirs=("$work")
-  [ -d "tests/corpus/$name" ] && dirs+=("tests/corpus/$name")
+  dirs=("$work" "tests/corpus/$name")
   status=0
   "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
              -artifact_prefix="build/$name-" "${dirs[@]}" >"$work.log" 2>&1 || status=$?
