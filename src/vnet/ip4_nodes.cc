@@ -290,7 +290,7 @@ class Ip4Rewrite final : public Node {
   enum : Arc { kIcmpError = 1, kFrag, kFeatures };
   enum : uint16_t { kMtuExceeded, kGone, kBadOption };
 
-  // What decrement_ttl() does, for a header that was checked.
+  // RFC 1624, for a header that was checked.
   static void lower_ttl(uint8_t* ip) {
     uint16_t word;
     std::memcpy(&word, ip + 10, 2);

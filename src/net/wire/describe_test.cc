@@ -114,7 +114,7 @@ TEST(Describe, names_udp_icmp_and_fragments) {
             "IP 10.0.0.1.53 > 10.0.0.2.4000: UDP, length 0");
   EXPECT_EQ(text_of(ip4(kProtocolIcmp, emitted(IcmpHeader::echo(IcmpType::Echo, 7, 1)))),
             "IP 10.0.0.1 > 10.0.0.2: ICMP echo request, id 7, seq 1, length 8");
-  Bytes8 error = emitted(IcmpHeader::fragmentation_needed(1400));
+  Bytes8 error = emitted(IcmpHeader{IcmpType::Unreachable, kIcmpFragmentationNeeded, 0, 1400});
   const Bytes8 quoted = ip4(kProtocolUdp, emitted(UdpHeader{53, 4000, 8, 0}));
   error.insert(error.end(), quoted.begin(), quoted.end());
   EXPECT_EQ(text_of(ip4(kProtocolIcmp, error)),

@@ -59,9 +59,6 @@ struct IcmpHeader {
   static IcmpHeader echo(IcmpType type, uint16_t id, uint16_t sequence) {
     return {type, 0, 0, uint32_t{id} << 16 | sequence};
   }
-  static IcmpHeader fragmentation_needed(uint16_t next_hop_mtu) {
-    return {IcmpType::Unreachable, kIcmpFragmentationNeeded, 0, next_hop_mtu};
-  }
   // Writes kSize bytes. REQUIRES: out.size() >= kSize.
   void emit(std::span<uint8_t> out) const {
     CHECK(out.size() >= kSize);

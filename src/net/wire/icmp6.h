@@ -136,9 +136,6 @@ class Icmp6View {
   uint16_t checksum() const { return load16(head_.data() + 2); }
   bool is_error() const { return head_[0] < 128; }
   bool is_echo() const { return type() == Icmp6Type::Echo || type() == Icmp6Type::EchoReply; }
-  bool is_neighbour_discovery() const {
-    return type() >= Icmp6Type::RouterSolicitation && type() <= Icmp6Type::NeighbourAdvertisement;
-  }
   uint32_t rest() const { return load32(head_.data() + 4); }
   uint16_t echo_id() const { return load16(head_.data() + 4); }
   uint16_t echo_sequence() const { return load16(head_.data() + 6); }

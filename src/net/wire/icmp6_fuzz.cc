@@ -26,7 +26,7 @@ void check_neighbour_discovery(const Icmp6View& icmp) {
       return check_again(icmp.router_solicitation(), &Icmp6View::router_solicitation);
     case Icmp6Type::RouterAdvertisement:
       return check_again(icmp.router_advertisement(), &Icmp6View::router_advertisement);
-    default: CHECK(!icmp.is_neighbour_discovery());
+    default: return;
   }
 }
 

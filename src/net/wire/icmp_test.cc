@@ -39,7 +39,7 @@ TEST(Icmp, is_truncated_below_eight_bytes) {
 }
 
 TEST(Icmp, error_gives_the_quoted_packet_and_next_hop_mtu) {
-  const auto bytes = error(IcmpHeader::fragmentation_needed(1400), 8);
+  const auto bytes = error(IcmpHeader{IcmpType::Unreachable, kIcmpFragmentationNeeded, 0, 1400}, 8);
   const auto view = IcmpView::parse(bytes);
   ASSERT_TRUE(view);
   EXPECT_TRUE(view->is_error());

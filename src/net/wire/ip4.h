@@ -99,12 +99,6 @@ inline void replace_ip4_word(std::span<uint8_t> header, size_t offset, uint16_t 
   store16(at + offset, word);
 }
 
-// Lowers the TTL by one. REQUIRES: `header` was parsed, its TTL is above 0.
-inline void decrement_ttl(std::span<uint8_t> header) {
-  CHECK(header.size() >= Ip4Header::kMinSize && header[8] > 0);
-  replace_ip4_word(header, 8, static_cast<uint16_t>(load16(&header[8]) - 0x100));
-}
-
 // Sets the two ECN bits (RFC 3168 section 5). REQUIRES: `header` was parsed.
 inline void set_ip4_ecn(std::span<uint8_t> header, uint8_t ecn) {
   CHECK(header.size() >= Ip4Header::kMinSize && ecn <= 3);

@@ -152,19 +152,6 @@ TEST(Ip4, quoted_packet_may_be_short_and_of_wrong_checksum) {
   EXPECT_FALSE(Ip4View::parse_quoted(bytes));
 }
 
-TEST(Ip4, decrements_ttl_and_keeps_the_checksum_right) {
-  for (int tos = 0; tos < 256; ++tos) {
-    Ip4Header h = sample();
-    h.tos = static_cast<uint8_t>(tos);
-    h.ttl = 1;
-    auto bytes = emitted(h);
-    decrement_ttl(bytes);
-    const auto view = Ip4View::parse(bytes, 1500);
-    ASSERT_TRUE(view);
-    ASSERT_EQ(view->ttl(), 0);
-  }
-}
-
 TEST(Ip4, marks_ecn_and_keeps_the_checksum_right) {
   for (int tos = 0; tos < 256; ++tos) {
     Ip4Header h = sample();
