@@ -256,12 +256,14 @@ Listener* TcpStack::find_listener(const Endpoint& local) const {
 
 void TcpStack::add(Connection& c) {
   table_.insert(c);
+  scarce_ports_.change(c.local_, c.remote_, true);
   c.is_listed_ = true;
   all_.push_back(c);
 }
 
 void TcpStack::remove(Connection& c) {
   table_.remove(c);
+  scarce_ports_.change(c.local_, c.remote_, false);
   c.is_listed_ = false;
   c.in_all_.unlink();
   ended_.push_back(c);

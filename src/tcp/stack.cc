@@ -155,16 +155,36 @@ std::unique_ptr<Connection> TcpStack::make(const Endpoint& local, const Endpoint
 // RFC 6056 section 3.3.1: a random start, then the next free one.
 Result<uint16_t> TcpStack::choose_port(const Endpoint& local, const Endpoint& remote) {
   const auto [first, last] = std::minmax(
-      {static_cast<uint64_t>(tunables_.port_first), static_cast<uint64_t>(tunables_.port_last)});
-  const uint64_t count = last - first + 1;
-  const uint64_t start = ip_.random().below(count);
-  for (uint64_t i = 0; i < count; ++i) {
-    Endpoint candidate = local;
-    candidate.port = static_cast<uint16_t>(first + (start + i) % count);
-    if (find(candidate, remote) == nullptr) return candidate.port;
+      {static_cast<uint16_t>(tunables_.port_first), static_cast<uint16_t>(tunables_.port_last)});
+  const uint32_t count = uint32_t{last} - first + 1;
+  const auto start = static_cast<uint32_t>(ip_.random().below(count));
+  const ScarcePorts::Ports* noted = scarce_ports_.find(local, remote);
+  if (noted == nullptr) {
+    for (uint32_t i = 0; i < std::min(count, ScarcePorts::kLongSearch); ++i) {
+      const auto port = static_cast<uint16_t>(first + (start + i) % count);
+      if (!is_taken(local, port, remote)) return port;
+    }
+    if (count > ScarcePorts::kLongSearch) noted = &note_ports(local, remote);
+  }
+  if (noted != nullptr) {
+    const auto port = noted->next(static_cast<uint16_t>(first + start), first, last);
+    if (port) return *port;
   }
   return fail_with(std::errc::address_not_available,
                    fmt::format("a port for a connection to {}", to_string(remote)));
+}
+
+bool TcpStack::is_taken(const Endpoint& local, uint16_t port, const Endpoint& remote) const {
+  return table_.find({local.address, port, local.table}, remote) != nullptr;
+}
+
+const ScarcePorts::Ports& TcpStack::note_ports(const Endpoint& local, const Endpoint& remote) {
+  auto ports = std::make_unique<ScarcePorts::Ports>();
+  for (uint32_t i = 0; i <= UINT16_MAX; ++i) {
+    const auto port = static_cast<uint16_t>(i);
+    if (is_taken(local, port, remote)) ports->set(port, true);
+  }
+  return scarce_ports_.note(local, remote, std::move(ports));
 }
 
 // RFC 6528: a clock that ticks every 4 us, and a secret function of the connection.
@@ -270,6 +290,8 @@ void TcpStack::check_invariants() {
   size_t listed = 0;
   for_each([&](Connection& c) {
     CHECK(find(c.local_, c.remote_) == &c);
+    const ScarcePorts::Ports* noted = scarce_ports_.find(c.local_, c.remote_);
+    CHECK(noted == nullptr || noted->is_taken(c.local_.port));
     c.check_invariants();
     ++listed;
   });

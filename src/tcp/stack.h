@@ -27,6 +27,7 @@
 #include "tcp/counters.h"
 #include "tcp/idle_timers.h"
 #include "tcp/listener.h"
+#include "tcp/scarce_ports.h"
 #include "tcp/tunables.h"
 
 namespace wh::tcp {
@@ -65,6 +66,7 @@ class TcpStack final : public net::IpProtocol {
   pacing::Hpts& wheel() { return wheel_; }
   const IdleTimers& idle_timers() const { return idle_timers_; }
   size_t connections() const { return table_.size(); }
+  size_t peers_short_of_ports() const { return scarce_ports_.peers(); }
   template <class Fn>
   void for_each(Fn fn) {
     for (Connection* c = all_.front(); c != nullptr;) {
@@ -118,6 +120,8 @@ class TcpStack final : public net::IpProtocol {
   std::unique_ptr<Connection> make(const Endpoint& local, const Endpoint& remote,
                                    const net::Route& route, const std::string& congestion);
   Result<uint16_t> choose_port(const Endpoint& local, const Endpoint& remote);
+  bool is_taken(const Endpoint& local, uint16_t port, const Endpoint& remote) const;
+  const ScarcePorts::Ports& note_ports(const Endpoint& local, const Endpoint& remote);
   SeqNum initial_sequence(const Endpoint& local, const Endpoint& remote) const;
   uint32_t timestamp_offset(const Endpoint& local, const Endpoint& remote) const;
   uint64_t keyed_hash(const Endpoint& local, const Endpoint& remote, uint64_t salt) const;
@@ -151,6 +155,7 @@ class TcpStack final : public net::IpProtocol {
   std::vector<net::Frame> out_, flushing_;  // Built in this batch; on their way to IP.
 
   ConnectionTable table_;
+  ScarcePorts scarce_ports_;
   Connection* last_found_ = nullptr;                     // Or last written to: its memory is near.
   IntrusiveList<Connection, &Connection::in_all_> all_;  // In the table.
   IntrusiveList<Connection, &Connection::in_all_> ended_;  // Closed, and not yet given up.
