@@ -213,7 +213,7 @@ class Connection final : private pacing::HptsClient {
   void grow_receive_buffer(const Segment& s, uint32_t bytes);
   void challenge();
   bool may_challenge();
-  void answer(const Segment& s);
+  void answer(const Segment& s, const SeqRange& twice = {});
   uint32_t window_held() const;
   void note_ecn(const Segment& s);
 
@@ -388,8 +388,7 @@ class Connection final : private pacing::HptsClient {
   SendBuffer::Position unsent_at_;  // Where the byte snd_max is.
   Pacer pacer_;
   TimerKind recovery_timer_ = TimerKind::None;
-  Instant recovery_due_ = kNever;
-  Instant delack_due_ = kNever;
+  Instant recovery_due_ = kNever, delack_due_ = kNever;
   Instant rack_due_ = kNever;  // When RACK wants to look again.
   Instant idle_due_ = kNever;  // Keepalive, FIN-WAIT-2, TIME-WAIT: the state says which.
   IdleTimers::Entry idle_entry_;
@@ -466,12 +465,13 @@ class Connection final : private pacing::HptsClient {
   uint32_t peer_mss_ = 536;
   uint32_t timestamp_offset_ = 0;
   bool checksum_offload_;
-  uint32_t max_gso_;          // 0: the interface cuts nothing.
-  bool is_released_ = false;  // The application gave it up.
-  bool is_listed_ = false;    // In the stack's table.
-  bool is_waiting_ = false;   // For accept().
-  int64_t challenges_ = 0;    // Challenge ACKs sent or held back
-  Instant challenges_end_{};  // since this began to count; then it begins anew.
+  uint32_t max_gso_;             // 0: the interface cuts nothing.
+  bool is_released_ = false;     // The application gave it up.
+  bool is_listed_ = false;       // In the stack's table.
+  bool is_waiting_ = false;      // For accept().
+  uint32_t answers_earned_ = 0;  // By data: answers to such as is not taken.
+  int64_t challenges_ = 0;       // Challenge ACKs sent or held back
+  Instant challenges_end_{};     // since this began to count; then it begins anew.
   End end_ = End::None;
   ConnectionObserver* observer_ = nullptr;
   Listener* listener_ = nullptr;  // While in its backlog.

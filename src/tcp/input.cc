@@ -111,8 +111,7 @@ void Connection::input_time_wait(const Segment& s) {
     idle_due_ = now() + 2 * std::chrono::milliseconds(stack_.tunables().msl_ms);
   const bool is_repeated = s.payload == 0 && s.seq == rcv_nxt_ && s.ack == snd_max_ &&
                            !s.has(net::kTcpFin) && !s.has(net::kTcpSyn);
-  ack_now_ = ack_now_ || !is_repeated;
-  stack_.mark(*this);
+  if (!is_repeated) answer(s);
 }
 
 // FreeBSD's rcv_wnd: the room in the buffer, or what was offered when that is more. The window
@@ -143,10 +142,8 @@ void Connection::input_synchronised(const Segment& original) {
   }
   if (!check_timestamps(original)) return;
   if (original.flags.has_any(net::kTcpRst | net::kTcpSyn)) return handle_reset_or_syn(original);
-  if (state_ == State::SynReceived && original.seq < rcv_nxt_) {  // Not even its ACK is for us.
-    ack_now_ = true;
-    return stack_.mark(*this);
-  }
+  if (state_ == State::SynReceived && original.seq < rcv_nxt_)
+    return answer(original);  // Not even its ACK is for us.
   if (original.seq < rcv_nxt_ || original.end() > rcv_adv_) [[unlikely]] {
     Segment rest = original;
     if (trim(rest)) input_in_window(original, rest);
@@ -200,10 +197,8 @@ inline bool Connection::check_timestamps(const Segment& s) {
   if (!is_older(s.options.timestamps->value, ts_recent_)) return true;
   if (now() - ts_recent_at_ > kPawsIdle) return true;
   ++stack_.counters().paws_drops;
-  if (s.payload > 0 && s.seq < rcv_nxt_) {  // Came twice; what is new was not received at all.
-    note_dsack({s.seq, net::earlier(s.seq + SeqLen(s.payload), rcv_nxt_)});
-  }
-  answer(s);
+  // What is new of it was not received at all.
+  answer(s, {s.seq, net::earlier(s.seq + SeqLen(s.payload), rcv_nxt_)});
   return false;
 }
 
@@ -256,12 +251,16 @@ bool Connection::may_challenge() {
   return false;
 }
 
-// Tells who sent a segment that goes no further where we are. Bare acknowledgments have a limit:
-// two ends of which each finds the other's out of place, because a stranger has sent to both, would
-// answer one another as fast as the path allows (FreeBSD's "ACK war").
-void Connection::answer(const Segment& s) {
-  const bool is_bare = s.end() == s.seq;
-  if (is_bare && !may_challenge()) return;
+// Tells who sent a segment that goes no further where we are, and what of it came twice. There is a
+// limit: two ends of which each finds the other's out of place, because a stranger has sent to
+// both, would answer one another as fast as the path allows (FreeBSD's "ACK war"). What carries
+// data has earned its answer by as much that was new: a window that was sent again in vain is
+// reported whole.
+void Connection::answer(const Segment& s, const SeqRange& twice) {
+  const bool is_earned = s.payload > 0 && answers_earned_ > 0;
+  if (!is_earned && !may_challenge()) return;
+  if (is_earned) --answers_earned_;
+  if (twice.begin < twice.end) note_dsack(twice);
   ack_now_ = true;
   stack_.mark(*this);
 }
@@ -282,9 +281,11 @@ bool Connection::trim(Segment& s) {
     // One to the left counts: two FINs that cross, or two probes of windows, would else be answered
     // for ever, neither end seeing the other's acknowledgment (RFC 9293 appendix A.2).
     const bool is_acceptable = s.end() > rcv_nxt_ || s.seq + SeqLen(1) == rcv_nxt_;
-    if (!is_acceptable && s.end() == s.seq) return answer(s), false;
+    if (!is_acceptable) {
+      counters.duplicate_bytes += s.payload;
+      return answer(s, {s.seq, s.seq + SeqLen(s.payload)}), false;
+    }
     cut_duplicate(s);
-    if (!is_acceptable) return false;
   }
   if (s.end() <= rcv_adv_) return true;
   const uint32_t length = (s.end() - s.seq).count();
@@ -366,6 +367,9 @@ void Connection::take_payload(const Segment& s) {
   const auto got = receive_.insert(rcv_nxt_, s.seq, *s.packet, s.payload_at, s.payload, islands);
   counters.duplicate_bytes += got.duplicate;
   if (got.is_refused) ++counters.reassembly_full;
+  if (got.duplicate == s.payload) return answer(s, got.repeated);
+  answers_earned_ =
+      std::min(answers_earned_ + 1 + s.payload / 1024, static_cast<uint32_t>(islands));
   if (got.repeated.begin < got.repeated.end) note_dsack(got.repeated);
   stack_.mark(*this);
   if (got.advance == 0) {

@@ -71,8 +71,8 @@ constexpr Tunable kTunables[] = {
     {"rexmit_min", &Tunables::timers_minrto_ms, "ms", 1, 60000, "rack.timers.minrto"},
     {"rexmit_slop", &Tunables::timers_slop_ms, "ms", 0, 60000, "rack.timers.slop"},
     {"ack_war_cnt", &Tunables::ack_war_cnt, "", 0, 1'000'000,
-     "challenge ACKs, and answers to bare acknowledgments out of place, that a connection sends in "
-     "ack_war_timewindow; 0 for no limit"},
+     "challenge ACKs, and answers to segments out of place beyond those that new data has earned, "
+     "that a connection sends in ack_war_timewindow; 0 for no limit"},
     {"ack_war_timewindow", &Tunables::ack_war_timewindow_ms, "ms", 0, kDay,
      "time for which challenge ACKs are counted; 0 for no limit"},
     {"abc_l_var", &Tunables::abc_l_var, "segments", 1, 100,
