@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -25,11 +26,12 @@ class RunPool {
   static constexpr uint32_t kMaxRun = 128;
 
   RunPool() = default;
-  ~RunPool() { std::free(records_); }
+  ~RunPool() { std::free(block_); }
   RunPool(const RunPool&) = delete;
   RunPool& operator=(const RunPool&) = delete;
   RunPool(RunPool&& o) noexcept { *this = std::move(o); }
   RunPool& operator=(RunPool&& o) noexcept {
+    std::swap(block_, o.block_);
     std::swap(records_, o.records_);
     std::swap(capacity_, o.capacity_);
     std::swap(used_, o.used_);
@@ -105,12 +107,25 @@ class RunPool {
     // A quarter more each time: what lies unused is at most a fifth.
     const uint64_t wanted = uint64_t{used_} + by + capacity_ / 4;
     CHECK(wanted <= ~uint32_t{0});
-    records_ = static_cast<T*>(std::realloc(static_cast<void*>(records_), wanted * sizeof(T)));
-    CHECK(records_ != nullptr);
+    const size_t was = before();
+    block_ = std::realloc(block_, wanted * sizeof(T) + kSlack);
+    CHECK(block_ != nullptr);
+    // Large blocks lie alike, and are not moved here.
+    const size_t is = before();
+    if (is != was) std::memmove(bytes() + is, bytes() + was, used_ * sizeof(T));
+    records_ = reinterpret_cast<T*>(bytes() + is);  // Sound: there they may lie.
     capacity_ = static_cast<uint32_t>(wanted);
   }
+  // realloc(3) aligns less than some records want, such as those that share cache lines: so many
+  // bytes stand before the first.
+  static constexpr size_t kSlack = alignof(T) > alignof(std::max_align_t) ? alignof(T) : 0;
+  size_t before() const {
+    return kSlack == 0 ? 0 : -reinterpret_cast<uintptr_t>(block_) % alignof(T);
+  }
+  uint8_t* bytes() { return static_cast<uint8_t*>(block_); }
 
-  T* records_ = nullptr;
+  void* block_ = nullptr;
+  T* records_ = nullptr;  // Within it.
   uint32_t capacity_ = 0;
   uint32_t used_ = 1;  // Index 0 stands for none.
   std::array<uint32_t, kSizes.size()> free_{};
