@@ -33,7 +33,7 @@ class L2Input final : public Node {
               .next = {"l2-forward"},
               .errors = {{"truncated", Severity::Error, "ethernet truncated"},
                          {"no_domain", Severity::Error, "interface is in no bridge domain"},
-                         {"bad_source", Severity::Error, "source is a multicast address"},
+                         {"bad_source", Severity::Error, "source is no station's address"},
                          {"reserved", Severity::Info, "frames for bridges only"},
                          {"not_learnt", Severity::Warning, "sources not learnt: table full"}}}),
         stack_(stack) {}
@@ -53,7 +53,7 @@ class L2Input final : public Node {
         continue;
       }
       const MacAddress source = mac_at(p, 6);
-      if (source.is_multicast()) {
+      if (source.is_multicast() || source == MacAddress{}) {
         batch.drop(i, kBadSource);
         continue;
       }

@@ -95,7 +95,8 @@ class EthernetInput final : public Node {
     }
   };
   // Gives a tagged frame, its tags taken off, to the sub-interface they name; a priority tag
-  // (VLAN 0) is only taken off. False when the frame stays.
+  // (VLAN 0) is only taken off, and of a frame that a bridge is to pass on not even that. False
+  // when the frame stays.
   [[gnu::noinline]] bool take_tagged(Batch& batch, uint32_t i, Tagged& tagged) {
     Packet& p = batch[i];
     pullup_most(p, EthernetHeader::kMaxSize);
@@ -108,7 +109,8 @@ class EthernetInput final : public Node {
     const uint16_t outer = ethernet->tag(0).vlan();
     const uint16_t inner = count > 1 ? ethernet->tag(1).vlan() : uint16_t{0};
     SubInterface* to = stack_.virtuals->find(p.interface, outer, inner);
-    if (to == nullptr && (outer != 0 || count > 1)) return false;
+    const bool is_bridged = stack_.interfaces[p.interface].is_bridged;
+    if (to == nullptr && (outer != 0 || count > 1 || is_bridged)) return false;
     std::memmove(p.data() + 4 * count, p.data(), 12);
     p.pull(4 * count);
     if (to == nullptr) return false;

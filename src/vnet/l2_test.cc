@@ -129,6 +129,31 @@ TEST_F(Bridge, floods_what_it_does_not_know_and_learns) {
   EXPECT_EQ(pool.in_use(), 0u);
 }
 
+TEST_F(Bridge, passes_a_priority_tag_on_and_no_frame_of_nobody) {
+  Recorder seen;
+  cables[1]->b().add_tap(&seen);
+  const auto put = [&](const net::MacAddress& source, const Octets& type_and_rest) {
+    Octets frame(12, 0xff);
+    std::copy(source.bytes.begin(), source.bytes.end(), frame.begin() + 6);
+    frame = frame + type_and_rest + Octets(46);
+    net::PacketPtr p = pool.allocate();
+    std::copy(frame.begin(), frame.end(), p->append(static_cast<uint32_t>(frame.size())));
+    net::Frame one;
+    one.push(std::move(p));
+    cables[0]->a().transmit(std::move(one));
+    loop.run_for(1ms);
+    return std::exchange(seen.out, {});
+  };
+  const Octets tagged{0x81, 0, 0xe0, 0, 0x12, 0x34};
+  const auto frames = put(net::MacAddress::local(9), tagged);
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(Octets(frames[0].begin() + 12, frames[0].begin() + 18), tagged);
+  EXPECT_TRUE(put(net::MacAddress{}, {0x12, 0x34}).empty());
+  EXPECT_TRUE(put(net::MacAddress{{1}}, {0x12, 0x34}).empty());
+  EXPECT_EQ(count(s, "l2-input", "bad_source"), 2u);
+  cables[1]->b().remove_tap(&seen);
+}
+
 TEST_F(Bridge, forgets_what_is_old) {
   ping(*hosts[0], "10.0.0.2", {.count = 1});
   const BridgeDomain& domain = *s.bridges().find(1);
