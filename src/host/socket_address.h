@@ -32,6 +32,11 @@ struct SocketAddress {
     // Sound: what sockaddr_storage is for.
     return reinterpret_cast<const sockaddr*>(&storage);
   }
+  uint16_t port() const {  // Both families have it at the same place.
+    sockaddr_in in;
+    std::memcpy(&in, &storage, sizeof in);
+    return ntohs(in.sin_port);
+  }
   sockaddr_storage storage{};
   socklen_t size = 0;
 };

@@ -8,6 +8,7 @@
 
 #include <utility>
 
+#include "host/socket_address.h"
 #include "host/system.h"
 
 namespace wh::host {
@@ -166,22 +167,22 @@ Result<std::unique_ptr<Listener>> Listener::open_unix(const std::string& path, R
 }
 
 Result<std::unique_ptr<Listener>> Listener::open_loopback(uint16_t port, RealLoop& loop,
-                                                          std::function<void(Fd)> on_accept) {
-  Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+                                                          std::function<void(Fd)> on_accept,
+                                                          net::Family family) {
+  const bool is_v4 = family == net::Family::V4;
+  net::Ip6 one;
+  one.bytes[15] = 1;
+  SocketAddress address(is_v4 ? net::IpAddress(net::Ip4::of(127, 0, 0, 1)) : one, port);
   const int on = 1;
+  Fd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (fd) ::setsockopt(fd.raw(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (!fd || ::bind(fd.raw(), as_sockaddr(address), sizeof address) != 0 ||
+  if (!fd || ::bind(fd.raw(), address.get(), address.size) != 0 ||
       ::listen(fd.raw(), kBacklog) != 0 ||
-      ::getsockname(fd.raw(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    return os_error("listen on 127.0.0.1:{}", port);
+      ::getsockname(fd.raw(), reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0) {
+    return os_error("listen on {}:{}", is_v4 ? "127.0.0.1" : "[::1]", port);
   }
   std::unique_ptr<Listener> made(
-      new Listener(std::move(fd), "", ntohs(address.sin_port), loop, std::move(on_accept)));
+      new Listener(std::move(fd), "", address.port(), loop, std::move(on_accept)));
   TRY(made->acceptor_.start());
   return made;
 }

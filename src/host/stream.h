@@ -17,6 +17,7 @@
 #include "host/acceptor.h"
 #include "host/fd.h"
 #include "host/real_loop.h"
+#include "net/address.h"
 
 namespace wh::host {
 
@@ -64,9 +65,11 @@ class Listener {
   // is replaced. Errors: somebody listens there, the path is too long or cannot be made.
   static Result<std::unique_ptr<Listener>> open_unix(const std::string& path, RealLoop& loop,
                                                      std::function<void(Fd)> on_accept);
-  // On 127.0.0.1; port 0 chooses one. Errors: the port is taken.
+  // On 127.0.0.1 or [::1]; port 0 chooses one. Errors: the port is taken; address_not_available or
+  // address_family_not_supported where the machine has no such family.
   static Result<std::unique_ptr<Listener>> open_loopback(uint16_t port, RealLoop& loop,
-                                                         std::function<void(Fd)> on_accept);
+                                                         std::function<void(Fd)> on_accept,
+                                                         net::Family family = net::Family::V4);
   ~Listener();
   uint16_t port() const { return port_; }  // Of a loopback listener.
 

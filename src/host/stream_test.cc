@@ -86,6 +86,13 @@ TEST_F(StreamTest, loopback_listener_says_its_port) {
   ASSERT_TRUE(listener) << listener.error().text;
   EXPECT_NE((*listener)->port(), 0);
   EXPECT_FALSE(Listener::open_loopback((*listener)->port(), *loop_, [](Fd) {}));
+  const auto other =
+      Listener::open_loopback((*listener)->port(), *loop_, [](Fd) {}, net::Family::V6);
+  if (other) {
+    EXPECT_EQ((*other)->port(), (*listener)->port());
+  } else {
+    EXPECT_NE(other.error().text.find("listen on [::1]"), std::string::npos);
+  }
   EXPECT_FALSE(Listener::open_unix(std::string(200, 'a'), *loop_, [](Fd) {}));
 }
 

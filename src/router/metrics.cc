@@ -145,8 +145,15 @@ MetricsServer::MetricsServer(const Router& router, host::RealLoop& loop)
 Result<std::unique_ptr<MetricsServer>> MetricsServer::open(const Router& router,
                                                            host::RealLoop& loop, uint16_t port) {
   std::unique_ptr<MetricsServer> made(new MetricsServer(router, loop));
-  made->listener_ = TRY(host::Listener::open_loopback(
-      port, loop, [raw = made.get()](host::Fd fd) { raw->accept(std::move(fd)); }));
+  const auto accept = [raw = made.get()](host::Fd fd) { raw->accept(std::move(fd)); };
+  made->listener_ = TRY(host::Listener::open_loopback(port, loop, accept));
+  auto listener6 = host::Listener::open_loopback(made->port(), loop, accept, net::Family::V6);
+  if (listener6) {
+    made->listener6_ = std::move(*listener6);
+  } else if (listener6.error().code != std::errc::address_not_available &&
+             listener6.error().code != std::errc::address_family_not_supported) {
+    return tl::unexpected(listener6.error());
+  }
   return made;
 }
 
@@ -181,12 +188,15 @@ std::string MetricsServer::answer_to(std::string_view request) const {
                               ? ""
                               : line.substr(space + 1, line.find(' ', space + 1) - space - 1);
   path = path.substr(0, path.find('?'));  // There is one text, whatever is asked of it.
-  if (line.substr(0, space) != "GET") return "HTTP/1.0 405 Method Not Allowed\r\n\r\n";
+  const bool is_head = line.substr(0, space) == "HEAD";
+  if (!is_head && line.substr(0, space) != "GET") {
+    return "HTTP/1.0 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n\r\n";
+  }
   if (path != "/metrics" && path != "/") return "HTTP/1.0 404 Not Found\r\n\r\n";
   const std::string body = metrics_text(router_);
   return fmt::format(
       "HTTP/1.0 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\n\r\n{}",
-      body.size(), body);
+      body.size(), is_head ? "" : body);
 }
 
 }  // namespace wh::router

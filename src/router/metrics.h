@@ -1,9 +1,9 @@
 // The router's books for Prometheus: text over HTTP, on loopback only.
 //
-//   curl http://127.0.0.1:9482/metrics
+//   curl http://localhost:9482/metrics
 //
 // The numbers are those of the reports behind `show interface`, `show errors` and `show runtime`
-// (text format 0.0.4 of the Prometheus exposition formats). One request a connection, GET only;
+// (text format 0.0.4 of the Prometheus exposition formats). One request a connection, GET or HEAD;
 // anything else gets its HTTP error.
 #pragma once
 
@@ -23,7 +23,8 @@ class MetricsServer {
   static constexpr size_t kMostClients = 16;
   static constexpr size_t kMostBytes = 8192;  // Of a request.
 
-  // Port 0 chooses one. Errors: as host::Listener::open_loopback.
+  // On 127.0.0.1, and on [::1] where there is one. Port 0 chooses one. Errors: as
+  // host::Listener::open_loopback.
   static Result<std::unique_ptr<MetricsServer>> open(const Router& router, host::RealLoop& loop,
                                                      uint16_t port);
   uint16_t port() const { return listener_->port(); }
@@ -41,7 +42,7 @@ class MetricsServer {
 
   const Router& router_;
   host::RealLoop& loop_;
-  std::unique_ptr<host::Listener> listener_;
+  std::unique_ptr<host::Listener> listener_, listener6_;
   std::list<Client> clients_;
   Timer sweeper_;
 };

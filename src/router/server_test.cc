@@ -228,16 +228,26 @@ TEST_F(ServerTest, metrics_are_text_that_prometheus_reads) {
   auto metrics = MetricsServer::open(router_, *loop_, 0);
   ASSERT_TRUE(metrics) << metrics.error().text;
   EXPECT_NE((*metrics)->port(), 0);
-  for (const auto& [path, status] : {std::pair("/metrics?x=1", "200"), {"/metric?s", "404"}}) {
+  const std::pair<const char*, const char*> requests[] = {{"GET /metrics?x=1", "200"},
+                                                          {"HEAD /metrics", "200"},
+                                                          {"GET /metric?s", "404"},
+                                                          {"POST /metrics", "405"}};
+  for (const auto& [request, status] : requests) {
     const host::Fd client(::socket(AF_INET, SOCK_STREAM, 0));
     sockaddr_in at{.sin_family = AF_INET, .sin_port = htons((*metrics)->port())};
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     // Sound: connect(2) takes any socket address by its common beginning.
     ASSERT_EQ(::connect(client.raw(), reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
-    MUST(host::write_all(client.raw(), fmt::format("GET {} HTTP/1.1\r\n\r\n", path)));
-    char got[12] = "";
-    run_until([&] { return ::recv(client.raw(), got, sizeof got, MSG_DONTWAIT) > 0; });
-    EXPECT_EQ(std::string_view(got, sizeof got), fmt::format("HTTP/1.0 {}", status));
+    MUST(host::write_all(client.raw(), fmt::format("{} HTTP/1.1\r\n\r\n", request)));
+    std::string got;
+    run_until([&] {
+      char some[4096];
+      const ssize_t n = ::recv(client.raw(), some, sizeof some, MSG_DONTWAIT);
+      if (n > 0) got.append(some, static_cast<size_t>(n));
+      return n == 0;
+    });
+    EXPECT_TRUE(got.starts_with(fmt::format("HTTP/1.0 {}", status))) << got;
+    EXPECT_EQ(got.find("# HELP") != std::string::npos, request == requests[0].first) << request;
   }
 }
 
