@@ -67,6 +67,7 @@ class Process {
           {.count = startup.workers,
            .placement = startup.places_interfaces ? Placement::Interface : Placement::Flow,
            .cores = startup.worker_cores,
+           .seed = cycles_now(),
            .cycles = cycles_now,
            .wall = wall_now,
            .plugin_path = startup.plugin_path},

@@ -139,7 +139,7 @@ class Workers::Worker final : public vnet::Handoff {
                       : std::make_unique<QueuePorts>(*loop_, problem_, number, options);
     Router router({.cycles = options.cycles,
                    .wall = options.wall,
-                   .seed = number,
+                   .seed = options.seed + number,
                    .thread = number,
                    .handoff = this},
                   *loop_, *ports);

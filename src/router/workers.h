@@ -40,6 +40,7 @@ class Workers final : public Router::Replicas, private vnet::Discoveries {
     uint32_t count = 1;
     Placement placement = Placement::Flow;
     std::vector<uint32_t> cores = {};  // Where each runs; empty: anywhere.
+    uint64_t seed = 0;  // Of what strangers are not to guess.
     graph::CycleCounter cycles = {};
     WallClock wall = {};
     std::string plugin_path = {};

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "tcp/siphash.h"
+#include "core/siphash.h"
 #include "tcp/types.h"
 
 namespace wh::tcp {

@@ -14,9 +14,9 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/siphash.h"
 #include "net/seq.h"
 #include "net/wire/tcp.h"
-#include "tcp/siphash.h"
 #include "tcp/types.h"
 
 namespace wh::tcp {

@@ -100,7 +100,7 @@ Result<void> BridgeTable::add(const BridgeConfig& config) {
   if (config.id == 0) return fail("bridge domain 0; accepted: 1..{}", ~uint32_t{0});
   if (config.max_entries == 0) return fail("bridge domain {}: 0 entries", config.id);
   if (find(config.id) != nullptr) return fail("bridge domain {}: there is one", config.id);
-  auto made = std::make_unique<BridgeDomain>();
+  auto made = std::make_unique<BridgeDomain>(stack_.random.fork("bridge"));
   made->config_ = config;
   domains_[config.id] = std::move(made);
   return {};

@@ -20,6 +20,7 @@
 
 #include "core/loop.h"
 #include "core/result.h"
+#include "core/siphash.h"
 #include "net/address.h"
 
 namespace wh::vnet {
@@ -47,13 +48,15 @@ class BridgeDomain {
     Instant seen{};
   };
   struct MacHash {
+    SipKey key;
     size_t operator()(const net::MacAddress& m) const {
       uint64_t v = 0;
       std::memcpy(&v, m.bytes.data(), 6);
-      return static_cast<size_t>((v * 0x9e3779b97f4a7c15u) >> 16);
+      return table_hash(key, {v});
     }
   };
 
+  explicit BridgeDomain(Random random) : entries_(0, MacHash{SipKey::draw(random)}) {}
   const BridgeConfig& config() const { return config_; }
   const std::vector<BridgeMember>& members() const { return members_; }
   const std::unordered_map<net::MacAddress, Entry, MacHash>& entries() const { return entries_; }

@@ -24,6 +24,7 @@
 #include "core/loop.h"
 #include "net/address.h"
 #include "net/packet.h"
+#include "vnet/address_hash.h"
 
 namespace wh::vnet {
 
@@ -33,6 +34,14 @@ struct FragmentKey {
   uint32_t id = 0;
   uint8_t protocol = 0;  // IPv4 only.
   bool operator==(const FragmentKey&) const = default;
+};
+
+struct FragmentHash {
+  SipKey key;
+  size_t operator()(const FragmentKey& k) const {
+    return address_hash(key, k.source, k.destination,
+                        uint64_t{k.vrf} << 40 | uint64_t{k.protocol} << 32 | k.id);
+  }
 };
 
 // One fragment: a packet whose data() is at its IP header, and which bytes of the whole's payload
@@ -83,9 +92,9 @@ class Reassembler {
     std::function<void()> settle;  // After the timer acted.
   };
 
-  Reassembler(Loop& loop, uint64_t hash_seed, Actions actions)
+  Reassembler(Loop& loop, Random random, Actions actions)
       : loop_(loop),
-        contexts_(16, KeyHash{hash_seed}),
+        contexts_(16, FragmentHash{SipKey::draw(random)}),
         actions_(std::move(actions)),
         timer_(loop, [this] { expire(); }) {}
 
@@ -116,17 +125,6 @@ class Reassembler {
     Instant deadline{};
     ListLink by_age;
   };
-  struct KeyHash {
-    uint64_t seed;
-    size_t operator()(const FragmentKey& k) const {
-      const std::hash<net::IpAddress> hash;
-      uint64_t h = seed ^ hash(k.source);
-      h = (h ^ (h >> 32)) * 0x9e3779b97f4a7c15u + hash(k.destination);
-      h = (h ^ (h >> 32)) * 0xbf58476d1ce4e5b9u +
-          (uint64_t{k.vrf} << 40 | uint64_t{k.protocol} << 32 | k.id);
-      return static_cast<size_t>(h ^ (h >> 29));
-    }
-  };
 
   Context& context_of(const FragmentKey& key, const Limits& limits);
   bool make_room(const Context& keep, uint32_t bytes, const Limits& limits);
@@ -138,7 +136,7 @@ class Reassembler {
   void arm();
 
   Loop& loop_;
-  std::unordered_map<FragmentKey, std::unique_ptr<Context>, KeyHash> contexts_;
+  std::unordered_map<FragmentKey, std::unique_ptr<Context>, FragmentHash> contexts_;
   IntrusiveList<Context, &Context::by_age> ages_;  // Oldest first.
   size_t fragments_ = 0;
   uint64_t bytes_ = 0;

@@ -76,7 +76,7 @@ class ReassemblyNode : public Node, public PacketHolder {
               .errors = reassembly_error_specs()}),
         stack_(stack),
         family_(family),
-        reassembler_(stack.loop, stack.random.fork(name()).next(), actions()) {
+        reassembler_(stack.loop, stack.random.fork(name()), actions()) {
     stack.holders.push_back(this);
   }
 

@@ -50,7 +50,7 @@ class ReassemblerTest : public testing::Test {
   uint64_t spoiled = 0, evicted = 0, expired = 0, told = 0;
   Reassembled whole;
   Reassembler reassembler{loop,
-                          7,
+                          Random(7),
                           {.limits = [this] { return limits; },
                            .spoiled = [this](PacketPtr) { ++spoiled; },
                            .evicted = [this](PacketPtr) { ++evicted; },

@@ -146,6 +146,7 @@ class ShallowReassembly final : public FeatureNode, public PacketHolder {
                      {"held", Severity::Info, "fragments that waited for the first"},
                      {"gone", Severity::Warning, "interface deleted while a fragment waited"}}),
         is_ip6_(arc == FeatureArc::Ip6Input || arc == FeatureArc::Ip6Output),
+        flows_(0, FragmentHash{SipKey::draw(stack.random.fork(name))}),
         timer_(stack.loop, [this] { expire(); }) {
     stack.holders.push_back(this);
   }
@@ -199,13 +200,6 @@ class ShallowReassembly final : public FeatureNode, public PacketHolder {
     uint8_t protocol = 0;  // When it has ports.
     std::vector<PacketPtr> held;
     std::list<FragmentKey>::iterator by_age;
-  };
-  struct KeyHash {
-    size_t operator()(const FragmentKey& k) const {
-      const std::hash<net::IpAddress> hash;
-      return hash(k.source) ^ hash(k.destination) * 31 ^
-             (uint64_t{k.vrf} << 40 | uint64_t{k.protocol} << 32 | k.id) * 0x9e3779b97f4a7c15u;
-    }
   };
 
   static bool has_extension(Packet& p) { return net::Ip6View::is_extension(ip_of(p)[6]); }
@@ -283,7 +277,7 @@ class ShallowReassembly final : public FeatureNode, public PacketHolder {
   }
 
   bool is_ip6_;
-  std::unordered_map<FragmentKey, Flow, KeyHash> flows_;
+  std::unordered_map<FragmentKey, Flow, FragmentHash> flows_;
   std::list<FragmentKey> ages_;
   Timer timer_;
 };

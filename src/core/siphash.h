@@ -1,17 +1,26 @@
-// SipHash-2-4 (Aumasson and Bernstein, 2012) of whole 64-bit words: the keyed function behind
-// initial sequence numbers, timestamp offsets and SYN cookies, which an outsider must not be able
-// to guess.
+// SipHash (Aumasson and Bernstein, 2012) of whole 64-bit words: the keyed function behind what an
+// outsider must not be able to guess (initial sequence numbers, timestamp offsets, SYN cookies),
+// and behind hash tables whose keys strangers choose.
 #pragma once
 
 #include <cstdint>
 #include <initializer_list>
 
-namespace wh::tcp {
+#include "core/random.h"
+
+namespace wh {
+inline namespace core {
 
 struct SipKey {
   uint64_t low = 0, high = 0;
+  static SipKey draw(Random random) {
+    const uint64_t low = random.next();
+    return {low, random.next()};
+  }
 };
 
+// SipHash-C-D: so many rounds for each word, and at the end.
+template <int kWordRounds = 2, int kEndRounds = 4>
 constexpr uint64_t siphash(const SipKey& key, std::initializer_list<uint64_t> words) {
   uint64_t v0 = key.low ^ 0x736f6d6570736575u, v1 = key.high ^ 0x646f72616e646f6du;
   uint64_t v2 = key.low ^ 0x6c7967656e657261u, v3 = key.high ^ 0x7465646279746573u;
@@ -24,15 +33,20 @@ constexpr uint64_t siphash(const SipKey& key, std::initializer_list<uint64_t> wo
   };
   const auto take = [&](uint64_t word) {
     v3 ^= word;
-    round();
-    round();
+    for (int i = 0; i < kWordRounds; ++i) round();
     v0 ^= word;
   };
   for (const uint64_t word : words) take(word);
   take(uint64_t{words.size() * 8} << 56);  // The last block holds the length.
   v2 ^= 0xff;
-  for (int i = 0; i < 4; ++i) round();
+  for (int i = 0; i < kEndRounds; ++i) round();
   return v0 ^ v1 ^ v2 ^ v3;
 }
 
-}  // namespace wh::tcp
+// Of a place in a hash table, which nobody is shown: fewer rounds do (as in Linux and Rust).
+constexpr size_t table_hash(const SipKey& key, std::initializer_list<uint64_t> words) {
+  return static_cast<size_t>(siphash<1, 3>(key, words));
+}
+
+}  // namespace core
+}  // namespace wh
