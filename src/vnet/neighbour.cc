@@ -33,7 +33,15 @@ Neighbour::~Neighbour() {
 
 NeighbourTable::NeighbourTable(Loop& loop, Random random, AdjacencyTable& adjacencies,
                                Actions actions)
-    : loop_(loop), random_(random), adjacencies_(adjacencies), actions_(std::move(actions)) {}
+    : loop_(loop),
+      random_(random),
+      adjacencies_(adjacencies),
+      actions_(std::move(actions)),
+      entries_(0, KeyHash{SipKey::draw(random.fork("entries"))}),
+      forgetting_(loop, [this] {
+        for (const auto& n : forgotten_) adjacencies_.free(n->adjacency_);
+        forgotten_.clear();
+      }) {}
 
 NeighbourTable::~NeighbourTable() = default;
 
@@ -53,7 +61,7 @@ Neighbour* NeighbourTable::get(uint16_t interface, uint32_t mtu, const IpAddress
     enter_fib(*known);  // Its link's prefix may be younger than itself.
     return known;
   }
-  if (static_cast<int64_t>(entries_.size()) >= actions_.rules().max_entries) {
+  if (static_cast<int64_t>(entries_.size()) >= actions_.rules().max_entries && !displace_one()) {
     ++counters_.table_full;
     return nullptr;
   }
@@ -65,7 +73,34 @@ Neighbour* NeighbourTable::get(uint16_t interface, uint32_t mtu, const IpAddress
   by_adjacency_[n.adjacency_] = &n;
   entries_.emplace(Key{interface, address}, std::move(made));
   enter_fib(n);
+  note_idleness(n);
   return &n;
+}
+
+bool NeighbourTable::is_idle(const Neighbour& n) const {
+  if (n.is_static_ || n.references_ > 0) return false;
+  switch (n.state_) {
+    case NeighbourState::Incomplete:
+    case NeighbourState::Stale: return true;
+    case NeighbourState::Reachable: return !n.was_used_ && actions_.rules().is_arp;
+    case NeighbourState::Delay:
+    case NeighbourState::Probe: return false;
+  }
+  UNREACHABLE();
+}
+
+void NeighbourTable::note_idleness(Neighbour& n) {
+  n.by_idleness_.unlink();
+  if (is_idle(n)) idle_.push_back(n);
+}
+
+bool NeighbourTable::displace_one() {
+  Neighbour* n = idle_.front();
+  if (n == nullptr) return false;
+  ++counters_.displaced;
+  flush_pending(*n, actions_.displaced);
+  give_up(*n);
+  return true;
 }
 
 void NeighbourTable::enter_fib(Neighbour& n) {
@@ -119,17 +154,21 @@ void NeighbourTable::leave_fib(Neighbour& n) {
 void NeighbourTable::forget(Neighbour& n) {
   leave_fib(n);
   by_adjacency_[n.adjacency_] = nullptr;
-  adjacencies_.free(n.adjacency_);
+  adjacencies_[n.adjacency_] = {};
+  n.by_idleness_.unlink();
   n.timer_.disarm();
   const auto it = entries_.find({n.interface_, n.address_});
   forgotten_.push_back(std::move(it->second));
   entries_.erase(it);
+  forgetting_.arm(loop_.now());
 }
 
 void NeighbourTable::release(Neighbour& n) {
   CHECK(n.references_ > 0);
   if (--n.references_ == 0 && n.state_ == NeighbourState::Incomplete && n.pending_count_ == 0) {
     forget(n);
+  } else {
+    note_idleness(n);
   }
 }
 
@@ -140,6 +179,7 @@ Result<void> NeighbourTable::set_static(uint16_t interface, uint32_t mtu, const 
   n->is_static_ = false;  // A static entry may be given anew.
   learn(*n, mac, NeighbourState::Reachable);
   n->is_static_ = true;
+  note_idleness(*n);
   n->timer_.disarm();
   adjacencies_[n->adjacency_].notice_use = static_cast<bool>(actions_.used);
   return {};
@@ -176,7 +216,6 @@ std::vector<const Neighbour*> NeighbourTable::entries() const {
 // --- packets that wait ---
 
 void NeighbourTable::resolve(Neighbour& n, PacketPtr packet) {
-  forgotten_.clear();
   packet->adjacency = n.adjacency_;
   if (n.is_resolved()) {
     actions_.send(std::move(packet));
@@ -235,7 +274,6 @@ void NeighbourTable::hear(Neighbour& n, const MacAddress& mac) {
 }
 
 void NeighbourTable::learn(Neighbour& n, const MacAddress& mac, NeighbourState state) {
-  forgotten_.clear();
   if (n.is_static_) return;
   n.mac_ = mac;
   n.updated_ = loop_.now();
@@ -258,9 +296,10 @@ void NeighbourTable::enter(Neighbour& n, NeighbourState state) {
   const NeighbourRules rules = actions_.rules();
   const Instant now = loop_.now();
   n.state_ = state;
-  n.packets_seen_ = adjacencies_[n.adjacency_].packets;
   n.was_used_ = false;
-  adjacencies_[n.adjacency_].notice_use = state == NeighbourState::Stale;
+  note_idleness(n);
+  adjacencies_[n.adjacency_].notice_use =
+      state == NeighbourState::Stale || (state == NeighbourState::Reachable && rules.is_arp);
   switch (state) {
     case NeighbourState::Incomplete: UNREACHABLE();
     case NeighbourState::Reachable: n.timer_.arm(now + reachable_time(rules)); break;
@@ -281,16 +320,22 @@ void NeighbourTable::notice_use(AdjacencyIndex adjacency) {
   if (n == nullptr) return;
   if (n->is_static_ && actions_.used) {
     actions_.used(*n);
-  } else if (n->state_ == NeighbourState::Stale) {
-    enter(*n, NeighbourState::Delay);
+  } else {
+    note_use(*n);
   }
 }
 
 void NeighbourTable::note_use(uint16_t interface, const IpAddress& address) {
-  Neighbour* n = find(interface, address);
-  if (n == nullptr) return;
-  n->was_used_ = true;
-  if (n->state_ == NeighbourState::Stale) enter(*n, NeighbourState::Delay);
+  if (Neighbour* n = find(interface, address)) note_use(*n);
+}
+
+void NeighbourTable::note_use(Neighbour& n) {
+  n.was_used_ = true;
+  if (n.state_ == NeighbourState::Stale) {
+    enter(n, NeighbourState::Delay);
+  } else {
+    note_idleness(n);
+  }
 }
 
 // --- questions ---
@@ -303,7 +348,6 @@ void NeighbourTable::ask(Neighbour& n, bool unicast) {
 }
 
 void NeighbourTable::act(Neighbour& n) {
-  forgotten_.clear();
   const NeighbourRules rules = actions_.rules();
   switch (n.state_) {
     case NeighbourState::Incomplete:
@@ -311,7 +355,7 @@ void NeighbourTable::act(Neighbour& n) {
     case NeighbourState::Reachable:
       if (!rules.is_arp) {
         enter(n, NeighbourState::Stale);
-      } else if (n.was_used_ || adjacencies_[n.adjacency_].packets != n.packets_seen_) {
+      } else if (n.was_used_) {
         enter(n, NeighbourState::Probe);
       } else {
         give_up(n);

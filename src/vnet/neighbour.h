@@ -13,8 +13,11 @@
 // ARP has no Stale and Delay: an entry that is used when its age is up is probed at once, an unused
 // one goes. Packets for an address that is not resolved wait on its entry, at most `max_pending`;
 // one more pushes the oldest out (RFC 4861 section 7.2.2), counted. The table holds at most
-// `max_entries`; beyond that nothing new is resolved, counted. At most one question per entry and
-// `retransmit` time is asked.
+// `max_entries`. When it is full, a new one takes the place of the *idle* one that has been idle
+// longest: nobody has answered for it yet, or nothing was sent to it since it was heard of or last
+// found, so that strangers who make many up have each other's places. Where all are in use, static
+// or a route's, nothing new is resolved, counted. At most one question per entry and `retransmit`
+// time is asked.
 //
 // Ownership: the table owns the entries, their adjacencies and the packets that wait.
 #pragma once
@@ -24,9 +27,11 @@
 #include <memory>
 #include <unordered_map>
 
+#include "core/intrusive_list.h"
 #include "core/loop.h"
 #include "core/random.h"
 #include "net/frame.h"
+#include "vnet/address_hash.h"
 #include "vnet/adjacency.h"
 #include "vnet/fib.h"
 #include "vnet/packet_holder.h"
@@ -52,6 +57,7 @@ struct NeighbourRules {
 struct NeighbourCounters {
   uint64_t pending_overflow = 0;  // Packets pushed out of a waiting queue.
   uint64_t table_full = 0;        // Addresses not resolved because the table is full.
+  uint64_t displaced = 0;         // Idle entries that gave way to others.
   uint64_t unresolved = 0;        // Packets given back because nobody answered.
   uint64_t questions = 0;
 };
@@ -84,8 +90,8 @@ class Neighbour {
   uint32_t references_ = 0;  // Routes through it: it is kept though nobody answers.
   AdjacencyIndex adjacency_;
   int64_t tries_ = 0;
-  uint64_t packets_seen_ = 0;  // Of its adjacency, when its age was last looked at.
-  bool was_used_ = false;      // Elsewhere, since then.
+  bool was_used_ = false;  // Since it was found; of ARP's.
+  ListLink by_idleness_;
   Instant updated_{};
   net::Packet* pending_head_ = nullptr;  // Linked by Packet::link, oldest first.
   net::Packet* pending_tail_ = nullptr;
@@ -103,6 +109,7 @@ class NeighbourTable final : public PacketHolder {
     std::function<void(net::PacketPtr)> send;  // It is resolved: the packet's adjacency is set.
     std::function<void(net::PacketPtr)> unreachable;  // Nobody answered.
     std::function<void(net::PacketPtr)> overflow;     // Pushed out of the queue.
+    std::function<void(net::PacketPtr)> displaced;    // What it waited for gave way to another.
     std::function<void(net::PacketPtr)> gone;         // By drop_held().
     std::function<void()> settle;  // After a timer acted: what was handed on may run.
     // The table that host routes of an interface's neighbours go to.
@@ -118,7 +125,8 @@ class NeighbourTable final : public PacketHolder {
   NeighbourTable(Loop& loop, Random random, AdjacencyTable& adjacencies, Actions actions);
   ~NeighbourTable() override;
 
-  // The entry for an address, made if need be; nullptr (counted) when the table is full.
+  // The entry for an address, made if need be, be it in an idle one's place; nullptr (counted) when
+  // the table is full of others.
   Neighbour* get(uint16_t interface, uint32_t mtu, const net::IpAddress& address);
   Neighbour* find(uint16_t interface, const net::IpAddress& address);
   const Neighbour* find(uint16_t interface, const net::IpAddress& address) const;
@@ -133,7 +141,8 @@ class NeighbourTable final : public PacketHolder {
   // Something else was heard, which does not override what is known: Stale (RFC 4861
   // section 7.2.5).
   void doubt(Neighbour& neighbour) { enter(neighbour, NeighbourState::Stale); }
-  // A stale neighbour's adjacency was used: its DELAY begins (RFC 4861 section 7.3.3).
+  // The adjacency was used of a neighbour that was idle. If it is stale, its DELAY begins (RFC 4861
+  // section 7.3.3).
   void notice_use(AdjacencyIndex adjacency);
   // It was used elsewhere, where this table's adjacencies do not count it. Nothing when unknown.
   void note_use(uint16_t interface, const net::IpAddress& address);
@@ -143,7 +152,10 @@ class NeighbourTable final : public PacketHolder {
   // Error: there is none. What waits on it is given back; a route through it keeps the entry,
   // unresolved.
   Result<void> remove(uint16_t interface, const net::IpAddress& address);
-  void retain(Neighbour& neighbour) { ++neighbour.references_; }
+  void retain(Neighbour& neighbour) {
+    ++neighbour.references_;
+    note_idleness(neighbour);
+  }
   void release(Neighbour& neighbour);
   // A route or an address has come or gone: neighbours within it that are on their interface's link
   // no more, as the FIB has it, leave it.
@@ -167,9 +179,8 @@ class NeighbourTable final : public PacketHolder {
     bool operator==(const Key&) const = default;
   };
   struct KeyHash {
-    size_t operator()(const Key& k) const {
-      return std::hash<net::IpAddress>{}(k.address) ^ (size_t{k.interface} * 0x9e3779b97f4a7c15u);
-    }
+    SipKey key;
+    size_t operator()(const Key& k) const { return address_hash(key, k.address, k.interface); }
   };
 
   // Packets find a neighbour by a host route of its own where the FIB says that its address is on
@@ -183,6 +194,10 @@ class NeighbourTable final : public PacketHolder {
   void enter(Neighbour& neighbour, NeighbourState state);
   void ask(Neighbour& neighbour, bool unicast);
   void question_unanswered(Neighbour& neighbour, const NeighbourRules& rules);
+  bool is_idle(const Neighbour& neighbour) const;
+  void note_idleness(Neighbour& neighbour);  // It may have changed.
+  bool displace_one();                       // False when none is idle.
+  void note_use(Neighbour& neighbour);
   void give_up(Neighbour& neighbour);
   void forget(Neighbour& neighbour);
   void flush_pending(Neighbour& neighbour, const std::function<void(net::PacketPtr)>& to);
@@ -199,9 +214,12 @@ class NeighbourTable final : public PacketHolder {
   Actions actions_;
   std::unordered_map<Key, std::unique_ptr<Neighbour>, KeyHash> entries_;
   std::vector<Neighbour*> by_adjacency_;
-  std::multimap<net::IpAddress, Neighbour*> in_fib_;  // Those that have a host route.
-  // Forgotten in its own timer's action, which must outlive the call; emptied by the next one.
+  std::multimap<net::IpAddress, Neighbour*> in_fib_;         // Those that have a host route.
+  IntrusiveList<Neighbour, &Neighbour::by_idleness_> idle_;  // Longest idle first.
+  // Gone when what goes on now is over: one may have been forgotten in its own timer's action, and
+  // a packet on its way may bear the number of its adjacency, which until then is nobody else's.
   std::vector<std::unique_ptr<Neighbour>> forgotten_;
+  Timer forgetting_;
   NeighbourCounters counters_;
 };
 

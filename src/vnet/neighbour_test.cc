@@ -47,7 +47,7 @@ class NeighbourTest : public testing::Test {
   Fib fib{net::Family::V4};
   NeighbourRules rules;
   std::vector<std::pair<Instant, bool>> asked;
-  std::vector<uint32_t> sent, unreachable, overflow;
+  std::vector<uint32_t> sent, unreachable, overflow, displaced;
   MacAddress mac = MacAddress::local(9);
   NeighbourTable table{loop,
                        Random(1),
@@ -60,6 +60,7 @@ class NeighbourTest : public testing::Test {
                         .send = [this](PacketPtr p) { sent.push_back(p->flow_hash); },
                         .unreachable = [this](PacketPtr p) { unreachable.push_back(p->flow_hash); },
                         .overflow = [this](PacketPtr p) { overflow.push_back(p->flow_hash); },
+                        .displaced = [this](PacketPtr p) { displaced.push_back(p->flow_hash); },
                         .settle = [] {},
                         .fib = [this](uint16_t) -> Fib& { return fib; },
                         .rewrite =
@@ -112,11 +113,56 @@ TEST_F(NeighbourTest, asks_once_a_second_and_then_gives_up) {
   for (const auto& question : asked) EXPECT_FALSE(question.second);
 }
 
-TEST_F(NeighbourTest, refuses_new_addresses_when_full) {
-  for (uint8_t i = 1; i <= 3; ++i) make(i);
-  EXPECT_EQ(table.get(1, 1500, address(4)), nullptr);
-  EXPECT_EQ(table.counters().table_full, 1u);
-  EXPECT_NE(table.get(1, 1500, address(3)), nullptr);
+// Strangers who ask for us, or whom nobody finds, keep nobody out.
+TEST_F(NeighbourTest, full_table_gives_the_place_of_the_longest_idle) {
+  table.hear(make(1), mac);
+  table.resolve(make(2), packet(7));
+  table.hear(make(3), mac);
+  ASSERT_NE(table.get(1, 1500, address(4)), nullptr);
+  EXPECT_EQ(table.find(1, address(1)), nullptr);
+  EXPECT_EQ(fib.lookup(address(1)), link);
+  ASSERT_NE(table.get(1, 1500, address(5)), nullptr);
+  EXPECT_EQ(table.find(1, address(2)), nullptr);
+  EXPECT_EQ(displaced, std::vector<uint32_t>{7});
+  table.notice_use(table.find(1, address(3))->adjacency());
+  ASSERT_NE(table.get(1, 1500, address(6)), nullptr);
+  EXPECT_NE(table.find(1, address(3)), nullptr) << "in use";
+  EXPECT_EQ(table.find(1, address(4)), nullptr);
+  EXPECT_EQ(table.counters().displaced, 3u);
+  EXPECT_EQ(table.size(), 3u);
+}
+
+TEST_F(NeighbourTest, full_table_keeps_what_is_used_static_or_a_routes) {
+  for (const bool is_arp : {false, true}) {
+    rules.is_arp = is_arp;
+    table.hear(make(1), mac);
+    table.notice_use(make(1).adjacency());
+    MUST(table.set_static(1, 1500, address(2), mac));
+    table.retain(make(3));
+    const uint64_t refused = table.counters().table_full;
+    EXPECT_EQ(table.get(1, 1500, address(4)), nullptr) << is_arp;
+    EXPECT_EQ(table.counters().table_full, refused + 1);
+    EXPECT_EQ(table.get(1, 1500, address(3)), &make(3));
+    table.confirm(make(3), mac);
+    table.release(make(3));
+    if (!is_arp) {
+      EXPECT_EQ(table.get(1, 1500, address(4)), nullptr) << "was just reached";
+      run(45s);
+    }
+    EXPECT_NE(table.get(1, 1500, address(4)), nullptr) << is_arp;
+    table.flush(1);
+  }
+}
+
+// A packet on its way to who was displaced goes to nobody else.
+TEST_F(NeighbourTest, adjacency_of_the_displaced_is_nobody_elses_at_once) {
+  for (uint8_t i = 1; i <= 3; ++i) table.hear(make(i), mac);
+  const AdjacencyIndex old = make(1).adjacency();
+  table.hear(make(4), mac);
+  EXPECT_NE(make(4).adjacency(), old);
+  EXPECT_EQ(adjacencies[old].kind, AdjacencyKind::NoRoute);
+  run(1ns);
+  EXPECT_EQ(make(5).adjacency(), old);
 }
 
 TEST_F(NeighbourTest, walks_through_the_states_of_rfc_4861) {
@@ -167,7 +213,7 @@ TEST_F(NeighbourTest, probes_an_old_arp_entry_only_if_it_was_used) {
   Neighbour& used = make(1);
   table.confirm(used, mac);
   table.confirm(make(2), mac);
-  ++adjacencies[used.adjacency()].packets;
+  table.notice_use(used.adjacency());
   run(1200s - 1ns);
   EXPECT_EQ(table.size(), 2u);
   run(1ns);

@@ -91,6 +91,9 @@ NeighbourTable::Actions resolve_actions(Stack& stack, Family family) {
   actions.overflow = [&stack, node](PacketPtr p) {
     stack.graph.drop(node, ResolveNode::kOverflow, std::move(p));
   };
+  actions.displaced = [&stack, node](PacketPtr p) {
+    stack.graph.drop(node, ResolveNode::kTableFull, std::move(p));
+  };
   actions.gone = [&stack, node](PacketPtr p) {
     stack.graph.drop(node, ResolveNode::kGone, std::move(p));
   };
