@@ -12,10 +12,8 @@ using vnet::Nat44;
 using vnet::NatRole;
 using vnet::NatStatic;
 
-constexpr size_t kUsualMappings = 65'536;
-
 Result<Answer> enable_nat(Router& router, const Arguments& a) {
-  TRY(router.vnet().nat44().set_max_mappings(a.number("sessions", kUsualMappings)));
+  TRY(router.vnet().nat44().set_max_mappings(a.number("sessions", Nat44::kUsualMappings)));
   return Answer::nothing();
 }
 
@@ -249,7 +247,7 @@ Result<Answer> clear_nat_sessions(Router& router, const Arguments&) {
 void list_nat(const Router& router, ConfigurationLines& lines) {
   const Nat44& nat = router.vnet().nat44();
   auto add = [&](std::string line) { lines.push_back({line, line + " del"}); };
-  if (nat.max_mappings() != kUsualMappings) {
+  if (nat.max_mappings() != Nat44::kUsualMappings) {
     lines.push_back({fmt::format("nat44 plugin enable sessions {}", nat.max_mappings()),
                      "nat44 plugin enable"});
   }

@@ -7,6 +7,7 @@
 #include "net/wire/icmp6.h"
 #include "net/wire/ip6.h"
 #include "vnet/acl_search.h"
+#include "vnet/address_hash.h"
 #include "vnet/bridge.h"
 #include "vnet/feature_node.h"
 #include "vnet/replica.h"
@@ -24,11 +25,7 @@ namespace {
 
 constexpr uint8_t kFin = 1, kSyn = 2, kRst = 4;
 // As VPP's and most firewalls have it; RFC 5382 and RFC 4787 ask for at least so much of a NAT.
-constexpr std::array<Duration, 3> kIdle = {30s, 120s, 86400s};  // TCP being opened or closed, open.
-constexpr Duration kSessionSweep = 10s;
-// A quarter of a millisecond's work; if there is more, packets pass before that.
-constexpr int kMostSessionsEnded = 512;
-constexpr Duration kSessionSweepOn = 1ms;
+constexpr SessionAges::IdleTimes kIdle = {30s, 120s, 86400s};  // TCP opened or closed, open.
 
 bool is_icmp(uint8_t protocol) {
   return protocol == net::kProtocolIcmp || protocol == net::kProtocolIcmp6;
@@ -77,7 +74,13 @@ bool matches(const AclRule& rule, const AclKey& key) {
          (key.tcp_flags & rule.tcp_mask) == rule.tcp_flags;
 }
 
-AclTable::AclTable(Stack& stack) : stack_(stack), timer_(stack.loop, [this] { expire(); }) {}
+AclTable::AclTable(Stack& stack)
+    : stack_(stack),
+      ages_(stack.loop, kIdle, kMaxSessions,
+            [this](SessionAges::Session& s) {
+              sessions_.erase(sessions_.find(*static_cast<SessionState&>(s).flow));
+            }),
+      sessions_(0, SessionHash{SipKey::draw(stack.random.fork("acl sessions"))}) {}
 AclTable::~AclTable() = default;
 
 // --- lists ---
@@ -170,11 +173,7 @@ void AclTable::forget(uint16_t interface) {
   if (interface >= bound_.size()) return;
   (void)bind(interface, kInput, {});  // It is still attached, and no list can be wrong.
   (void)bind(interface, kOutput, {});
-  std::erase_if(sessions_, [&](const auto& s) {
-    if (s.first.interface != interface) return false;
-    ages_of(s.second.kind).erase(s.second.by_age);
-    return true;
-  });
+  ages_.end_groups([&](uint64_t group) { return group == interface; });
 }
 
 const std::vector<uint32_t>& AclTable::bound(uint16_t interface, Side side) const {
@@ -183,6 +182,12 @@ const std::vector<uint32_t>& AclTable::bound(uint16_t interface, Side side) cons
 }
 
 // --- sessions ---
+
+size_t AclTable::SessionHash::operator()(const AclSession& s) const {
+  return address_hash(key, s.a, s.b,
+                      uint64_t{s.interface} << 48 | uint64_t{s.a_port} << 32 |
+                          uint64_t{s.b_port} << 16 | uint64_t{s.b_asks} << 8 | s.protocol);
+}
 
 // Nothing for what is no flow: ICMP other than echo.
 std::optional<AclSession> AclTable::session_of(uint16_t interface, const AclKey& key) {
@@ -217,77 +222,38 @@ bool AclTable::is_about_session(uint16_t interface, const AclKey& key) const {
                                               q.source_port, q.destination_port, q.echo_id});
   if (!session) return false;
   const auto it = sessions_.find(*session);
-  return it != sessions_.end() && !has_ended(it->second.kind, it->second.by_age->used);
+  return it != sessions_.end() && !ages_.has_ended(it->second);
 }
 
-bool AclTable::has_ended(Kind kind, Instant used) const {
-  return used + kIdle[static_cast<size_t>(kind)] <= stack_.loop.now();
-}
-
-void AclTable::touch(SessionState& state, const AclKey& key) {
-  Kind kind = Kind::Other;
-  if (key.protocol == net::kProtocolTcp) {
-    state.flags_seen =
-        static_cast<uint8_t>(state.flags_seen | (key.tcp_flags & (kFin | kSyn | kRst)));
-    const bool is_open = (state.flags_seen & (kFin | kRst)) == 0 && (key.tcp_flags & kSyn) == 0;
-    kind = is_open ? Kind::TcpOpen : Kind::TcpOpening;
-  }
-  state.by_age->used = stack_.loop.now();
-  Ages& ages = ages_of(kind);
-  ages.splice(ages.end(), ages_of(state.kind), state.by_age);
-  state.kind = kind;
+uint8_t AclTable::kind_of(SessionState& state, const AclKey& key) {
+  if (key.protocol != net::kProtocolTcp) return kOther;
+  state.flags_seen =
+      static_cast<uint8_t>(state.flags_seen | (key.tcp_flags & (kFin | kSyn | kRst)));
+  const bool is_open = (state.flags_seen & (kFin | kRst)) == 0 && (key.tcp_flags & kSyn) == 0;
+  return is_open ? kTcpOpen : kTcpOpening;
 }
 
 bool AclTable::pass_session(const AclSession& session, const AclKey& key) {
   const auto it = sessions_.find(session);
-  if (it == sessions_.end() || has_ended(it->second.kind, it->second.by_age->used)) return false;
-  touch(it->second, key);
+  if (it == sessions_.end() || ages_.has_ended(it->second)) return false;
+  ages_.touch(it->second, kind_of(it->second, key));
   return true;
 }
 
+// REQUIRES: there is none that has not ended.
 void AclTable::add_session(const AclSession& session, const AclKey& key) {
-  auto it = sessions_.find(session);
-  if (it == sessions_.end()) {
-    if (sessions_.size() >= kMaxSessions) {
-      erase_first(longest_idle());
-      ++evicted_;
-    }
-    it = sessions_.emplace(session, SessionState{}).first;
-    Ages& ages = ages_of(Kind::Other);
-    it->second.by_age = ages.insert(ages.end(), {session});
+  if (const auto it = sessions_.find(session); it != sessions_.end()) ages_.erase(it->second);
+  if (!ages_.make_room()) {
+    ages_.erase_longest_idle();
+    ++evicted_;
   }
-  it->second.flags_seen = 0;
-  touch(it->second, key);
-  if (!timer_.is_armed()) timer_.arm(stack_.loop.now() + kSessionSweep);
-}
-
-// REQUIRES: there is a session.
-AclTable::Ages& AclTable::longest_idle() {
-  return *std::min_element(ages_.begin(), ages_.end(), [](const Ages& a, const Ages& b) {
-    return !a.empty() && (b.empty() || a.front().used < b.front().used);
-  });
-}
-
-void AclTable::erase_first(Ages& ages) {
-  sessions_.erase(ages.front().session);
-  ages.pop_front();
-}
-
-void AclTable::expire() {
-  int most = kMostSessionsEnded;
-  for (const Kind kind : {Kind::Other, Kind::TcpOpening, Kind::TcpOpen}) {
-    Ages& ages = ages_of(kind);
-    for (; most > 0 && !ages.empty() && has_ended(kind, ages.front().used); --most) {
-      erase_first(ages);
-    }
-  }
-  if (sessions_.empty()) return;
-  timer_.arm(stack_.loop.now() + (most == 0 ? kSessionSweepOn : kSessionSweep));
+  const auto it = sessions_.try_emplace(session).first;
+  it->second.flow = &it->first;
+  ages_.add(it->second, session.interface, kind_of(it->second, key));
 }
 
 void AclTable::clear_sessions() {
-  sessions_.clear();
-  for (Ages& ages : ages_) ages.clear();
+  ages_.end_groups([](uint64_t) { return true; });
 }
 
 AclTable::Verdict AclTable::judge(uint16_t interface, Side side, const AclKey& key) {

@@ -20,7 +20,6 @@
 #pragma once
 
 #include <array>
-#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -28,9 +27,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/loop.h"
 #include "core/result.h"
+#include "core/siphash.h"
 #include "net/address.h"
+#include "vnet/session_ages.h"
 
 namespace wh::vnet {
 
@@ -116,7 +116,7 @@ class AclTable {
   };
   const std::map<uint32_t, List>& lists() const { return lists_; }
   const std::vector<uint32_t>& bound(uint16_t interface, Side side) const;
-  size_t sessions() const { return sessions_.size(); }
+  size_t sessions() const { return ages_.size(); }
   void clear_sessions();
 
   // What the nodes ask: whether a packet passes one side of an interface.
@@ -126,47 +126,30 @@ class AclTable {
 
  private:
   struct SessionHash {
-    size_t operator()(const AclSession& s) const {
-      const std::hash<net::IpAddress> hash;
-      const uint64_t ports = uint64_t{s.a_port} << 32 | uint64_t{s.b_port} << 16 |
-                             uint64_t{s.b_asks} << 8 | s.protocol;
-      return hash(s.a) ^ (hash(s.b) * 31) ^ ((ports + s.interface) * 0x9e3779b97f4a7c15u);
-    }
+    SipKey key;
+    size_t operator()(const AclSession& s) const;
   };
-  // Sessions that end after the same time of idleness, so that the first of them ends first.
-  enum class Kind : uint8_t { Other, TcpOpening, TcpOpen };
-  static constexpr size_t kKinds = 3;
-  struct Age {
-    AclSession session;
-    Instant used{};
-  };
-  using Ages = std::list<Age>;
-  struct SessionState {
-    Kind kind = Kind::Other;
+  enum Kind : uint8_t { kOther, kTcpOpening, kTcpOpen };
+  struct SessionState : SessionAges::Session {
+    const AclSession* flow = nullptr;
     uint8_t flags_seen = 0;  // SYN, FIN and RST of both ways.
-    Ages::iterator by_age;
   };
 
   static std::optional<AclSession> session_of(uint16_t interface, const AclKey& key);
   bool pass_session(const AclSession& session, const AclKey& key);
   bool is_about_session(uint16_t interface, const AclKey& key) const;
   void add_session(const AclSession& session, const AclKey& key);
-  void touch(SessionState& state, const AclKey& key);
-  bool has_ended(Kind kind, Instant used) const;
-  Ages& ages_of(Kind kind) { return ages_[static_cast<size_t>(kind)]; }
-  Ages& longest_idle();
-  void erase_first(Ages& ages);
+  // The kind of one that a packet passes by.
+  static uint8_t kind_of(SessionState& state, const AclKey& key);
   Result<void> check(const std::vector<AclRule>& rules, size_t replaced) const;
-  void expire();
 
   Stack& stack_;
   std::map<uint32_t, List> lists_;
   std::map<uint32_t, std::unique_ptr<AclSearch>> searches_;  // Of each list.
   std::vector<std::array<std::vector<uint32_t>, 2>> bound_;  // By interface and side.
-  std::unordered_map<AclSession, SessionState, SessionHash> sessions_;
-  std::array<Ages, kKinds> ages_;  // By kind, longest idle first.
+  SessionAges ages_;  // Of sessions, in groups of an interface.
+  std::unordered_map<AclSession, SessionState, SessionHash> sessions_;  // Strangers choose flows.
   uint64_t evicted_ = 0;
-  Timer timer_;
 };
 
 void add_acl_nodes(Stack& stack);  // ip4-acl-input and its three siblings; makes stack.acls

@@ -13,10 +13,13 @@ using net::Ip4;
 
 namespace {
 
-constexpr Duration kMappingSweep = 5s;
-// A quarter of a millisecond's work; if there is more, packets pass before that.
-constexpr int kMostEnded = 256;
-constexpr Duration kSweepOn = 1ms;
+// Of mappings that have ended, how many are looked at for a port when none is free.
+constexpr int kMostFreed = 64;
+
+// An outside address and the VRF inside.
+uint64_t group_of(Ip4 outside, uint16_t vrf) {
+  return uint64_t{outside.value} << 16 | vrf;
+}
 
 // How endpoints of static mappings are looked up: a whole address is any protocol's and port's.
 NatEndpoint whole(Ip4 address, uint16_t vrf = 0) {
@@ -31,7 +34,13 @@ NatEndpoint inside_of_static(const NatStatic& m) {
 Nat44::Nat44(Stack& stack)
     : stack_(stack),
       random_(stack.random.fork("nat44")),
-      timer_(stack.loop, [this] { expire(); }) {}
+      key_(SipKey::draw(stack.random.fork("nat44 endpoints"))),
+      static_in_(0, Hash{key_}),
+      static_out_(0, Hash{key_}),
+      ages_(stack.loop, idle_times({}), kUsualMappings,
+            [this](SessionAges::Session& s) { erase(static_cast<NatMapping&>(s)); }),
+      by_inside_(0, Hash{key_}),
+      by_outside_(0, Hash{key_}) {}
 
 // --- configuration ---
 
@@ -84,7 +93,7 @@ Result<void> Nat44::remove_address(Ip4 address) {
 void Nat44::end_unpooled(Ip4 address) {
   const auto all = pool();
   if (std::find(all.begin(), all.end(), address) != all.end() || !ports_.has(address)) return;
-  erase_if([&](const NatMapping& m) { return m.outside.address == address; });
+  ages_.end_groups([&](uint64_t group) { return group >> 16 == address.value; });
 }
 
 Result<void> Nat44::add_interface_addresses(uint16_t interface) {
@@ -136,7 +145,7 @@ Result<void> Nat44::add_static(const NatStatic& m) {
     return fail("static mapping {}:{}: there is one", to_string(m.outside), m.outside_port);
   }
   const auto dynamic = by_outside_.find(outside);
-  if (dynamic != by_outside_.end()) erase(dynamic->second);
+  if (dynamic != by_outside_.end()) ages_.erase(*dynamic->second);
   ports_.take(m.protocol, m.outside, m.outside_port);
   statics_.push_back(m);
   static_in_[outside] = m;
@@ -146,10 +155,13 @@ Result<void> Nat44::add_static(const NatStatic& m) {
 }
 
 Result<void> Nat44::remove_static(const NatStatic& m) {
-  if (std::erase(statics_, m) == 0) {
+  // All are taken back last first.
+  const auto it = std::find(statics_.rbegin(), statics_.rend(), m);
+  if (it == statics_.rend()) {
     return fail("no static mapping {}:{} to {}:{}", to_string(m.outside), m.outside_port,
                 to_string(m.inside), m.inside_port);
   }
+  statics_.erase(std::next(it).base());
   static_in_.erase({m.protocol, m.outside, m.outside_port, 0});
   ports_.give_back(m.protocol, m.outside, m.outside_port);
   if (--static_addresses_[m.outside.value] == 0) static_addresses_.erase(m.outside.value);
@@ -161,34 +173,30 @@ Result<void> Nat44::leave_vrf(uint16_t vrf) {
   for (const NatStatic& m : statics_) {
     if (m.vrf == vrf) return fail("the static mapping to {} is in it", to_string(m.inside));
   }
-  erase_if([&](const NatMapping& m) { return m.inside.vrf == vrf; });
+  ages_.end_groups([&](uint64_t group) { return (group & 0xffff) == vrf; });
   return {};
 }
 
 Result<void> Nat44::set_max_mappings(size_t n) {
   if (n == 0) return fail("nat: 0 mappings; accepted: 1 or more");
-  max_ = n;
-  const auto older = [](const Ages& a, const Ages& b) {
-    return !a.empty() && (b.empty() || a.front().kept_alive < b.front().kept_alive);
-  };
-  while (by_inside_.size() > max_) {
-    erase(std::min_element(ages_.begin(), ages_.end(), older)->begin());
-  }
+  ages_.set_most(n);
   return {};
+}
+
+void Nat44::set_timeouts(const NatTimeouts& timeouts) {
+  timeouts_ = timeouts;
+  ages_.set_idle_times(idle_times(timeouts));
 }
 
 std::vector<const NatMapping*> Nat44::mappings() const {
   std::vector<const NatMapping*> all;
-  for (const Ages& ages : ages_) {
-    for (const NatMapping& m : ages) all.push_back(&m);
-  }
-  std::stable_sort(all.begin(), all.end(),
-                   [](auto* a, auto* b) { return a->kept_alive < b->kept_alive; });
+  ages_.each([&](const auto& s) { all.push_back(static_cast<const NatMapping*>(&s)); });
+  std::stable_sort(all.begin(), all.end(), [](auto* a, auto* b) { return a->used < b->used; });
   return all;
 }
 
 void Nat44::clear() {
-  erase_if([](const NatMapping&) { return true; });
+  ages_.end_groups([](uint64_t) { return true; });
 }
 
 // --- mappings ---
@@ -247,27 +255,36 @@ std::optional<NatEndpoint> Nat44::static_outside(const NatEndpoint& inside) cons
 
 std::optional<NatEndpoint> Nat44::inside_of(const NatEndpoint& outside) {
   const auto it = by_outside_.find(outside);
-  if (it != by_outside_.end() && !has_ended(*it->second)) return it->second->inside;
+  if (it != by_outside_.end() && !ages_.has_ended(*it->second)) return it->second->inside;
   return static_inside(outside);
 }
 
 std::optional<NatEndpoint> Nat44::outside_of(const NatEndpoint& inside, bool make) {
   if (const auto fixed = static_outside(inside)) return fixed;
   const auto it = by_inside_.find(inside);
-  if (it != by_inside_.end() && !has_ended(*it->second)) return it->second->outside;
+  if (it != by_inside_.end() && !ages_.has_ended(it->second)) return it->second.outside;
   if (!make) return std::nullopt;
-  if (it != by_inside_.end()) erase(it->second);
-  if (!make_room()) return std::nullopt;
-  const auto outside = pick_outside(inside);
+  if (it != by_inside_.end()) ages_.erase(it->second);
+  if (!ages_.make_room()) return std::nullopt;
+  auto outside = pick_outside(inside);
+  for (int i = 0; !outside && i < kMostFreed && ages_.erase_ended(); ++i) {
+    outside = pick_outside(inside);
+  }
   if (!outside) return std::nullopt;
-  NatMapping mapping{.inside = inside, .outside = *outside, .kept_alive = stack_.loop.now()};
-  Ages& ages = ages_of(mapping);
-  const auto made = ages.insert(ages.end(), mapping);
-  by_inside_[inside] = made;
-  by_outside_[*outside] = made;
+  NatMapping& made = by_inside_.try_emplace(inside, inside, *outside).first->second;
+  by_outside_[*outside] = &made;
   ports_.take(outside->protocol, outside->address, outside->port);
-  if (!timer_.is_armed()) timer_.arm(stack_.loop.now() + kMappingSweep);
+  ages_.add(made, group_of(outside->address, inside.vrf), kind_of(made));
   return outside;
+}
+
+// Also when who has it has ended.
+bool Nat44::is_free(const NatEndpoint& outside) {
+  if (ports_.is_free(outside.protocol, outside.address, outside.port)) return true;
+  const auto it = by_outside_.find(outside);
+  if (it == by_outside_.end() || !ages_.has_ended(*it->second)) return false;
+  ages_.erase(*it->second);
+  return true;
 }
 
 // The same address for all of an inside host (RFC 4787 REQ-2), its own port when that is free.
@@ -281,7 +298,7 @@ std::optional<NatEndpoint> Nat44::pick_outside(const NatEndpoint& inside) {
       own != addresses.end() ? static_cast<size_t>(own - addresses.begin()) : start;
   for (size_t i = 0; i < addresses.size(); ++i) {
     NatEndpoint e{inside.protocol, addresses[(first + i) % addresses.size()], inside.port, 0};
-    if (ports_.is_free(e.protocol, e.address, e.port)) return e;
+    if (is_free(e)) return e;
     const auto from = static_cast<uint16_t>(random_.between(NatPorts::kFirst, 0xffff));
     if (const auto port = ports_.find_free(e.protocol, e.address, from)) {
       e.port = *port;
@@ -291,65 +308,24 @@ std::optional<NatEndpoint> Nat44::pick_outside(const NatEndpoint& inside) {
   return std::nullopt;
 }
 
-bool Nat44::make_room() {
-  return by_inside_.size() < max_ || erase_ended();
+void Nat44::erase(NatMapping& m) {
+  ports_.give_back(m.outside.protocol, m.outside.address, m.outside.port);
+  by_outside_.erase(m.outside);
+  by_inside_.erase(by_inside_.find(m.inside));
 }
 
-// One that has ended. False when none has.
-bool Nat44::erase_ended() {
-  for (Ages& ages : ages_) {
-    if (ages.empty() || !has_ended(ages.front())) continue;
-    erase(ages.begin());
-    return true;
-  }
-  return false;
-}
-
-void Nat44::erase(Ages::iterator mapping) {
-  by_inside_.erase(mapping->inside);
-  by_outside_.erase(mapping->outside);
-  ports_.give_back(mapping->outside.protocol, mapping->outside.address, mapping->outside.port);
-  ages_of(*mapping).erase(mapping);
-}
-
-template <class Which>
-void Nat44::erase_if(Which which) {
-  for (Ages& ages : ages_) {
-    for (auto it = ages.begin(); it != ages.end();) {
-      const auto next = std::next(it);
-      if (which(*it)) erase(it);
-      it = next;
-    }
-  }
-}
-
-Nat44::Kind Nat44::kind_of(const NatMapping& m) {
+uint8_t Nat44::kind_of(const NatMapping& m) {
   switch (m.inside.protocol) {
-    case net::kProtocolTcp: return m.is_established ? Kind::TcpEstablished : Kind::TcpTransitory;
-    case net::kProtocolUdp: return Kind::Udp;
-    default: return Kind::Icmp;
+    case net::kProtocolTcp: return m.is_established ? kTcpEstablished : kTcpTransitory;
+    case net::kProtocolUdp: return kUdp;
+    default: return kIcmp;
   }
-}
-
-Duration Nat44::idle_time(const NatMapping& m) const {
-  switch (kind_of(m)) {
-    case Kind::Udp: return timeouts_.udp;
-    case Kind::TcpEstablished: return timeouts_.tcp_established;
-    case Kind::TcpTransitory: return timeouts_.tcp_transitory;
-    case Kind::Icmp: return timeouts_.icmp;
-  }
-  UNREACHABLE();
-}
-
-bool Nat44::has_ended(const NatMapping& m) const {
-  return end_of(m) <= stack_.loop.now();
 }
 
 void Nat44::note(const NatEndpoint& inside, bool outward, uint8_t tcp_flags, uint32_t size) {
   const auto it = by_inside_.find(inside);
   if (it == by_inside_.end()) return;  // Static ones have no state.
-  NatMapping& m = *it->second;
-  Ages& before = ages_of(m);
+  NatMapping& m = it->second;
   ++m.packets;
   m.bytes += size;
   (outward ? m.out_seen : m.in_seen) = true;
@@ -360,15 +336,7 @@ void Nat44::note(const NatEndpoint& inside, bool outward, uint8_t tcp_flags, uin
   }
   // Only what the inside sends keeps a mapping alive (RFC 4787 REQ-6), but for TCP's own traffic.
   if (!outward && m.inside.protocol != net::kProtocolTcp) return;
-  m.kept_alive = stack_.loop.now();
-  Ages& now = ages_of(m);
-  now.splice(now.end(), before, it->second);
-}
-
-void Nat44::expire() {
-  int most = kMostEnded;
-  while (most > 0 && erase_ended()) --most;
-  if (size() != 0) timer_.arm(stack_.loop.now() + (most == 0 ? kSweepOn : kMappingSweep));
+  ages_.touch(m, kind_of(m));
 }
 
 }  // namespace wh::vnet

@@ -16,8 +16,8 @@
 // address by an outside interface and has no mapping goes to this host if the address is its own,
 // else is dropped. An outside interface answers ARP for those that are on its link. Bounds:
 // `max_mappings` dynamic ones; at the bound one that has ended is used again, or nothing new is
-// mapped (counted, dropped). However many have ended, few are taken away at a time. Fragments wait
-// for their first (shallow reassembly). No application gateways.
+// mapped (counted, dropped). However many have ended, few are taken away at a time (SessionAges).
+// Fragments wait for their first (shallow reassembly). No application gateways.
 //
 // Hairpinning (RFC 4787 section 6, RFC 5382 REQ-8): an inside host reaches another, or itself, by
 // what that one is outside. Both ends of a packet are translated, so that the answer comes back
@@ -25,17 +25,16 @@
 // static mapping of a whole address, for their identifiers are chosen without regard to others.
 #pragma once
 
-#include <array>
-#include <list>
 #include <optional>
 #include <unordered_map>
 #include <vector>
 
-#include "core/loop.h"
 #include "core/random.h"
 #include "core/result.h"
+#include "core/siphash.h"
 #include "net/address.h"
 #include "vnet/nat_ports.h"
+#include "vnet/session_ages.h"
 
 namespace wh::vnet {
 
@@ -70,9 +69,9 @@ struct NatStatic {
   bool operator==(const NatStatic&) const = default;
 };
 
-struct NatMapping {
+struct NatMapping : SessionAges::Session {
+  NatMapping(const NatEndpoint& in, const NatEndpoint& out) : inside(in), outside(out) {}
   NatEndpoint inside, outside;
-  Instant kept_alive{};         // When a packet last did that.
   bool is_established = false;  // TCP: both sides were heard, neither has closed.
   bool out_seen = false, in_seen = false;
   uint64_t packets = 0, bytes = 0;
@@ -82,6 +81,7 @@ class Nat44 {
  public:
   static constexpr size_t kMaxAddresses = 256;
   static constexpr size_t kMaxStatic = 65'536;
+  static constexpr size_t kUsualMappings = 65'536;
 
   explicit Nat44(Stack& stack);
 
@@ -101,10 +101,10 @@ class Nat44 {
   // Errors: a port without TCP, UDP or ICMP, or of 0; either endpoint is taken.
   Result<void> add_static(const NatStatic& mapping);
   Result<void> remove_static(const NatStatic& mapping);
-  // Errors: 0.
+  // Errors: 0. Of more than that those longest idle go, few at a time.
   Result<void> set_max_mappings(size_t n);
   // Of mappings that there are, too.
-  void set_timeouts(const NatTimeouts& timeouts) { timeouts_ = timeouts; }
+  void set_timeouts(const NatTimeouts& timeouts);
   void forget(uint16_t interface);  // It is detached.
   // A VRF goes: so do the dynamic mappings of its hosts. Error: a static mapping leads into it.
   Result<void> leave_vrf(uint16_t vrf);
@@ -118,10 +118,10 @@ class Nat44 {
   std::vector<net::Ip4> pool() const;  // Those, and what these interfaces have now.
   const std::vector<NatStatic>& statics() const { return statics_; }
   const NatTimeouts& timeouts() const { return timeouts_; }
-  size_t max_mappings() const { return max_; }
-  size_t size() const { return by_inside_.size(); }
+  size_t max_mappings() const { return ages_.most(); }
+  size_t size() const { return ages_.size(); }
   std::vector<const NatMapping*> mappings() const;  // Dynamic ones, longest idle first.
-  Instant end_of(const NatMapping& m) const { return m.kept_alive + idle_time(m); }
+  Instant end_of(const NatMapping& m) const { return ages_.end_of(m); }
   void clear();  // Ends all dynamic mappings.
 
   // --- what the nodes ask ---
@@ -140,32 +140,26 @@ class Nat44 {
 
  private:
   struct Hash {
+    SipKey key;
     size_t operator()(const NatEndpoint& e) const {
-      const uint64_t h = (uint64_t{e.address.value} << 32 | uint64_t{e.port} << 16 |
-                          uint64_t{e.vrf} << 8 | e.protocol) *
-                         0x9e3779b97f4a7c15u;
-      return static_cast<size_t>(h ^ (h >> 29));
+      return table_hash(
+          key, {uint64_t{e.address.value} << 32 | uint64_t{e.port} << 16 | e.vrf, e.protocol});
     }
   };
-  using Ages = std::list<NatMapping>;
-  // Mappings that end after the same time of idleness, so that the first of them ends first.
-  enum class Kind : uint8_t { Udp, TcpEstablished, TcpTransitory, Icmp };
-  static constexpr size_t kKinds = 4;
+  template <class Value>
+  using Endpoints = std::unordered_map<NatEndpoint, Value, Hash>;
+  enum Kind : uint8_t { kUdp, kTcpEstablished, kTcpTransitory, kIcmp };
 
-  static Kind kind_of(const NatMapping& m);
-  Ages& ages_of(const NatMapping& m) { return ages_[static_cast<size_t>(kind_of(m))]; }
-  bool has_ended(const NatMapping& m) const;
+  static uint8_t kind_of(const NatMapping& m);
+  static SessionAges::IdleTimes idle_times(const NatTimeouts& t) {
+    return {t.udp, t.tcp_established, t.tcp_transitory, t.icmp};
+  }
   bool is_at_pool(uint16_t interface) const;
   bool is_of_interface(net::Ip4 address) const;
   std::optional<NatEndpoint> static_outside(const NatEndpoint& inside) const;
   std::optional<NatEndpoint> pick_outside(const NatEndpoint& inside);
-  bool make_room();
-  bool erase_ended();
-  void erase(Ages::iterator mapping);
-  template <class Which>
-  void erase_if(Which which);
-  Duration idle_time(const NatMapping& m) const;
-  void expire();
+  bool is_free(const NatEndpoint& outside);
+  void erase(NatMapping& mapping);  // Which its age knows no more.
 
   Stack& stack_;
   Random random_;
@@ -173,14 +167,14 @@ class Nat44 {
   std::vector<net::Ip4> addresses_;
   std::vector<uint16_t> address_interfaces_;
   std::vector<NatStatic> statics_;
-  std::unordered_map<NatEndpoint, NatStatic, Hash> static_in_, static_out_;
+  SipKey key_;  // Strangers choose endpoints.
+  Endpoints<NatStatic> static_in_, static_out_;
   std::unordered_map<uint32_t, uint32_t> static_addresses_;  // Mappings of each outside address.
-  std::array<Ages, kKinds> ages_;  // Dynamic mappings by kind, longest idle first.
-  std::unordered_map<NatEndpoint, Ages::iterator, Hash> by_inside_, by_outside_;
-  NatPorts ports_;  // Of mappings of both kinds.
-  size_t max_ = 65'536;
   NatTimeouts timeouts_;
-  Timer timer_;
+  SessionAges ages_;  // Of dynamic mappings, in groups of an outside address and an inside VRF.
+  Endpoints<NatMapping> by_inside_;
+  Endpoints<NatMapping*> by_outside_;
+  NatPorts ports_;  // Of mappings of both kinds.
 };
 
 void add_nat44_nodes(Stack& stack);  // nat44-out2in and its siblings; makes stack.nat44

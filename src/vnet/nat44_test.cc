@@ -395,6 +395,40 @@ TEST_F(Nat, ends_few_mappings_at_a_time) {
   EXPECT_LE(most, 256u);
 }
 
+TEST_F(Nat, reaches_a_lower_bound_few_mappings_at_a_time) {
+  Nat44& nat = r.nat44();
+  for (uint16_t port = 1; port <= 5000; ++port) {
+    ASSERT_TRUE(nat.outside_of({17, Ip4::of(10, 1, 0, 2), port, 0}, true));
+  }
+  size_t most = 0, before = nat.size();
+  MUST(nat.set_max_mappings(100));
+  for (const Instant end = loop.now() + 1s; loop.now() < end; before = nat.size()) {
+    most = std::max(most, before - nat.size());
+    loop.run_for(100us);
+  }
+  EXPECT_EQ(nat.size(), 100u);
+  EXPECT_LE(most, 256u);
+}
+
+// Though they go one after the other.
+TEST_F(Nat, ports_of_mappings_that_were_ended_are_free_at_once) {
+  Nat44& nat = r.nat44();
+  MUST(nat.remove_address(pool_address));
+  MUST(nat.add_address(Ip4::of(10, 2, 0, 60)));
+  const auto of_port = [&](uint32_t port) {
+    return nat.outside_of({17, Ip4::of(10, 1, 0, 2), static_cast<uint16_t>(port), 0}, true);
+  };
+  for (uint32_t port = 1024; port <= 0xffff; ++port) ASSERT_EQ(of_port(port)->port, port);
+  MUST(nat.remove_address(Ip4::of(10, 2, 0, 60)));
+  EXPECT_EQ(nat.size(), 0u);
+  EXPECT_FALSE(nat.inside_of({17, Ip4::of(10, 2, 0, 60), 2000, 0}));
+  MUST(nat.add_address(Ip4::of(10, 2, 0, 60)));
+  EXPECT_FALSE(nat.inside_of({17, Ip4::of(10, 2, 0, 60), 2000, 0})) << "no mapping comes back";
+  EXPECT_EQ(of_port(5000)->port, 5000u);
+  EXPECT_TRUE(nat.outside_of({17, Ip4::of(10, 1, 0, 3), 5000, 0}, true));
+  EXPECT_EQ(nat.size(), 2u);
+}
+
 TEST_F(Nat, uses_again_what_has_ended_behind_any_number_that_has_not) {
   Nat44& nat = r.nat44();
   MUST(nat.set_max_mappings(101));
