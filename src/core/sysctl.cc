@@ -68,7 +68,8 @@ Result<std::string> SysctlTree::get(std::string_view name) const {
                     it->second);
 }
 
-Result<void> SysctlTree::set_int(std::string_view name, IntLeaf& leaf, std::string_view text) {
+Result<void> SysctlTree::set_int(std::string_view name, const IntLeaf& leaf,
+                                 std::string_view text) {
   int64_t value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
@@ -84,10 +85,10 @@ Result<void> SysctlTree::set_int(std::string_view name, IntLeaf& leaf, std::stri
   }
   const int64_t old = *leaf.storage;
   *leaf.storage = value;
-  if (spec.on_change) {
-    if (auto changed = spec.on_change(value); !changed) {
+  if (spec.check) {
+    if (auto checked = spec.check(value); !checked) {
       *leaf.storage = old;
-      return tl::unexpected(std::move(changed.error()).within(fmt::format("sysctl '{}'", name)));
+      return tl::unexpected(std::move(checked.error()).within(fmt::format("sysctl '{}'", name)));
     }
   }
   return {};
@@ -112,6 +113,28 @@ Result<void> SysctlTree::assign(std::string_view text) {
     return part;
   };
   return set(trimmed(text.substr(0, at)), trimmed(text.substr(at + 1)));
+}
+
+void SysctlTree::sort_for_setting(std::vector<Change>& changes) const {
+  const auto checked = [&](const Change& c) {
+    const auto* leaf = std::get_if<IntLeaf>(&leaves_.at(c.name));
+    return leaf != nullptr && leaf->spec.check ? leaf : nullptr;
+  };
+  // It is tried with the leaves themselves, which all are as they were at the end.
+  for (const Change& c : changes) {
+    if (const IntLeaf* leaf = checked(c)) *leaf->storage = std::stoll(c.from);
+  }
+  for (auto next = changes.begin(); next != changes.end();) {
+    const auto behind = std::stable_partition(next, changes.end(), [&](const Change& c) {
+      const IntLeaf* leaf = checked(c);
+      return leaf == nullptr || set_int(c.name, *leaf, c.to);
+    });
+    if (behind == next) break;
+    next = behind;
+  }
+  for (const Change& c : changes) {
+    if (const IntLeaf* leaf = checked(c)) *leaf->storage = std::stoll(c.to);
+  }
 }
 
 Result<std::vector<SysctlTree::Leaf>> SysctlTree::list(std::string_view prefix) const {

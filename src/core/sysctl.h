@@ -35,9 +35,9 @@ class SysctlTree {
     std::string unit = "";  // "us", "slots", "bool", "bytes", ...
     int64_t min = std::numeric_limits<int64_t>::min();
     int64_t max = std::numeric_limits<int64_t>::max();
-    // Called after a value within bounds was stored; may refuse it, and then the old value is put
-    // back.
-    std::function<Result<void>(int64_t)> on_change = {};
+    // Asked when a value within bounds was stored; refuses what others do not allow, and then the
+    // old value is put back. It only looks.
+    std::function<Result<void>(int64_t)> check = {};
     std::vector<std::string> also = {};  // Further names of the same leaf.
   };
   struct TextSpec {
@@ -68,6 +68,13 @@ class SysctlTree {
   Result<void> set(std::string_view name, std::string_view value);
   Result<void> assign(std::string_view name_equals_value);  // "a.b=1", "a.b = 1"
 
+  // Leaves that changed, whose values are `to` now. Puts them into an order in which each can be
+  // set from `from` on, whatever one allows another: as they are, where that does.
+  struct Change {
+    std::string name, from, to;
+  };
+  void sort_for_setting(std::vector<Change>& changes) const;
+
   // All leaves at or below `prefix` ("" for all), by name. Errors: nothing is there.
   Result<std::vector<Leaf>> list(std::string_view prefix) const;
   bool contains(std::string_view name) const { return leaves_.contains(name); }
@@ -86,7 +93,7 @@ class SysctlTree {
 
   void add(std::string name, Any leaf);
   tl::unexpected<Error> unknown(std::string_view name) const;
-  static Result<void> set_int(std::string_view name, IntLeaf& leaf, std::string_view text);
+  static Result<void> set_int(std::string_view name, const IntLeaf& leaf, std::string_view text);
 
   std::map<std::string, Any, std::less<>> leaves_;
 };

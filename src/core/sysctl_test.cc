@@ -19,7 +19,7 @@ struct Tunables {
                  {.description = "an even number",
                   .min = 0,
                   .max = 100,
-                  .on_change = [](int64_t v) -> Result<void> {
+                  .check = [](int64_t v) -> Result<void> {
                     if (v % 2 != 0) return fail("{} is odd", v);
                     return {};
                   }});
@@ -44,6 +44,34 @@ TEST(Sysctl, set_changes_the_component_and_get_reads_it) {
   EXPECT_TRUE(t.tree.assign("net.inet.tcp.cc.algorithm=cubic").has_value());
   EXPECT_EQ(t.algorithm, "cubic");
   EXPECT_EQ(t.tree.get("net.inet.tcp.stats.rexmits").value(), "7");
+}
+
+// A least value and a most one may both leave the range that they had, either way.
+TEST(Sysctl, changes_are_sorted_so_that_each_can_be_set) {
+  const auto is_sorted = [](int64_t least_to, int64_t most_to) {
+    SysctlTree tree;
+    int64_t least = 10, most = 20;
+    const auto check = [&](int64_t) -> Result<void> {
+      if (least > most) return fail("{} is above {}", least, most);
+      return {};
+    };
+    tree.add_int("least", &least, {.description = "", .check = check});
+    tree.add_int("most", &most, {.description = "", .check = check});
+    least = least_to, most = most_to;
+    std::vector<SysctlTree::Change> changes = {{"least", "10", std::to_string(least)},
+                                               {"most", "20", std::to_string(most)}};
+    tree.sort_for_setting(changes);
+    EXPECT_EQ(least, least_to);
+    EXPECT_EQ(most, most_to);
+    least = 10, most = 20;
+    for (const auto& c : changes) {
+      if (!tree.set(c.name, c.to)) return false;
+    }
+    return changes.size() == 2 && least == least_to && most == most_to;
+  };
+  EXPECT_TRUE(is_sorted(30, 40));
+  EXPECT_TRUE(is_sorted(3, 4));
+  EXPECT_TRUE(is_sorted(12, 18));
 }
 
 TEST(Sysctl, an_unknown_name_gets_the_nearest_one) {

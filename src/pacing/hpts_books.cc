@@ -70,7 +70,7 @@ class Registrar {
          .unit = "slots",
          .min = kLeastSleepUs / 10,
          .max = kMostSleep,
-         .on_change = [&t](int64_t v) -> Result<void> {
+         .check = [&t](int64_t v) -> Result<void> {
            const int64_t least = t.dyn_minsleep / 10;
            if (v >= least) return {};
            return fail("{} is out of range; accepted: {}..{} slots", v, least, kMostSleep);
@@ -80,7 +80,7 @@ class Registrar {
          .unit = "us",
          .min = kLeastSleepUs,
          .max = kMostSleepUs,
-         .on_change = [&t](int64_t v) -> Result<void> {
+         .check = [&t](int64_t v) -> Result<void> {
            if (v >= t.dyn_minsleep) return {};
            return fail("{} is below dyn_minsleep, {} us", v, t.dyn_minsleep);
          }});
@@ -89,7 +89,7 @@ class Registrar {
          .unit = "us",
          .min = kLeastSleepUs,
          .max = kMostSleepUs,
-         .on_change = [&t](int64_t v) -> Result<void> {
+         .check = [&t](int64_t v) -> Result<void> {
            if (v > t.dyn_maxsleep)
              return fail("{} is above dyn_maxsleep, {} us", v, t.dyn_maxsleep);
            if (v / 10 > t.max_sleep) return fail("{} is above max_sleep, {} slots", v, t.max_sleep);

@@ -139,12 +139,16 @@ Result<Answer> set_sysctl(Router& router, const Arguments& a) {
 }
 
 void list_settings(const Router& router, ConfigurationLines& lines) {
+  std::vector<SysctlTree::Change> changes;
   for (const auto& [name, first] : router.first_tunables()) {
     // An interface's own tunables go with it.
     const auto now = router.vnet().sysctl().get(name);
-    if (!now || *now == first) continue;
-    lines.push_back({fmt::format("set sysctl {} {}", name, quote_word(*now)),
-                     fmt::format("set sysctl {} {}", name, quote_word(first))});
+    if (now && *now != first) changes.push_back({name, first, *now});
+  }
+  router.vnet().sysctl().sort_for_setting(changes);
+  for (const SysctlTree::Change& c : changes) {
+    lines.push_back({fmt::format("set sysctl {} {}", c.name, quote_word(c.to)),
+                     fmt::format("set sysctl {} {}", c.name, quote_word(c.from))});
   }
 }
 

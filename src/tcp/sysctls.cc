@@ -293,7 +293,7 @@ void add_sysctls(SysctlTree& tree, Tunables& tunables, Counters& counters) {
                   .unit = t.unit,
                   .min = t.min,
                   .max = t.max,
-                  .on_change = t.check});
+                  .check = t.check});
   }
   for (const Counter& c : kCounters) {
     tree.add_counter(std::string("net.inet.tcp.stats.") + c.name, &(counters.*c.member),
