@@ -102,7 +102,9 @@ void Graph::rename(NodeIndex index, const std::string& name) {
   by_name_.erase(old);
   for (NodeRuntime& other : nodes_) {
     auto& next = other.node->spec_.next;
-    std::replace(next.begin(), next.end(), old, name);
+    for (size_t i = 0; i < next.size() && i + 1 < other.targets.size(); ++i) {
+      if (other.targets[i + 1] == index) next[i] = name;
+    }
   }
   runtime.trace_credit = 0;
   runtime.calls = runtime.vectors = runtime.clocks = runtime.suspends = 0;
@@ -111,24 +113,19 @@ void Graph::rename(NodeIndex index, const std::string& name) {
 }
 
 Result<void> Graph::link() {
-  for (NodeRuntime& runtime : nodes_) {
-    const auto& names = runtime.node->spec().next;
-    std::vector<NodeIndex> arcs{0};
-    for (const std::string& name : names) {
+  for (; linked_ < nodes_.size(); ++linked_) {
+    NodeRuntime& runtime = nodes_[linked_];
+    for (const std::string& name : runtime.node->spec().next) {
       auto index = index_of(name);
       if (!index) {
+        runtime.targets.resize(1);
         return tl::unexpected(
             std::move(index.error()).within(fmt::format("next of {}", runtime.node->name())));
       }
-      arcs.push_back(*index);
+      runtime.targets.push_back(*index);
     }
-    // Arcs added at run time stay behind the declared ones, which keep their places.
-    for (size_t i = arcs.size(); i < runtime.targets.size(); ++i) {
-      arcs.push_back(runtime.targets[i]);
-    }
-    runtime.targets = std::move(arcs);
+    route_arcs(runtime);
   }
-  route_arcs();
   return {};
 }
 
@@ -146,13 +143,17 @@ NodeIndex Graph::first_before(NodeIndex from, NodeIndex target) const {
   return first;
 }
 
-void Graph::route_arcs() {
-  for (NodeRuntime& runtime : nodes_) {
-    const NodeIndex from = runtime.node->index();
-    runtime.arcs = runtime.targets;
-    for (NodeIndex& arc : runtime.arcs) arc = first_before(from, arc);
+void Graph::route_arcs(NodeRuntime& runtime) {
+  const NodeIndex from = runtime.node->index();
+  runtime.arcs = runtime.targets;
+  for (NodeIndex& arc : runtime.arcs) arc = first_before(from, arc);
+  for (const Insertion& i : insertions_) {
+    if (i.node == from) runtime.arcs[1] = first_before(i.node, i.before);
   }
-  for (const Insertion& i : insertions_) nodes_[i.node].arcs[1] = first_before(i.node, i.before);
+}
+
+void Graph::route_arcs() {
+  for (NodeRuntime& runtime : nodes_) route_arcs(runtime);
 }
 
 Result<void> Graph::insert(NodeIndex node, NodeIndex before) {
@@ -191,7 +192,7 @@ Arc Graph::add_arc(NodeIndex from, std::string_view to) {
   auto at = std::find(targets.begin(), targets.end(), target);
   if (at == targets.end()) at = targets.insert(targets.end(), target);
   const auto arc = static_cast<Arc>(at - targets.begin());
-  route_arcs();
+  route_arcs(nodes_[from]);
   return arc;
 }
 

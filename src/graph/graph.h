@@ -89,8 +89,8 @@ class Graph {
   // A node serves something else from now on: under a name that no node has (REQUIRES), its books
   // empty. Those that declare it under the old one mean it by the new.
   void rename(NodeIndex node, const std::string& name);
-  // Joins every declared name to its node. Error: a name that no node has, with the node that
-  // declared it.
+  // Joins every name that a new node has declared to its node. Error: a name that no node has, with
+  // the node that declared it.
   Result<void> link();
   // One more arc from `from` to the node named `to`, or the arc that already leads there. REQUIRES:
   // both exist.
@@ -188,6 +188,7 @@ class Graph {
     const NodeKind kind = node.node->spec().kind;
     return kind == NodeKind::Input || kind == NodeKind::Interrupt;
   }
+  void route_arcs(NodeRuntime& node);
   void route_arcs();
   NodeIndex first_before(NodeIndex from, NodeIndex target) const;
   void make_frame();
@@ -212,6 +213,7 @@ class Graph {
   Config config_;
   std::vector<NodeRuntime> nodes_;
   std::deque<ErrorCount> errors_;  // Counts stay where they are: a sysctl may refer to one.
+  size_t linked_ = 0;              // Nodes before this one are.
   std::unordered_map<std::string, NodeIndex> by_name_;
   std::vector<Insertion> insertions_;
 

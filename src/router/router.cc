@@ -100,7 +100,7 @@ Result<std::string> Router::create_port(PortSpec spec) {
 std::string Router::begin(uint16_t index, uint32_t mtu) {
   mtu = std::min(mtu, vnet::Vnet::kMostMtu);
   MUST(vnet_.set_up(index, false));  // It was attached.
-  MUST(vnet_.set_mtu(index, mtu));   // Another device has it.
+  if (vnet_.interfaces()[index].mtu() != mtu) MUST(vnet_.set_mtu(index, mtu));
   first_mtus_[index] = mtu;
   return vnet_.interfaces()[index].name;
 }
@@ -109,11 +109,7 @@ Result<void> Router::delete_port(std::string_view name) {
   const auto at = std::find_if(ports_list_.begin(), ports_list_.end(),
                                [&](const auto& port) { return port->device->name() == name; });
   if (at == ports_list_.end()) return fail("interface '{}' was not created as a port", name);
-  const auto& table = vnet_.interfaces();
-  for (uint16_t i = 1; i < table.size(); ++i) {
-    const vnet::SubInterface* sub = vnet_.virtuals().sub(i);
-    if (sub != nullptr && &sub->parent() == (*at)->device.get()) TRY(delete_virtual(i));
-  }
+  for (const uint16_t sub : vnet_.virtuals().subs_of((*at)->index)) TRY(delete_virtual(sub));
   pcap_.forget(*(*at)->device);
   TRY(vnet_.detach((*at)->index));
   forget((*at)->index);
@@ -175,10 +171,9 @@ Result<void> Router::set_mtu(uint16_t index, uint32_t mtu) {
 void Router::follow_link(const Port& port) {
   const uint32_t mtu = port.device->link_mtu();
   follow_mtu(port.index, mtu);
-  for (uint16_t i = 1; i < vnet_.interfaces().size(); ++i) {
-    const vnet::SubInterface* sub = vnet_.virtuals().sub(i);
-    if (sub == nullptr || &sub->parent() != port.device.get()) continue;
-    follow_mtu(i, mtu - std::min(mtu, vnet::beyond_link(sub->tags())));
+  for (const uint16_t i : vnet_.virtuals().subs_of(port.index)) {
+    const vnet::SubInterface& sub = *vnet_.virtuals().sub(i);
+    follow_mtu(i, mtu - std::min(mtu, vnet::beyond_link(sub.tags())));
   }
 }
 
@@ -202,7 +197,7 @@ Result<void> Router::set_rx_mode(uint16_t index, host::RxMode mode) {
 
 uint32_t Router::free_loopback_number() const {
   uint32_t number = 0;
-  while (index_of(fmt::format("loop{}", number))) ++number;
+  while (vnet_.interfaces().has(fmt::format("loop{}", number))) ++number;
   return number;
 }
 

@@ -81,16 +81,14 @@ InterfaceTable::InterfaceTable() {
 }
 
 Result<InterfaceEntry*> InterfaceTable::add(net::Interface& device) {
-  size_t index = entries_.size();
-  for (size_t i = entries_.size() - 1; i > 0; --i) {
-    if (entries_[i]->device == nullptr) {
-      index = i;
-    } else if (entries_[i]->name == device.name()) {
-      return fail("interface '{}': the name is in use", device.name());
-    }
+  if (by_name_.contains(device.name())) {
+    return fail("interface '{}': the name is in use", device.name());
   }
+  const size_t index = free_.empty() ? entries_.size() : *free_.begin();
   if (index > kMost) return fail("interface '{}': there are {} already", device.name(), kMost);
   if (index == entries_.size()) entries_.push_back(std::make_unique<InterfaceEntry>());
+  free_.erase(static_cast<uint16_t>(index));
+  by_name_.emplace(device.name(), static_cast<uint16_t>(index));
   InterfaceEntry& entry = *entries_[index];
   entry = {.index = static_cast<uint16_t>(index)};
   entry.name = device.name();
@@ -101,12 +99,12 @@ Result<InterfaceEntry*> InterfaceTable::add(net::Interface& device) {
 
 void InterfaceTable::detach(uint16_t index) {
   entries_[index]->device = nullptr;
+  by_name_.erase(entries_[index]->name);
+  free_.insert(index);
 }
 
 Result<uint16_t> InterfaceTable::find(std::string_view name) const {
-  for (const auto& entry : entries_) {
-    if (entry->device != nullptr && entry->name == name) return entry->index;
-  }
+  if (const auto it = by_name_.find(name); it != by_name_.end()) return it->second;
   std::vector<std::string> names;
   for (const auto& entry : entries_) {
     if (entry->device != nullptr) names.push_back(entry->name);

@@ -7,7 +7,10 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <set>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -79,6 +82,7 @@ class InterfaceTable {
   // Attached, by name or number. Errors: none has it (with the nearest name).
   Result<uint16_t> find(std::string_view name) const;
   Result<InterfaceEntry*> attached(uint16_t index);
+  bool has(std::string_view name) const { return by_name_.contains(name); }
   size_t size() const { return entries_.size(); }
 
   // Who has this address; nullptr when no interface of this host has. Link-local addresses are all
@@ -113,6 +117,8 @@ class InterfaceTable {
 
   std::vector<std::unique_ptr<InterfaceEntry>> entries_;
   std::unordered_map<Place, uint16_t, PlaceHash> owners_;
+  std::map<std::string, uint16_t, std::less<>> by_name_;  // Attached ones.
+  std::set<uint16_t> free_;                               // Of entries_, those without a device.
   std::array<uint64_t, 64> own_bits_{};  // By the last 12 bits of the IPv4 addresses among them.
 };
 

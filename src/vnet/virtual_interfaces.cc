@@ -138,12 +138,17 @@ Result<void> VirtualInterfaces::remove(uint16_t index) {
   return {};
 }
 
-void VirtualInterfaces::remove_subs_of(uint16_t parent) {
+std::vector<uint16_t> VirtualInterfaces::subs_of(uint16_t parent) const {
   std::vector<uint16_t> subs;
-  for (const auto& [tags, s] : by_tags_) {
-    if (tags >> 32 == parent) subs.push_back(s->index());
+  for (auto it = by_tags_.lower_bound(key(parent, 0, 0));
+       it != by_tags_.end() && it->first >> 32 == parent; ++it) {
+    subs.push_back(it->second->index());
   }
-  for (const uint16_t index : subs) MUST(remove(index));  // It is one.
+  return subs;
+}
+
+void VirtualInterfaces::remove_subs_of(uint16_t parent) {
+  for (const uint16_t index : subs_of(parent)) MUST(remove(index));  // It is one.
 }
 
 const SubInterface* VirtualInterfaces::sub(uint16_t index) const {

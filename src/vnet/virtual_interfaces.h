@@ -80,6 +80,8 @@ class VirtualInterfaces {
   Result<uint16_t> add_loopback(uint32_t number, const net::MacAddress& mac = {});
   // Detaches and ends one of them. Error: it is none.
   Result<void> remove(uint16_t index);
+  // By index, in the order of their tags.
+  std::vector<uint16_t> subs_of(uint16_t parent) const;
   // Of a parent that is about to be detached.
   void remove_subs_of(uint16_t parent);
 

@@ -132,10 +132,7 @@ Result<void> Vnet::set_up(uint16_t index, bool up) {
   const bool was_up = entry.is_up();
   if (!up) {
     // Its sub-interfaces lose their way out as well.
-    for (uint16_t i = 1; i < stack_->interfaces.size(); ++i) {
-      const SubInterface* sub = virtuals_.sub(i);
-      if (sub != nullptr && &sub->parent() == entry.device) stack_->advertiser->going_down(i);
-    }
+    for (const uint16_t sub : virtuals_.subs_of(index)) stack_->advertiser->going_down(sub);
     stack_->advertiser->going_down(index);
   }
   entry.device->set_up(up);
