@@ -137,6 +137,19 @@ TEST_F(ConfigurationTest, link_with_an_mtu_that_no_vnet_takes_is_refused_or_cut)
   EXPECT_EQ(load(now()), "applied");
 }
 
+TEST_F(ConfigurationTest, name_that_no_line_can_have_is_refused) {
+  const auto refused = line_.set("create netmap name \"e0,\"");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text,
+            "Linux interface 'e0,': accepted: a name without a comma at its end");
+  set("create netmap name e,0\ncreate netmap name e#0\nset interface state netmap-e,0 up\n"
+      "create tap id 3 host-if-name \"t,\"");
+  const std::string all = now();
+  EXPECT_EQ(load(""), "applied");
+  EXPECT_EQ(load(all), "applied");
+  EXPECT_EQ(now(), all);
+}
+
 TEST_F(ConfigurationTest, one_linux_interface_is_one_port) {
   set("create netmap name e0\ncreate tap id 3 host-if-name t");
   const std::string before = now();

@@ -58,7 +58,11 @@ void Router::settle() {
 }
 
 Result<std::string> Router::create_port(PortSpec spec) {
-  if (vnet_.interfaces().find(spec.name())) return fail("interface {} exists", spec.name());
+  // The lines of a configuration have it as a word (split_words).
+  if (spec.name().ends_with(',')) {
+    return fail("Linux interface '{}': accepted: a name without a comma at its end", spec.link);
+  }
+  if (vnet_.interfaces().has(spec.name())) return fail("interface {} exists", spec.name());
   for (const auto& other : ports_list_) {
     // Twice, each would see every packet.
     const bool is_tap = spec.kind == PortSpec::Kind::Tap;
