@@ -24,6 +24,13 @@ std::string without_links(const std::string& path) {
   return file.string();
 }
 
+// That the file has its name now lasts as well. Where it cannot be done, the file is there anyhow.
+void sync_folder_of(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  const auto fd = open_file(folder.empty() ? "." : folder.string(), O_RDONLY | O_DIRECTORY);
+  if (fd) ::fsync(fd->raw());
+}
+
 Result<Fd> standard_output() {
   const int fd = ::dup(STDOUT_FILENO);
   if (fd < 0) return os_error("standard output");
@@ -64,8 +71,11 @@ Result<void> OutputFile::finish(std::string_view text) {
     return tl::unexpected(std::move(written.error()).within(path_));
   }
   if (temporary_.empty()) return {};
+  // Else a power cut may leave the name with nothing behind it.
+  if (::fsync(fd_.raw()) != 0) return os_error("write {}", path_);
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) return os_error("write {}", path_);
   temporary_.clear();
+  sync_folder_of(path_);
   return {};
 }
 

@@ -12,8 +12,9 @@ namespace wh::host {
 
 // A file that is written at the end of a job but whose path is checked at its beginning. A regular
 // file is replaced at once by finish() (written beside it, then renamed), so that an interrupted or
-// failed job leaves what was there before; it keeps the rights to it; of a symbolic link it is the
-// file that it leads to. A device, a pipe or standard output ("-") is written directly.
+// failed job, or a power cut, leaves what was there before; when finish() returns, the new one
+// lasts. It keeps the rights to it; of a symbolic link it is the file that it leads to. A device, a
+// pipe or standard output ("-") is written directly.
 class OutputFile {
  public:
   static Result<OutputFile> create(const std::string& path);

@@ -1,6 +1,12 @@
 #include "host/output_file.h"
 
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
@@ -37,6 +43,39 @@ TEST_F(OutputFileTest, finish_replaces_the_file_whole) {
   }
   EXPECT_EQ(read_file(path).value(), "second");
   EXPECT_EQ(files(), 1u);
+}
+
+// From now on no file of this process reaches its disk.
+void break_disks() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fsync, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EIO),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{std::size(program), program};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
+    ::_exit(77);
+  }
+}
+
+// Else a power cut might leave the new name, and nothing behind it.
+TEST_F(OutputFileTest, new_file_has_the_name_only_when_it_is_on_the_disk) {
+  const std::string path = dir_ / "out.json";
+  ASSERT_TRUE(write_file(path, "old"));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    break_disks();
+    auto file = OutputFile::create(path).value();
+    const auto done = file.finish("new");
+    ::_exit(!done && done.error().text.starts_with("write " + path) ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77) GTEST_SKIP() << "no seccomp here";
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(read_file(path).value(), "old");
 }
 
 TEST_F(OutputFileTest, who_might_not_read_the_old_one_may_not_read_the_new_one) {

@@ -1,4 +1,6 @@
 // configuration save, load, diff, check; show configuration; exec.
+#include <future>
+
 #include "host/output_file.h"
 #include "host/system.h"
 #include "router/configuration.h"
@@ -144,7 +146,10 @@ Steps save(State& s) {
     count += lines.size();
     co_yield Pause{};
   }
-  auto written = file->finish(text);
+  // Until it is on the disk: a thread may wait for that, forwarding may not.
+  auto ending = std::async(std::launch::async, [&] { return file->finish(text); });
+  while (ending.wait_for(0s) != std::future_status::ready) co_yield Pause{};
+  auto written = ending.get();
   s.answer = Answer::of_text(fmt::format("{}: {} lines", s.file, count));
   if (!written) s.answer = tl::unexpected(std::move(written.error()));
 }
