@@ -269,5 +269,18 @@ TEST_F(Duplicates, two_that_probe_at_once_both_give_up) {
   EXPECT_FALSE(b.is_local(ip("2001:db8::1")));
 }
 
+// Nobody hears who asks on a link that is down.
+TEST_F(Duplicates, are_looked_for_when_an_interface_comes_up) {
+  const uint16_t ia = MUST(a.attach(cable.a())), ib = MUST(b.attach(cable.b()));
+  MUST(a.add_address(ia, prefix("2001:db8::7/64")));
+  MUST(b.set_up(ib, false));
+  MUST(b.add_address(ib, prefix("2001:db8::7/64")));
+  loop.run_for(10s);
+  EXPECT_NE(address_report(b)[0].addresses.at(1).state, "duplicated");
+  MUST(b.set_up(ib, true));
+  loop.run_for(10s);
+  EXPECT_EQ(address_report(b)[0].addresses.at(1).state, "duplicated");
+}
+
 }  // namespace
 }  // namespace wh::vnet

@@ -137,7 +137,13 @@ Result<void> Vnet::set_up(uint16_t index, bool up) {
   }
   entry.device->set_up(up);
   stack_->paths.interface_changed(index);
-  if (up && !was_up) stack_->advertiser->came_up(index);
+  if (!up || was_up) return {};
+  stack_->advertiser->came_up(index);
+  // Who is on its link now was not asked, or could not answer (RFC 4862 section 5.4).
+  for (const InterfaceAddress& a : entry.addresses) {
+    if (a.prefix.address.is_v4() || a.state == InterfaceAddress::State::Duplicated) continue;
+    start_duplicate_detection(*stack_, entry, a.prefix.address.v6());
+  }
   return {};
 }
 
