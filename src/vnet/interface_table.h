@@ -38,6 +38,7 @@ struct InterfaceEntry {
   FeatureMasks features{};
   std::array<uint8_t, 2> shallow_users{};  // Who wants shallow reassembly, in and out.
   bool is_elsewhere = false;               // Another thread has the device (vnet/replica.h).
+  bool is_sub = false;                     // Its packets came by another interface before.
   bool is_bridged = false;                 // What comes in goes to its bridge domain.
   uint16_t vrf = 0;                        // Whose routes packets from here follow.
   graph::Arc tx_arc = 0;                   // From interface-output to NAME-output.
@@ -81,8 +82,8 @@ class InterfaceTable {
   const InterfaceEntry& operator[](uint16_t index) const { return *entries_[index]; }
   // Attached, by name or number. Errors: none has it (with the nearest name).
   Result<uint16_t> find(std::string_view name) const;
-  Result<InterfaceEntry*> attached(uint16_t index);
   bool has(std::string_view name) const { return by_name_.contains(name); }
+  Result<InterfaceEntry*> attached(uint16_t index);
   size_t size() const { return entries_.size(); }
 
   // Who has this address; nullptr when no interface of this host has. Link-local addresses are all
@@ -116,9 +117,9 @@ class InterfaceTable {
   static uint32_t low_bits(const uint8_t* ip4) { return (ip4[2] & 15u) << 8 | ip4[3]; }
 
   std::vector<std::unique_ptr<InterfaceEntry>> entries_;
-  std::unordered_map<Place, uint16_t, PlaceHash> owners_;
   std::map<std::string, uint16_t, std::less<>> by_name_;  // Attached ones.
   std::set<uint16_t> free_;                               // Of entries_, those without a device.
+  std::unordered_map<Place, uint16_t, PlaceHash> owners_;
   std::array<uint64_t, 64> own_bits_{};  // By the last 12 bits of the IPv4 addresses among them.
 };
 

@@ -12,6 +12,7 @@ namespace {
 using net::Ip4;
 using net::Ip4Header;
 using net::Ip6Header;
+using net::MacAddress;
 
 // h forwards, back to the link that a packet came by, and traces all that comes.
 class Traced : public HostTest {
@@ -47,6 +48,19 @@ class Traced : public HostTest {
             .hop_limit = 64};
   }
 };
+
+TEST_F(Traced, follows_a_packet_into_its_sub_interface) {
+  const uint16_t sub = MUST(h.virtuals().add_sub(index, {.id = 100}));
+  MUST(h.set_up(sub, true));
+  Octets frame = ethernet(own_mac(), MacAddress::local(50), net::EtherType::Ip4,
+                          ip4(to(Ip4::of(10, 9, 0, 1)), udp(1, 2)));
+  const uint8_t tag[] = {0x81, 0, 0, 100};
+  frame.insert(frame.begin() + 12, tag, tag + 4);
+  receive(frame);
+  const std::string text = told();
+  EXPECT_NE(text.find("ip4-lookup"), std::string::npos) << text;
+  EXPECT_EQ(text.find("Packet 2"), std::string::npos) << text;
+}
 
 TEST_F(Traced, tells_of_what_rewrite_refuses) {
   MUST(h.set_mtu(index, 1300));

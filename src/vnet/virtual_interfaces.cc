@@ -107,6 +107,7 @@ Result<uint16_t> VirtualInterfaces::add_sub(uint16_t parent, SubInterfaceConfig 
   }
   auto made = std::make_unique<SubInterface>(*entry.device, config, vnet_.loop());
   const uint16_t index = TRY(vnet_.attach(*made));
+  vnet_.stack().interfaces[index].is_sub = true;
   by_tags_[key(parent, config.outer, config.inner)] = made.get();
   by_index_[index] = std::move(made);
   return index;

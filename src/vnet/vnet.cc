@@ -333,13 +333,14 @@ void Vnet::expect() {
 void Vnet::accept(Frame&& frame) {
   if (frame.empty()) return;
   const bool hands_off = stack_->shares_state && stack_->handoff != nullptr;
-  const graph::NodeIndex input =
-      hands_off ? stack_->node.handoff_input : stack_->interfaces[frame[0].interface].input_node;
+  const InterfaceEntry& entry = stack_->interfaces[frame[0].interface];
+  const graph::NodeIndex input = hands_off ? stack_->node.handoff_input : entry.input_node;
   if (reading_since_ != 0) stack_->graph.book(input, std::exchange(reading_since_, 0));
   for (Packet* p : frame.packets()) {
     // What another vnet noted on it is none of ours.
     p->rx_interface = p->interface;
-    p->trace = p->adjacency = 0;
+    if (!entry.is_sub) p->trace = 0;
+    p->adjacency = 0;
     p->reason = 0;
     p->l2_size = 0;
   }
