@@ -88,9 +88,13 @@ std::unique_ptr<Activity> handle_request(CommandLine& line, const json& request,
     const bool as_json = request.value("json", json(false)) == true;
     const auto command = request["command"].get<std::string>();
     if (const auto begun = asked_of(command)) {
-      const auto expected = line.grammar().expect(*begun);
-      const Result<void> known = expected.empty() ? line.check(*begun) : Result<void>();
-      if (!known) return reply(failure(known.error().text)), nullptr;
+      auto expected = line.grammar().expect(*begun);
+      if (expected.empty()) {
+        if (auto known = line.check(*begun); !known) {
+          return reply(failure(known.error().text)), nullptr;
+        }
+        expected.push_back({"<cr>", "the end of the line", false});
+      }
       reply(as_json ? json{{"ok", true}, {"result", expectations(expected)}}
                     : json{{"ok", true}, {"text", format(expected)}});
       return nullptr;

@@ -200,6 +200,8 @@ TEST_F(ServerTest, question_mark_at_a_lines_end_is_answered) {
   const json help = ask(R"({"command": "show ip ?"})")[0];
   EXPECT_EQ(help["ok"], true);
   EXPECT_NE(help["text"].get<std::string>().find("  fib "), std::string::npos) << help;
+  const json end = ask(R"({"command": "show version ?"})")[0];
+  EXPECT_NE(end.value("text", "").find("<cr>"), std::string::npos) << "an answer";
   EXPECT_EQ(ask(R"({"command": "show ip f?"})")[0]["text"].get<std::string>().find("neigh"),
             std::string::npos);
   EXPECT_FALSE(ask(R"({"command": "show ip ?", "json": true})")[0]["result"].empty());
