@@ -84,6 +84,16 @@ bool Kqueue::without_lock(Note& note, F&& function) {
   return thrown == nullptr;
 }
 
+// The same, but the queue's own filters run under its lock, which is all that guards their knotes.
+template <class F>
+bool Kqueue::with_filter(Note& note, F&& function) {
+  if (note.kn_fop != &kTimerOps && note.kn_fop != &kUserOps) {
+    return without_lock(note, std::forward<F>(function));
+  }
+  function();
+  return true;
+}
+
 // Off the list that a filter has left its knote on. Without the lock.
 void Kqueue::take_off_list(Note& note) {
   if (note.kn_knlist != nullptr) list_remove(*note.kn_knlist, note, ListLock::Take);
@@ -297,7 +307,7 @@ int Kqueue::retune(Note& note, const ::kevent& request) {
     start_timer(note, *plan);
   }
   int event = 0;
-  const bool is_done = without_lock(note, [&] {
+  const bool is_done = with_filter(note, [&] {
     const ScopedListLock list(note.kn_knlist);
     if (adds) {
       constexpr unsigned short kTold = EV_EOF | EV_ERROR;  // The filter's to say.
@@ -317,7 +327,7 @@ int Kqueue::retune(Note& note, const ::kevent& request) {
 void Kqueue::drop(Note& note) {
   dequeue(note);
   if (note.due != kNever) timers_.erase({note.due, &note});
-  without_lock(note, [&] {
+  with_filter(note, [&] {
     note.kn_fop->f_detach(&note);
     if (note.kn_knlist == nullptr) return;
     monitor_.filter_failed(nullptr);
@@ -410,7 +420,7 @@ size_t Kqueue::scan(std::span<::kevent> events, bool& skipped) {
 
 bool Kqueue::deliver(Note& note, ::kevent& out) {
   bool report = false;
-  const bool is_done = without_lock(note, [&] {
+  const bool is_done = with_filter(note, [&] {
     const ScopedListLock list(note.kn_knlist);
     report = note.kn_fop->f_event(&note, 0) != 0;
     out = describe(note);

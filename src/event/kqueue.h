@@ -104,6 +104,8 @@ class Kqueue final : public Selectable {
 
   template <class F>
   bool without_lock(Note& note, F&& function);
+  template <class F>
+  bool with_filter(Note& note, F&& function);
   void take_off_list(Note& note);
   int change(const ::kevent& request);
   bool make_room();

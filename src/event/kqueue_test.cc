@@ -169,6 +169,31 @@ TEST_F(KqueueTest, queues_that_share_an_allowance_have_that_much_together) {
   EXPECT_EQ(change(make(kBlock, EVFILT_USER, EV_ADD), second), 0);
 }
 
+// Another thread may come between, and count a timer's expirations on while they are delivered.
+TEST_F(KqueueTest, timers_and_user_events_are_delivered_without_letting_go_of_the_lock) {
+  struct : Monitor {
+    void lock() override {}
+    void unlock() override { ++unlocks; }
+    Wake wait(Instant, Signals) override { return Wake::TimedOut; }
+    void notify_all() override {}
+    Instant now() override { return time; }
+    int unlocks = 0;
+    Instant time = VirtualLoop::kEpoch;
+  } monitor;
+  Kqueue queue(monitor, table_);
+  const ::kevent changes[] = {make(1, EVFILT_TIMER, EV_ADD | EV_CLEAR, 0, 1),
+                              make(2, EVFILT_USER, EV_ADD | EV_CLEAR, NOTE_TRIGGER)};
+  ASSERT_TRUE(queue.kevent(changes, {}, 0ns));
+  monitor.time += 3ms;
+  monitor.unlocks = 0;
+  ::kevent events[2];
+  ASSERT_EQ(queue.kevent({}, events, 0ns).value_or(0), 2u);
+  EXPECT_EQ(monitor.unlocks, 1);
+  monitor.unlocks = 0;
+  ASSERT_TRUE(queue.kevent(changes, {}, 0ns));
+  EXPECT_EQ(monitor.unlocks, 1);
+}
+
 TEST_F(KqueueTest, closing_a_descriptor_deletes_its_knotes) {
   at(3).bytes = 1;
   ASSERT_EQ(change(make(3, EVFILT_READ, EV_ADD)), 0);
