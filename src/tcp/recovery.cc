@@ -168,6 +168,7 @@ void Connection::undo_reduction() {
   undo_until_ = {};
   recovery_ = Recovery::Open;
   map_.unmark_all_lost();
+  rack_.on_undo(now());
   control_->on_spurious(window_);
   if (box_ != nullptr) box_->recovery(*this, "undo");
 }

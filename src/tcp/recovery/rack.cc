@@ -66,7 +66,7 @@ Rack::Detection Rack::detect(SendMap& map, const RttEstimator& rtt, Instant now,
     const bool is_passed =
         s.rule == Rule::Rfc8985 ? is_before_latest(*e) : e->has(SendEntry::kSackPassed);
     if (!is_passed && e->dupacks < kDupThresh) break;
-    const Instant due = e->last_sent() + limit;
+    const Instant due = std::max(e->last_sent(), undone_at_) + limit;
     if (due > now) {
       found.look_again = std::max(due, now + s.least_timeout);
       break;

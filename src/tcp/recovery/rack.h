@@ -57,6 +57,8 @@ class Rack {
   void on_dsack(SeqNum snd_una, SeqNum round_end);
   // What was sent again came twice: it was late, not lost.
   void note_reordering(Instant now) { reordering_seen_ = true, reordered_at_ = now; }
+  // An episode was in vain: what had left by now may be as late, and has as long as if it left now.
+  void on_undo(Instant now) { undone_at_ = now; }
   void on_recovery_end();
 
   // How long after its last transmission an entry that was passed is given up.
@@ -106,7 +108,7 @@ class Rack {
   bool has_fack_ = false;
   bool had_fack_ = false;
   bool reordering_seen_ = false;
-  Instant reordered_at_{};
+  Instant reordered_at_{}, undone_at_{};
   uint32_t dsack_rounds_ = 0;  // "num_dsack"; reo_wnd_mult is one more.
   uint32_t dsack_persist_ = 0;
   bool in_dsack_round_ = false;
