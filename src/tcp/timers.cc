@@ -17,6 +17,10 @@ constexpr unsigned kTimeoutsToForgetRtt = 3;
 constexpr unsigned kTimeoutsToDropOptions = 3;  // FreeBSD's rexmit_drop_options.
 constexpr Duration kMostSynTimeout = 64s;       // FreeBSD's TCPTV_REXMTMAX.
 constexpr Duration kMostClosedPersist = 60s;    // FreeBSD's TCPTV_PERSMAX.
+// A repair without SACK shows a hole in a round trip, and after a timeout slow start needs several
+// to come back: a few holes of a long path are repaired before it. RFC 6582 section 4 weighs a few
+// repairs against a timeout that is a second at least (RFC 6298).
+constexpr int kSlowRepair = 3;  // Round trips of the empty path.
 
 Duration ms(int64_t n) {
   return std::chrono::milliseconds(n);
@@ -326,7 +330,8 @@ inline void Connection::choose_recovery_timer(Instant now) {
   Instant from = std::max(oldest->last_sent(), resent_at_);
   // Section 5.3; FreeBSD's RACK does not wait so long.
   if (stack_.tunables().rfc6298 != 0) from = std::max(from, first_unanswered_);
-  const Duration rto = this->rto();
+  const bool is_slow = !has_sack_ && recovery_ == Recovery::Recovery;
+  const Duration rto = is_slow ? std::max(this->rto(), kSlowRepair * rtt_.min()) : this->rto();
   const Instant rto_due = std::min(std::max(from + rto, now + least_timeout()), user_timeout_due());
   if (is_handshaking()) return set(TimerKind::Retransmit, rto_due);
   // It goes first also where it is the later one: what it finds lost needs no timeout (RFC 8985
