@@ -306,13 +306,14 @@ void Connection::grow_window(const Segment& s, const AckWork& work) {
 
 // What is outstanding stays in the send buffer, also where it was SACKed. It grows to hold a window
 // besides, and the writer is told when as much is free as waits: so there is something to send
-// whenever something may be sent, in a recovery too.
+// whenever something may be sent, in a recovery too. A buffer that holds less is to be empty.
 void Connection::make_room() {
   const int64_t wanted =
       window_.cwnd.count() + std::max(window_.cwnd.count(), int64_t{map_.outstanding()});
   const int64_t limit = std::min(wanted, stack_.tunables().sendbuf_max);
   if (send_auto_ && limit > send_.limit().count()) send_.set_limit(Bytes(limit));
-  if (!can_send_data() || send_.space() < std::max<size_t>(mss_, unsent())) return;
+  const auto most = static_cast<size_t>(send_.limit().count());
+  if (!can_send_data() || send_.space() < std::min(most, std::max<size_t>(mss_, unsent()))) return;
   writer_waits_ = false;
   tell(kWritable);
 }

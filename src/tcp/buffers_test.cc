@@ -267,6 +267,21 @@ TEST(SendBufferGrowth, ends_at_its_most_and_where_the_application_has_set_it) {
   }
 }
 
+TEST(SendBufferGrowth, tells_the_writer_of_a_buffer_that_holds_less_than_a_segment) {
+  for (const int64_t limit : {1, 500, 1447}) {
+    SCOPED_TRACE(limit);
+    TestWorld w;
+    w.establish();
+    w.a->set_send_buffer(Bytes(limit));
+    TestApp writer, reader;
+    writer.attach(*w.a, 4 * static_cast<uint64_t>(limit), true);
+    reader.attach(*w.b, 0, false);
+    w.run(5s);
+    EXPECT_EQ(reader.received, 4 * static_cast<uint64_t>(limit));
+    EXPECT_TRUE(reader.saw_end);
+  }
+}
+
 TEST(Reassembly, is_bounded) {
   Conversation t;
   t.open(kOfferingSack);
