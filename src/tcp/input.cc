@@ -144,7 +144,7 @@ void Connection::input_synchronised(const Segment& original) {
   if (original.flags.has_any(net::kTcpRst | net::kTcpSyn)) return handle_reset_or_syn(original);
   if (state_ == State::SynReceived && original.seq < rcv_nxt_)
     return answer(original);  // Not even its ACK is for us.
-  if (original.seq < rcv_nxt_ || original.end() > rcv_adv_) [[unlikely]] {
+  if (original.seq < rcv_nxt_ || original.data_end() > rcv_adv_) [[unlikely]] {
     Segment rest = original;
     if (trim(rest)) input_in_window(original, rest);
     return;
@@ -182,7 +182,7 @@ void Connection::input_in_window(const Segment& original, const Segment& s) {
   if (has_ecn_) note_ecn(s);
   if (!process_ack(original)) return;  // It is of the segment as it was sent.
   if (s.payload > 0 && state_ != State::TimeWait) take_payload(s);
-  if (s.has(net::kTcpFin) && can_receive(state_)) take_fin(s.seq + SeqLen(s.payload));
+  if (s.has(net::kTcpFin) && can_receive(state_)) take_fin(s.data_end());
 }
 
 // Protection against wrapped sequence numbers (RFC 7323 section 5). False: the segment is dropped.
@@ -198,7 +198,7 @@ inline bool Connection::check_timestamps(const Segment& s) {
   if (now() - ts_recent_at_ > kPawsIdle) return true;
   ++stack_.counters().paws_drops;
   // What is new of it was not received at all.
-  answer(s, {s.seq, net::earlier(s.seq + SeqLen(s.payload), rcv_nxt_)});
+  answer(s, {s.seq, net::earlier(s.data_end(), rcv_nxt_)});
   return false;
 }
 
@@ -283,18 +283,18 @@ bool Connection::trim(Segment& s) {
     const bool is_acceptable = s.end() > rcv_nxt_ || s.seq + SeqLen(1) == rcv_nxt_;
     if (!is_acceptable) {
       counters.duplicate_bytes += s.payload;
-      return answer(s, {s.seq, s.seq + SeqLen(s.payload)}), false;
+      return answer(s, {s.seq, s.data_end()}), false;
     }
     cut_duplicate(s);
   }
-  if (s.end() <= rcv_adv_) return true;
-  const uint32_t length = (s.end() - s.seq).count();
-  const uint32_t beyond = (s.end() - rcv_adv_).count();
+  // A FIN needs no room in the buffer: who has filled the window may send it, as BSD does.
+  if (s.data_end() <= rcv_adv_) return true;
+  const uint32_t beyond = (s.data_end() - rcv_adv_).count();
   answer(s);
-  if (beyond < length) {
+  if (beyond < s.payload) {
     counters.trimmed_bytes += beyond;
-    if (s.has(net::kTcpFin)) s.flags.bits &= kNoFin;
-    s.payload = std::min(s.payload, length - beyond);
+    s.flags.bits &= kNoFin;
+    s.payload -= beyond;
     return true;
   }
   if (s.seq != rcv_nxt_) {

@@ -31,6 +31,7 @@ struct Segment {
   const net::Packet* packet = nullptr;
 
   bool has(TcpFlags f) const { return flags.has(f); }
+  SeqNum data_end() const { return seq + SeqLen(payload); }  // REQUIRES: no SYN.
   SeqNum end() const {
     return seq + SeqLen(payload + (has(net::kTcpSyn) ? 1u : 0u) + (has(net::kTcpFin) ? 1u : 0u));
   }
