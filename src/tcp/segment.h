@@ -19,6 +19,10 @@ namespace wh::tcp {
 using net::TcpFlags;
 
 struct Segment {
+  // Not "= default": that would be a constant, for which GCC clears all of it by a string
+  // instruction, and it has a slow start.
+  Segment() {}
+
   Endpoint source, destination;
   SeqNum seq, ack;
   TcpFlags flags;
