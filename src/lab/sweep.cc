@@ -32,30 +32,29 @@ std::string number_text(double value) {
 // { from = 1, to = 9, step = 2 }
 Result<std::vector<std::string>> read_range(std::string_view where, std::string_view name,
                                             const toml::table& range) {
-  const auto from = range["from"].value<double>(), to = range["to"].value<double>();
-  const double step = range["step"].value_or(1.0);
   for (const auto& [key, node] : range) {
     if (key != "from" && key != "to" && key != "step") {
       return bad(where, node, name, "unknown key of a range; accepted: from, to, step");
     }
   }
-  if (!from || !to || !(step > 0) || *to < *from) {
+  const auto from = range["from"].value<double>(), to = range["to"].value<double>();
+  const auto step = range.contains("step") ? range["step"].value<double>() : 1.0;
+  // Not a number, where one of them is infinite or none.
+  const double steps = from && to && step ? std::floor((*to - *from) / *step + 1e-9) : -1;
+  if (!(steps >= 0) || !(*step > 0)) {
     return bad(where, range, name,
                "not a range; accepted: { from = 1, to = 9, step = 2 }, rising, step above 0");
   }
-  if ((*to - *from) / step >= static_cast<double>(kMaxValues)) {
+  if (steps >= static_cast<double>(kMaxValues)) {
     return bad(where, range, name, fmt::format("more than {} values", kMaxValues));
   }
   std::vector<std::string> values;
-  for (size_t i = 0; *from + static_cast<double>(i) * step <= *to + step * 1e-9; ++i) {
-    values.push_back(number_text(*from + static_cast<double>(i) * step));
-  }
+  for (double i = 0; i <= steps; ++i) values.push_back(number_text(*from + i * *step));
   return values;
 }
 
-Result<std::vector<std::string>> read_values(std::string_view where, std::string_view name,
-                                             const toml::node& node) {
-  if (const auto* range = node.as_table()) return read_range(where, name, *range);
+Result<std::vector<std::string>> read_list(std::string_view where, std::string_view name,
+                                           const toml::node& node) {
   const auto* array = node.as_array();
   if (array == nullptr || array->empty() || array->size() > kMaxValues) {
     return bad(where, node, name,
@@ -74,6 +73,14 @@ Result<std::vector<std::string>> read_values(std::string_view where, std::string
       return bad(where, value, name, "a value is a text or a number");
     }
   }
+  return values;
+}
+
+Result<std::vector<std::string>> read_values(std::string_view where, std::string_view name,
+                                             const toml::node& node) {
+  const auto* range = node.as_table();
+  auto values =
+      TRY(range != nullptr ? read_range(where, name, *range) : read_list(where, name, node));
   auto sorted = values;
   std::sort(sorted.begin(), sorted.end());
   if (const auto twice = std::adjacent_find(sorted.begin(), sorted.end()); twice != sorted.end()) {
