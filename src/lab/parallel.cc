@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -18,24 +19,28 @@ unsigned default_jobs() {
 void run_parallel(size_t n, unsigned jobs, const std::function<void(size_t)>& work,
                   const std::function<void()>& meanwhile) {
   const size_t threads = std::min<size_t>(n, jobs);
-  if (threads <= 1) {
-    for (size_t i = 0; i < n; ++i) work(i);
-    return;
-  }
   std::atomic<size_t> next{0};
+  const auto work_on = [&] {
+    for (size_t i = next++; i < n; i = next++) work(i);
+  };
+  if (threads <= 1) return work_on();
   std::mutex mutex;
   std::condition_variable ended;
-  size_t running = threads;
+  size_t running = 0;
   std::vector<std::thread> pool;
-  for (size_t t = 0; t < threads; ++t) {
-    pool.emplace_back([&] {
-      for (size_t i = next++; i < n; i = next++) work(i);
-      const std::lock_guard lock(mutex);
-      --running;
-      ended.notify_one();
-    });
-  }
   std::unique_lock lock(mutex);
+  try {
+    for (; running < threads; ++running) {
+      pool.emplace_back([&] {
+        work_on();
+        const std::lock_guard own(mutex);
+        --running;
+        ended.notify_one();
+      });
+    }
+  } catch (const std::system_error&) {  // No more threads are allowed: those that there are do it.
+    if (running == 0) return work_on();
+  }
   while (!ended.wait_for(lock, 100ms, [&] { return running == 0; })) {
     lock.unlock();
     meanwhile();
