@@ -133,6 +133,11 @@ TEST(Runs, on_several_threads_give_the_same_bytes_as_on_one) {
   EXPECT_EQ(to_csv(one.series), to_csv(four.series));
 }
 
+TEST(Runs, series_tell_any_two_times_apart) {
+  const Series series{{1000.001, 1000.002}, {{"f", {{"pace", {30, kNone}}}}}, {}};
+  EXPECT_EQ(to_csv(series), "time_s,f: pace\n1000.001,30\n1000.002,\n");
+}
+
 TEST(Runs, repetitions_have_other_beginnings_and_a_spread) {
   RunPlan plan = plan_of({"newreno", "cubic"});
   plan.repeat = 4;

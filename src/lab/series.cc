@@ -33,7 +33,7 @@ std::string to_csv(const Series& series) {
   });
   out += '\n';
   for (size_t i = 0; i < series.seconds.size(); ++i) {
-    out += fmt::format("{:.6g}", series.seconds[i]);
+    out += fmt::format("{}", std::round(series.seconds[i] * 1e6) / 1e6);
     each([&](const Track&, const Channel& channel) {
       const double v = channel.values[i];
       out += std::isnan(v) ? "," : fmt::format(",{:.6g}", v);
