@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <numbers>
 
+#include "kyua/report/report.h"
+
 namespace wh::lab {
 namespace {
 
@@ -21,20 +23,6 @@ std::string end_text(const CableEnd& end) {
 
 std::string cable_text(const CableSpec& link) {
   return link.config.empty() ? link.name : fmt::format("{} ({})", link.name, link.config);
-}
-
-std::string escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '&': out += "&amp;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
-    }
-  }
-  return out;
 }
 
 struct Point {
@@ -64,7 +52,8 @@ std::string label(Point at, const Lines& lines, std::string_view kind) {
   std::string svg = fmt::format("<text class=\"{}\">", kind);
   double y = at.y - kLine * static_cast<double>(lines.size() - 1) / 2 + kLine / 3;
   for (const std::string& line : lines) {
-    svg += fmt::format("<tspan x=\"{:.0f}\" y=\"{:.0f}\">{}</tspan>", at.x, y, escape(line));
+    svg += fmt::format("<tspan x=\"{:.0f}\" y=\"{:.0f}\">{}</tspan>", at.x, y,
+                       kyua::escape_markup(line));
     y += kLine;
   }
   return svg + "</text>\n";
@@ -116,7 +105,9 @@ struct Curve {
 Curve curve_of(const Topology& topology, const CableSpec& link, int nth) {
   const Point from = place_of(topology, link.from.host), to = place_of(topology, link.to.host);
   const double length = std::hypot(to.x - from.x, to.y - from.y);
-  const double bend = (nth % 2 == 0 ? 1 : -1) * ((nth + 1) / 2) * 90.0;
+  // To which side is not a matter of which of the two it is from.
+  const int side = (nth % 2 == 0) == (link.from.host < link.to.host) ? 1 : -1;
+  const double bend = side * ((nth + 1) / 2) * 90.0;
   const Point middle = between(from, to, 0.5);
   return {from,
           {middle.x - (to.y - from.y) / length * bend, middle.y + (to.x - from.x) / length * bend},
@@ -201,7 +192,7 @@ std::string to_svg(const Topology& t) {
       ".kind{{stroke:none}}.link{{fill:#222}}path{{stroke:#888;stroke-width:2;fill:none}}"
       "rect{{fill:#fff;stroke:#369;stroke-width:1.5}}rect.router{{fill:#e8f0fb}}"
       "rect.jail{{fill:#eef7ee}}</style>\n<title>{}</title>\n",
-      kWidth, kHeight, escape(t.name));
+      kWidth, kHeight, kyua::escape_markup(t.name));
   std::string texts;
   std::vector<std::pair<std::string, std::string>> drawn;
   for (const CableSpec& link : t.links) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/json_text.h"
+#include "kyua/report/report.h"
 #include "lab/report_json.h"
 #include "web.h"
 
@@ -75,20 +76,6 @@ Json distributions_json(const Report& report) {
   return json;
 }
 
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
-    }
-  }
-  return out;
-}
-
 // JSON that stands inside a script element: no tag can begin in it.
 std::string embedded(const std::string& json) {
   std::string out;
@@ -119,9 +106,9 @@ std::string make_page(const PageParts& parts) {
                                                 web::dygraph_min_js, web::charts_js)
                                   : "";
   const std::pair<std::string_view, std::string> values[] = {
-      {"{{title}}", escaped(parts.title)},
+      {"{{title}}", kyua::escape_markup(parts.title)},
       {"{{style}}", style},
-      {"{{plain}}", escaped(parts.plain)},
+      {"{{plain}}", kyua::escape_markup(parts.plain)},
       {"{{data}}", embedded(parts.json)},
       {"{{library}}", library},
       {"{{script}}", fmt::format("{}\n{}", web::page_js, parts.script)},

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 
 #include "core/virtual_loop.h"
 #include "lab/drawing.h"
@@ -104,6 +105,20 @@ TEST(Topology, is_drawn_with_its_addresses) {
   EXPECT_NE(svg.find(">epair0b</tspan>"), std::string::npos);
   EXPECT_NE(svg.find(">10.0.0.2/24</tspan>"), std::string::npos);
   EXPECT_TRUE(svg.ends_with("</svg>\n"));
+}
+
+TEST(Topology, links_between_the_same_two_are_drawn_apart) {
+  std::string text = "[[host]]\nname = \"a\"\n[[host]]\nname = \"b\"\n";
+  for (int i = 0; i < 5; ++i) {
+    text += i % 2 == 0 ? "[[link]]\nfrom = \"a\"\nto = \"b\"\n"
+                       : "[[link]]\nfrom = \"b\"\nto = \"a\"\n";
+  }
+  const std::string svg = to_svg(*parse_topology(text, "five.toml"));
+  std::set<std::string> bends;  // The points that the curves are drawn to.
+  for (size_t at = 0; (at = svg.find(" Q", at)) != svg.npos; ++at) {
+    bends.insert(svg.substr(at, std::string_view(" Q480 300").size()));
+  }
+  EXPECT_EQ(bends.size(), 5u) << svg;
 }
 
 // Two hosts with a router between, whose second link takes 15 ms each way.
