@@ -1,4 +1,4 @@
-// Tables for a terminal.
+// Tables: for a terminal, and as CSV.
 #pragma once
 
 #include <fmt/format.h>
@@ -37,5 +37,16 @@ class Columns {
  private:
   std::vector<std::vector<std::string>> rows_;
 };
+
+// A field of CSV; quoted when it must be (RFC 4180).
+inline std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  return out + '"';
+}
 
 }  // namespace wh::lab

@@ -4,6 +4,7 @@
 #include "lab/report_json.h"
 
 #include "core/json_text.h"
+#include "lab/columns.h"
 
 namespace wh::lab {
 namespace {
@@ -116,17 +117,6 @@ Json link_json(const LinkReport& link) {
   return json;
 }
 
-// A CSV field; quoted when it must be (RFC 4180).
-std::string field(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"') out += '"';
-    out += c;
-  }
-  return out + '"';
-}
-
 std::string ms_field(const Histogram& h, double q) {
   return h.count() == 0 ? "" : fmt::format("{}", ms(h.quantile(q)));
 }
@@ -151,9 +141,10 @@ std::string workload_fields(const FlowReport& f) {
 
 std::string csv_row(const FlowReport& f, uint64_t seed) {
   const bool sampled = f.rtt.count() != 0;
-  std::string out = fmt::format("{},{},{},{},{},{},{},{},{},", field(f.name), field(f.cc),
-                                f.profile, field(f.workload), f.background ? 1 : 0, f.goodput.bps(),
-                                f.delivered.count(), f.sent.count(), f.retransmitted.count());
+  std::string out =
+      fmt::format("{},{},{},{},{},{},{},{},{},", csv_field(f.name), csv_field(f.cc), f.profile,
+                  csv_field(f.workload), f.background ? 1 : 0, f.goodput.bps(), f.delivered.count(),
+                  f.sent.count(), f.retransmitted.count());
   out +=
       fmt::format("{},{},{},{},{},{},{},{},{},", sampled ? fmt::format("{}", ms(f.rtt.min())) : "",
                   sampled ? fmt::format("{}", ms(f.rtt.mean())) : "", ms_field(f.rtt, 0.50),

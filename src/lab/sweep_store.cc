@@ -88,13 +88,6 @@ Result<void> add_row(kyua::Database& db, const std::string& sql, size_t point, c
   return statement.run();
 }
 
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + '"';
-}
-
 // The lock on a sweep's database, which goes with the process. Nothing where files have no locks or
 // this one cannot be made: opening the database says why.
 Result<host::Fd> lock_database(const std::string& path) {
