@@ -143,6 +143,7 @@ TEST_F(Paths, come_from_a_text_all_or_none) {
 192.0.2.0/24 drop
 2001:db8:9::/48 via 2001:db8:1::2)"),
             4u);
+  EXPECT_TRUE(add_routes(r, "ip route add 192.0.2.0/24  via\tdrop"));
   EXPECT_EQ(share("198.51.100.1", kLeft), 48u);
   EXPECT_EQ(r.static_routes().size(), 4u);
   EXPECT_EQ(add_routes(r, "203.0.113.0/25 via 10.1.0.2\n203.0.113.0/33 via 10.1.0.2").error().text,
@@ -151,6 +152,10 @@ TEST_F(Paths, come_from_a_text_all_or_none) {
       add_routes(r, "203.0.113.0/25 via 10.1.0.2\n203.0.114.0/24 via 192.0.2.1").error().text,
       "line 2: the next hop is on no connected prefix; `unreached` behind it lets it wait for one");
   EXPECT_FALSE(add_routes(r, "203.0.113.0/25 over 10.1.0.2"));
+  EXPECT_EQ(add_routes(r, "203.0.113.0/25 via 10.1.0.2 via drop").error().text,
+            "line 1: 'drop' stands alone");
+  EXPECT_FALSE(add_routes(r, "203.0.113.0/25 table 7 via drop"));
+  EXPECT_FALSE(add_routes(r, "203.0.113.0/25 via drop 10.1.0.2"));
   EXPECT_FALSE(add_routes(r, "203.0.113.0/25 via 10.1.0.2 weight 0"));
   EXPECT_FALSE(add_routes(r, "2001:db8:8::/48 via 10.1.0.2"));
   EXPECT_EQ(r.static_routes().size(), 4u);

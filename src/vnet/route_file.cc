@@ -27,17 +27,17 @@ std::string_view next_word(std::string_view& rest) {
 // "via A [INTERFACE] [unreached] [weight N] [via B ..]" or "[via] drop"; empty for drop.
 Result<std::vector<NextHop>> read_hops(const InterfaceTable& interfaces, std::string_view text) {
   std::vector<NextHop> hops;
-  if (const size_t drop = text.find("via drop"); drop != std::string_view::npos) {
-    text.remove_prefix(drop + 4);
-  }
   std::string_view word = next_word(text);
-  if (word == "drop") {
-    if (!next_word(text).empty()) return fail("words after 'drop'");
-    return hops;
-  }
   while (!word.empty()) {
-    if (word != "via") return fail("'{}'; accepted: via ADDRESS [weight N] .., or drop", word);
-    hops.push_back({TRY(net::parse_ip(next_word(text)))});
+    if (word != "via" && word != "drop") {
+      return fail("'{}'; accepted: via ADDRESS [weight N] .., or drop", word);
+    }
+    if (word == "via") word = next_word(text);
+    if (word == "drop") {
+      if (!hops.empty() || !next_word(text).empty()) return fail("'drop' stands alone");
+      return hops;
+    }
+    hops.push_back({TRY(net::parse_ip(word))});
     word = next_word(text);
     if (!word.empty() && word != "weight" && word != "via" && word != "unreached") {
       hops.back().interface = TRY(interfaces.find(word));
