@@ -25,6 +25,13 @@ uint64_t group_of(Ip4 outside, uint16_t vrf) {
 NatEndpoint whole(Ip4 address, uint16_t vrf = 0) {
   return {0, address, 0, vrf};
 }
+Result<void> check_host(Ip4 address) {
+  if (address.value != 0 && !address.is_multicast() && !address.is_broadcast() &&
+      !address.is_loopback()) {
+    return {};
+  }
+  return fail("nat address {}: not a host's", to_string(address));
+}
 NatEndpoint inside_of_static(const NatStatic& m) {
   return {m.protocol, m.inside, m.inside_port, m.vrf};
 }
@@ -72,10 +79,7 @@ void Nat44::forget(uint16_t interface) {
 }
 
 Result<void> Nat44::add_address(Ip4 address) {
-  if (address.value == 0 || address.is_multicast() || address.is_broadcast() ||
-      address.is_loopback()) {
-    return fail("nat address {}: not a host's", to_string(address));
-  }
+  TRY(check_host(address));
   if (is_pool_address(address)) return fail("nat address {}: is in the pool", to_string(address));
   if (addresses_.size() >= kMaxAddresses) return fail("nat: at most {} addresses", kMaxAddresses);
   addresses_.push_back(address);
@@ -138,20 +142,34 @@ Result<void> Nat44::add_static(const NatStatic& m) {
   if (m.protocol == 0 && (m.outside_port != 0 || m.inside_port != 0)) {
     return fail("static mapping: ports need a protocol");
   }
+  TRY(check_host(m.outside));
+  TRY(check_host(m.inside));
   if (statics_.size() >= kMaxStatic) return fail("nat: at most {} static mappings", kMaxStatic);
   const NatEndpoint outside{m.protocol, m.outside, m.outside_port, 0};
   const NatEndpoint inside = inside_of_static(m);
   if (static_in_.count(outside) != 0 || static_out_.count(inside) != 0) {
-    return fail("static mapping {}:{}: there is one", to_string(m.outside), m.outside_port);
+    return fail("static mapping of {}:{} to {}:{}: there is one of either", to_string(m.outside),
+                m.outside_port, to_string(m.inside), m.inside_port);
   }
-  const auto dynamic = by_outside_.find(outside);
-  if (dynamic != by_outside_.end()) ages_.erase(*dynamic->second);
+  if (m.protocol == 0) end_dynamic(m);
+  if (const auto d = by_outside_.find(outside); d != by_outside_.end()) ages_.erase(*d->second);
+  if (const auto d = by_inside_.find(inside); d != by_inside_.end()) ages_.erase(d->second);
   ports_.take(m.protocol, m.outside, m.outside_port);
   statics_.push_back(m);
   static_in_[outside] = m;
   ++static_addresses_[m.outside.value];
   static_out_[inside] = m;
   return {};
+}
+
+// Of a whole address, outside or inside.
+void Nat44::end_dynamic(const NatStatic& m) {
+  ages_.end_groups([&](uint64_t group) { return group >> 16 == m.outside.value; });
+  std::vector<NatMapping*> inside;
+  for (auto& [endpoint, mapping] : by_inside_) {
+    if (endpoint.address == m.inside && endpoint.vrf == m.vrf) inside.push_back(&mapping);
+  }
+  for (NatMapping* mapping : inside) ages_.erase(*mapping);
 }
 
 Result<void> Nat44::remove_static(const NatStatic& m) {
@@ -298,6 +316,7 @@ std::optional<NatEndpoint> Nat44::pick_outside(const NatEndpoint& inside) {
       own != addresses.end() ? static_cast<size_t>(own - addresses.begin()) : start;
   for (size_t i = 0; i < addresses.size(); ++i) {
     NatEndpoint e{inside.protocol, addresses[(first + i) % addresses.size()], inside.port, 0};
+    if (static_in_.count(whole(e.address)) != 0) continue;  // One host's alone.
     if (is_free(e)) return e;
     const auto from = static_cast<uint16_t>(random_.between(NatPorts::kFirst, 0xffff));
     if (const auto port = ports_.find_free(e.protocol, e.address, from)) {

@@ -98,7 +98,8 @@ class Nat44 {
   // interface; it is one already, or (to remove) is none.
   Result<void> add_interface_addresses(uint16_t interface);
   Result<void> remove_interface_addresses(uint16_t interface);
-  // Errors: a port without TCP, UDP or ICMP, or of 0; either endpoint is taken.
+  // Ends the dynamic mappings of either endpoint. Errors: a port without TCP, UDP or ICMP, or of 0;
+  // an address that is not a host's; an endpoint has a static one.
   Result<void> add_static(const NatStatic& mapping);
   Result<void> remove_static(const NatStatic& mapping);
   // Errors: 0. Of more than that those longest idle go, few at a time.
@@ -159,6 +160,7 @@ class Nat44 {
   std::optional<NatEndpoint> static_outside(const NatEndpoint& inside) const;
   std::optional<NatEndpoint> pick_outside(const NatEndpoint& inside);
   bool is_free(const NatEndpoint& outside);
+  void end_dynamic(const NatStatic& whole);
   void erase(NatMapping& mapping);  // Which its age knows no more.
 
   Stack& stack_;

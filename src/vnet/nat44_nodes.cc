@@ -27,8 +27,20 @@ bool is_error(uint8_t type) {
   return type == 3 || type == 11 || type == 12;  // RFC 792's that quote a packet and go back.
 }
 
+bool is_error(const Transport& t) {
+  return t.protocol == net::kProtocolIcmp && is_error(static_cast<uint8_t>(t.source_port));
+}
+
 // Which end of a packet is translated: what it comes from, or what it goes to.
 enum class End : uint8_t { Source, Destination };
+
+// What names a packet's mapping beside its address; nothing for ICMP other than echo, and what has
+// no ports.
+std::optional<uint16_t> port_of(const std::optional<Transport>& t, End end) {
+  if (!t) return std::nullopt;
+  if (t->protocol == net::kProtocolIcmp) return t->echo_id;
+  return end == End::Source ? t->source_port : t->destination_port;
+}
 
 // A transport checksum, and whether it may be absent (UDP over IPv4).
 void mend(uint8_t* checksum, bool may_be_absent, uint32_t from, uint32_t to) {
@@ -182,23 +194,20 @@ class Out2In final : public NatNode {
     const Ip4 destination{net::load32(ip_of(p) + 16)};
     Nat44& nat = *stack_.nat44;
     const auto t = transport_of(p);
-    if (!t) return untranslated(p, destination);
-    if (t->protocol == net::kProtocolIcmp && is_error(static_cast<uint8_t>(t->source_port))) {
-      return handle_error(batch, p, *t, destination);
-    }
-    const auto port = port_of(*t);
-    if (!port) return untranslated(p, destination);
-    const auto inside = nat.inside_of({t->protocol, destination, *port, 0});
+    if (t && is_error(*t)) return handle_error(batch, p, *t, destination);
+    const auto port = port_of(t, End::Destination);
+    const NatEndpoint outside{ip_of(p)[9], destination, port.value_or(0), 0};
+    const auto inside = port ? nat.inside_of(outside) : nat.static_inside(outside);
     if (!inside) return untranslated(p, destination);
-    nat.note(*inside, false, t->tcp_flags, p.size());
-    translate(p, *t, End::Destination, *inside);
+    if (port) {
+      nat.note(*inside, false, t->tcp_flags, p.size());
+      translate(p, *t, End::Destination, *inside);
+    } else {
+      set_address(ip_of(p), End::Destination, inside->address);
+    }
     p.rx_interface = into_vrf(stack_, p.rx_interface, inside->vrf);
     batch.count(kTranslated);
     return kPass;
-  }
-  // The port that names a packet's mapping; nothing for ICMP other than echo.
-  static std::optional<uint16_t> port_of(const Transport& t) {
-    return t.protocol == net::kProtocolIcmp ? t.echo_id : t.destination_port;
   }
   uint16_t handle_error(Batch& batch, Packet& p, const Transport& t, Ip4 destination) {
     const auto quote = quote_of(p, t);
@@ -238,25 +247,27 @@ class In2Out final : public NatNode {
     const uint16_t vrf = stack_.vrf_of(p);
     const Ip4 source{net::load32(ip_of(p) + 12)};
     const auto t = transport_of(p);
-    if (!t) return is_own ? kPass : kUnknownProtocol;
-    if (t->protocol == net::kProtocolIcmp && is_error(static_cast<uint8_t>(t->source_port))) {
-      return handle_error(batch, p, *t, source, vrf, is_own);
-    }
+    if (t && is_error(*t)) return handle_error(batch, p, *t, source, vrf, is_own);
     if (role == NatRole::Outside) return kPass;
-    uint16_t port = t->source_port;
-    if (t->protocol == net::kProtocolIcmp) {
-      if (!t->echo_id) return is_own ? kPass : kUnreadable;
-      port = *t->echo_id;
-      // Answers of this host to requests to it are nobody's mapping.
-      if (is_own && t->source_port == kEchoReply) return kPass;
-    }
-    const NatEndpoint inside{t->protocol, source, port, vrf};
+    const auto port = port_of(t, End::Source);
+    const NatEndpoint inside{ip_of(p)[9], source, port.value_or(0), vrf};
+    if (!port) return is_own ? kPass : handle_portless(batch, p, inside);
+    // Answers of this host to requests to it are nobody's mapping.
+    if (is_own && t->protocol == net::kProtocolIcmp && t->source_port == kEchoReply) return kPass;
     // A reset has no answer, so this host's own need no mapping: who scans it fills no table.
     const bool is_refusal = is_own && net::TcpFlags{t->tcp_flags}.has_any(net::kTcpRst);
     const auto outside = stack_.nat44->outside_of(inside, !is_refusal);
     if (!outside) return is_own ? kPass : kNoMapping;
     stack_.nat44->note(inside, true, t->tcp_flags, p.size() - p.l3_offset);
     translate(p, *t, End::Source, *outside);
+    batch.count(kTranslated);
+    return kPass;
+  }
+  // Only a whole address has a mapping then.
+  uint16_t handle_portless(Batch& batch, Packet& p, const NatEndpoint& inside) {
+    const auto outside = stack_.nat44->outside_of(inside, false);
+    if (!outside) return inside.protocol == net::kProtocolIcmp ? kUnreadable : kUnknownProtocol;
+    set_address(ip_of(p), End::Source, outside->address);
     batch.count(kTranslated);
     return kPass;
   }
@@ -295,16 +306,13 @@ class Hairpinning final : public NatNode {
     Nat44& nat = *stack_.nat44;
     const auto t = transport_of(p);
     if (!t) return kPass;
-    const bool is_icmp = t->protocol == net::kProtocolIcmp;
-    if (is_icmp && is_error(static_cast<uint8_t>(t->source_port))) {
-      return handle_error(batch, p, *t);
-    }
-    if (is_icmp && !t->echo_id) return kPass;
-    const bool is_request = is_icmp && t->source_port == kEchoRequest;
-    const NatEndpoint from{t->protocol, Ip4{net::load32(ip_of(p) + 12)},
-                           is_icmp ? *t->echo_id : t->source_port, stack_.vrf_of(p)};
-    const NatEndpoint to{t->protocol, Ip4{net::load32(ip_of(p) + 16)},
-                         is_icmp ? *t->echo_id : t->destination_port, 0};
+    if (is_error(*t)) return handle_error(batch, p, *t);
+    const auto from_port = port_of(t, End::Source), to_port = port_of(t, End::Destination);
+    if (!from_port) return kPass;
+    const bool is_request = t->protocol == net::kProtocolIcmp && t->source_port == kEchoRequest;
+    const NatEndpoint from{t->protocol, Ip4{net::load32(ip_of(p) + 12)}, *from_port,
+                           stack_.vrf_of(p)};
+    const NatEndpoint to{t->protocol, Ip4{net::load32(ip_of(p) + 16)}, *to_port, 0};
     const auto inside = is_request ? nat.static_inside(to) : nat.inside_of(to);
     if (!inside) return kPass;
     const auto outside = nat.outside_of(from, true);

@@ -1,5 +1,6 @@
 // NAT44 on a router between inside host a (10.1.0.2) and outside host b (10.2.0.2), which has no
 // route back to a's network.
+#include "net/wire/tcp.h"
 #include "vnet/test_support.h"
 
 namespace wh::vnet {
@@ -11,7 +12,6 @@ class Nat : public RouterTest {
  protected:
   static constexpr uint16_t kInside = 1, kOutside = 2;
   const Ip4 pool_address = Ip4::of(10, 2, 0, 1);  // The router's own outside address.
-
   Nat() {
     MUST(b.remove_route(prefix("0.0.0.0/0")));
     MUST(r.nat44().add_address(pool_address));
@@ -214,6 +214,53 @@ TEST_F(Nat, hairpins_echoes_to_a_whole_address_and_leaves_the_routers_own) {
 TEST_F(Nat, maps_a_whole_address) {
   MUST(r.nat44().add_static({0, Ip4::of(10, 2, 0, 50), 0, Ip4::of(10, 1, 0, 2), 0}));
   EXPECT_EQ(ping(b, "10.2.0.50", {.count = 2}).received, 2u);
+}
+
+TEST_F(Nat, maps_a_whole_address_of_any_protocol) {
+  const Ip4 inside = Ip4::of(10, 1, 0, 2), outside = Ip4::of(10, 2, 0, 50);
+  const Ip4 peer = Ip4::of(10, 2, 0, 2);
+  MUST(r.nat44().add_static({0, outside, 0, inside, 0}));
+  Recorder at_a, at_b;
+  left.a().add_tap(&at_a);
+  right.b().add_tap(&at_b);
+  auto send = [&](Vnet& from, const net::Ip4Header& header) {
+    net::PacketPtr p = pool.allocate();
+    p->assign(ip4(header, Octets(20)));
+    net::Frame frame;
+    frame.push(std::move(p));
+    from.output(std::move(frame));
+    loop.run_for(100ms);
+  };
+  const auto came = [](const Recorder& at, uint8_t protocol, Ip4 source, Ip4 destination) {
+    return std::count_if(at.in.begin(), at.in.end(), [&](const Octets& f) {
+      return f.size() > 34 && f[12] == 8 && f[13] == 0 && f[23] == protocol &&
+             net::load32(&f[26]) == source.value && net::load32(&f[30]) == destination.value &&
+             net::header_checksum(std::span(f).subspan(14, 20)) == 0;
+    });
+  };
+  constexpr uint8_t kGre = 47;
+  send(a, {.source = inside, .destination = peer, .protocol = kGre});
+  EXPECT_EQ(came(at_b, kGre, outside, peer), 1);
+  // That b does not know the protocol is told whom it is about.
+  EXPECT_EQ(came(at_a, net::kProtocolIcmp, peer, inside), 1);
+  send(b, {.source = peer, .destination = outside, .protocol = kGre});
+  EXPECT_EQ(came(at_a, kGre, peer, inside), 1);
+  send(a, {.source = Ip4::of(10, 1, 0, 3), .destination = peer, .protocol = kGre});
+  EXPECT_EQ(count(r, "nat44-in2out-output", "unknown_protocol"), 1u);
+  left.a().remove_tap(&at_a);
+  right.b().remove_tap(&at_b);
+}
+
+TEST_F(Nat, gives_nobody_else_ports_of_an_address_that_is_one_hosts) {
+  Nat44& nat = r.nat44();
+  const Ip4 host = Ip4::of(10, 1, 0, 2);
+  const NatEndpoint own{17, host, 5000, 0}, other{17, Ip4::of(10, 1, 0, 3), 4000, 0};
+  ASSERT_TRUE(nat.outside_of(own, true));
+  ASSERT_TRUE(nat.outside_of(other, true));
+  MUST(nat.add_static({0, pool_address, 0, host, 0}));
+  EXPECT_EQ(nat.size(), 0u);
+  EXPECT_FALSE(nat.outside_of(other, true));
+  EXPECT_EQ(nat.inside_of({17, pool_address, 4000, 0})->address, host);
 }
 
 TEST_F(Nat, answers_arp_for_its_addresses_on_the_outside_link) {
@@ -476,6 +523,7 @@ TEST_F(Nat, refuses_what_cannot_be) {
             "interface left: is inside");
   EXPECT_FALSE(r.nat44().add_static({17, pool_address, 0, Ip4::of(10, 1, 0, 2), 53}));
   EXPECT_FALSE(r.nat44().add_static({47, pool_address, 5, Ip4::of(10, 1, 0, 2), 5}));
+  EXPECT_FALSE(r.nat44().add_static({0, Ip4::of(224, 0, 0, 5), 0, Ip4::of(10, 1, 0, 2), 0}));
   EXPECT_FALSE(r.nat44().remove_address(Ip4::of(1, 2, 3, 4)));
   EXPECT_FALSE(r.nat44().set_max_mappings(0));
   MUST(r.detach(kOutside));
