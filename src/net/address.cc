@@ -20,7 +20,9 @@ bool read_ip4(std::string_view text, Ip4& out) {
     if ((dot == std::string_view::npos) != (part == 3)) return false;
     const std::string_view digits = text.substr(0, dot);
     uint32_t byte = 0;
-    if (digits.size() > 3 || !read_number(digits, 10, 255, byte)) return false;
+    // 010 is 8 to some.
+    const bool is_plain = digits.size() == 1 || !digits.starts_with('0');
+    if (!is_plain || digits.size() > 3 || !read_number(digits, 10, 255, byte)) return false;
     value = value << 8 | byte;
     text = part == 3 ? std::string_view{} : text.substr(dot + 1);
   }

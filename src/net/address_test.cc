@@ -68,7 +68,7 @@ TEST(Address, ip6_prints_as_rfc_5952_section_4_asks) {
 
 TEST(Address, refuses_what_is_no_address) {
   for (const char* text : {"", "1", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.-1", "1.2.3.4 ",
-                           "01.2.3.0004", "1..2.3"}) {
+                           "01.2.3.0004", "1..2.3", "10.0.0.010", "00.0.0.0"}) {
     EXPECT_FALSE(parse_ip4(text)) << text;
   }
   for (const char* text : {"", ":", ":::", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1::2::3",
