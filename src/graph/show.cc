@@ -1,7 +1,6 @@
 #include "graph/show.h"
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace wh::graph {
@@ -36,8 +35,9 @@ std::string trimmed(std::string line) {
 }
 
 std::string scientific(double value, int digits) {
-  const int exponent = value > 0 ? static_cast<int>(std::floor(std::log10(value))) : 0;
-  return fmt::format("{:.{}f}e{}", value / std::pow(10, exponent), digits, exponent);
+  const std::string text = fmt::format("{:.{}e}", value, digits);  // 1.03e+03
+  const size_t e = text.find('e');
+  return fmt::format("{}e{}", text.substr(0, e), std::stoi(text.substr(e + 1)));
 }
 
 std::string clock_time(Duration since_start) {
