@@ -13,9 +13,14 @@ namespace {
 std::function<void()>* g_stop = nullptr;
 struct sigaction g_old_int, g_old_term;
 
+void put_back() {
+  ::sigaction(SIGINT, &g_old_int, nullptr);
+  ::sigaction(SIGTERM, &g_old_term, nullptr);
+}
+
 void on_signal(int) {
-  // SA_RESETHAND has put the default action back, so a second signal ends the process.
   const int interrupted = errno;
+  put_back();  // A second signal, of either kind, does what it did before.
   if (g_stop != nullptr) (*g_stop)();
   errno = interrupted;
 }
@@ -27,14 +32,12 @@ InterruptGuard::InterruptGuard(std::function<void()> stop) {
   g_stop = new std::function<void()>(std::move(stop));
   struct sigaction action = {};
   action.sa_handler = on_signal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
   ::sigaction(SIGINT, &action, &g_old_int);
   ::sigaction(SIGTERM, &action, &g_old_term);
 }
 
 InterruptGuard::~InterruptGuard() {
-  ::sigaction(SIGINT, &g_old_int, nullptr);
-  ::sigaction(SIGTERM, &g_old_term, nullptr);
+  put_back();
   delete g_stop;
   g_stop = nullptr;
 }
