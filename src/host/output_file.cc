@@ -32,7 +32,7 @@ void sync_folder_of(const std::string& path) {
 }
 
 Result<Fd> standard_output() {
-  const int fd = ::dup(STDOUT_FILENO);
+  const int fd = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
   if (fd < 0) return os_error("standard output");
   return Fd(fd);
 }
@@ -52,8 +52,11 @@ Result<OutputFile> OutputFile::create(const std::string& path) {
   if (!fd) return fail_with(fd.error().code, fmt::format("write {}", path));
   OutputFile made(file, std::move(temporary), std::move(*fd));
   // Who might read the old one may read the new one, and nobody else. Where it cannot be done, the
-  // file system has no such rights.
-  if (is_there) ::fchmod(made.fd_.raw(), status.st_mode & 0777);
+  // file system has no such rights, or this user none to give it to another.
+  if (is_there) {
+    (void)!::fchown(made.fd_.raw(), status.st_uid, status.st_gid);
+    ::fchmod(made.fd_.raw(), status.st_mode & 0777);
+  }
   return made;
 }
 

@@ -4,6 +4,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -88,6 +89,18 @@ TEST_F(OutputFileTest, who_might_not_read_the_old_one_may_not_read_the_new_one) 
   EXPECT_EQ(read_file(path).value(), "new");
 }
 
+TEST_F(OutputFileTest, the_new_one_belongs_to_whom_the_old_one_did) {
+  const std::string path = dir_ / "out.json";
+  ASSERT_TRUE(write_file(path, "old"));
+  if (::chown(path.c_str(), 12'345, 12'346) != 0) GTEST_SKIP() << "may not give files to others";
+  auto file = OutputFile::create(path).value();
+  ASSERT_TRUE(file.finish("new").has_value());
+  struct stat status;
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_uid, 12'345u);
+  EXPECT_EQ(status.st_gid, 12'346u);
+}
+
 TEST_F(OutputFileTest, without_finish_nothing_changes_and_nothing_is_left) {
   { auto file = OutputFile::create(dir_ / "out.json").value(); }
   EXPECT_EQ(files(), 0u);
@@ -141,23 +154,26 @@ TEST_F(OutputFileTest, lines_that_find_a_full_disk_are_an_error_that_names_the_f
   EXPECT_NE(written.error().text.find("No space left"), std::string::npos);
 }
 
-TEST(InterruptGuard, first_signal_stops_and_the_old_handler_comes_back) {
+TEST(InterruptGuard, first_signal_stops_and_the_old_handlers_come_back) {
   volatile std::sig_atomic_t old_calls = 0;
   static volatile std::sig_atomic_t* seen = nullptr;
   seen = &old_calls;
   struct sigaction action = {};
   action.sa_handler = [](int) { *seen = *seen + 1; };
-  ::sigaction(SIGTERM, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
   volatile std::sig_atomic_t stops = 0;
   {
     InterruptGuard guard([&] { stops = stops + 1; });
     std::raise(SIGTERM);
+    EXPECT_EQ(stops, 1);
+    EXPECT_EQ(old_calls, 0);
+    std::raise(SIGINT);
+    EXPECT_EQ(stops, 1);
+    EXPECT_EQ(old_calls, 1);
   }
-  EXPECT_EQ(stops, 1);
-  EXPECT_EQ(old_calls, 0);
   std::raise(SIGTERM);
-  EXPECT_EQ(old_calls, 1);
-  std::signal(SIGTERM, SIG_DFL);
+  EXPECT_EQ(old_calls, 2);
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
 }
 
 }  // namespace
