@@ -83,6 +83,7 @@ bool SegmentRun::is_identified(const uint8_t* ip) const {
 bool SegmentRun::is_verified(net::Packet& packet) const {
   if (packet.checksum != net::Checksum::Unknown) return true;
   const uint8_t* ip = packet.data() + kIpAt;
+  if (!is_v6_ && net::header_checksum({ip, 20}) != 0) return false;
   net::InternetSum sum;
   sum.add(is_v6_ ? std::span(ip + 8, 32) : std::span(ip + 12, 8));
   sum.add16(net::kProtocolTcp);

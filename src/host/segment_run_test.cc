@@ -158,6 +158,10 @@ TEST_P(SegmentRunTest, broken_byte_is_not_hidden_behind_a_new_checksum) {
   ASSERT_TRUE(run_.begin(*first));
   second->unshare_payload()[50] ^= 4;
   EXPECT_FALSE(run_.append(*second));
+  if (is_v6()) return;
+  auto third = make({.sequence = 1100, .id = 8});
+  third->data()[14 + 11] ^= 4;  // Of the header's own checksum.
+  EXPECT_FALSE(run_.append(*third));
 }
 
 TEST_P(SegmentRunTest, run_ends_where_its_length_field_does) {
