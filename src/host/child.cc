@@ -104,7 +104,13 @@ Result<Child> Child::run(Options options, std::function<int()> function) {
     ::_exit(code);
   }
   Child child(pid, Fd(::pidfd_open(pid, 0)));
-  if (!child.pidfd_) return os_error("start {}: pidfd_open", options.name);
+  if (!child.pidfd_) {
+    auto error = os_error("start {}: pidfd_open", options.name);
+    // Nobody would own it. Until it was waited for, its number is nobody else's.
+    ::kill(pid, SIGKILL);
+    uninterrupted([&] { return ::waitpid(pid, nullptr, 0); });
+    return error;
+  }
   report.write_end.close();
   auto started = receive_error(report.read_end.raw());
   if (started) return child;

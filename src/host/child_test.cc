@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -89,6 +91,22 @@ TEST(Child, failed_preparation_is_the_callers_error) {
       [] { return 0; });
   ASSERT_FALSE(child);
   EXPECT_EQ(child.error().text, "start worker: no room at the inn");
+}
+
+TEST(Child, one_that_could_not_be_watched_is_ended) {
+  std::vector<Fd> all;  // Of the descriptors that there may be; then two are left, for a pipe.
+  rlimit usual;
+  ::getrlimit(RLIMIT_NOFILE, &usual);
+  const rlimit few{64, usual.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &few);
+  while (auto made = open_file("/dev/null", O_RDONLY)) all.push_back(std::move(*made));
+  all.resize(all.size() - 2);
+  const auto child = Child::run({.name = "sleeper"}, [] { return ::pause(); });
+  all.clear();
+  ::setrlimit(RLIMIT_NOFILE, &usual);
+  ASSERT_FALSE(child);
+  EXPECT_EQ(child.error().text, "start sleeper: pidfd_open: Too many open files");
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "it still runs";
 }
 
 TEST(Child, program_gets_arguments_and_redirections) {
