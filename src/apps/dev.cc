@@ -82,7 +82,7 @@ Result<int> serve_detached(const MountFlags& flags) {
     return fail("{}", answer.empty() ? "the server died" : answer);
   }
   ::setsid();
-  if (::chdir("/") != 0) std::_Exit(kUsage);
+  if (::chdir("/") != 0 || !host::close_all_but({pipe.write_end.raw()})) std::_Exit(kUsage);
   const int status = serve(flags, [&](const std::string& error) {
     static_cast<void>(host::write_all(pipe.write_end.raw(), error.empty() ? "\n" : error));
     pipe.write_end.close();

@@ -1,7 +1,6 @@
 #include "host/child.h"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,7 +10,6 @@ extern "C" {
 #include <sys/pidfd.h>
 }
 
-#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -29,20 +27,6 @@ Result<void> redirect(int from, int to) {
   return {};
 }
 
-// Closes every descriptor from 3 on but those of `keep`.
-Result<void> close_others(std::vector<int> keep) {
-  std::sort(keep.begin(), keep.end());
-  unsigned first = 3;
-  for (const int fd : keep) {
-    const auto kept = static_cast<unsigned>(fd);
-    if (fd < 3 || kept < first) continue;
-    if (kept > first && ::close_range(first, kept - 1, 0) != 0) return os_error("close_range");
-    first = kept + 1;
-  }
-  if (::close_range(first, ~0u, 0) != 0) return os_error("close_range");
-  return {};
-}
-
 // In the child: everything between fork(2) and the function or program.
 Result<void> become_child(const Child::Options& options, pid_t parent, int report) {
   if (options.prepare) TRY(options.prepare());
@@ -57,7 +41,7 @@ Result<void> become_child(const Child::Options& options, pid_t parent, int repor
   TRY(redirect(options.standard_error, 2));
   std::vector<int> keep = options.keep;
   keep.push_back(report);
-  return close_others(std::move(keep));
+  return close_all_but(std::move(keep));
 }
 
 // What the child could not do, on its way to the parent: the code, then the text.

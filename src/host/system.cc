@@ -1,6 +1,7 @@
 #include "host/system.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -8,11 +9,25 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <filesystem>
 
 namespace wh::host {
+
+Result<void> close_all_but(std::vector<int> keep) {
+  std::sort(keep.begin(), keep.end());
+  unsigned first = 3;
+  for (const int fd : keep) {
+    const auto kept = static_cast<unsigned>(fd);
+    if (fd < 3 || kept < first) continue;
+    if (kept > first && ::close_range(first, kept - 1, 0) != 0) return os_error("close_range");
+    first = kept + 1;
+  }
+  if (::close_range(first, ~0u, 0) != 0) return os_error("close_range");
+  return {};
+}
 
 Result<Fd> open_file(const std::string& path, int flags) {
   const int raw = uninterrupted([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); });

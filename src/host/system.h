@@ -36,6 +36,10 @@ auto uninterrupted(Call call) {
   }
 }
 
+// Closes every descriptor from 3 on but those: whoever stays behind holds nothing that is
+// another's.
+Result<void> close_all_but(std::vector<int> keep);
+
 // `flags` as open(2) takes them. A file that is made gets mode 0666 less the umask.
 Result<Fd> open_file(const std::string& path, int flags);
 Result<std::string> read_file(const std::string& path);

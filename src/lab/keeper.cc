@@ -62,6 +62,7 @@ Result<void> detach_from_terminal() {
 
 // The keeper: builds the lab, says that it is up, and keeps it until it is told to stop.
 Result<void> keep(const Topology& topology, const std::string& text, int report) {
+  TRY(host::close_all_but({report}));
   const host::Fd lock = TRY(claim(topology.name));
   TRY(become_builder());
   const auto loop = TRY(host::RealLoop::make());
