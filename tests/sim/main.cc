@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <chrono>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -43,7 +43,7 @@ void on_abort(int) {
 bool run(const Simulation& simulation, uint64_t from, uint64_t seeds) {
   uint64_t events = 0, bytes = 0, failures = 0;
   g_name = simulation.name.data();
-  for (g_seed = from; g_seed < from + seeds; ++g_seed) {
+  for (g_seed = from; g_seed - from < seeds; ++g_seed) {
     const auto outcome = simulation.run(g_seed);
     if (!outcome) {
       ++failures;
@@ -61,17 +61,17 @@ bool run(const Simulation& simulation, uint64_t from, uint64_t seeds) {
   return failures == 0;
 }
 
-int usage() {
-  fmt::print(stderr, "usage: ./x sim [NAME] [--seed=N | --seeds=N] [--from=N]\n");
-  for (const Simulation& s : kSimulations) fmt::print(stderr, "  {:<12} {}\n", s.name, s.claims);
-  return 2;
+int usage(std::FILE* to) {
+  fmt::print(to, "usage: ./x sim [NAME] [--seed=N | --seeds=N] [--from=N]\n");
+  for (const Simulation& s : kSimulations) fmt::print(to, "  {:<13} {}\n", s.name, s.claims);
+  return to == stdout ? 0 : 2;
 }
 
 bool read_number(std::string_view word, std::string_view key, uint64_t& out) {
   if (!word.starts_with(key)) return false;
-  char* end = nullptr;
-  out = std::strtoull(word.data() + key.size(), &end, 10);
-  return end != word.data() + key.size() && *end == '\0';
+  const char* end = word.data() + word.size();
+  const auto [stop, error] = std::from_chars(word.data() + key.size(), end, out);
+  return error == std::errc() && stop == end;
 }
 
 }  // namespace
@@ -81,14 +81,16 @@ int main(int argc, char** argv) {
   uint64_t seeds = 100, from = 1, seed = 0;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
+    if (word == "--help" || word == "-h") return usage(stdout);
     if (read_number(word, "--seed=", seed)) {
       from = seed;
       seeds = 1;
     } else if (!read_number(word, "--seeds=", seeds) && !read_number(word, "--from=", from)) {
-      if (word.starts_with("-") || !name.empty()) return usage();
+      if (word.starts_with("-") || !name.empty()) return usage(stderr);
       name = word;
     }
   }
+  if (seeds == 0) return usage(stderr);  // Which would hold whatever is wrong.
   std::signal(SIGABRT, on_abort);
   bool found = false, held = true;
   for (const Simulation& simulation : kSimulations) {
@@ -96,6 +98,6 @@ int main(int argc, char** argv) {
     found = true;
     held = run(simulation, from, seeds) && held;
   }
-  if (!found) return usage();
+  if (!found) return usage(stderr);
   return held ? 0 : 1;
 }
