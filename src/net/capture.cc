@@ -181,7 +181,10 @@ class CaptureReader {
     File file(
         pcap_open_offline_with_tstamp_precision(path.c_str(), PCAP_TSTAMP_PRECISION_NANO, why),
         pcap_close);
-    if (file == nullptr) return fail("read capture: {}", why);
+    if (file == nullptr) {
+      const bool names_it = std::string_view(why).starts_with(path);
+      return fail("read capture {}", names_it ? why : fmt::format("{}: {}", path, why));
+    }
     const auto link = link_of(pcap_datalink(file.get()));
     if (!link) {
       const char* name = pcap_datalink_val_to_name(pcap_datalink(file.get()));
