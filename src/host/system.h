@@ -36,6 +36,10 @@ auto uninterrupted(Call call) {
   }
 }
 
+// Opens what is closed of standard input, output and error, for nothing: whoever reads or writes it
+// fails, as if it were closed, and no file that is opened later is taken for it.
+void open_standard_descriptors();
+
 // Closes every descriptor from 3 on but those: whoever stays behind holds nothing that is
 // another's.
 Result<void> close_all_but(std::vector<int> keep);

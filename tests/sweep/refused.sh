@@ -55,6 +55,17 @@ if jail -q -c "name=refused$$" persist host.hostname=$'a\xff' 2> /dev/null; then
   [ "$status" = 0 ] && grep -q "\"refused$$\"" jails || fail "jls --json exits with $status: $(cat said)"
 fi
 
+# What is printed where standard output is closed gets into no file; that an error cannot be said is no crash.
+status=0
+wh advise --up 40Mbps --no-trials --json advice.json >&- 2> said || status=$?
+[ "$status" = 2 ] && grep -q "standard output could not be written" said || fail "closed standard output: $status, $(cat said)"
+[ "$(head -c 1 advice.json)" = "{" ] || fail "advice.json begins with: $(head -n 1 advice.json)"
+for error in "2>&-" "2> /dev/full"; do
+  status=0
+  eval "wh advise $error" || status=$?
+  [ "$status" = 2 ] || fail "wh advise $error exits with $status"
+done
+
 # A run's JSON may begin with an empty line.
 (echo && cat run.json) > later.json
 expect 0 "FCC" wh advise later.json --no-trials

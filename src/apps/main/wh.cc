@@ -15,6 +15,7 @@
 #include "apps/jail_commands.h"
 #include "apps/kyua_commands.h"
 #include "core/sysctl.h"
+#include "host/system.h"
 
 namespace {
 
@@ -99,6 +100,7 @@ int dispatch(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  wh::host::open_standard_descriptors();
   try {
     const int status = dispatch(argc, argv);
     // What was printed is part of the result: with a full disk behind it, it did not come about.
@@ -108,8 +110,9 @@ int main(int argc, char** argv) {
     }
     return status;
   } catch (const std::exception& e) {
-    // Only a library throws here (memory, formatting); our own failures are values.
-    fmt::print(stderr, "wh: {}\n", e.what());
+    // Only a library throws here (memory, formatting, a standard error that cannot be written); our
+    // own failures are values.
+    std::fprintf(stderr, "wh: %s\n", e.what());
     return 2;
   }
 }
