@@ -50,15 +50,15 @@ void declare(CLI::App& app, AdviseOptions& o) {
   app.add_option("--rtt", o.rtt, "Round trip of the empty path [20ms]");
   app.add_option("--buffer", o.buffer, "How long its full buffer makes packets wait [300ms]");
   app.add_option("--connections", o.connections, "Connections expected at a time [7]")
-      ->check(CLI::Range(1u, kMostConnections));
+      ->transform(whole_number(1, kMostConnections));
   app.add_option("--duration", o.duration,
                  "Of each trial; thrice that with other numbers of connections [60s; 45s above "
                  "100Mbps, 30s above 300Mbps]");
   app.add_option("--repeat", o.repeat, "Trials of each kind, for the error bars")
-      ->check(CLI::Range(1u, 100u))
+      ->transform(whole_number(1, 100))
       ->capture_default_str();
   app.add_option("--jobs", o.jobs, "Trials at a time [as many as there are cores]")
-      ->check(CLI::Range(1u, 1024u));
+      ->transform(whole_number(1, 1024));
   app.add_flag("--no-trials", o.no_trials, "Say the rule's answer only");
   app.add_option("--json", o.json, "Write it to this file (- for standard output)");
   app.add_flag("-q,--quiet", o.quiet, "No progress line, no text");
@@ -128,6 +128,10 @@ Result<lab::PathFacts> facts_of(const AdviseOptions& o) {
 Result<void> run(const AdviseOptions& o) {
   TRY(check_distinct({{"what the path is read from", o.from}, {"--json", o.json}}));
   const lab::PathFacts path = TRY(facts_of(o));
+  lab::TrialPlan plan{
+      .path = path, .duration = lab::usual_duration(path.up), .repeat = o.repeat, .jobs = o.jobs};
+  TRY(read(plan.duration, "--duration", o.duration, parse_duration, Duration(1s),
+           Duration(std::chrono::hours(1))));
   if (!path.remark.empty()) fmt::print(stderr, "wh advise: {}: {}\n", o.from, path.remark);
   const lab::Advice advice = lab::advise(path);
   std::optional<host::OutputFile> json;
@@ -143,10 +147,6 @@ Result<void> run(const AdviseOptions& o) {
   }
   lab::Trials trials;
   if (!o.no_trials) {
-    lab::TrialPlan plan{.path = path, .repeat = o.repeat, .jobs = o.jobs};
-    plan.duration = lab::usual_duration(path.up);
-    TRY(read(plan.duration, "--duration", o.duration, parse_duration, Duration(1s),
-             Duration(std::chrono::hours(1))));
     std::atomic<bool> stop{false};
     host::InterruptGuard interrupt([&] { stop = true; });
     host::ProgressLine progress(o.quiet);

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <limits>
 
 #include "apps/commands.h"
 #include "apps/dev.h"
@@ -131,9 +132,9 @@ void define_test(CLI::App& app, TestFlags& o) {
   app.add_option("driver", o.driver, "A name, a path with a slash, or a .c or .cc file to build")
       ->required();
   app.add_option("--check", o.check, "This check only");
-  app.add_option("--seed", o.seed, "The first seed [1]")->transform(kWholeNumber);
+  app.add_option("--seed", o.seed, "The first seed [1]")->transform(whole_number());
   app.add_option("--seeds", o.seeds, "How many, where interleavings matter [50]")
-      ->check(CLI::Range(1u, 1000000u));
+      ->transform(whole_number(1, 1'000'000));
   app.add_option_function<std::string>(
       "--time",
       [&o](const std::string& text) {
@@ -233,6 +234,10 @@ int kldload(const Kld& o) {
 int kldunload(const Kld& o) {
   std::vector<std::string> names = o.files;
   if (o.id >= 0) names.push_back(std::to_string(o.id));
+  if (names.empty()) {
+    return complain("kldunload", {{}, "which? accepted: a file's or module's name, or -i ID"},
+                    kUsage);
+  }
   int status = kYes;
   for (const std::string& name : names) {
     if (o.verbose) fmt::print("Unloading {}\n", name);
@@ -288,6 +293,8 @@ int print_answer(const char* who, const std::string& mount, const std::string& l
   return kYes;
 }
 
+constexpr uint64_t kMostId = std::numeric_limits<int>::max();  // Of a file in kldstat.
+
 void define_kldload(CLI::App& app, Kld& o) {
   app.footer("Example:\n  kldload echo\n  kldload ./mydriver.so");
   app.add_option("file", o.files, "Driver names, or paths with a slash")->required();
@@ -299,7 +306,7 @@ void define_kldload(CLI::App& app, Kld& o) {
 void define_kldunload(CLI::App& app, Kld& o) {
   app.footer("Example:\n  kldunload echo\n  kldunload -i 2");
   app.add_option("name", o.files, "File or module names");
-  app.add_option("-i", o.id, "By its id in kldstat");
+  app.add_option("-i", o.id, "By its id in kldstat")->transform(whole_number(0, kMostId));
   app.add_flag("-f", o.force, "Do not ask the driver first (MOD_QUIESCE)");
   app.add_flag("-v", o.verbose, "Say what is done");
 }
@@ -308,7 +315,7 @@ void define_kldstat(CLI::App& app, Kld& o) {
   app.footer("Example:\n  kldstat\n  kldstat -q -m echodev && echo it is loaded");
   app.add_option("-m", o.module, "The file with this module; exit status 1 when there is none");
   app.add_option("-n", o.file, "The file of this name");
-  app.add_option("-i", o.id, "The file with this id");
+  app.add_option("-i", o.id, "The file with this id")->transform(whole_number(0, kMostId));
   app.add_flag("-q", o.quiet, "Print nothing");
   app.add_flag("-v", o.verbose, "With the modules in each file");
   app.add_flag("--json", o.json, "A JSON array of files");
@@ -354,6 +361,7 @@ void define(CLI::App& app, const Program& program, Kld& options) {
   if (const char* given = std::getenv("WH_DEV"); given != nullptr) options.mount = given;
   app.add_option("--mount", options.mount, "The mount to talk to [$WH_DEV]");
   program.define(app, options);
+  refuse_empty(app);
 }
 
 }  // namespace
@@ -388,6 +396,7 @@ int dev_main(int argc, char** argv) {
   });
   n->footer("Example:\n  wh dev new mine && make -C mine test");
   n->add_option("name", name, "Of the driver and its folder")->required();
+  for (const auto& [made, run] : commands) refuse_empty(*made);
   command("cflags", "Print the compiler's flags that make a driver", [] {
     fmt::print("{}\n", fmt::join(driver_flags(), " "));
     return kYes;

@@ -158,7 +158,7 @@ int echoctl_main(int argc, char** argv) {
   for (const Command& command : kCommands) {
     commands.push_back(app.add_subcommand(command.name, command.does)->fallthrough());
   }
-  commands[1]->add_option("size", options.size, "Bytes")->required();
+  commands[1]->add_option("size", options.size, "Bytes")->required()->transform(whole_number());
   add_event_flags(*commands[3], options);
   add_event_flags(*commands[4], options);
   if (const auto status = parse(app, argc, argv)) return *status;

@@ -218,6 +218,9 @@ Result<RouteLine> parse_route(const Words& words) {
   line.is_host = slash == rest[1].npos && !says_net;
   const char* whole = rest[1].find(':') == rest[1].npos ? "/32" : "/128";
   line.destination = TRY(net::parse_prefix(slash == rest[1].npos ? rest[1] + whole : rest[1]));
+  if (line.gateway && line.gateway->family != line.destination.address.family) {
+    return fail("{} by {}: two families", rest[1], rest[2]);
+  }
   line.shown = rest[1].substr(0, slash);
   return line;
 }

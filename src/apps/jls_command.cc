@@ -62,7 +62,7 @@ Result<JlsLine> parse_jls_line(const std::vector<std::string>& words) {
     } else {
       for (const char letter : word.substr(1)) {
         if (!TRY(take_letter(line, letter))) continue;
-        if (++i == words.size()) return fail("-{} needs a value", letter);
+        if (++i == words.size() || words[i].empty()) return fail("-{} needs a value", letter);
         line.only = words[i];
       }
     }

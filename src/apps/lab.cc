@@ -1,12 +1,12 @@
 // wh lab: a whole network from one file.
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <filesystem>
 
 #include "apps/commands.h"
 #include "apps/json.h"
+#include "apps/parse.h"
 #include "core/virtual_loop.h"
-#include "host/interrupt.h"
+#include "host/output_file.h"
 #include "host/system.h"
 #include "lab/drawing.h"
 #include "lab/keeper.h"
@@ -27,11 +27,17 @@ struct Loaded {
   std::string text;
 };
 
+// That a file cannot be read or written is no answer, as that a lab is not up is one.
+template <class T>
+Result<T> of_file(Result<T> result) {
+  if (!result) return fail("{}", result.error().text);
+  return result;
+}
+
 Result<Loaded> load(const std::string& file) {
-  auto text = host::read_file(file);
-  if (!text) return fail("{}", text.error().text);  // No answer, as that a lab is not up is one.
-  auto topology = TRY(lab::parse_topology(*text, file));
-  return Loaded{std::move(topology), std::move(*text)};
+  std::string text = TRY(of_file(host::read_file(file)));
+  auto topology = TRY(lab::parse_topology(text, file));
+  return Loaded{std::move(topology), std::move(text)};
 }
 
 struct Judged {
@@ -132,9 +138,8 @@ Result<int> exec(const LabOptions& options) {
 Result<int> show(const LabOptions& options) {
   const Loaded loaded = TRY(load(options.file));
   if (!options.svg.empty()) {
-    const std::string picture = lab::to_svg(loaded.topology);
-    TRY(options.svg == "-" ? host::write_all(STDOUT_FILENO, picture)
-                           : host::write_file(options.svg, picture));
+    auto file = TRY(of_file(host::OutputFile::create(options.svg)));
+    TRY(of_file(file.finish(lab::to_svg(loaded.topology))));
     return 0;
   }
   fmt::print("{}", options.is_json ? lab::to_json(loaded.topology) : lab::to_text(loaded.topology));
@@ -192,11 +197,8 @@ int lab_main(int argc, char** argv) {
   draw->add_option("--svg", options.svg, "write a picture to this file ('-': standard output)");
   draw->add_flag("--json", options.is_json, "as JSON");
   add("list", "the labs that are up", list_up);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : kUsage;
-  }
+  for (CLI::App* command : app.get_subcommands({})) refuse_empty(*command);
+  if (const auto status = parse(app, argc, argv)) return *status;
   return finish(action(options));
 }
 

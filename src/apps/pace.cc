@@ -102,7 +102,8 @@ void declare_lab(CLI::App& app, PaceOptions& o) {
   app.add_option("--duration", o.duration, "How long to run [30s]");
   app.add_option("--warmup", o.warmup,
                  "Leave this long at the beginning out of all statistics [0s]");
-  app.add_option("--seed", o.seed, "What every chance is drawn from [1]")->transform(kWholeNumber);
+  app.add_option("--seed", o.seed, "What every chance is drawn from [1]")
+      ->transform(whole_number());
   app.add_option("--start-jitter", o.start_jitter,
                  "Flows start up to this much later, by chance [0s; 100ms with --repeat]");
   app.add_option("--sysctl", o.sysctls, "NAME=VALUE for every stack; may be repeated")
@@ -119,9 +120,9 @@ void declare(CLI::App& app, PaceOptions& o) {
          "--repeat", o.repeat,
          "Run it so many times, with seeds that follow each other, and show 95 % confidence "
          "intervals [1]")
-      ->check(CLI::Range(1u, lab::kMaxRepeat));
+      ->transform(whole_number(1, lab::kMaxRepeat));
   app.add_option("--jobs", o.jobs, "Runs at a time [as many as there are cores]")
-      ->check(CLI::Range(1u, 1024u));
+      ->transform(whole_number(1, 1024));
   app.add_option("--report", o.report, "Write a page with charts to this file");
   app.add_option("--json", o.json, "Write the results to this file (- for standard output)");
   app.add_option("--csv", o.csv,
@@ -201,17 +202,17 @@ Result<lab::Experiment::Options> experiment_options(const PaceOptions& o,
       options.captures.push_back({text.substr(0, equals), text.substr(equals + 1)});
     }
   }
-  if (o.report.empty() && o.series.empty()) return options;
   constexpr int64_t kMostSamples = 1'000'000;
   // Finer than 25 ms shows single bursts, not rates.
   const Duration usual = std::max<Duration>(
       {spec.duration / 800, std::min<Duration>(25ms, spec.duration / 100), Duration(1us)});
-  options.sample_every =
+  const Duration every =
       o.sample.empty() ? usual : TRY(named("--sample", parse_duration(o.sample)));
-  if (*options.sample_every <= 0s || spec.duration / *options.sample_every > kMostSamples) {
+  if (every <= 0s || spec.duration / every > kMostSamples) {
     return fail("--sample {}: out of range; accepted: above 0s, at most {} in one run", o.sample,
                 kMostSamples);
   }
+  if (!o.report.empty() || !o.series.empty()) options.sample_every = every;
   return options;
 }
 

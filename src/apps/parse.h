@@ -41,20 +41,24 @@ inline Result<Duration> read_time(std::string_view option, const std::string& te
               to_string(most));
 }
 
-// A whole number from 0 up, for Option::transform; CLI11 alone would take -1, and what is too
+// A whole number within bounds, for Option::transform; CLI11 alone would take -1, and what is too
 // large, for the largest there is, and 010 for 8.
-inline const CLI::Validator kWholeNumber(
-    [](std::string& text) {
-      uint64_t number = 0;
-      const char* end = text.data() + text.size();
-      const auto [stop, error] = std::from_chars(text.data(), end, number);
-      if (text.empty() || error != std::errc() || stop != end) {
-        return fmt::format("'{}' is not a whole number; accepted: 0 to {}", text, UINT64_MAX);
-      }
-      text = std::to_string(number);
-      return std::string();
-    },
-    "");
+inline CLI::Validator whole_number(uint64_t least = 0, uint64_t most = UINT64_MAX) {
+  return CLI::Validator(
+      [least, most](std::string& text) {
+        uint64_t number = 0;
+        const char* end = text.data() + text.size();
+        const auto [stop, error] = std::from_chars(text.data(), end, number);
+        const bool is_number = !text.empty() && error == std::errc() && stop == end;
+        if (is_number && number >= least && number <= most) {
+          text = std::to_string(number);
+          return std::string();
+        }
+        return fmt::format("'{}' is {}; accepted: {} to {}", text,
+                           is_number ? "out of range" : "not a whole number", least, most);
+      },
+      most == UINT64_MAX ? "" : fmt::format("{} to {}", least, most));
+}
 
 // An empty text is an error, not the same as leaving the option out: `--json "$unset"` is a
 // mistake. `but`: options that say more of what is accepted.

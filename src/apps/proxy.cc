@@ -67,7 +67,7 @@ void declare(CLI::App& app, ProxyOptions& o) {
                  "(docs/blackbox.md)");
   app.add_option("--duration", o.duration, "Stop after this long [until interrupted]");
   app.add_option("--seed", o.seed, "What the link's chances are drawn from")
-      ->transform(kWholeNumber)
+      ->transform(whole_number())
       ->capture_default_str();
   app.add_flag("-q,--quiet", o.quiet, "Say nothing at the end");
 }

@@ -56,7 +56,7 @@ void declare(CLI::App& app, SweepOptions& o) {
   app.add_option("file", o.file, "The sweep's file")->required();
   app.add_option("--db", o.db, "Where results are kept [FILE with .db instead of .toml]");
   app.add_option("--jobs", o.jobs, "Points at a time [as many as there are cores]")
-      ->check(CLI::Range(1u, 1024u));
+      ->transform(whole_number(1, 1024));
   app.add_option("--csv", o.csv, "Write a row for each point and flow (- for standard output)");
   app.add_option("--json", o.json, "Write the same as a document (- for standard output)");
   app.add_option("--report", o.report, "Write a page with a heat map to this file");

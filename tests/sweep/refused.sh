@@ -24,9 +24,30 @@ expect 2 "--poll -1s: out of range" wh proxy --serve 5201 --poll -1s
 expect 2 "accepted: 0 to 18446744073709551615" wh pace --seed 18446744073709551616 --duration 1ms
 expect 2 "--time -1s: out of range" wh dev test echo --time -1s
 
+expect 2 "--sample: 'often' is not a duration" wh pace --sample often --duration 1ms
+expect 2 "--duration: 'long' is not a duration" wh advise --up 40Mbps --no-trials --duration long
+expect 2 "it is empty" wh lab show no.toml --svg ""
+expect 2 "it is empty" kldstat --mount . -m ""
+expect 2 "needs a value" jls -j ""
+expect 2 "which?" kldunload --mount .
+
+# A number is one to the base of ten, and no other; -1 is none.
+for number in 0x10 -1 1e1 +1 " 1"; do
+  expect 2 "'$number' is not a whole number; accepted: 1 to 10000" wh pace --repeat "$number" --duration 1ms
+  expect 2 "'$number' is not a whole number; accepted: 1 to 1024" wh sweep no.toml --jobs "$number"
+  expect 2 "'$number' is not a whole number; accepted: 1 to 1000" wh advise --up 1Mbps --connections "$number"
+  expect 2 "'$number' is not a whole number" wh dev test echo --seeds "$number"
+  expect 2 "'$number' is not a whole number" kldunload --mount . -i "$number"
+  expect 2 "'$number' is not a whole number" echoctl -f /dev/null resize "$number"
+done
+expect 2 "'0' is out of range; accepted: 1 to 10000" wh pace --repeat 0 --duration 1ms
+wh pace --repeat 010 --duration 10ms --quiet --csv ten.csv
+[ "$(wc -l < ten.csv)" = 11 ] || fail "--repeat 010 makes $(wc -l < ten.csv) lines"
+
 # A file that would be lost, and what a command has no use for.
 wh pace --duration 100ms --quiet --json run.json
 cp run.json copy.json
+echo "no capture" > run.json.bad
 expect 2 "are the same file" wh pace --compare run.json copy.json --json run.json
 expect 2 "are the same file" wh advise run.json --no-trials --json run.json
 cmp run.json copy.json
@@ -38,6 +59,7 @@ expect 0 "" wh sysctl -i no.such.name no.such.name=1
 expect 2 "out of range" wh sysctl -i net.inet.tcp.hpts.min_sleep=1
 
 # What would be passed over.
+expect 2 "two families" route add 10.6.0.1 ::1
 expect 2 "inet6: '1.2.3.4::1/64' is not an address" ifconfig lo0 inet6 1.2.3.4::1/64
 expect 2 "inet: '2001:db8::1' is not an address" ifconfig lo0 inet 2001:db8::1
 expect 2 "unknown option -fib" route add default 192.0.2.1 -fib 1
@@ -45,6 +67,9 @@ expect 2 "'up' is one word too many" route add default 192.0.2.1 up
 
 # No file is no answer; a lab that is not up is one.
 expect 2 "no.toml" wh lab run no.toml
+printf '[[host]]\nname = "a"\n' > one.toml
+expect 2 "write no/such.svg" wh lab show one.toml --svg no/such.svg
+expect 2 "read capture run.json.bad: " wh advise run.json.bad --no-trials
 expect 1 "no lab nowhere is up" wh lab down nowhere
 
 # One jail with a name that is no text hides no other. (Needs root.)
