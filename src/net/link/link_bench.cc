@@ -7,13 +7,16 @@
 // Budget: 150 ns.
 #include <benchmark/benchmark.h>
 
+#include <array>
 #include <deque>
 
 #include "core/virtual_loop.h"
 #include "net/link/cable.h"
-#include "net/link/flow_packets.h"
 #include "net/link/fq_codel.h"
 #include "net/link/link.h"
+#include "net/wire/ethernet.h"
+#include "net/wire/ip4.h"
+#include "net/wire/udp.h"
 
 namespace wh::net {
 namespace {
@@ -108,6 +111,17 @@ void BM_LinkChainFqCodel(benchmark::State& state) {
 }
 BENCHMARK(BM_LinkChainFqCodel)->ArgNames({"flows", "hops"})->Args({10, 4});
 
+// 100 bytes, of a flow for each port.
+PacketPtr datagram(PacketPool& pool, uint16_t port) {
+  std::array<uint8_t, 100> bytes{};
+  EthernetHeader{.type = EtherType::Ip4}.emit(bytes);
+  Ip4Header{.protocol = 17, .total_length = 86}.emit(std::span(bytes).subspan(14));
+  UdpHeader{port, 80, 66, 0}.emit(std::span(bytes).subspan(34));
+  PacketPtr packet = pool.allocate();
+  packet->assign(bytes);
+  return packet;
+}
+
 // A packet into a queue that is full: one of another flow must go first.
 void BM_FqCodelFull(benchmark::State& state) {
   const auto flows = static_cast<uint32_t>(state.range(0));
@@ -115,8 +129,8 @@ void BM_FqCodelFull(benchmark::State& state) {
   LinkCounters counters;
   FqCodel queue({.flows = flows}, {.packets = flows}, Random(1), counters);
   uint16_t port = 0;
-  for (uint32_t i = 0; i < flows; ++i) queue.enqueue(udp_packet(pool, ++port, 100));
-  for (auto _ : state) queue.enqueue(udp_packet(pool, ++port, 100));
+  for (uint32_t i = 0; i < flows; ++i) queue.enqueue(datagram(pool, ++port));
+  for (auto _ : state) queue.enqueue(datagram(pool, ++port));
 }
 BENCHMARK(BM_FqCodelFull)->ArgName("flows")->Arg(1024)->Arg(65536);
 
