@@ -137,7 +137,7 @@ Result<Fd> Netns::open(const std::function<Result<Fd>()>& function) const {
 
 Result<Rtnetlink> Netns::netlink() const {
   Fd socket = TRY(open([]() -> Result<Fd> { return TRY(Rtnetlink::open()).release(); }));
-  return Rtnetlink(std::move(socket));
+  return Rtnetlink::adopt(std::move(socket));
 }
 
 Result<void> Netns::set_sysctl(std::string name, std::string value) const {

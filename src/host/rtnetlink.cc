@@ -88,7 +88,22 @@ Result<Rtnetlink> Rtnetlink::open() {
   const int on = 1;
   // Explanations are a comfort; without them the error number still tells.
   ::setsockopt(socket.raw(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
-  return Rtnetlink(std::move(socket));
+  sockaddr_nl any{};  // The kernel chooses the port.
+  any.nl_family = AF_NETLINK;
+  // Sound: the kernel takes any address by this pointer, and writes a sockaddr_nl by it below.
+  if (::bind(socket.raw(), reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0) {
+    return os_error("bind a netlink socket");
+  }
+  return adopt(std::move(socket));
+}
+
+Result<Rtnetlink> Rtnetlink::adopt(Fd socket) {
+  sockaddr_nl own{};
+  socklen_t size = sizeof own;
+  if (::getsockname(socket.raw(), reinterpret_cast<sockaddr*>(&own), &size) != 0) {
+    return os_error("ask for a netlink socket's port");
+  }
+  return Rtnetlink(std::move(socket), own.nl_pid);
 }
 
 // Sends the request and gathers the answers' messages until the acknowledgment or the end.
@@ -97,13 +112,6 @@ Result<std::vector<std::vector<uint8_t>>> Rtnetlink::collect(NetlinkRequest& req
   const ssize_t sent =
       uninterrupted([&] { return ::send(socket_.raw(), bytes.data(), bytes.size(), 0); });
   if (sent < 0) return os_error("send");
-  // News of what others have changed bear their numbers.
-  sockaddr_nl own{};
-  socklen_t own_size = sizeof own;
-  // Sound: the kernel writes a sockaddr_nl, and takes any address by this pointer.
-  if (::getsockname(socket_.raw(), reinterpret_cast<sockaddr*>(&own), &own_size) < 0) {
-    return os_error("getsockname");
-  }
   std::vector<std::vector<uint8_t>> answers;
   std::vector<uint8_t> buffer(65536);
   for (;;) {
@@ -122,7 +130,8 @@ Result<std::vector<std::vector<uint8_t>>> Rtnetlink::collect(NetlinkRequest& req
       if (header.nlmsg_len < sizeof header || header.nlmsg_len > rest.size()) break;
       const auto message = rest.subspan(sizeof header, header.nlmsg_len - sizeof header);
       rest = rest.subspan(std::min<size_t>(rest.size(), (header.nlmsg_len + 3u) / 4 * 4));
-      if (header.nlmsg_seq != sequence_ || header.nlmsg_pid != own.nl_pid) continue;
+      // News of what others have changed bear their numbers.
+      if (header.nlmsg_seq != sequence_ || header.nlmsg_pid != port_) continue;
       if (header.nlmsg_type == NLMSG_DONE) return answers;
       if (header.nlmsg_type != NLMSG_ERROR || message.size() < sizeof(nlmsgerr)) {
         answers.emplace_back(message.begin(), message.end());

@@ -32,8 +32,8 @@ struct LinkInfo {
 
 class Rtnetlink {
  public:
-  static Result<Rtnetlink> open();  // For the calling process' namespace.
-  explicit Rtnetlink(Fd socket) : socket_(std::move(socket)) {}
+  static Result<Rtnetlink> open();            // For the calling process' namespace.
+  static Result<Rtnetlink> adopt(Fd socket);  // That one, opened elsewhere, has released.
   Fd release() && { return std::move(socket_); }
 
   Result<std::vector<LinkInfo>> links();
@@ -76,7 +76,9 @@ class Rtnetlink {
   Result<std::vector<std::vector<uint8_t>>> collect(NetlinkRequest& request);
   Result<void> add_route_with(const net::Prefix& destination, uint16_t attribute,
                               std::span<const uint8_t> value);
+  Rtnetlink(Fd socket, uint32_t port) : socket_(std::move(socket)), port_(port) {}
   Fd socket_;
+  uint32_t port_;  // The socket's own, to which the kernel answers.
   uint32_t sequence_ = 0;
 };
 
