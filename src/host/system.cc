@@ -4,6 +4,7 @@
 #include <linux/close_range.h>
 #include <linux/magic.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -70,6 +71,14 @@ Result<void> write_file(const std::string& path, std::string_view text) {
   auto written = write_all(file.raw(), text);
   if (!written) return tl::unexpected(std::move(written).error().within(path));
   return {};
+}
+
+Result<Fd> lock_folder(const std::string& folder) {
+  Fd file = TRY(open_file(folder, O_RDONLY | O_DIRECTORY));
+  if (uninterrupted([&] { return ::flock(file.raw(), LOCK_EX); }) != 0) {
+    return os_error("lock {}", folder);
+  }
+  return file;
 }
 
 Result<Pipe> make_pipe() {

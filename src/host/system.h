@@ -53,6 +53,9 @@ Result<void> check_no_fifo(const std::string& path);
 // With the folders above it. Nothing when it is there.
 Result<void> make_folder(const std::string& path);
 Result<void> write_file(const std::string& path, std::string_view text);
+// Waits for the lock that serialises those who make, remove and look for what is in a folder; it is
+// held for as long as the descriptor is.
+Result<Fd> lock_folder(const std::string& folder);
 
 struct Pipe {
   Fd read_end, write_end;

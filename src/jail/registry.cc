@@ -31,15 +31,6 @@ bool runs_inside_jail() {
   return name && *name == fmt::format("{}\n", kInitName);
 }
 
-// The lock that serialises makers below one folder.
-Result<host::Fd> lock_folder(const std::string& folder) {
-  host::Fd file = TRY(host::open_file(folder, O_RDONLY | O_DIRECTORY));
-  if (host::uninterrupted([&] { return ::flock(file.raw(), LOCK_EX); }) != 0) {
-    return host::os_error("lock {}", folder);
-  }
-  return file;
-}
-
 // A word as a line: its own line ends become "\n", its backslashes two. And back.
 std::string to_line(const std::string& word) {
   std::string line;
@@ -167,7 +158,7 @@ std::vector<std::string> Registry::ancestors() const {
 }
 
 Result<std::vector<Entry>> Registry::list() {
-  const host::Fd lock = TRY(lock_folder(jails_));
+  const host::Fd lock = TRY(host::lock_folder(jails_));
   std::vector<Entry> all;
   walk(jails_, Dead::Sweep, "", [&](const std::string& folder, const std::string& name) {
     if (auto entry = load(folder, name)) all.push_back(*std::move(entry));
@@ -188,7 +179,7 @@ Result<Entry> Registry::find(std::string_view wanted) {
 }
 
 Result<int64_t> Registry::children_cur() {
-  const host::Fd lock = TRY(lock_folder(jails_));
+  const host::Fd lock = TRY(host::lock_folder(jails_));
   return count_in(jails_);
 }
 
@@ -199,7 +190,7 @@ Result<void> Registry::check_children_max(int64_t wanted) const {
 }
 
 Result<Made> Registry::add(JailParams params) {
-  const host::Fd makers = TRY(lock_folder(jails_));
+  const host::Fd makers = TRY(host::lock_folder(jails_));
   // Numbers of its own for every jail that makes jails, so that they differ where all are seen.
   constexpr int64_t kFirstBelow = 1000, kDeepest = int64_t{1} << 40;
   int64_t jid = own_jid_ < kDeepest ? own_jid_ * kFirstBelow + 1 : own_jid_ + 1;

@@ -28,6 +28,15 @@ std::string folder_of(const std::string& name) {
   return labs_folder() + "/" + name;
 }
 
+// Of the folder of labs: for whoever claims one, looks whether one is kept or sweeps one. To look
+// is to lock for a moment, and what is not locked is swept, so a lab in the making must not be
+// seen.
+Result<host::Fd> lock_labs() {
+  TRY(host::make_folder(labs_folder()));
+  return host::lock_folder(labs_folder());
+}
+
+// REQUIRES: lock_labs().
 bool is_kept(const std::string& folder) {
   const host::Fd lock(::open((folder + "/lock").c_str(), O_RDONLY | O_CLOEXEC));
   return lock && ::flock(lock.raw(), LOCK_EX | LOCK_NB) != 0;
@@ -36,9 +45,8 @@ bool is_kept(const std::string& folder) {
 // The folder of a lab in the making, locked.
 Result<host::Fd> claim(const std::string& name) {
   const std::string folder = folder_of(name);
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) return fail("make {}: {}", folder, error.message());
+  const host::Fd labs = TRY(lock_labs());
+  TRY(host::make_folder(folder));
   host::Fd lock = TRY(host::open_file(folder + "/lock", O_RDWR | O_CREAT));
   if (::flock(lock.raw(), LOCK_EX | LOCK_NB) != 0) {
     return fail("lab {} is up already; wh lab down takes it down", name);
@@ -47,6 +55,7 @@ Result<host::Fd> claim(const std::string& name) {
   return lock;
 }
 
+// REQUIRES: lock_labs().
 void forget(const std::string& name) {
   std::error_code ignored;  // The next look sweeps it.
   fs::remove_all(folder_of(name), ignored);
@@ -60,10 +69,8 @@ Result<void> detach_from_terminal() {
   return {};
 }
 
-// The keeper: builds the lab, says that it is up, and keeps it until it is told to stop.
-Result<void> keep(const Topology& topology, const std::string& text, int report) {
-  TRY(host::close_all_but({report}));
-  const host::Fd lock = TRY(claim(topology.name));
+// Builds the lab, says that it is up, and keeps it until it is told to stop.
+Result<void> build_and_keep(const Topology& topology, const std::string& text, int report) {
   TRY(become_builder());
   const auto loop = TRY(host::RealLoop::make());
   const auto signals =
@@ -79,9 +86,33 @@ Result<void> keep(const Topology& topology, const std::string& text, int report)
     loop->on_wake([] {});  // Something may happen for as long as the keeper lives.
     loop->run();
   }
-  if (world) world->reset();
-  forget(topology.name);
   return ready;
+}
+
+// The keeper.
+Result<void> keep(const Topology& topology, const std::string& text, int report) {
+  TRY(host::close_all_but({report}));
+  const host::Fd lock = TRY(claim(topology.name));
+  auto kept = build_and_keep(topology, text, report);
+  if (const auto labs = lock_labs()) forget(topology.name);  // Else the next look sweeps it.
+  return kept;
+}
+
+// The process that keeps a lab; none when it has just ended. Errors: it is not up.
+Result<host::Fd> keeper_of(const std::string& name) {
+  const std::string folder = folder_of(name);
+  const host::Fd labs = TRY(lock_labs());
+  if (!is_kept(folder)) {
+    forget(name);
+    return tl::unexpected(
+        Error{std::errc::no_such_file_or_directory, fmt::format("lab {} is not up", name)});
+  }
+  const std::string text = TRY(host::read_file(folder + "/lock"));
+  pid_t keeper = 0;
+  std::from_chars(text.data(), text.data() + text.size(), keeper);
+  if (keeper <= 0) return fail("{}/lock does not say who keeps the lab", folder);
+  host::Fd process(static_cast<int>(::syscall(SYS_pidfd_open, keeper, 0)));
+  return is_kept(folder) ? std::move(process) : host::Fd();
 }
 
 }  // namespace
@@ -120,18 +151,8 @@ Result<void> bring_up(const Topology& topology, const std::string& text) {
 }
 
 Result<void> take_down(const std::string& name) {
-  const std::string folder = folder_of(name);
-  if (!is_kept(folder)) {
-    forget(name);
-    return tl::unexpected(
-        Error{std::errc::no_such_file_or_directory, fmt::format("lab {} is not up", name)});
-  }
-  const std::string text = TRY(host::read_file(folder + "/lock"));
-  pid_t keeper = 0;
-  std::from_chars(text.data(), text.data() + text.size(), keeper);
-  if (keeper <= 0) return fail("{}/lock does not say who keeps the lab", folder);
-  const host::Fd process(static_cast<int>(::syscall(SYS_pidfd_open, keeper, 0)));
-  if (!process || !is_kept(folder)) return {};  // It has just ended.
+  const host::Fd process = TRY(keeper_of(name));
+  if (!process) return {};  // It has just ended.
   if (::syscall(SYS_pidfd_send_signal, process.raw(), SIGTERM, nullptr, 0) != 0) {
     return host::os_error("stop the keeper of lab {}", name);
   }
@@ -141,13 +162,16 @@ Result<void> take_down(const std::string& name) {
     ::syscall(SYS_pidfd_send_signal, process.raw(), SIGKILL, nullptr, 0);
     host::uninterrupted([&] { return ::poll(&ended, 1, -1); });
   }
-  forget(name);
+  const host::Fd labs = TRY(lock_labs());
+  if (!is_kept(folder_of(name))) forget(name);  // Another may have its name by now.
   return {};
 }
 
 Result<std::vector<std::string>> labs_up() {
   std::vector<std::string> names;
   std::error_code error;
+  if (!fs::exists(labs_folder(), error)) return names;
+  const host::Fd labs = TRY(host::lock_folder(labs_folder()));
   for (fs::directory_iterator it(labs_folder(), error), end; !error && it != end;
        it.increment(error)) {
     const std::string name = it->path().filename().string();
