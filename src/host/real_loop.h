@@ -130,6 +130,8 @@ class RealLoop final : public Loop {
 
   // How long after its deadline the first timer fired whenever the loop had slept for it, in ns.
   const Histogram& wake_lateness() const { return wake_lateness_; }
+  // How long after its deadline any timer fired at most, whatever the loop was kept from it by.
+  Duration most_behind() const { return most_behind_; }
   uint64_t waits() const { return waits_; }
 
  private:
@@ -158,6 +160,7 @@ class RealLoop final : public Loop {
   int batch_next_ = 0, batch_size_ = 0;
   std::array<epoll_event, kEventsPerWait> batch_;
   Histogram wake_lateness_;
+  Duration most_behind_ = 0ns;
   uint64_t waits_ = 0;
 };
 

@@ -231,7 +231,7 @@ Result<void> Experiment::listen(Host& host, const tcp::Endpoint& local,
   return {};
 }
 
-host::RealLoop& Experiment::real_loop() {
+host::RealLoop& Experiment::real_loop() const {
   CHECK(spec_.is_real());
   return static_cast<host::RealLoop&>(*loop_);
 }
@@ -354,6 +354,7 @@ Report Experiment::report() const {
                 .warmup = warmup_end_.is_armed() ? 0s : spec_.warmup,
                 .interrupted = stopping_ != 0,
                 .real_time = spec_.is_real(),
+                .behind = spec_.is_real() ? real_loop().most_behind() : 0ns,
                 .lab = print_lab(spec_)};
   for (const auto& flow : flows_) report.flows.push_back(flow->report());
   for (const BuiltLink& built : links_) {

@@ -92,7 +92,7 @@ class Experiment {
   // Connections to this endpoint are flows', told apart by their ports.
   Result<void> listen(Host& host, const tcp::Endpoint& local,
                       std::function<Flow&(const tcp::Connection&)> flow_of);
-  host::RealLoop& real_loop();  // REQUIRES: spec_.is_real().
+  host::RealLoop& real_loop() const;  // REQUIRES: spec_.is_real().
   Result<void> open_capture(const Options::Tap& tap);
   void begin();  // All is built: time counts from now on.
   void start_sampling(Duration every);

@@ -127,6 +127,10 @@ void HostReport::leave_out(const HostReport& warmup) {
   }
 }
 
+bool Report::is_behind() const {
+  return behind * 10 > duration - warmup;
+}
+
 double Report::jain() const {
   double sum = 0, squares = 0;
   size_t n = 0;
@@ -148,6 +152,12 @@ std::string to_table(const Report& report) {
   text += fmt::format("\nJain's index {:.4f}, {} of {} time, seed {}{}\n", report.jain(),
                       to_string(report.duration), report.real_time ? "real" : "virtual",
                       report.seed, report.interrupted ? ", interrupted" : "");
+  if (report.is_behind()) {
+    text += fmt::format(
+        "This machine was {:.0f} ms behind, more than a tenth of the time: figures that say little "
+        "of the path.\nA longer --duration helps, and so do fewer flows.\n",
+        to_ms(report.behind));
+  }
   return text;
 }
 

@@ -83,11 +83,14 @@ struct Report {
   Duration warmup{};
   bool interrupted = false;
   bool real_time = false;
+  Duration behind{};             // In real time: how late anything was done, at most.
   bool alone = false;            // Each flow that is no background had the path for itself.
   std::string lab;               // The lab file that repeats it.
   Series series;                 // Empty when nobody asked for it.
   std::optional<Spread> spread;  // When it was run several times.
 
+  // The machine did not keep up with real time, so far that it shows in all figures.
+  bool is_behind() const;
   // (sum x)^2 / (n sum x^2) over the goodputs of flows that are no background; 1 when nothing
   // flowed.
   double jain() const;

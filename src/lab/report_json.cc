@@ -160,6 +160,7 @@ nlohmann::ordered_json to_document(const Report& report) {
   json["version"] = WH_VERSION;
   json["seed"] = report.seed;
   json["time"] = report.real_time ? "real" : "virtual";
+  if (report.real_time) json["behind_ms"] = round_to(to_ms(report.behind), 3);
   json["duration_s"] = to_seconds(report.duration);
   json["warmup_s"] = to_seconds(report.warmup);
   json["interrupted"] = report.interrupted;
