@@ -101,8 +101,9 @@ struct Report {
 std::string to_table(const Report& report);
 // Ends with a newline. The same report gives the same bytes.
 std::string to_json(const Report& report);
-// One row for each repetition and flow, with the figures of the JSON document's flows; a header
-// line first. What a flow does not have is empty.
-std::string to_csv(const std::vector<Report>& repetitions);
+// A header line, and one row for each flow with the figures of the JSON document's flows. What a
+// flow does not have is empty.
+std::string csv_head();
+std::string csv_rows(const Report& report);
 
 }  // namespace wh::lab

@@ -182,16 +182,17 @@ std::string to_json(const Report& report) {
   return json_text(to_document(report), 2) + "\n";
 }
 
-std::string to_csv(const std::vector<Report>& repetitions) {
-  std::string out =
-      "name,cc,profile,workload,background,goodput_bps,delivered_bytes,sent_bytes,"
-      "retransmitted_bytes,rtt_min_ms,rtt_mean_ms,rtt_p50_ms,rtt_p95_ms,rtt_p99_ms,rtt_max_ms,"
-      "cwnd_bytes,pace_bps,seed,play_delay_ms,rebuffers,stalled_ms,chunks,fetch_p50_ms,"
-      "fetch_p95_ms,started,completed,failed,completion_p50_ms,completion_p95_ms,"
-      "completion_p99_ms\n";
-  for (const Report& report : repetitions) {
-    for (const FlowReport& f : report.flows) out += csv_row(f, report.seed);
-  }
+std::string csv_head() {
+  return "name,cc,profile,workload,background,goodput_bps,delivered_bytes,sent_bytes,"
+         "retransmitted_bytes,rtt_min_ms,rtt_mean_ms,rtt_p50_ms,rtt_p95_ms,rtt_p99_ms,rtt_max_ms,"
+         "cwnd_bytes,pace_bps,seed,play_delay_ms,rebuffers,stalled_ms,chunks,fetch_p50_ms,"
+         "fetch_p95_ms,started,completed,failed,completion_p50_ms,completion_p95_ms,"
+         "completion_p99_ms\n";
+}
+
+std::string csv_rows(const Report& report) {
+  std::string out;
+  for (const FlowReport& f : report.flows) out += csv_row(f, report.seed);
   return out;
 }
 

@@ -25,9 +25,9 @@ constexpr uint32_t kMaxRepeat = 10'000;
 constexpr Duration kRepeatJitter = 100ms;
 
 struct RunResult {
-  Report report;  // Of the first repetition, with the spread of those that were done.
-  std::vector<Report> repetitions;  // Those that were done; the first one, where none was.
-  Result<void> captures = {};       // Whether they could be written whole.
+  Report report;    // Of the first repetition, with the spread of those that were done.
+  std::string csv;  // A row for each flow of those that were done; of the first, where none was.
+  Result<void> captures = {};  // Whether they could be written whole.
 };
 
 // `progress` is told the share that is done, on the calling thread. When `stop` turns true, the

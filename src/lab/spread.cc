@@ -105,19 +105,31 @@ double student_t95(size_t freedom) {
          (5 * std::pow(z, 5) + 16 * z * z * z + 3 * z) / (96 * n * n);
 }
 
-// The rows of what `rows_of` each report has.
 template <class Of>
-std::vector<SpreadRow> rows(const std::vector<Report>& repetitions,
-                            std::vector<Of> Report::*rows_of, std::span<const Figure<Of>> figures) {
+std::vector<double> values_of(const std::vector<Of>& rows, std::span<const Figure<Of>> figures) {
+  std::vector<double> values;
+  for (const Of& row : rows) {
+    for (const Figure<Of>& figure : figures) values.push_back(figure.of(row).value_or(kNone));
+  }
+  return values;
+}
+
+// The rows of a report that has `rows`.
+template <class Of>
+std::vector<SpreadRow> spread_rows(const std::vector<Of>& rows, std::span<const Figure<Of>> figures,
+                                   const std::vector<RunFigures>& repetitions,
+                                   std::vector<double> RunFigures::*values_of) {
   std::vector<SpreadRow> result;
-  for (size_t i = 0; i < (repetitions.front().*rows_of).size(); ++i) {
-    SpreadRow row{.name = (repetitions.front().*rows_of)[i].name};
+  size_t at = 0;
+  for (const Of& of : rows) {
+    SpreadRow row{.name = of.name};
     for (const Figure<Of>& figure : figures) {
       std::vector<double> values;
-      for (const Report& r : repetitions) {
-        if (const Number value = figure.of((r.*rows_of)[i])) values.push_back(*value);
+      for (const RunFigures& r : repetitions) values.push_back((r.*values_of).at(at));
+      ++at;
+      if (std::none_of(values.begin(), values.end(), [](double v) { return std::isnan(v); })) {
+        row.figures[figure.key] = estimate(values);
       }
-      if (values.size() == repetitions.size()) row.figures[figure.key] = estimate(values);
     }
     result.push_back(std::move(row));
   }
@@ -195,11 +207,16 @@ Estimate estimate(const std::vector<double>& values) {
   return {mean, student_t95(values.size() - 1) * std::sqrt(squares / (n - 1) / n)};
 }
 
-Spread spread_of(const std::vector<Report>& repetitions) {
+RunFigures run_figures(const Report& report) {
+  return {.flows = values_of(report.flows, flow_figures()),
+          .links = values_of(report.links, link_figures())};
+}
+
+Spread spread_of(const Report& report, const std::vector<RunFigures>& repetitions) {
   CHECK(!repetitions.empty());
   return {.runs = repetitions.size(),
-          .flows = rows(repetitions, &Report::flows, flow_figures()),
-          .links = rows(repetitions, &Report::links, link_figures())};
+          .flows = spread_rows(report.flows, flow_figures(), repetitions, &RunFigures::flows),
+          .links = spread_rows(report.links, link_figures(), repetitions, &RunFigures::links)};
 }
 
 std::string to_table(const Spread& spread) {

@@ -35,7 +35,7 @@ struct Figure {
 std::span<const Figure<FlowReport>> flow_figures();
 std::span<const Figure<LinkReport>> link_figures();
 
-// A flow or a link over repetitions. Figures that not every repetition had are absent.
+// A flow or a link over repetitions. RunFigures that not every repetition had are absent.
 struct SpreadRow {
   std::string name;
   std::map<std::string, Estimate, std::less<>> figures;  // By key.
@@ -44,8 +44,14 @@ struct Spread {
   size_t runs = 0;
   std::vector<SpreadRow> flows, links;  // As in each report.
 };
-// REQUIRES: one at least, all of one lab.
-Spread spread_of(const std::vector<Report>& repetitions);
+// What is kept of a repetition to make a spread of: a thousandth of its report. Each flow's figures
+// in order, then each link's; NaN where there is none.
+struct RunFigures {
+  std::vector<double> flows, links;
+};
+RunFigures run_figures(const Report& report);
+// REQUIRES: one at least, all of one lab; `report` is of any of them.
+Spread spread_of(const Report& report, const std::vector<RunFigures>& repetitions);
 
 // For a terminal; begins with an empty line.
 std::string to_table(const Spread& spread);
