@@ -80,6 +80,7 @@ Result<Files> open_files(const SweepOptions& o) {
 Result<void> write_files(const SweepOptions& o, Files& files, lab::SweepStore& store) {
   Failures failures;
   if (files.csv) failures.note(files.csv->finish(TRY(store.csv())));
+  if (!files.json && !files.report) return failures.all();
   const std::string json = TRY(store.json());
   if (files.json) failures.note(files.json->finish(json));
   if (files.report) {
