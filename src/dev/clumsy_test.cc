@@ -22,7 +22,9 @@ enum Rule : int {
   kDestroysTwice,
   kPurgePanics,
   kReadSleeps,
-  kCallbackPanics
+  kCallbackPanics,
+  kReadHoldsMutex,
+  kIoctlWritesBehind
 };
 
 class Clumsy : public testing::Test {
@@ -148,6 +150,32 @@ TEST_F(Clumsy, transfer_never_goes_beyond_the_request) {
   ASSERT_EQ(tell(kReadRaisesResid), 0);
   EXPECT_NE(error_of(shell.read(fd, buffer)), 0);
   EXPECT_GE(count(Misdeed::BadReturn), 1u) << k.console;
+}
+
+// Part 1 takes an sx lock rather than a mutex because uiomove() may sleep.
+TEST_F(Clumsy, whoever_holds_a_mutex_may_not_sleep) {
+  ASSERT_EQ(tell(kReadHoldsMutex), 0);
+  k.console.clear();
+  k.machine.go("read", [&] { EXPECT_EQ(shell.read(fd, buffer).value(), sizeof buffer); });
+  k.machine.run_for(10ms);
+  EXPECT_EQ(
+      k.console,
+      "driver fault: mutex-held-asleep: uiomove with the mutex clumsy in d_read\n"
+      "driver fault: mutex-held-asleep: malloc with M_WAITOK with the mutex clumsy in d_read\n"
+      "driver fault: mutex-held-asleep: sx_lock with the mutex clumsy in d_read\n"
+      "driver fault: mutex-held-asleep: sleep with the mutex clumsy in d_read\n");
+}
+
+TEST_F(Clumsy, ioctl_that_writes_behind_its_argument_is_told_so) {
+  int got[2] = {0, 77};
+  ASSERT_EQ(error_of(shell.ioctl(fd, _IOR('c', 2, int), got)), 0);
+  EXPECT_EQ(k.kernel.reports().total(), 0u) << k.console;
+  ASSERT_EQ(tell(kIoctlWritesBehind), 0);
+  k.console.clear();
+  ASSERT_EQ(error_of(shell.ioctl(fd, _IOR('c', 2, int), got)), 0);
+  EXPECT_EQ(k.console, "driver fault: overrun: d_ioctl 0x80046302 of clumsy, behind its 4 bytes\n");
+  EXPECT_EQ(got[0], kIoctlWritesBehind);
+  EXPECT_EQ(got[1], 77);
 }
 
 // destroy_dev_sched(9) of FreeBSD answers 0 to the second.

@@ -96,6 +96,7 @@ int Devfs::make_alias(::cdev& target, const std::string& name, ::cdev** out) {
 void Devfs::destroy(::cdev& dev) {
   kernel_.machine().point();
   ::thread& td = kernel_.machine().current();
+  kernel_.locks().may_sleep(td, "destroy_dev");
   kernel_.machine().lock();
   const auto node = nodes_.find(&dev);
   if (node == nodes_.end()) {

@@ -129,11 +129,13 @@ Sys<int> File::ioctl(::thread& td, uint32_t cmd, void* argument) {
   // Without a direction, the argument itself is handed over: _IO, and an int of _IOWINT.
   const bool is_value = direction == _IOC_NONE;
   if (is_value ? size != 0 && size != sizeof(int) : size == 0) return sys_error(ENOTTY);
-  alignas(16) std::byte small[128];
+  // A driver that takes the argument for a larger one writes behind it.
+  constexpr size_t kBehind = 8;
+  alignas(16) std::byte small[128 + kBehind];
   std::vector<std::byte> large;
   std::byte* data = small;
-  if (size > sizeof small) {
-    large.resize(size);
+  if (size + kBehind > sizeof small) {
+    large.resize(size + kBehind);
     data = large.data();
   }
   if (is_value) {
@@ -144,7 +146,14 @@ Sys<int> File::ioctl(::thread& td, uint32_t cmd, void* argument) {
     std::memset(data, 0, size);
   }
   const int code = generic_ioctl(td, cmd, data);
+  if (!is_value) std::memset(data + size, 0xa5, kBehind);
   if (code != 0) return sys_error(code);
+  const auto is_whole = [](std::byte b) { return b == std::byte{0xa5}; };
+  if (!is_value && !std::all_of(data + size, data + size + kBehind, is_whole)) {
+    kernel_.reports().blame(
+        Misdeed::Overrun,
+        fmt::format("d_ioctl {:#x} of {}, behind its {} bytes", cmd, device_->name(), size));
+  }
   if ((direction & _IOC_READ) != 0) std::memcpy(argument, data, size);
   return 0;
 }

@@ -54,7 +54,7 @@ Kernel::Kernel(Machine& machine, ModuleLoader& loader, Config config)
       random_(config.seed),
       table_(std::make_unique<KpiTable>(*this)),
       modules_(*this, loader) {
-  locks_.init(knlist_lock_, "knlist", 0);
+  locks_.init(knlist_lock_, "knlist", WH_LOCK_MUTEX);
 }
 
 Kernel::~Kernel() {

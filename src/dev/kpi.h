@@ -85,6 +85,7 @@ struct cv {  // <sys/condvar.h>
 #define SX_DUPOK 0x4
 #define MTX_DEF 0
 #define MTX_RECURSE 0x1
+#define WH_LOCK_MUTEX 0x10000  // Who holds it may not sleep.
 #define SA_LOCKED 0x00
 #define SA_SLOCKED 0x01
 #define SA_XLOCKED 0x02

@@ -219,14 +219,15 @@ WH_INLINE int uiomove_frombuf(void* buffer, int size, struct uio* uio) {
 #define sx_xunlock(sx) ((void)WH_LOCK(sx, WH_XUNLOCK))
 #define sx_unlock(sx) ((void)WH_LOCK(sx, WH_UNLOCK))
 #define sx_assert(sx, what) wh_kernel->lock_assert(wh_kernel, &(sx)->lock, what)
-#define mtx_init(m, name, type, flags) wh_kernel->lock_init(wh_kernel, &(m)->lock, name, flags)
+#define mtx_init(m, name, type, flags) \
+  wh_kernel->lock_init(wh_kernel, &(m)->lock, name, (flags) | WH_LOCK_MUTEX)
 #define mtx_destroy(m) wh_kernel->lock_destroy(wh_kernel, &(m)->lock)
 #define mtx_lock(m) ((void)WH_LOCK(m, WH_XLOCK))
 #define mtx_trylock(m) WH_LOCK(m, WH_TRY_XLOCK)
 #define mtx_unlock(m) ((void)WH_LOCK(m, WH_XUNLOCK))
 #define mtx_assert(m, what) wh_kernel->lock_assert(wh_kernel, &(m)->lock, what)
 
-#define WH_LOCK_SYSINIT(unique, object, desc)                                                \
+#define WH_LOCK_SYSINIT(unique, object, desc, flags)                                         \
   static void unique##_lock_init(void* l) {                                                  \
     wh_kernel->lock_init(wh_kernel, (struct wh_lock*)l, desc, 0);                            \
   }                                                                                          \
@@ -235,8 +236,9 @@ WH_INLINE int uiomove_frombuf(void* buffer, int size, struct uio* uio) {
   }                                                                                          \
   SYSINIT(unique##_lock, SI_SUB_LOCK, SI_ORDER_MIDDLE, unique##_lock_init, &(object)->lock); \
   SYSUNINIT(unique##_lock, SI_SUB_LOCK, SI_ORDER_MIDDLE, unique##_lock_destroy, &(object)->lock)
-#define SX_SYSINIT(unique, sx, desc) WH_LOCK_SYSINIT(unique, sx, desc)
-#define MTX_SYSINIT(unique, m, desc, flags) WH_LOCK_SYSINIT(unique, m, desc)
+#define SX_SYSINIT(unique, sx, desc) WH_LOCK_SYSINIT(unique, sx, desc, 0)
+#define MTX_SYSINIT(unique, m, desc, flags) \
+  WH_LOCK_SYSINIT(unique, m, desc, (flags) | WH_LOCK_MUTEX)
 
 // ---- Sleep and wakeup. A timeout of 0 is none; otherwise ticks, see `hz`.
 

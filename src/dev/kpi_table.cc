@@ -49,6 +49,7 @@ int uiomove(const ::wh_kernel* k, void* buffer, size_t n, ::uio* uio) {
   if (Injection* injection = kernel.injection(); injection != nullptr) {
     if (const int code = inject_into_copy(kernel, *injection); code != 0) return code;
   }
+  kernel.locks().may_sleep(kernel.machine().current(), "uiomove");
   kernel.machine().point();
   auto* from = static_cast<char*>(buffer);
   n = std::min(n, static_cast<size_t>(uio->uio_resid));
@@ -75,6 +76,12 @@ int uiomove(const ::wh_kernel* k, void* buffer, size_t n, ::uio* uio) {
     n -= piece;
   }
   return 0;
+}
+
+// An allocation that waits until there is memory.
+void demand_sleep(Kernel& kernel, int flags) {
+  if ((flags & M_NOWAIT) != 0) return;
+  kernel.locks().may_sleep(kernel.machine().current(), "malloc with M_WAITOK");
 }
 
 int sleep(const ::wh_kernel* k, const void* chan, ::wh_lock* lock, int priority, const char* wmesg,
@@ -178,9 +185,11 @@ KpiTable::KpiTable(Kernel& owner) : ::wh_kernel{}, kernel(&owner) {
   this->uiomove = dev::uiomove;
   malloc = [](K k, size_t size, ::malloc_type* type, int flags) {
     return kernel_of(k).memory().allocate(size, *type, flags);
+    demand_sleep(kernel_of(k), flags);
   };
   realloc = [](K k, void* p, size_t size, ::malloc_type* type, int flags) {
     return kernel_of(k).memory().reallocate(p, size, *type, flags);
+    demand_sleep(kernel_of(k), flags);
   };
   free = [](K k, void* p, ::malloc_type* type) { kernel_of(k).memory().release(p, *type); };
   m_devbuf = &owner.memory().devbuf();

@@ -77,7 +77,8 @@ inline bool Locks::operate_quickly(::wh_lock& lock, ::wh_lock_op op, ::thread& t
   const uintptr_t mine = shared ? kShared | kSharer : address(td);
   if (op == WH_SLOCK || op == WH_XLOCK) {
     uintptr_t free = 0;
-    if (td.held_count == ::thread::kMaxHeld ||
+    // One that is not the first may not be allowed.
+    if (td.held_count != 0 ||
         !word(lock).compare_exchange_strong(free, mine, std::memory_order_acquire)) {
       return false;
     }
@@ -171,8 +172,14 @@ bool Locks::try_take(::wh_lock& lock, Hold how, ::thread& td) {
   return true;
 }
 
+void Locks::blame_sleeper(::thread& td, const char* what, const ::wh_lock& mutex) {
+  reports_.blame(Misdeed::MutexHeldAsleep,
+                 fmt::format("{} with the mutex {}{}", what, mutex.lo_name, who(td)));
+}
+
 int Locks::take(::wh_lock& lock, Hold how, bool catches) {
   ::thread& td = machine_.current();
+  if ((lock.lo_flags & WH_LOCK_MUTEX) == 0) may_sleep(td, "sx_lock");
   if (try_take(lock, how, td)) return 0;
   if ((word(lock).load() & ~kWaiters) == address(td)) {
     if ((lock.lo_flags & SX_RECURSE) != 0) {
@@ -266,6 +273,7 @@ int Locks::sleep(const void* chan, ::wh_lock* lock, int priority, const char* wm
                    fmt::format("sleep \"{}\" with {}{}", wmesg, lock->lo_name, who(td)));
     lock = nullptr;
   }
+  may_sleep(td, "sleep", lock);
   const bool catches = (priority & PCATCH) != 0;
   if (catches && td.has_signal && ++td.refused_sleeps > kMaxRefusedSleeps) {
     reports_.blame(Misdeed::SignalIgnored, fmt::format("sleep \"{}\"{}", wmesg, who(td)));

@@ -2,8 +2,8 @@
 //
 // The lock word: 0 when free; the owner's address when held exclusively; kShared plus a count of
 // kSharer when shared; kWaiters in any of these when somebody sleeps for it. Uncontended, taking
-// and leaving are one atomic operation each. Both lock kinds are the same here: a mutex is an sx
-// lock that is never shared.
+// and leaving are one atomic operation each. A mutex is an sx lock that is never shared and that
+// nobody sleeps with.
 //
 // Each thread knows what it holds, so that rules are checked where they are broken (dev/reports.h).
 #pragma once
@@ -28,6 +28,14 @@ class Locks {
   // sx_sleep(9): queues on `chan`, lets go of `lock` (if any), waits, takes it again unless PDROP.
   // Returns 0, EINTR or EWOULDBLOCK.
   int sleep(const void* chan, ::wh_lock* lock, int priority, const char* wmesg, Instant deadline);
+  // Before what may sleep: whoever holds a mutex, other than `except`, may not. `what` is
+  // "uiomove".
+  void may_sleep(::thread& td, const char* what, const ::wh_lock* except = nullptr) {
+    for (size_t i = 0; i < td.held_count; ++i) {
+      const ::wh_lock& lock = *td.held[i].lock;
+      if ((lock.lo_flags & WH_LOCK_MUTEX) != 0 && &lock != except) blame_sleeper(td, what, lock);
+    }
+  }
   // Takes from `td` what it holds beyond `keep`, as a method that forgot to would have.
   void release_beyond(::thread& td, size_t keep);
 
@@ -41,6 +49,7 @@ class Locks {
   bool try_take(::wh_lock& lock, Hold how, ::thread& td);
   bool leave(::wh_lock& lock, ::thread& td, Locked machine_locked);
   void wake_next(::wh_lock& lock, Locked machine_locked);
+  [[gnu::noinline]] void blame_sleeper(::thread& td, const char* what, const ::wh_lock& mutex);
   bool is_alive(::wh_lock& lock);
   bool revive(::wh_lock& lock);
   ::thread::Held* find(::wh_lock& lock, ::thread& td);

@@ -8,6 +8,7 @@ const char* to_string(Misdeed misdeed) {
                                            "lock-uninitialised",
                                            "lock-recursed",
                                            "lock-destroyed-held",
+                                           "mutex-held-asleep",
                                            "bad-free",
                                            "wrong-type",
                                            "overrun",

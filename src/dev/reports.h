@@ -19,9 +19,10 @@ enum class Misdeed : uint8_t {
   LockUninitialised,  // Used before sx_init or after sx_destroy.
   LockRecursed,       // Locked again by its owner.
   LockDestroyedHeld,  // sx_destroy while somebody holds it or waits for it.
+  MutexHeldAsleep,    // What may sleep was called with a mutex held: uiomove, M_WAITOK, an sx lock.
   BadFree,            // free of something that malloc did not give, or gave and took back.
   WrongType,          // free under another malloc type.
-  Overrun,            // Bytes behind an allocation were written.
+  Overrun,            // Bytes behind an allocation, or an ioctl's argument, were written.
   Leak,               // Memory of the driver's types outlived it.
   DeviceOutlivedDriver,
   DoubleDestroy,  // destroy_dev of a device that is gone, or from its own method.

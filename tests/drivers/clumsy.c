@@ -10,10 +10,12 @@
 #include <sys/module.h>
 #include <sys/mutex.h>
 #include <sys/selinfo.h>
+#include <sys/sx.h>
 #include <sys/systm.h>
 #include <sys/uio.h>
 
 #define CLUMSY_BREAK _IOW('c', 1, int)
+#define CLUMSY_RULE  _IOR('c', 2, int)
 
 enum {
     EVENT_PANICS = 1,
@@ -28,13 +30,16 @@ enum {
     DESTROYS_TWICE,
     PURGE_PANICS,
     READ_SLEEPS,
-    CALLBACK_PANICS
+    CALLBACK_PANICS,
+    READ_HOLDS_MUTEX,
+    IOCTL_WRITES_BEHIND
 };
 
 #define LOCKS 100
 
 static struct cdev *clumsy_dev;
 static struct mtx clumsy_mtx;
+static struct sx clumsy_sx;
 static struct mtx clumsy_locks[LOCKS];
 static struct selinfo clumsy_sel;
 static int clumsy_rule;
@@ -69,6 +74,21 @@ clumsy_read(struct cdev *dev, struct uio *uio, int ioflag)
         pause("clumsy", 1);
         return (devfs_get_cdevpriv(&data));
     }
+    if (clumsy_rule == READ_HOLDS_MUTEX) {
+        mtx_lock(&clumsy_mtx);
+        uiomove(zeroes, sizeof(zeroes), uio);
+        free(malloc(1, M_DEVBUF, M_WAITOK), M_DEVBUF);
+        sx_slock(&clumsy_sx);
+        sx_sunlock(&clumsy_sx);
+        pause("clumsy", 1);
+        /* What a mutex is for: another one, and what does not wait. */
+        mtx_lock(&clumsy_locks[0]);
+        mtx_unlock(&clumsy_locks[0]);
+        free(malloc(1, M_DEVBUF, M_NOWAIT), M_DEVBUF);
+        msleep(&clumsy_dev, &clumsy_mtx, 0, "clumsy", 1);
+        mtx_unlock(&clumsy_mtx);
+        return (0);
+    }
     if (clumsy_rule == READ_RAISES_RESID)
         uio->uio_resid += sizeof(zeroes);
     return (uiomove(zeroes, sizeof(zeroes), uio));
@@ -102,6 +122,13 @@ clumsy_gone(void *arg)
 static int
 clumsy_ioctl(struct cdev *dev, u_long cmd, caddr_t data, int fflag, struct thread *td)
 {
+    if (cmd == CLUMSY_RULE) {
+        if (clumsy_rule == IOCTL_WRITES_BEHIND)
+            *(long *)data = clumsy_rule;
+        else
+            *(int *)data = clumsy_rule;
+        return (0);
+    }
     if (cmd != CLUMSY_BREAK)
         return (ENOTTY);
     clumsy_rule = *(int *)data;
@@ -185,6 +212,7 @@ clumsy_modevent(module_t mod, int type, void *data)
     switch (type) {
     case MOD_LOAD:
         mtx_init(&clumsy_mtx, "clumsy", NULL, MTX_DEF);
+        sx_init(&clumsy_sx, "clumsy sx");
         for (i = 0; i < LOCKS; i++)
             mtx_init(&clumsy_locks[i], "one of many", NULL, MTX_DEF);
         knlist_init_mtx(&clumsy_sel.si_note, &clumsy_mtx);
