@@ -78,7 +78,8 @@ void File::close(::thread& td) {
     const Working working(td, this);
     device_->call(td, "d_close", [&] {
       const auto method = device_->driver()->d_close;
-      return method == nullptr ? 0 : method(device_.get(), fflags_, S_IFCHR, &td);
+      const int fflags = fflags_ | (last ? FLASTCLOSE : 0);
+      return method == nullptr ? 0 : method(device_.get(), fflags, S_IFCHR, &td);
     });
   }
   drop_private();  // After d_close, which may want it.
@@ -145,15 +146,15 @@ Sys<int> File::ioctl(::thread& td, uint32_t cmd, void* argument) {
   } else {
     std::memset(data, 0, size);
   }
-  const int code = generic_ioctl(td, cmd, data);
   if (!is_value) std::memset(data + size, 0xa5, kBehind);
-  if (code != 0) return sys_error(code);
+  const int code = generic_ioctl(td, cmd, data);
   const auto is_whole = [](std::byte b) { return b == std::byte{0xa5}; };
   if (!is_value && !std::all_of(data + size, data + size + kBehind, is_whole)) {
     kernel_.reports().blame(
         Misdeed::Overrun,
         fmt::format("d_ioctl {:#x} of {}, behind its {} bytes", cmd, device_->name(), size));
   }
+  if (code != 0) return sys_error(code);
   if ((direction & _IOC_READ) != 0) std::memcpy(argument, data, size);
   return 0;
 }

@@ -125,6 +125,7 @@ struct uio {
 #define FREAD 0x0001
 #define FWRITE 0x0002
 #define FNONBLOCK O_NONBLOCK
+#define FLASTCLOSE O_DIRECTORY  // To d_close: nobody has the device open any more.
 #define IO_NDELAY O_NONBLOCK
 #define _IOWINT(group, number) _IOC(_IOC_NONE, group, number, sizeof(int))  // An int, by value.
 #define IOCPARM_LEN(x) _IOC_SIZE(x)
@@ -313,6 +314,7 @@ struct wh_kernel {
   int (*if_attach)(const struct wh_kernel* k, struct ifnet* ifp, const uint8_t* mac);
   void (*if_detach)(const struct wh_kernel* k, struct ifnet* ifp);
   void (*if_input)(const struct wh_kernel* k, struct ifnet* ifp, const void* frame, size_t length);
+  void (*drain_devs)(const struct wh_kernel* k);
 };
 
 #ifdef __cplusplus

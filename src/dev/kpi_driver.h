@@ -144,20 +144,25 @@ __attribute__((format(printf, 8, 9))) WH_INLINE int make_dev_p(int flags, struct
   va_end(ap);
   return error;
 }
-__attribute__((format(printf, 6, 7))) WH_INLINE struct cdev* make_dev(struct cdevsw* devsw,
-                                                                      int unit, uid_t uid,
-                                                                      gid_t gid, int mode,
-                                                                      const char* format, ...) {
-  struct make_dev_args args = {sizeof(args), MAKEDEV_WAITOK, devsw, NULL, uid,
-                               gid,          mode,           unit,  NULL, NULL};
+// Null only where `flags` let it fail: MAKEDEV_CHECKNAME, MAKEDEV_NOWAIT.
+__attribute__((format(printf, 8, 9))) WH_INLINE struct cdev* make_dev_credf(
+    int flags, struct cdevsw* devsw, int unit, struct ucred* cr, uid_t uid, gid_t gid, int mode,
+    const char* format, ...) {
+  struct make_dev_args args = {sizeof(args), flags, devsw, cr, uid, gid, mode, unit, NULL, NULL};
   struct cdev* dev = NULL;
   va_list ap;
   va_start(ap, format);
   const int error = wh_kernel->make_dev(wh_kernel, &args, &dev, format, ap);
   va_end(ap);
-  if (error != 0) panic("make_dev: bad name %s (error %d)", format, error);
+  if (error != 0 && (flags & (MAKEDEV_CHECKNAME | MAKEDEV_NOWAIT)) == 0) {
+    panic("make_dev: bad name %s (error %d)", format, error);
+  }
   return dev;
 }
+#define make_dev_cred(devsw, unit, cr, uid, gid, mode, ...) \
+  make_dev_credf(0, devsw, unit, cr, uid, gid, mode, __VA_ARGS__)
+#define make_dev(devsw, unit, uid, gid, mode, ...) \
+  make_dev_credf(0, devsw, unit, NULL, uid, gid, mode, __VA_ARGS__)
 __attribute__((format(printf, 4, 5))) WH_INLINE int make_dev_alias_p(int flags, struct cdev** alias,
                                                                      struct cdev* dev,
                                                                      const char* format, ...) {
@@ -168,6 +173,17 @@ __attribute__((format(printf, 4, 5))) WH_INLINE int make_dev_alias_p(int flags, 
   va_end(ap);
   return error;
 }
+__attribute__((format(printf, 2, 3))) WH_INLINE struct cdev* make_dev_alias(struct cdev* dev,
+                                                                            const char* format,
+                                                                            ...) {
+  struct cdev* alias = NULL;
+  va_list ap;
+  va_start(ap, format);
+  const int error = wh_kernel->make_dev_alias(wh_kernel, &alias, dev, format, ap);
+  va_end(ap);
+  if (error != 0) panic("make_dev_alias: bad name %s (error %d)", format, error);
+  return alias;
+}
 WH_INLINE void destroy_dev(struct cdev* dev) {
   wh_kernel->destroy_dev(wh_kernel, dev);
 }
@@ -176,6 +192,11 @@ WH_INLINE int destroy_dev_sched(struct cdev* dev) {
 }
 WH_INLINE int destroy_dev_sched_cb(struct cdev* dev, void (*cb)(void*), void* arg) {
   return wh_kernel->destroy_dev_sched(wh_kernel, dev, cb, arg);
+}
+// Waits until every device that was scheduled to go has gone, whoever's it was.
+WH_INLINE void destroy_dev_drain(struct cdevsw* devsw) {
+  (void)devsw;
+  wh_kernel->drain_devs(wh_kernel);
 }
 WH_INLINE const char* devtoname(struct cdev* dev) {
   return dev->si_name;
@@ -229,7 +250,7 @@ WH_INLINE int uiomove_frombuf(void* buffer, int size, struct uio* uio) {
 
 #define WH_LOCK_SYSINIT(unique, object, desc, flags)                                         \
   static void unique##_lock_init(void* l) {                                                  \
-    wh_kernel->lock_init(wh_kernel, (struct wh_lock*)l, desc, 0);                            \
+    wh_kernel->lock_init(wh_kernel, (struct wh_lock*)l, desc, flags);                        \
   }                                                                                          \
   static void unique##_lock_destroy(void* l) {                                               \
     wh_kernel->lock_destroy(wh_kernel, (struct wh_lock*)l);                                  \

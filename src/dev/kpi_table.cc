@@ -177,6 +177,7 @@ KpiTable::KpiTable(Kernel& owner) : ::wh_kernel{}, kernel(&owner) {
     if (cb != nullptr) done = [cb, arg] { cb(arg); };
     return kernel_of(k).devfs().schedule_destroy(*dev, std::move(done)) ? 1 : 0;
   };
+  drain_devs = [](K k) { kernel_of(k).devfs().drain(); };
   this->set_cdevpriv = dev::set_cdevpriv;
   this->get_cdevpriv = dev::get_cdevpriv;
   clear_cdevpriv = [](K k) {
@@ -184,12 +185,12 @@ KpiTable::KpiTable(Kernel& owner) : ::wh_kernel{}, kernel(&owner) {
   };
   this->uiomove = dev::uiomove;
   malloc = [](K k, size_t size, ::malloc_type* type, int flags) {
-    return kernel_of(k).memory().allocate(size, *type, flags);
     demand_sleep(kernel_of(k), flags);
+    return kernel_of(k).memory().allocate(size, *type, flags);
   };
   realloc = [](K k, void* p, size_t size, ::malloc_type* type, int flags) {
-    return kernel_of(k).memory().reallocate(p, size, *type, flags);
     demand_sleep(kernel_of(k), flags);
+    return kernel_of(k).memory().reallocate(p, size, *type, flags);
   };
   free = [](K k, void* p, ::malloc_type* type) { kernel_of(k).memory().release(p, *type); };
   m_devbuf = &owner.memory().devbuf();

@@ -24,13 +24,16 @@ TEST_F(Manners, devices_made_the_older_ways_are_what_was_asked_for) {
   EXPECT_EQ(old->si_drv0, 7);
   EXPECT_EQ(old->mode, 0600u);
   EXPECT_EQ(by_p->mode, 0666u);
+  EXPECT_EQ(k.kernel.devfs().find("by_cred")->si_drv0, 3);
   ASSERT_TRUE(k.kernel.modules().unload("manners").has_value());
   EXPECT_EQ(k.kernel.reports().total(), 0u) << k.console;
 }
 
 TEST_F(Manners, aliases_are_links_to_their_device) {
   EXPECT_EQ(list_devices(k.kernel.devfs()),
+            "lrwxr-xr-x 1 root wheel 0x2 by/old0 -> ../old0\n"
             "lrwxr-xr-x 1 root wheel 0x3 by/other -> ../by_p\n"
+            "crw-r--r-- 1 root wheel 0x4 by_cred\n"
             "crw-rw-rw- 1 root operator 0x3 by_p\n"
             "crw------- 1 root wheel 0x2 old0\n");
 }

@@ -1,5 +1,6 @@
 // No bug: what drivers older than the articles' do, one device for each way. "old0" was made by
-// make_dev and "by_p" by make_dev_p; each keeps data for each open, which d_close still has.
+// make_dev, "by_p" by make_dev_p and "by_cred" by make_dev_credf; each keeps data for each open,
+// which d_close still has.
 #include <sys/types.h>
 #include <sys/systm.h>
 #include <sys/param.h>
@@ -8,10 +9,12 @@
 #include <sys/condvar.h>
 #include <sys/conf.h>
 #include <sys/ioccom.h>
+#include <sys/limits.h>
 #include <sys/lock.h>
 #include <sys/mutex.h>
 #include <sys/uio.h>
 #include <sys/malloc.h>
+#include <sys/vnode.h>
 
 MALLOC_DEFINE(M_MANNERS, "manners", "Texts of manners");
 
@@ -25,7 +28,7 @@ static struct mtx manners_mtx;
 static struct cv manners_cv;
 MTX_SYSINIT(manners_mtx, &manners_mtx, "manners", MTX_DEF);
 
-static struct cdev *old, *by_p, *alias;
+static struct cdev *old, *by_p, *by_cred, *alias;
 static char *text;
 static const int text_size = 32;
 
@@ -52,6 +55,7 @@ manners_close(struct cdev *dev, int fflag, int devtype, struct thread *td)
     void *data;
     int error;
 
+    MPASS((fflag & FLASTCLOSE) != 0); /* D_TRACKCLOSE is not set. */
     error = devfs_get_cdevpriv(&data);
     uprintf("closed %s\n", error == 0 ? (char *)data : "nothing");
     return (0);
@@ -128,10 +132,17 @@ manners_loader(struct module *m __unused, int what, void *arg __unused)
             GID_OPERATOR, 0666, "by_p");
         if (error == 0)
             error = make_dev_alias_p(MAKEDEV_WAITOK, &alias, by_p, "by/other");
+        alias = make_dev_alias(old, "by/old%d", 0);
+        by_cred = make_dev_credf(MAKEDEV_CHECKNAME, &manners_cdevsw, 3, NULL, UID_ROOT, GID_WHEEL,
+            0644, "by_cred");
+        MPASS(make_dev_credf(MAKEDEV_CHECKNAME, &manners_cdevsw, INT_MAX, NULL, UID_ROOT, GID_WHEEL,
+            0644, "by_cred") == NULL);
         break;
     case MOD_UNLOAD:
         destroy_dev(old);
         destroy_dev(by_p);
+        destroy_dev_sched(by_cred);
+        destroy_dev_drain(&manners_cdevsw);
         cv_destroy(&manners_cv);
         free(text, M_MANNERS);
         break;

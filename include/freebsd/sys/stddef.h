@@ -1,0 +1,3 @@
+// FreeBSD's <sys/stddef.h>, for drivers: see dev/kpi.h.
+#pragma once
+#include "dev/kpi.h"

@@ -1,0 +1,3 @@
+// FreeBSD's <sys/vnode.h>, for drivers: see dev/kpi.h.
+#pragma once
+#include "dev/kpi.h"
