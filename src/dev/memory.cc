@@ -13,6 +13,7 @@ namespace {
 
 constexpr unsigned char kTail[8] = {0xde, 0xad, 0xc0, 0xde, 0xde, 0xad, 0xc0, 0xde};
 constexpr size_t kLargestBucket = 65536;
+constexpr size_t kPage = 4096;
 
 }  // namespace
 
@@ -22,6 +23,9 @@ struct alignas(16) Memory::Header {
   ListLink on_type;
 
   void* payload() { return this + 1; }
+  // malloc(9) gives whole pages from a page on, which a driver may map.
+  static size_t room_before(size_t size) { return size < kPage ? sizeof(Header) : kPage; }
+  void* block() { return static_cast<char*>(payload()) - room_before(size); }
   unsigned char* tail() { return static_cast<unsigned char*>(payload()) + size; }
   bool is_overrun() { return std::memcmp(tail(), kTail, sizeof kTail) != 0; }
 };
@@ -64,18 +68,22 @@ void* Memory::allocate(size_t size, ::malloc_type& type, int flags) {
   }
   if (never) return nullptr;
   const size_t bucket = bucket_of(size);
-  auto* header = static_cast<Header*>(
-      std::aligned_alloc(16, (sizeof(Header) + size + sizeof kTail + 15) / 16 * 16));
-  if (header == nullptr) {
+  const size_t before = Header::room_before(size);
+  const size_t alignment = size < kPage ? alignof(Header) : kPage;
+  const size_t whole = before + size + sizeof kTail;
+  auto* block = static_cast<char*>(
+      std::aligned_alloc(alignment, (whole + alignment - 1) / alignment * alignment));
+  if (block == nullptr) {
     if (may_fail) return nullptr;
     throw DriverAbort{ENOMEM};
   }
+  auto* header = reinterpret_cast<Header*>(block + before) - 1;  // Made below.
   {
     const MachineLock guard(machine_);
     const auto it = types_.find(&type);
     const bool full = used_ + bucket > limit_ && may_fail;
     if (it == types_.end() || full) {
-      std::free(header);
+      std::free(block);
       return nullptr;
     }
     new (header) Header{size, &type, {}};
@@ -127,7 +135,7 @@ void Memory::release(void* p, ::malloc_type& type) {
   header->on_type.unlink();
   live_.erase(header);
   std::memset(header->payload(), 0xdf, header->size);
-  std::free(header);
+  std::free(header->block());
 }
 
 void* Memory::reallocate(void* p, size_t size, ::malloc_type& type, int flags) {
@@ -170,8 +178,9 @@ void Memory::remove_type(::malloc_type& type) {
                                               stats->bytes, type.ks_shortdesc));
   }
   while (Header* header = stats->live.pop_front()) {
+    void* block = header->block();
     header->~Header();
-    std::free(header);
+    std::free(block);
   }
 }
 

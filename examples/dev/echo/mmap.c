@@ -26,7 +26,6 @@ struct echodev_softc {
     struct cdev *dev;
     char *buf;
     size_t len;
-    void *base; /* what malloc gave; buf is its first whole page */
     struct sx lock;
 };
 
@@ -128,8 +127,7 @@ echodev_create(struct echodev_softc **scp, size_t len)
 
     sc = malloc(sizeof(*sc), M_ECHODEV, M_WAITOK | M_ZERO);
     sx_init(&sc->lock, "echo");
-    sc->base = malloc(len + PAGE_SIZE, M_ECHODEV, M_WAITOK | M_ZERO);
-    sc->buf = (char *)round_page(sc->base);
+    sc->buf = malloc(len, M_ECHODEV, M_WAITOK | M_ZERO);
     sc->len = len;
     make_dev_args_init(&args);
     args.mda_flags = MAKEDEV_WAITOK | MAKEDEV_CHECKNAME;
@@ -140,7 +138,7 @@ echodev_create(struct echodev_softc **scp, size_t len)
     args.mda_si_drv1 = sc;
     error = make_dev_s(&args, &sc->dev, "echo");
     if (error != 0) {
-        free(sc->base, M_ECHODEV);
+        free(sc->buf, M_ECHODEV);
         sx_destroy(&sc->lock);
         free(sc, M_ECHODEV);
     } else
@@ -153,7 +151,7 @@ echodev_destroy(struct echodev_softc *sc)
 {
     if (sc->dev != NULL)
         destroy_dev(sc->dev);
-    free(sc->base, M_ECHODEV);
+    free(sc->buf, M_ECHODEV);
     sx_destroy(&sc->lock);
     free(sc, M_ECHODEV);
 }
