@@ -5,59 +5,13 @@
 #include <cerrno>
 #include <map>
 
-#include "dev/trial.h"
+#include "dev/conformance_steps.h"
 
 namespace wh::dev {
 namespace {
 
-constexpr size_t kPiece = 4096;
-constexpr int kMaxPieces = 256;  // What a device must take before it counts as endless.
-
-std::vector<std::byte> some_bytes(size_t n) {
-  return std::vector<std::byte>(n, std::byte{'w'});
-}
-
-int code_of(const auto& result) {
-  return result ? 0 : static_cast<int>(result.error());
-}
-
-// Opens a device in a step; -1 when it cannot be opened so.
-int open(Trial& t, const std::string& device, int flags) {
-  int fd = -1;
-  t.must("d_open of " + device, [&] { fd = t.process().open(device, flags).value_or(-1); });
-  return fd;
-}
-
-int poll_now(Trial& t, int fd, int events) {
-  int revents = 0;
-  t.must("d_poll", [&] {
-    ::pollfd p = {fd, static_cast<short>(events), 0};
-    static_cast<void>(t.process().poll({&p, 1}, Duration::zero()));
-    revents = p.revents;
-  });
-  return revents;
-}
-
-// Reads or writes on a descriptor that does not block, a piece at a time, until nothing moves.
-// Returns the bytes that moved, and the last error.
-struct Moved {
-  size_t bytes = 0;
-  int error = 0;
-};
-Moved exhaust(Trial& t, int fd, ::uio_rw direction, size_t piece = kPiece) {
-  Moved all;
-  const char* name = direction == UIO_READ ? "d_read with O_NONBLOCK" : "d_write with O_NONBLOCK";
-  std::vector<std::byte> buffer = some_bytes(piece);
-  for (int i = 0; i < kMaxPieces; ++i) {
-    Sys<size_t> n = 0;
-    t.must(name, [&] {
-      n = direction == UIO_READ ? t.process().read(fd, buffer) : t.process().write(fd, buffer);
-    });
-    all.error = code_of(n);
-    if (n.value_or(0) == 0) break;
-    all.bytes += *n;
-  }
-  return all;
+std::string name_of(int code) {
+  return fmt::format("{} ({})", code, std::make_error_code(static_cast<std::errc>(code)).message());
 }
 
 // ---- Coming and going
@@ -95,18 +49,33 @@ void names_that_exist(Trial& t) {
   }
 }
 
+// What a read finds once there is nothing left to read.
+std::string read_of_nothing(Trial& t, const std::string& device) {
+  std::vector<int> fds = {open_device(t, device, O_RDONLY | O_NONBLOCK)};
+  exhaust(t, fds[0], UIO_READ);
+  const Moved moved = exhaust(t, fds[0], UIO_READ);
+  close_all(t, fds);
+  if (moved.bytes != 0) return "something";
+  return moved.error == 0 ? "the end" : name_of(moved.error);
+}
+
 void opens_and_closes(Trial& t) {
   if (!t.load()) return;
   for (const std::string& device : t.devices()) {
+    const std::string before = read_of_nothing(t, device);
     std::vector<int> open_now;
     for (int i = 0; i < 30; ++i) {
       constexpr int kModes[] = {O_RDONLY, O_WRONLY, O_RDWR, O_RDONLY | O_NONBLOCK,
                                 O_RDWR | O_NONBLOCK};
-      const int fd = open(t, device, kModes[i % 5]);
+      const int fd = open_device(t, device, kModes[i % 5]);
       if (fd >= 0) open_now.push_back(fd);
     }
     std::reverse(open_now.begin(), open_now.end());
     close_all(t, open_now);
+    if (const std::string after = read_of_nothing(t, device); after != before) {
+      t.note(fmt::format("a read finds {}, and {} after opens and closes: no D_TRACKCLOSE?", before,
+                         after));
+    }
   }
 }
 
@@ -115,7 +84,8 @@ void opens_and_closes(Trial& t) {
 void transfers_at_the_limits(Trial& t) {
   if (!t.load()) return;
   for (const std::string& device : t.devices()) {
-    std::vector<int> fds = {open(t, device, O_RDWR | O_NONBLOCK), open(t, device, O_RDWR)};
+    std::vector<int> fds = {open_device(t, device, O_RDWR | O_NONBLOCK),
+                            open_device(t, device, O_RDWR)};
     for (const size_t size : {size_t{0}, size_t{1}, size_t{512}, size_t{65537}}) {
       std::vector<std::byte> buffer = some_bytes(size);
       for (const int64_t at : {int64_t{0}, int64_t{1}, int64_t{511}, int64_t{1} << 31,
@@ -134,7 +104,8 @@ void transfers_at_the_limits(Trial& t) {
 void nonblocking_never_sleeps(Trial& t) {
   if (!t.load()) return;
   for (const std::string& device : t.devices()) {
-    std::vector<int> fds = {open(t, device, O_RDWR | O_NONBLOCK), open(t, device, O_RDWR)};
+    std::vector<int> fds = {open_device(t, device, O_RDWR | O_NONBLOCK),
+                            open_device(t, device, O_RDWR)};
     exhaust(t, fds[0], UIO_READ);
     exhaust(t, fds[0], UIO_WRITE);
     exhaust(t, fds[0], UIO_READ);
@@ -147,11 +118,36 @@ void nonblocking_never_sleeps(Trial& t) {
   }
 }
 
+// Every command of a group that takes or gives an int or a size: `at` is the one in progress.
+void whole_group(Trial& t, int fd, uint32_t group, uint32_t& at) {
+  for (uint32_t number = 0; number < 256; ++number) {
+    for (const uint32_t size : {4u, 8u}) {
+      for (const uint32_t direction : {_IOC_READ, _IOC_WRITE}) {
+        size_t value = 64 + number;
+        at = _IOC(direction, group, number, size);
+        static_cast<void>(t.process().ioctl(fd, at, &value));
+      }
+    }
+  }
+}
+
+void whole_groups(Trial& t, int fd) {
+  for (uint32_t group = 'A'; group <= 'z'; ++group) {
+    uint32_t at = 0;
+    if (!t.does("d_ioctl", [&] { whole_group(t, fd, group, at); })) {
+      t.note(fmt::format("d_ioctl {:#x} does not return ({})", at, t.hung_on()));
+    }
+  }
+  // What they have changed must hold what it says.
+  exhaust(t, fd, UIO_WRITE);
+  exhaust(t, fd, UIO_READ);
+}
+
 void ioctls(Trial& t) {
   if (!t.load()) return;
   for (const std::string& device : t.devices()) {
     for (const int mode : {O_RDONLY, O_RDWR}) {
-      std::vector<int> fds = {open(t, device, mode | O_NONBLOCK)};
+      std::vector<int> fds = {open_device(t, device, mode | O_NONBLOCK)};
       if (fds[0] < 0) continue;  // Its right.
       std::vector<std::byte> data(IOCPARM_MAX, std::byte{0xa5});
       const auto control = [&](uint32_t cmd) {
@@ -166,9 +162,10 @@ void ioctls(Trial& t) {
                                        _IOC(_IOC_READ | _IOC_WRITE, 0xfe, 1, IOCPARM_MAX)};
       for (const uint32_t cmd : kNobodys) {
         const int code = control(cmd);
-        if (code != ENOTTY && code != ENODEV) {
-          t.note(fmt::format("an unknown ioctl gives {} ({}); expected ENOTTY", code,
-                             std::make_error_code(static_cast<std::errc>(code)).message()));
+        // Who may not write may be told that first.
+        const bool is_refused = code == EPERM || code == EACCES || code == EBADF;
+        if (code != ENOTTY && code != ENODEV && (mode != O_RDONLY || !is_refused)) {
+          t.note(fmt::format("an unknown ioctl gives {}; expected ENOTTY", name_of(code)));
         }
       }
       // Every command without an argument, then some of those with one.
@@ -185,6 +182,9 @@ void ioctls(Trial& t) {
         for (std::byte& b : std::span(data).first(64)) b = std::byte(t.random().below(256));
         control(_IOC(direction, group, static_cast<uint32_t>(t.random().below(256)), size));
       }
+      control(FIONREAD);
+      control(FIONWRITE);
+      if (mode == O_RDWR) whole_groups(t, fds[0]);
       close_all(t, fds);
     }
   }
@@ -193,7 +193,7 @@ void ioctls(Trial& t) {
 void mappings(Trial& t) {
   if (!t.load()) return;
   for (const std::string& device : t.devices()) {
-    std::vector<int> fds = {open(t, device, O_RDWR)};
+    std::vector<int> fds = {open_device(t, device, O_RDWR)};
     for (const int64_t at : {int64_t{0}, int64_t{4096}, int64_t{1} << 40, INT64_MAX - 8191}) {
       t.must("d_mmap", [&] {
         const auto pages = t.process().map(fds[0], at & ~int64_t{4095}, 4096, 3);
@@ -212,35 +212,59 @@ void mappings(Trial& t) {
 
 // ---- Readiness
 
-constexpr int kReadable = POLLIN | POLLRDNORM, kWritable = POLLOUT | POLLWRNORM;
-
 // poll(2) and read(2), write(2) say the same of a device that nobody else uses.
 void compare_with_poll(Trial& t, int fd, const char* when) {
   std::byte one[1] = {std::byte{'w'}};
   for (const bool reads : {true, false}) {
     const int bit = reads ? kReadable : kWritable;
-    const bool ready = (poll_now(t, fd, bit) & bit) != 0;
+    const int bits = poll_now(t, fd, bit) & bit;
+    const bool ready = bits != 0;
     Sys<size_t> n = 0;
     t.must(reads ? "d_read with O_NONBLOCK" : "d_write with O_NONBLOCK",
            [&] { n = reads ? t.process().read(fd, one) : t.process().write(fd, one); });
     const char* what = reads ? "read" : "write";
+    if (bits != 0 && bits != bit) {
+      t.note(fmt::format("{}: poll says only one of {}", when,
+                         reads ? "POLLIN and POLLRDNORM" : "POLLOUT and POLLWRNORM"));
+    }
     if (ready && code_of(n) == EWOULDBLOCK) {
       t.note(fmt::format("{}: poll says {}able, {} says EWOULDBLOCK", when, what, what));
     }
     if (!ready && n.value_or(0) != 0) {
       t.note(fmt::format("{}: poll says not {}able, {} moves a byte", when, what, what));
     }
+    if (!ready && reads && n && *n == 0) {
+      t.note(fmt::format("{}: poll says not readable, read finds the end", when));
+    }
+  }
+}
+
+// FIONREAD says no less than a read then gets.
+void compare_with_fionread(Trial& t, int fd) {
+  int said = 0;
+  Sys<int> asked;
+  t.must("FIONREAD", [&] { asked = t.process().ioctl(fd, FIONREAD, &said); });
+  if (!asked) return;
+  std::vector<std::byte> much = some_bytes(size_t{1} << 16);
+  Sys<size_t> n = 0;
+  t.must("d_read with O_NONBLOCK", [&] { n = t.process().read(fd, much); });
+  if (n && *n > static_cast<size_t>(std::max(said, 0))) {
+    t.note(fmt::format("FIONREAD says {}, read gets {}", said, *n));
+  }
+  if (said > 0 && code_of(n) == EWOULDBLOCK) {
+    t.note(fmt::format("FIONREAD says {}, read says EWOULDBLOCK", said));
   }
 }
 
 void poll_agrees_with_transfers(Trial& t) {
   if (!t.load()) return;
   for (const std::string& device : t.devices()) {
-    std::vector<int> fds = {open(t, device, O_RDWR | O_NONBLOCK)};
+    std::vector<int> fds = {open_device(t, device, O_RDWR | O_NONBLOCK)};
     exhaust(t, fds[0], UIO_READ);
     compare_with_poll(t, fds[0], "empty");
     exhaust(t, fds[0], UIO_WRITE);
     compare_with_poll(t, fds[0], "full");
+    compare_with_fionread(t, fds[0]);
     exhaust(t, fds[0], UIO_READ);
     compare_with_poll(t, fds[0], "empty again");
     close_all(t, fds);
@@ -251,7 +275,7 @@ void poll_agrees_with_transfers(Trial& t) {
 void kqueue_agrees_with_poll(Trial& t) {
   if (!t.load()) return;
   for (const std::string& device : t.devices()) {
-    std::vector<int> fds = {open(t, device, O_RDWR | O_NONBLOCK)};
+    std::vector<int> fds = {open_device(t, device, O_RDWR | O_NONBLOCK)};
     for (const ::uio_rw direction : {UIO_READ, UIO_WRITE, UIO_READ}) {
       exhaust(t, fds[0], direction);
       const int revents = poll_now(t, fds[0], kReadable | kWritable);
@@ -275,125 +299,6 @@ void kqueue_agrees_with_poll(Trial& t) {
       }
     }
     close_all(t, fds);
-  }
-}
-
-// ---- Sleeping and waking
-
-enum class Waiter { Transfer, Poll, Kevent };
-
-// Starts somebody who waits until `fd` can be read (or written). Its step's name is its record.
-::thread& start_waiter(Trial& t, Waiter kind, int fd, ::uio_rw direction) {
-  const bool reads = direction == UIO_READ;
-  switch (kind) {
-    case Waiter::Transfer:
-      return t.machine().go(reads ? "reader" : "writer", [&t, fd, reads] {
-        std::byte one[1] = {};
-        static_cast<void>(reads ? t.process().read(fd, one) : t.process().write(fd, one));
-      });
-    case Waiter::Poll:
-      return t.machine().go("poll", [&t, fd, reads] {
-        ::pollfd p = {fd, static_cast<short>(reads ? POLLIN : POLLOUT), 0};
-        static_cast<void>(t.process().poll({&p, 1}, std::nullopt));
-      });
-    case Waiter::Kevent: break;
-  }
-  return t.machine().go("kevent", [&t, fd, reads] {
-    const int kq = t.process().kqueue().value();
-    const short filter = reads ? EVFILT_READ : EVFILT_WRITE;
-    const ::kevent add = {static_cast<uintptr_t>(fd), filter, EV_ADD | EV_CLEAR, 0, 0, nullptr};
-    ::kevent event{};
-    if (t.process().kevent(kq, {&add, 1}, {}, Duration::zero())) {
-      static_cast<void>(t.process().kevent(kq, {}, {&event, 1}, std::nullopt));
-    }
-    static_cast<void>(t.process().close(kq));
-  });
-}
-
-// One waiter, then the event it waits for; it must not sleep on while the device is ready.
-void wake_one(Trial& t, const std::string& device, Waiter kind, ::uio_rw direction) {
-  const bool reads = direction == UIO_READ;
-  std::vector<int> fds = {open(t, device, O_RDWR), open(t, device, O_RDWR | O_NONBLOCK)};
-  exhaust(t, fds[1], direction);
-  ::thread& waiter = start_waiter(t, kind, fds[0], direction);
-  // Half the time the event comes while the waiter is still on its way to sleep.
-  if (t.random().one_in(2)) t.machine().run();
-  if (!t.machine().reap(waiter)) {
-    std::byte one[1] = {std::byte{'w'}};
-    t.must("the other side", [&] {
-      static_cast<void>(reads ? t.process().write(fds[1], one) : t.process().read(fds[1], one));
-    });
-    t.machine().run_for(1s);
-    const int bit = reads ? kReadable : kWritable;
-    if (!t.machine().is_done(waiter)) {
-      if ((poll_now(t, fds[1], bit) & bit) != 0) {
-        constexpr const char* kWho[] = {"wakeup", "selwakeup", "KNOTE"};
-        t.note(fmt::format("a {} {} sleeps on ({}) although the device is ready: no {}?",
-                           reads ? "read's" : "write's", waiter.name, t.waiting(),
-                           kWho[static_cast<int>(kind)]));
-      }
-      t.kernel().interrupt(waiter);
-      t.machine().run();
-    }
-    t.machine().reap(waiter);
-  }
-  close_all(t, fds);
-}
-
-void every_sleeper_is_woken(Trial& t) {
-  if (!t.load()) return;
-  for (const std::string& device : t.devices()) {
-    for (const Waiter kind : {Waiter::Transfer, Waiter::Poll, Waiter::Kevent}) {
-      wake_one(t, device, kind, UIO_READ);
-      wake_one(t, device, kind, UIO_WRITE);
-    }
-  }
-}
-
-void signals_end_sleeps(Trial& t) {
-  if (!t.load()) return;
-  for (const std::string& device : t.devices()) {
-    for (const ::uio_rw direction : {UIO_READ, UIO_WRITE}) {
-      std::vector<int> fds = {open(t, device, O_RDWR), open(t, device, O_RDWR | O_NONBLOCK)};
-      exhaust(t, fds[1], direction);
-      ::thread& waiter = start_waiter(t, Waiter::Transfer, fds[0], direction);
-      t.machine().run();
-      if (!t.machine().reap(waiter)) {
-        t.kernel().interrupt(waiter);
-        t.machine().run_for(1s);
-        if (!t.machine().reap(waiter)) {
-          t.note(fmt::format("a signal does not end {} ({}): no PCATCH?",
-                             direction == UIO_READ ? "d_read" : "d_write", t.waiting()));
-        }
-      }
-      if (t.machine().unfinished() == 0) close_all(t, fds);
-    }
-  }
-}
-
-void unload_while_blocked(Trial& t) {
-  if (!t.load()) return;
-  for (const std::string& device : t.devices()) {
-    const int quick = open(t, device, O_RDWR | O_NONBLOCK);
-    exhaust(t, quick, UIO_READ);
-    const int slow = open(t, device, O_RDWR);
-    if (slow < 0) continue;  // One program at a time may have it.
-    for (const Waiter kind : {Waiter::Transfer, Waiter::Poll, Waiter::Kevent}) {
-      start_waiter(t, kind, slow, UIO_READ);
-    }
-    t.machine().run();
-  }
-  Result<void> done;
-  if (!t.does("kldunload", [&] {
-        const std::vector<ModuleRow> rows = t.kernel().modules().rows();
-        done = t.kernel().modules().unload(std::to_string(rows.front().id));
-      })) {
-    return t.note(fmt::format("kldunload waits for others to be killed first ({})", t.hung_on()));
-  }
-  if (!done) return;  // Refused as busy: its right.
-  t.machine().run_for(1s);
-  if (t.machine().unfinished() != 0) {
-    t.note(fmt::format("still asleep after kldunload: {}", t.waiting()));
   }
 }
 

@@ -37,7 +37,8 @@ TEST_P(Passes, every_check) {
 }
 INSTANTIATE_TEST_SUITE_P(Drivers, Passes,
                          testing::Values("echo", "echo_instances", "echo_mmap", "null", "zero",
-                                         "random", "md", "tap", "template", "mailbox", "picky"),
+                                         "random", "md", "tap", "template", "mailbox", "picky",
+                                         "units"),
                          [](const auto& which) { return which.param; });
 
 // In these seeds a reader of a crowd sleeps for want of a writer more than three times.
@@ -84,7 +85,16 @@ INSTANTIATE_TEST_SUITE_P(
         Bug{"bug_off_by_one", "ioctl", "overrun"}, Bug{"bug_lost_wakeup", "wakeup", "no wakeup?"},
         Bug{"bug_bad_errno", "ioctl", "bad-return"},
         Bug{"bug_no_checkname", "names", "name-exists"}, Bug{"bug_throws", "transfer", "threw"},
-        Bug{"bug_deaf", "signal", "no PCATCH?"}),
+        Bug{"bug_deaf", "signal", "no PCATCH?"},
+        Bug{"bug_no_trackclose", "open", "no D_TRACKCLOSE?"},
+        Bug{"bug_silent_close", "wakeup", "since its last writer has closed: no wakeup?"},
+        Bug{"bug_wakes_one", "wakeup", "for several: no wakeup?"},
+        Bug{"bug_empty_is_end", "poll", "read finds the end"},
+        Bug{"bug_mutex", "transfer", "mutex-held-asleep"},
+        Bug{"bug_wide_ioctl", "ioctl", "overrun: d_ioctl"},
+        Bug{"bug_fionread", "poll", "FIONREAD says 0, read gets 64"},
+        Bug{"bug_half_poll", "poll", "only one of POLLIN and POLLRDNORM"},
+        Bug{"bug_grow_leak", "ioctl", "leak"}),
     [](const auto& which) { return std::string(which.param.driver); });
 
 TEST(Trial, injected_faults_replay_from_their_seed) {

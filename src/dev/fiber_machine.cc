@@ -55,6 +55,7 @@ void FiberMachine::make_ready(Strand& strand) {
 }
 
 bool FiberMachine::step() {
+  if (ready_.empty() && held_ != nullptr) make_ready(*std::exchange(held_, nullptr));
   if (ready_.empty()) return false;
   if (options_.switch_one_in != 0) {
     std::swap(ready_.front(), ready_[random_.below(ready_.size())]);
@@ -73,6 +74,16 @@ bool FiberMachine::step() {
 void FiberMachine::run() {
   while (step()) {
   }
+}
+
+void FiberMachine::run_to_point(uint64_t n) {
+  CHECK(held_ == nullptr);
+  has_points_ = true;
+  points_left_ = n;
+  while (held_ == nullptr && step()) {
+  }
+  points_left_ = 0;
+  has_points_ = options_.switch_one_in != 0;
 }
 
 void FiberMachine::run_for(Duration time) {
@@ -153,8 +164,13 @@ void FiberMachine::unpark(::thread& td) {
 }
 
 void FiberMachine::visit_point() {
-  if (is_locked_ || ready_.empty()) return;
-  if (!random_.one_in(options_.switch_one_in)) return;
+  if (is_locked_) return;
+  if (points_left_ != 0) {
+    if (--points_left_ != 0) return;
+    held_ = &strand_of(*current_);
+    return held_->fiber->suspend();
+  }
+  if (ready_.empty() || !random_.one_in(options_.switch_one_in)) return;
   Strand& strand = strand_of(*current_);
   if (strand.fiber == nullptr) {
     step();

@@ -41,6 +41,9 @@ class FiberMachine final : public Machine {
   ::thread& go(std::string name, std::function<void()> body, Credentials credentials = {});
   void run();                   // Until nobody can run; time stands still.
   void run_for(Duration time);  // The same, with time.
+  // Until somebody has passed `n` points; who was there then goes on when nobody else can run.
+  // REQUIRES: n > 0.
+  void run_to_point(uint64_t n);
   bool is_done(const ::thread& td) const;
   bool reap(::thread& td);  // Whether it has ended; then it is forgotten, and `td` gone.
   size_t unfinished() const;
@@ -77,6 +80,8 @@ class FiberMachine final : public Machine {
   std::deque<Strand*> ready_;
   std::vector<std::unique_ptr<Fiber>> idle_;  // Have ended, and their stacks are there.
   ::thread* current_ = nullptr;
+  uint64_t points_left_ = 0;  // Of run_to_point().
+  Strand* held_ = nullptr;    // Where they came to an end.
   bool is_locked_ = false;
   int next_tid_ = 100001;
 };

@@ -51,6 +51,7 @@ class Trial {
   Kernel& kernel() { return *kernel_; }
   FiberMachine& machine() { return *machine_; }
   Random& random() { return random_; }
+  uint64_t seed() const { return options_.seed; }
 
  private:
   void wake_everybody();
