@@ -5,8 +5,9 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <set>
+#include <map>
 
+// Worded as Kyua words its errors.
 namespace wh::kyua {
 namespace {
 
@@ -36,10 +37,8 @@ struct Pair {
 
 Result<Pair> parse_property(std::string_view line) {
   const size_t colon = line.find(": ");
-  if (colon != line.npos && colon > 0) return Pair{line.substr(0, colon), line.substr(colon + 2)};
-  // A property without a value: "descr:" with nothing behind it.
-  if (line.size() > 1 && line.ends_with(':')) return Pair{line.substr(0, line.size() - 1), {}};
-  return fail("Invalid property line '{}'; expecting name: value", line);
+  if (colon != line.npos) return Pair{line.substr(0, colon), line.substr(colon + 2)};
+  return fail("Invalid property line; expecting line of the form 'name: value'");
 }
 
 Command command(const TestProgram& program, const Variables& variables,
@@ -92,6 +91,24 @@ std::optional<std::string> start_failure(const TestProgram& program, const Ended
   return fmt::format("Cannot run test program: {}", why);
 }
 
+// A case's lines, from `at` to an empty one or the end, where `at` then is.
+Result<TestCase> parse_case(const std::vector<std::string_view>& lines, size_t& at) {
+  const Pair ident = TRY(parse_property(lines[at]));
+  if (ident.name != "ident" || ident.value.empty()) {
+    return fail("Invalid test case definition; must be preceeded by the identifier");
+  }
+  std::map<std::string_view, std::string_view> properties;
+  while (++at < lines.size() && !lines[at].empty()) {
+    const Pair pair = TRY(parse_property(lines[at]));
+    if (!properties.emplace(pair.name, pair.value).second) {
+      return fail("Duplicate value for property {}", pair.name);
+    }
+  }
+  TestCase found{std::string(ident.value), {}};
+  for (const auto& [name, value] : properties) TRY(found.metadata.set_atf(name, value));
+  return found;
+}
+
 // "(N): reason", ": reason", or one of them with nothing behind the blank.
 Result<void> parse_argument(std::string_view rest, AtfResult& result, std::string_view name) {
   if (rest.starts_with('(')) {
@@ -111,7 +128,6 @@ Result<void> parse_argument(std::string_view rest, AtfResult& result, std::strin
 
 }  // namespace
 
-// Worded as Kyua words its errors.
 Result<AtfResult> parse_atf_result(std::string_view text) {
   if (text.empty() || !text.ends_with('\n')) return fail("Empty test result or no new line");
   text.remove_suffix(1);
@@ -140,35 +156,20 @@ Result<AtfResult> parse_atf_result(std::string_view text) {
 }
 
 Result<std::vector<TestCase>> parse_atf_list(std::string_view text) {
-  const std::vector<std::string_view> lines = split_lines(text);
-  if (lines.empty() || lines[0] != kHeader || lines.size() < 2 || !lines[1].empty()) {
+  const std::vector<std::string_view> lines = split_lines(text.substr(0, text.rfind('\n') + 1));
+  const std::string_view first = lines.empty() ? "" : lines[0];
+  const std::string_view second = lines.size() < 2 ? "" : lines[1];
+  if (first != kHeader) {
     return fail(
         "Invalid header for test case list; expecting Content-Type for "
         "application/X-atf-tp version 1, got '{}'",
-        lines.empty() ? "" : lines[0]);
+        first);
+  }
+  if (lines.size() < 2 || !second.empty()) {
+    return fail("Invalid header for test case list; expecting a blank line, got '{}'", second);
   }
   std::vector<TestCase> cases;
-  std::set<std::string> seen;
-  bool is_inside = false;
-  for (size_t i = 2; i < lines.size(); ++i) {
-    if (lines[i].empty()) {
-      is_inside = false;
-      continue;
-    }
-    const Pair pair = TRY(parse_property(lines[i]));
-    if (!is_inside) {
-      if (pair.name != "ident") {
-        return fail("Test case does not start with 'ident' but with '{}'", pair.name);
-      }
-      cases.push_back({std::string(pair.value), {}});
-      seen.clear();
-      is_inside = true;
-    } else if (!seen.insert(std::string(pair.name)).second || pair.name == "ident") {
-      return fail("Duplicate property '{}' in test case '{}'", pair.name, cases.back().name);
-    } else {
-      TRY(cases.back().metadata.set_atf(pair.name, pair.value));
-    }
-  }
+  for (size_t at = 2; at < lines.size(); ++at) cases.push_back(TRY(parse_case(lines, at)));
   if (cases.empty()) return fail("No test cases");
   std::stable_sort(cases.begin(), cases.end(),
                    [](const TestCase& a, const TestCase& b) { return a.name < b.name; });

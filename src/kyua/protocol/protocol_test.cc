@@ -106,8 +106,26 @@ TEST(Atf, turns_a_bad_listing_into_one_broken_case) {
             "broken: Test case list wrote to stderr");
   EXPECT_EQ(listing_reason(exited(0), std::string(kHeader) + "ident: a\nfoo: b\n"),
             "broken: Unknown test case metadata property 'foo'");
-  EXPECT_NE(listing_reason(exited(0), std::string(kHeader) + "ident: a\ndescr: b\ndescr: c\n"), "");
-  EXPECT_NE(listing_reason(exited(0), std::string(kHeader) + "descr: b\n"), "");
+  // What Kyua says of each.
+  const std::pair<const char*, const char*> bad[] = {
+      {"ident: a\ndescr: b\ndescr: c\n", "Duplicate value for property descr"},
+      {"ident: a\nident: b\n", "Unknown test case metadata property 'ident'"},
+      {"descr: b\n", "Invalid test case definition; must be preceeded by the identifier"},
+      {"ident: \n", "Invalid test case definition; must be preceeded by the identifier"},
+      {"ident: a\n\n\n", "Invalid property line; expecting line of the form 'name: value'"},
+      {"ident: a\n\n\nident: b\n",
+       "Invalid property line; expecting line of the form 'name: value'"},
+      {"ident: a\ndescr:\n", "Invalid property line; expecting line of the form 'name: value'"},
+      {"ident: a\n: b\n", "Unknown test case metadata property ''"},
+      {"ident: a", "No test cases"}};
+  for (const auto& [text, reason] : bad) {
+    EXPECT_EQ(listing_reason(exited(0), std::string(kHeader) + text),
+              "broken: " + std::string(reason))
+        << text;
+  }
+  EXPECT_EQ(
+      listing_reason(exited(0), "Content-Type: application/X-atf-tp; version=\"1\"\nident: a\n"),
+      "broken: Invalid header for test case list; expecting a blank line, got 'ident: a'");
 }
 
 TEST(Atf, demands_the_exit_status_that_goes_with_the_result) {
