@@ -89,6 +89,17 @@ TEST_F(KyuafileTest, takes_numbers_for_texts_and_texts_for_numbers_as_lua_does) 
   EXPECT_EQ(error("syntax('two')"), "Kyuafile:1: Argument to syntax must be a number");
 }
 
+// As the lua program reads a file.
+TEST_F(KyuafileTest, skips_a_byte_order_mark_and_a_first_line_for_the_shell) {
+  const std::string rest = "syntax(2)\ntest_suite('s')\nplain_test_program{name='a'}\n";
+  EXPECT_EQ(error("#!/usr/bin/kyua\n" + rest), "");
+  EXPECT_EQ(error("\xef\xbb\xbf" + rest), "");
+  EXPECT_EQ(error("\xef\xbb\xbf#\n" + rest), "");
+  EXPECT_EQ(error("# one\nsyntax(3)"), "Kyuafile:2: Unsupported file version 3");
+  EXPECT_EQ(error("#"), "Load of 'Kyuafile' failed: syntax() never called");
+  EXPECT_NE(error("syntax(2)\n#\n").find("Kyuafile:2: unexpected symbol"), std::string::npos);
+}
+
 TEST_F(KyuafileTest, refuses_in_kyuas_words) {
   EXPECT_EQ(error("syntax(3)"), "Kyuafile:1: Unsupported file version 3");
   EXPECT_EQ(error("syntax(2)\nsyntax(2)"), "Kyuafile:2: Can only call syntax() once");

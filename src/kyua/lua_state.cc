@@ -1,5 +1,6 @@
 #include "kyua/lua_state.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace wh::kyua {
@@ -83,8 +84,13 @@ void LuaState::bind(std::string_view name, Function function) {
 Result<void> LuaState::run(const std::string& text, const std::string& chunk_name) {
   lua_sethook(raw(), stop_script, LUA_MASKCOUNT, kInstructionLimit);
   const std::string chunk = "@" + chunk_name;
+  // As the lua program does with a file: a byte order mark, and a first line for the shell, are not
+  // the script's. The line's end stays, for the numbers of the others.
+  std::string_view script = text;
+  if (script.starts_with("\xef\xbb\xbf")) script.remove_prefix(3);
+  if (script.starts_with('#')) script.remove_prefix(std::min(script.find('\n'), script.size()));
   // "t": text only; precompiled chunks can crash the interpreter.
-  int status = luaL_loadbufferx(raw(), text.data(), text.size(), chunk.c_str(), "t");
+  int status = luaL_loadbufferx(raw(), script.data(), script.size(), chunk.c_str(), "t");
   if (status == LUA_OK) status = lua_pcall(raw(), 0, 0, 0);
   if (status == LUA_OK) return {};
   const char* message = lua_tostring(raw(), -1);
