@@ -15,6 +15,8 @@ namespace wh::kyua {
 namespace {
 
 constexpr std::string_view kSuites = "test_suites.";
+const std::set<std::string_view> kTexts = {"architecture", "execenvs", "platform",
+                                           "unprivileged_user"};
 
 // By name or, failing that, by number.
 std::optional<User> find_user(const std::string& text) {
@@ -24,6 +26,16 @@ std::optional<User> find_user(const std::string& text) {
   }
   if (entry == nullptr) return std::nullopt;
   return User{entry->pw_name, entry->pw_uid, entry->pw_gid};
+}
+
+// A variable's value as a text; nothing for what is none. A whole number is one however it is
+// written.
+std::optional<std::string> value_of(lua_State* s, int index) {
+  if (lua_isboolean(s, index)) return lua_toboolean(s, index) ? "true" : "false";
+  int is_whole = 0;
+  const lua_Integer number = lua_tointegerx(s, index, &is_whole);
+  if (lua_type(s, index) == LUA_TNUMBER && is_whole != 0) return fmt::format("{}", number);
+  return lua_text(s, index);
 }
 
 // Sets every variable of the table on the top of the stack, below `prefix`.
@@ -38,9 +50,7 @@ Result<void> take_table(lua_State* s, const std::string& prefix, Config& config,
     if (lua_istable(s, -1)) {
       if (is_ours && depth < 8) TRY(take_table(s, name + ".", config, depth + 1));
     } else if (is_ours) {
-      std::string value = lua_text(s, -1).value_or("");
-      if (lua_isboolean(s, -1)) value = lua_toboolean(s, -1) ? "true" : "false";
-      TRY(config.set(name, value));
+      TRY(config.set(name, value_of(s, -1).value_or("")));
     }
     lua_pop(s, 1);
   }
@@ -67,12 +77,33 @@ Result<int> check_assignment(lua_State* s) {
   lua_pop(s, 2);
   const std::string name = prefix + lua_text(s, 2).value_or("");
   if (lua_isnil(s, 3)) return fail("Invalid value for property '{}': Not a string", name);
-  if (const auto value = lua_text(s, 3)) {
+  const bool is_number = name == "parallelism";
+  if (lua_istable(s, 3) && (is_number || kTexts.contains(name))) {
+    return fail("Invalid value for property '{}': Not {}", name,
+                is_number ? "an integer" : "a string");
+  }
+  if (const auto value = value_of(s, 3)) {
     Config scratch;
     TRY(scratch.set(name, *value));
   }
   lua_rawset(s, 1);
   return 0;
+}
+
+// The value that a variable has before the script gives it one; nil when it has none.
+Result<int> push_default(lua_State* s) {
+  const std::string name = lua_text(s, 1).value_or("");
+  const Config config = default_config();
+  const auto all = config.flattened();
+  const auto at = all.find(name);
+  if (at == all.end()) {
+    lua_pushnil(s);
+  } else if (name == "parallelism") {
+    lua_pushinteger(s, config.parallelism);
+  } else {
+    lua_pushlstring(s, at->second.data(), at->second.size());
+  }
+  return 1;
 }
 
 Result<Config> try_load(const std::string& path) {
@@ -81,12 +112,15 @@ Result<Config> try_load(const std::string& path) {
   LuaState lua(LuaState::Libraries::None);
   bool has_syntax = false;
   lua.bind("syntax", [&](lua_State* s) { return check_syntax(s, has_syntax); });
-  // Reading a name that is not set yields a table, so that test_suites.A.b = 1 needs no ceremony.
+  // Reading a name that is not set yields its default or a table, so that test_suites.A.b = 1 needs
+  // no ceremony.
   constexpr const char* kAutoTables = R"(
-    local setmetatable, rawset, assign = setmetatable_, rawset_, assign_
+    local setmetatable, rawset, assign, default = setmetatable_, rawset_, assign_, default_
     local function auto(t, path)
       local function grow(t, k)
-        local v = auto({}, path .. k .. '.')
+        local v = default(path .. k)
+        if v then return v end
+        v = auto({}, path .. k .. '.')
         rawset(t, k, v)
         return v
       end
@@ -94,6 +128,7 @@ Result<Config> try_load(const std::string& path) {
     end
     auto(globals_, ''))";
   lua.bind("assign_", check_assignment);
+  lua.bind("default_", [](lua_State* s) { return push_default(s); });
   lua.bind("setmetatable_", [](lua_State* s) -> Result<int> {
     lua_setmetatable(s, 1);
     return 1;
@@ -106,7 +141,7 @@ Result<Config> try_load(const std::string& path) {
   lua_setglobal(lua.raw(), "globals_");
   MUST(lua.run(kAutoTables, "prelude"));  // Our own text.
   lua_pushglobaltable(lua.raw());
-  for (const char* name : {"globals_", "setmetatable_", "rawset_", "assign_"}) {
+  for (const char* name : {"globals_", "setmetatable_", "rawset_", "assign_", "default_"}) {
     lua_pushstring(lua.raw(), name);
     lua_pushnil(lua.raw());
     lua_rawset(lua.raw(), -3);

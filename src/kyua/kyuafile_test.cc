@@ -164,6 +164,20 @@ TEST_F(KyuafileTest, loads_a_configuration) {
   EXPECT_EQ(config->variables_of("FreeBSD").at("unprivileged-user"), "nobody");
 }
 
+TEST_F(KyuafileTest, gives_a_configuration_what_is_set_before_it) {
+  write("k.conf",
+        "syntax(2)\ntest_suites.S.jobs = parallelism * 2.0\ntest_suites.S.arch = architecture .. "
+        "'!'\n"
+        "parallelism = 3\ntest_suites.S.then_ = parallelism\ntest_suites.S.half = 0.5\n");
+  const auto config = load_config(root_ + "/k.conf");
+  ASSERT_TRUE(config) << config.error().text;
+  const auto all = config->variables_of("S");
+  EXPECT_EQ(all.at("jobs"), "2");
+  EXPECT_EQ(all.at("arch"), default_config().architecture + "!");
+  EXPECT_EQ(all.at("then_"), "3");
+  EXPECT_EQ(all.at("half"), "0.5");
+}
+
 TEST_F(KyuafileTest, refuses_a_bad_configuration) {
   const auto refused = [this](std::string_view text) {
     write("k.conf", text);
@@ -181,6 +195,12 @@ TEST_F(KyuafileTest, refuses_a_bad_configuration) {
             at_line(2, "Invalid value for property 'parallelism': Must be a positive integer"));
   EXPECT_EQ(refused("syntax(2)\nplatform = 'x'\nunprivileged_user = 'zzz'"),
             at_line(3, "Cannot find user with name 'zzz'"));
+  EXPECT_EQ(refused("syntax(2)\nparallelism = {}"),
+            at_line(2, "Invalid value for property 'parallelism': Not an integer"));
+  EXPECT_EQ(refused("syntax(2)\nplatform = {}"),
+            at_line(2, "Invalid value for property 'platform': Not a string"));
+  EXPECT_EQ(refused("syntax(2)\nparallelism = true"),
+            at_line(2, "Invalid value for property 'parallelism': Not an integer"));
   EXPECT_EQ(refused("syntax(2) test_suites = 'x'"),
             at_line(1, "Invalid value for property 'test_suites': Type mismatch"));
   EXPECT_EQ(refused("syntax(2) platform = nil"),
