@@ -280,6 +280,7 @@ TEST_F(EngineTest, skips_what_may_not_run_here) {
   needs("plat", "allowed_platforms", "toaster");
   needs("prog", "required_programs", "no-such-program");
   needs("file", "required_files", "/non/existent");
+  needs("leaf", "required_files", "leaf");
   needs("mem", "required_memory", "500T");
   needs("disk", "required_disk_space", "900T");
   needs("kmod", "required_kmods", "no_such_module");
@@ -292,6 +293,7 @@ TEST_F(EngineTest, skips_what_may_not_run_here) {
             fmt::format("skipped: Current platform '{}' not supported", config_.platform));
   EXPECT_EQ(result("prog:main"), "skipped: Required program 'no-such-program' not found in PATH");
   EXPECT_EQ(result("file:main"), "skipped: Required file '/non/existent' not found");
+  EXPECT_EQ(result("leaf:main"), "skipped: Required file 'leaf' not found");
   EXPECT_TRUE(result("mem:main").starts_with("skipped: Requires 500.00T bytes of physical memory"));
   EXPECT_TRUE(result("disk:main").starts_with("skipped: Requires 900.00T bytes of free disk"));
   EXPECT_EQ(result("kmod:main"), "skipped: Required kmods are not loaded: no_such_module.");

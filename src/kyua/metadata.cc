@@ -41,8 +41,7 @@ Result<std::string> canonical_words(PropertyType type, std::string_view value) {
   std::set<std::string> sorted;
   for (std::string& word : split_words(value)) {
     const bool has_slash = word.find('/') != word.npos;
-    const bool must_be_absolute = type == Paths || (type == Programs && has_slash);
-    if (must_be_absolute && !word.starts_with('/')) {
+    if ((type == Paths || type == Programs) && has_slash && !word.starts_with('/')) {
       return fail("Relative path '{}' not allowed", word);
     }
     sorted.insert(std::move(word));

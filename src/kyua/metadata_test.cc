@@ -54,6 +54,8 @@ TEST(Metadata, refuses_in_kyuas_words) {
             "Invalid value for property 'required_user': Invalid required user value");
   EXPECT_EQ(error_of(m.set("required_programs", "a/b")),
             "Invalid value for property 'required_programs': Relative path 'a/b' not allowed");
+  EXPECT_EQ(error_of(m.set("required_files", "a/b")),
+            "Invalid value for property 'required_files': Relative path 'a/b' not allowed");
   EXPECT_FALSE(m.set("required_memory", ".5K"));
   EXPECT_FALSE(m.set("required_memory", "9000000000000000000"));  // Shown, it would be more.
   EXPECT_FALSE(m.set("timeout", "-1"));

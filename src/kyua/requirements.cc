@@ -68,7 +68,9 @@ bool is_in_path(const std::string& program, const std::string& path) {
 
 Reason check_files(const Metadata& m, const Machine& machine) {
   for (const std::string& file : m.words("required_files")) {
-    if (::access(file.c_str(), F_OK) != 0) return fmt::format("Required file '{}' not found", file);
+    // A relative one would have to be in the work folder, which is empty.
+    if (file.starts_with('/') && ::access(file.c_str(), F_OK) == 0) continue;
+    return fmt::format("Required file '{}' not found", file);
   }
   for (const std::string& program : m.words("required_programs")) {
     if (program.starts_with('/')) {
