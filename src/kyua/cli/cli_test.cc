@@ -199,9 +199,10 @@ TEST_F(CliTest, says_what_is_wrong_with_a_results_file_or_a_question_to_it) {
   EXPECT_NE(error_of({"report", "-r", file, "--results-filter=nope"}, 2)
                 .find("kyua: E: Unknown result type 'nope'"),
             std::string::npos);
-  EXPECT_EQ(error_of({"test", "-r", "/nonexistent/x.db"}, 2),
-            "kyua: E: SQLite error: unable to open database file (sqlite op: sqlite3_open_v2) "
-            "(sqlite db: /nonexistent/x.db).\n");
+  EXPECT_EQ(error_of({"test", "-r", "/dev/null/x.db"}, 2),
+            "kyua: E: Cannot make the folder /dev/null: Not a directory.\n");
+  EXPECT_EQ(run({"test", "-r", folder_ + "/not/there/x.db", "pass"}).status, 0);
+  EXPECT_TRUE(fs::exists(folder_ + "/not/there/x.db"));
 }
 
 TEST_F(CliTest, keeps_finished_results_when_killed_and_leaves_nothing_running) {

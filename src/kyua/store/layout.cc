@@ -42,6 +42,8 @@ Result<NewResultsFile> new_results_file(const Layout& layout, const std::string&
     if (fs::exists(given, error) && fs::file_size(given, error) > 0) {
       return fail("{} already exists and is not empty; cannot open for write", given);
     }
+    fs::create_directories(branch_path(given), error);
+    if (error) return fail("Cannot make the folder {}: {}", branch_path(given), error.message());
     return NewResultsFile{"", given};
   }
   fs::create_directories(layout.store, error);
