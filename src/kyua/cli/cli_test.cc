@@ -242,6 +242,27 @@ TEST_F(CliTest, ends_by_the_signal_that_interrupted_it_unless_it_was_ignored_bef
   }
 }
 
+TEST_F(CliTest, has_standard_output_to_its_events_where_they_go_there) {
+  demo_suite();
+  const Ran ran = run({"test", "--json", "-"});
+  size_t lines = 0;
+  for (const auto line : split_lines(ran.out)) {
+    EXPECT_TRUE(nlohmann::json::accept(line)) << line;
+    ++lines;
+  }
+  EXPECT_EQ(lines, 8u);
+  EXPECT_NE(ran.err.find("pass:main  ->  passed"), std::string::npos);
+  EXPECT_NE(ran.err.find("/4 passed"), std::string::npos);
+}
+
+TEST_F(CliTest, names_a_junit_report_after_its_suites) {
+  demo_suite();
+  kyuafile("plain_test_program{name='pass'}\nplain_test_program{name='fail', test_suite='a'}");
+  run({"test"});
+  EXPECT_NE(run({"report-junit"}).out.find("<testsuite name=\"a demo\" tests=\"2\""),
+            std::string::npos);
+}
+
 TEST_F(CliTest, streams_events_as_json_lines) {
   demo_suite();
   run({"test", "--json", folder_ + "/events"});

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "kyua/report/report.h"
 
@@ -114,21 +115,23 @@ Result<std::string> junit_report(ResultsReader& reader) {
   properties += "</properties>\n";
   size_t tests = 0, failures = 0, errors = 0, skipped = 0;
   Duration total{};
-  std::string cases, suite;
+  std::string cases;
+  std::set<std::string> suites;
   TRY(reader.each_case([&](const ReadCase& read) -> Result<void> {
     ++tests;
     failures += read.result.verdict == Verdict::Failed;
     errors += read.result.verdict == Verdict::Broken;
     skipped += read.result.verdict == Verdict::Skipped;
     total += read.duration();
-    suite = read.program.suite;
+    suites.insert(read.program.suite);
     cases += TRY(case_node(reader, read));
     return {};
   }));
   return fmt::format(
       "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<testsuite name=\"{}\" tests=\"{}\" "
       "failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{:.3f}\">\n{}{}</testsuite>\n",
-      escape_markup(suite), tests, failures, errors, skipped, to_seconds(total), properties, cases);
+      escape_markup(fmt::format("{}", fmt::join(suites, " "))), tests, failures, errors, skipped,
+      to_seconds(total), properties, cases);
 }
 
 }  // namespace wh::kyua
