@@ -36,7 +36,9 @@ std::vector<OptionSpec> test_options() {
       {0, "fail-fast", "", "Stop at the first bad case"},
       {0, "rerun-failed", "", "Run only what was bad in the last results"},
       {0, "slowest-first", "", "Start with what took longest in the last results"},
-      {0, "json", "file", "Write a JSON line for each event as it happens ('-': standard output)"},
+      {0, "json", "file",
+       "Write a JSON line for each event as it happens ('-': to standard output, which nothing "
+       "else then goes to)"},
   };
 }
 

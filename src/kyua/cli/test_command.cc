@@ -159,7 +159,9 @@ Result<int> test(Context& context) {
   auto options = TRY(scanner_options(context, suite.root));
   auto loop = TRY(host::RealLoop::make());
   const Calendar calendar(*loop);
-  auto events = TRY(EventStream::open(o.has("json") ? o.get("json") : ""));
+  const std::string events_path = o.has("json") ? o.get("json") : "";
+  if (events_path == "-") context.ui.leave_standard_output();
+  auto events = TRY(EventStream::open(events_path));
   const auto file = TRY(new_results_file(context.layout, o.get("results-file"), suite.root,
                                          calendar.at(loop->clock())));
   auto writer = TRY(ResultsWriter::create(file.path, {context.layout.cwd, environment()}));

@@ -10,13 +10,13 @@
 namespace wh::kyua::cli {
 
 void Ui::out(std::string_view line) {
-  fmt::print("{}\n", line);
+  fmt::print(out_, "{}\n", line);
   log('I', line);
 }
 
 void Ui::out_part(std::string_view text) {
-  fmt::print("{}", text);
-  std::fflush(stdout);
+  fmt::print(out_, "{}", text);
+  std::fflush(out_);
 }
 
 void Ui::err(std::string_view line) {
@@ -49,7 +49,7 @@ Result<void> Ui::open_log(const std::string& path, LogLevel level) {
 }
 
 bool Ui::is_terminal() const {
-  return ::isatty(STDOUT_FILENO) == 1;
+  return ::isatty(::fileno(out_)) == 1;
 }
 
 }  // namespace wh::kyua::cli

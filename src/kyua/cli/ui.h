@@ -29,15 +29,18 @@ class Ui {
   void info(std::string_view text) { message('I', text); }
   void log(char level, std::string_view text);
 
+  // What goes to standard output goes to standard error from here on.
+  void leave_standard_output() { out_ = stderr; }
   // Errors: it cannot be written. The folder is made.
   Result<void> open_log(const std::string& path, LogLevel level);
-  bool is_terminal() const;  // Standard output is one.
+  bool is_terminal() const;  // Where the output goes is one.
 
  private:
   void message(char kind, std::string_view text);
 
   std::string program_;
   std::function<WallTime()> now_;
+  std::FILE* out_ = stdout;
   host::Fd log_;
   LogLevel level_ = LogLevel::Info;
 };
