@@ -253,6 +253,7 @@ int kldstat(const Kld& o) {
   const auto answer = ask(o.mount, "kldstat");
   if (!answer) return complain("kldstat", answer.error(), kUsage);
   std::vector<dev::ModuleRow> rows = dev::parse_rows(*answer);
+  const std::string module = dev::format_module(rows, o.module);
   const auto wanted = [&](const dev::ModuleRow& row) {
     return (o.id < 0 || row.id == o.id) &&
            (o.file.empty() || row.name == o.file || row.name == o.file + ".so") &&
@@ -282,7 +283,8 @@ int kldstat(const Kld& o) {
     fmt::print("{}", to_text(all));
     return kYes;
   }
-  fmt::print("{}", dev::format_rows(rows, o.verbose ? dev::Detail::Modules : dev::Detail::Files));
+  const auto detail = o.verbose ? dev::Detail::Modules : dev::Detail::Files;
+  fmt::print("{}", module.empty() ? dev::format_rows(rows, detail) : module);
   return kYes;
 }
 
@@ -307,13 +309,14 @@ void define_kldunload(CLI::App& app, Kld& o) {
   app.footer("Example:\n  kldunload echo\n  kldunload -i 2");
   app.add_option("name", o.files, "File or module names");
   app.add_option("-i", o.id, "By its id in kldstat")->transform(whole_number(0, kMostId));
+  app.add_flag("-n", o.maybe, "By name, as without it");
   app.add_flag("-f", o.force, "Do not ask the driver first (MOD_QUIESCE)");
   app.add_flag("-v", o.verbose, "Say what is done");
 }
 
 void define_kldstat(CLI::App& app, Kld& o) {
   app.footer("Example:\n  kldstat\n  kldstat -q -m echodev && echo it is loaded");
-  app.add_option("-m", o.module, "The file with this module; exit status 1 when there is none");
+  app.add_option("-m", o.module, "This module; exit status 1 when there is none");
   app.add_option("-n", o.file, "The file of this name");
   app.add_option("-i", o.id, "The file with this id")->transform(whole_number(0, kMostId));
   app.add_flag("-q", o.quiet, "Print nothing");

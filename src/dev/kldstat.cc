@@ -22,6 +22,17 @@ std::string format_rows(std::span<const ModuleRow> rows, Detail detail) {
   return out;
 }
 
+std::string format_module(std::span<const ModuleRow> rows, const std::string& name) {
+  int id = 0;
+  for (const ModuleRow& row : rows) {
+    for (const std::string& module : row.modules) {
+      ++id;
+      if (module == name) return fmt::format("Id  Refs Name\n{:>3} {:>4} {}\n", id, 1, name);
+    }
+  }
+  return "";
+}
+
 std::string to_lines(std::span<const ModuleRow> rows) {
   std::string out;
   for (const ModuleRow& row : rows) {

@@ -18,6 +18,8 @@ struct ModuleRow {
 
 enum class Detail : bool { Files, Modules };
 std::string format_rows(std::span<const ModuleRow> rows, Detail detail);
+// A module by its name, as `kldstat -m` shows it; empty when there is none.
+std::string format_module(std::span<const ModuleRow> rows, const std::string& name);
 
 // One line a row, and back. What is no such line is left out.
 std::string to_lines(std::span<const ModuleRow> rows);
