@@ -174,8 +174,18 @@ TEST_F(OnFuse, epoll_tells_every_edge_to_who_reads_and_writes_until_eagain) {
     while (::read(peer, bytes, 64) > 0) {
     }
   }
-  EXPECT_EQ(::unlink((directory_ + "/echo").c_str()), -1);
-  EXPECT_EQ(errno, EOPNOTSUPP);
+}
+
+// Only drivers make nodes there, and take them away.
+TEST_F(OnFuse, nobody_makes_or_takes_away_a_node) {
+  SERVE("echo");
+  const std::string there = directory_ + "/echo", other = directory_ + "/other";
+  const auto refused = [](int result) { return result == -1 ? errno : 0; };
+  EXPECT_EQ(refused(::unlink(there.c_str())), EOPNOTSUPP);
+  EXPECT_EQ(refused(::mkdir(other.c_str(), 0755)), EOPNOTSUPP);
+  EXPECT_EQ(refused(::symlink("echo", other.c_str())), EOPNOTSUPP);
+  EXPECT_EQ(refused(::rename(there.c_str(), other.c_str())), EOPNOTSUPP);
+  EXPECT_EQ(refused(::mkfifo(other.c_str(), 0644)), EOPNOTSUPP);
 }
 
 TEST_F(OnFuse, ioctls_by_size_and_permission) {

@@ -179,6 +179,12 @@ struct Operations {
   static void refuse_new(::fuse_req_t req, ::fuse_ino_t, const char*, ::mode_t, ::dev_t) {
     ::fuse_reply_err(req, EOPNOTSUPP);  // As devfs: only drivers make nodes.
   }
+  static void refuse_folder(::fuse_req_t req, ::fuse_ino_t, const char*, ::mode_t) {
+    ::fuse_reply_err(req, EOPNOTSUPP);
+  }
+  static void refuse_link(::fuse_req_t req, const char*, ::fuse_ino_t, const char*) {
+    ::fuse_reply_err(req, EOPNOTSUPP);
+  }
   // Nor does anybody else take them away; FreeBSD's devfs would hide one from root's view.
   static void refuse(::fuse_req_t req, ::fuse_ino_t, const char*) {
     ::fuse_reply_err(req, EOPNOTSUPP);
@@ -455,6 +461,8 @@ namespace {
   ops.getattr = Operations::getattr;
   ops.setattr = Operations::setattr;
   ops.mknod = Operations::refuse_new;
+  ops.mkdir = Operations::refuse_folder;
+  ops.symlink = Operations::refuse_link;
   ops.unlink = Operations::refuse;
   ops.rmdir = Operations::refuse;
   ops.rename = Operations::refuse_rename;
