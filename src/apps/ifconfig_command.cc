@@ -17,7 +17,7 @@ namespace wh::apps {
 namespace {
 
 constexpr const char* kHelp =
-    "usage: ifconfig                                  all interfaces\n"
+    "usage: ifconfig [-a]                             all interfaces\n"
     "       ifconfig epair create                     two joined ones; prints the first's name\n"
     "       ifconfig IF [inet|inet6] ADDRESS/LENGTH [up]\n"
     "       ifconfig IF up | down | [-]promisc | destroy | mtu N | ether MAC | vnet JAIL\n\n"
@@ -163,7 +163,7 @@ Result<void> apply(host::Rtnetlink& netlink, const std::string& link, const Word
 }
 
 Result<void> run(const Words& words) {
-  if (words.empty()) return show("");
+  if (words.empty() || words == Words{"-a"}) return show("");
   auto netlink = TRY(host::Rtnetlink::open());
   if (words[0] == "epair" && words.size() == 2 && words[1] == "create")
     return create_epair(netlink);

@@ -19,6 +19,9 @@ std::string most() {
 }  // namespace
 
 void add_sysctls(SysctlTree& tree) {
+  // FreeBSD's network tests ask for it before they make a jail.
+  tree.add_text("kern.features.vimage",
+                {"1: a jail may have a network stack of its own", [] { return std::string("1"); }});
   tree.add_text("security.jail.children.cur", {"current number of jails below this one", current});
   tree.add_text("security.jail.children.max", {"how many jails there may be below this one", most});
   tree.add_text("security.jail.jailed",

@@ -6,6 +6,7 @@
 namespace wh::jail {
 
 // Read-only leaves security.jail.children.cur and .max, and security.jail.jailed; read when asked.
+// And kern.features.vimage.
 void add_sysctls(SysctlTree& tree);
 
 }  // namespace wh::jail
