@@ -1,6 +1,7 @@
 #include "apps/jail_commands.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -95,7 +96,42 @@ Result<int> run_shell_commands(const Jail& inside, const std::vector<std::string
   return 0;
 }
 
+// The jail that the words name; empty when they name none.
+std::string named_in(const std::vector<std::string>& words) {
+  std::string name;
+  for (const std::string& word : words) {
+    if (word.starts_with("command=")) break;
+    if (word.starts_with("name=") || word.starts_with("jid="))
+      name = word.substr(word.find('=') + 1);
+  }
+  return name;
+}
+
+// "outer.inner": made by the jail outer, which is asked to.
+Result<int> create_below(const JailLine& line, const std::string& name) {
+  const size_t dot = name.rfind('.');
+  auto registry = TRY(Registry::open());
+  const Jail outer = TRY(Jail::open(TRY(registry.find(name.substr(0, dot)))));
+  std::error_code failed;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", failed);
+  std::vector<std::string> command = {self.string(), "jail", "-qc"};
+  bool has_command = false;
+  for (const std::string& word : line.words) {
+    has_command = has_command || word.starts_with("command=");
+    const bool names_it = !has_command && word.starts_with("name=");
+    command.push_back(names_it ? "name=" + name.substr(dot + 1) : word);
+  }
+  const int status = TRY(jail::run_inside(outer, command));
+  if (status != 0 || has_command) return status;
+  if (line.prints_jid) fmt::print("{}\n", TRY(registry.find(name)).jid);
+  if (!line.is_quiet) fmt::print("{}: created\n", name);
+  return 0;
+}
+
 Result<int> create(const JailLine& line) {
+  if (const std::string name = named_in(line.words); name.find('.') != name.npos) {
+    return create_below(line, name);
+  }
   auto params = TRY(jail::parse_params(line.words));
   if (!params.is_persistent && params.command.empty()) {
     return fail("give persist or command=...: the jail would have no process");
@@ -153,17 +189,6 @@ Result<int> remove(const JailLine& line) {
     TRY(remove_one(*std::move(entry), line));
   }
   return status;
-}
-
-// The jail that the words name; empty when they name none.
-std::string named_in(const std::vector<std::string>& words) {
-  std::string name;
-  for (const std::string& word : words) {
-    if (word.starts_with("command=")) break;
-    if (word.starts_with("name=") || word.starts_with("jid="))
-      name = word.substr(word.find('=') + 1);
-  }
-  return name;
 }
 
 bool can_modify(const std::string& word) {
