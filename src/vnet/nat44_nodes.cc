@@ -251,7 +251,8 @@ class In2Out final : public NatNode {
     if (role == NatRole::Outside) return kPass;
     const auto port = port_of(t, End::Source);
     const NatEndpoint inside{ip_of(p)[9], source, port.value_or(0), vrf};
-    if (!port) return is_own ? kPass : handle_portless(batch, p, inside);
+    if (!port && is_own) return kPass;
+    if (!port) return handle_portless(batch, p, inside);
     // Answers of this host to requests to it are nobody's mapping.
     if (is_own && t->protocol == net::kProtocolIcmp && t->source_port == kEchoReply) return kPass;
     // A reset has no answer, so this host's own need no mapping: who scans it fills no table.
