@@ -264,7 +264,7 @@ Result<void> run_lab(const PaceOptions& o) {
   lab::RunResult result;
   const lab::Report& report = result.report;
   TRY(outputs.add(o.json, [&] { return lab::to_json(report); }));
-  TRY(outputs.add(o.csv, [&] { return lab::to_csv(result.repetitions); }));
+  TRY(outputs.add(o.csv, [&] { return result.csv; }));
   TRY(outputs.add(o.series, [&] { return lab::to_csv(report.series); }));
   TRY(outputs.add(o.report, [&] { return lab::to_page(report, o.command); }));
   host::ProgressLine progress(o.quiet);
