@@ -107,7 +107,8 @@ bool RealLoop::run_until(Instant deadline) {
 
 void RealLoop::fire_due(Instant limit) {
   for (int left = kTimersPerRound; left > 0 && next_deadline() <= limit; --left) {
-    most_behind_ = std::max(most_behind_, now() - next_deadline());
+    // What was due before the loop was first run is not its lateness.
+    if (waits_ != 0) most_behind_ = std::max(most_behind_, now() - next_deadline());
     if (has_slept_) {
       wake_lateness_.record(static_cast<uint64_t>((now() - next_deadline()).count()));
       has_slept_ = false;

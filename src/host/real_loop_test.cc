@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <optional>
@@ -243,6 +244,20 @@ TEST_F(RealLoopTest, spinning_polls_instead_of_sleeping_and_lateness_is_recorded
   EXPECT_GE(spinner->wake_lateness().count(), 1u);
   EXPECT_LE(spinner->wake_lateness().count(), 20u);
   EXPECT_GT(spinner->waits(), 20u);
+}
+
+TEST_F(RealLoopTest, tells_how_far_behind_it_was_and_not_what_was_due_before_it_ran) {
+  auto loop = MUST(RealLoop::make());
+  Timer early(*loop, [] {}), kept(*loop, [] {});
+  early.arm(loop->clock());
+  ::usleep(20'000);
+  loop->run_for(1ms);
+  EXPECT_EQ(loop->most_behind(), 0ns);
+  Timer keeper(*loop, [] { ::usleep(30'000); });
+  keeper.arm(loop->clock());
+  kept.arm(loop->clock() + 1ms);
+  loop->run_for(5ms);
+  EXPECT_GE(loop->most_behind(), 29ms);
 }
 
 TEST_F(RealLoopTest, offset_moves_the_clock) {
