@@ -1,5 +1,7 @@
 #include "tcp/black_box.h"
 
+#include <algorithm>
+
 #include "tcp/stack.h"
 
 namespace wh::tcp {
@@ -29,7 +31,8 @@ void BlackBox::end(const Connection& c) {
   if (c.window_.ssthresh != Bytes::max()) put("ssthresh", c.window_.ssthresh.count());
   put("pipe", c.pipe());
   put("wnd", c.snd_wnd_);
-  put("unsent", c.unsent());
+  // A SYN is no data, also where the handshake is over and it is yet to be acknowledged.
+  put("unsent", c.send_.size() - std::min<size_t>(c.send_.size(), c.sent_data()));
   fmt::format_to(std::back_inserter(line_), "}}\n");
   sink_({line_.data(), line_.size()});
 }

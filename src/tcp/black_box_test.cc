@@ -120,6 +120,17 @@ TEST_F(BlackBoxTest, an_attempt_that_is_given_up_says_why_and_has_nothing_unsent
   EXPECT_EQ(count({"\"from\":\"SYN_SENT\"", "\"unsent\":0", "\"end\":"}), 1u);
 }
 
+TEST_F(BlackBoxTest, who_accepts_a_connection_has_nothing_unsent_when_it_is_established) {
+  TestWorld w;
+  Listener::Config config;
+  config.local.port = TestWorld::kPort;
+  config.on_create = [this](Connection& made) { trace(made); };
+  MUST(w.server.tcp.listen(std::move(config)));
+  w.connect();
+  w.run(20ms);
+  EXPECT_EQ(count({"\"from\":\"SYN_RECEIVED\"", "\"unsent\":0}"}), 1u);
+}
+
 TEST_F(BlackBoxTest, nothing_is_said_once_it_is_taken_away) {
   transfer(Rate::infinite(), 100ms);
   w_.a->set_black_box(nullptr);
