@@ -144,13 +144,17 @@ Result<uint64_t> read_pacing_option(int option, std::span<const uint8_t> value) 
   const Option* known = find_option(option);
   if (known == nullptr) return fail("option {}: not one of the pacing options", option);
   const Option& o = *known;
-  if (value.size() != o.size) {
+  const bool is_wide = value.size() == kRate;
+  const bool is_either = is_fixed_pace(option);  // FreeBSD's are ints.
+  if (value.size() != o.size && !(is_either && value.size() == kInt)) {
     return fail("{}: {} bytes given; it takes {}", o.name, value.size(),
-                o.size == kRate ? "a uint64_t, 8 bytes" : "an int, 4 bytes");
+                is_either         ? "a uint64_t, 8 bytes, or an int, 4"
+                : o.size == kRate ? "a uint64_t, 8 bytes"
+                                  : "an int, 4 bytes");
   }
   uint64_t wide = 0;
   uint32_t narrow = 0;
-  if (o.size == kRate) {
+  if (is_wide) {
     std::memcpy(&wide, value.data(), kRate);
   } else {
     std::memcpy(&narrow, value.data(), kInt);

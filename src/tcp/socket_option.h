@@ -31,7 +31,7 @@ enum SocketOption : int {
   TCP_RACK_GP_INCREASE_SS = 1115,   // in slow start,
   TCP_RACK_GP_INCREASE_REC = 1116,  // in recovery.
   TCP_RACK_FORCE_MSEG = 1117,       // Bool: bursts of the largest size whatever the rate.
-  TCP_RACK_PACE_RATE_CA = 1118,     // u64 bytes/s: a fixed rate in congestion avoidance,
+  TCP_RACK_PACE_RATE_CA = 1118,     // u64 or int, bytes/s: a fixed rate in congestion avoidance,
   TCP_RACK_PACE_RATE_SS = 1119,     // in slow start (also after a timeout),
   TCP_RACK_PACE_RATE_REC = 1120,    // in recovery. The first that is set is that of all three.
   TCP_NO_PRR = 1122,                // Bool: in a recovery cwnd is ssthresh, if paced.

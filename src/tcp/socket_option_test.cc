@@ -183,6 +183,18 @@ TEST(FixedPace, is_told_for_each_state) {
   EXPECT_EQ(getsockopt(c, TCP_RACK_PACE_RATE_REC), 50'000u);
 }
 
+// FreeBSD's rates are ints; a uint64_t reaches further.
+TEST(FixedPace, takes_an_int_as_well) {
+  TestWorld world;
+  world.establish();
+  Connection& c = *world.a;
+  ASSERT_TRUE(setsockopt(c, TCP_RACK_PACE_RATE_SS, 1'500'000));
+  EXPECT_EQ(c.pacer().rate(), 12_Mbps);
+  EXPECT_FALSE(setsockopt(c, TCP_RACK_PACE_RATE_CA, 999));
+  EXPECT_FALSE(setsockopt(c, TCP_FILLCW_RATE_CAP, 6'250'000));
+  EXPECT_FALSE(setsockopt(c, TCP_RACK_PACE_RATE_CA, uint16_t{50'000}));
+}
+
 // A profile that pushes for the whole window again is another thing than one that does not.
 TEST(PaceToFill, is_one_of_two_voices_under_a_profile) {
   TestWorld world;
