@@ -39,6 +39,7 @@ class ProbeRtt {
     uint32_t exit_gain = 130;    // Percent.
     Duration must_move = 250us;  // Less is no lowering. (FreeBSD's constant is 250 ms.)
     uint32_t lower_within = 10;  // Percent of time_between: a lowering so late enters at once.
+    bool operator==(const Config&) const = default;
   };
   struct Situation {
     Instant now{};

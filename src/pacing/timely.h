@@ -48,6 +48,7 @@ class Timely {
     // With a long queue 0 still pushes after a falling bandwidth, 1 only lowers, 2 first takes back
     // what is above 100 % (TCP_RACK_NO_PUSH_AT_MAX; DGP's is 2).
     uint32_t no_push_at_max = 2;
+    bool operator==(const Config&) const = default;
   };
   enum class Verdict : uint8_t { Low, Rising, High };
 

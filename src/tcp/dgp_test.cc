@@ -8,10 +8,60 @@
 #include <set>
 
 #include "tcp/one_flow.h"
+#include "tcp/rate_policy.h"
 #include "tcp/socket_option.h"
 
 namespace wh::tcp {
 namespace {
+
+// FreeBSD's names for the parts of DGP: each reaches the policy, and says what that begins with.
+TEST(DgpTunables, are_those_of_its_parts) {
+  TestWorld world;
+  const auto set = [&](std::string_view name, int64_t value) {
+    MUST(world.client.ip.sysctl().assign(fmt::format("net.inet.tcp.rack.{}={}", name, value)));
+    return usual_dgp_config(world.client.tcp.tunables());
+  };
+  EXPECT_EQ(set("timely.increase", 3).timely.increase, 3u);
+  EXPECT_EQ(set("timely.upper", 5).timely.upper, 5u);
+  EXPECT_EQ(set("timely.lower", 6).timely.lower, 6u);
+  EXPECT_EQ(set("timely.rtt_max_mul", 7).timely.rtt_max_mul, 7u);
+  EXPECT_EQ(set("timely.rtt_min_div", 8).timely.rtt_min_div, 8u);
+  EXPECT_EQ(set("timely.lowerbound", 9).timely.lowerbound, 9u);
+  EXPECT_EQ(set("timely.upperboundss", 300).timely.bound_slow_start, 300u);
+  EXPECT_EQ(set("timely.upperboundca", 200).timely.bound_avoidance, 200u);
+  EXPECT_EQ(set("timely.max_push_drop", 1).timely.max_push_drop, 1u);
+  EXPECT_EQ(set("timely.dec_raise_thresh", 90).timely.dec_raise_thresh, 90u);
+  EXPECT_EQ(set("pacing.max_pace_over", 40).timely.max_pace_over, 40u);
+  EXPECT_FALSE(set("pacing.no_timely", 1).timely.enabled);
+  EXPECT_EQ(set("pacing.rnd_gp_gain", 1500).slow_start_growth, 50u);
+  EXPECT_EQ(set("measure.goal_bdp", 3).window.goal_bdp, 3u);
+  EXPECT_EQ(set("measure.wma_divisor", 4).filter.divisor, 4u);
+  EXPECT_EQ(set("probertt.gp_per_mul", 70).probe.gp_per_mul, 70u);
+  EXPECT_EQ(set("probertt.gp_per_reduce", 5).probe.gp_per_reduce, 5u);
+  EXPECT_EQ(set("probertt.gp_per_low", 30).probe.gp_per_low, 30u);
+  EXPECT_EQ(set("probertt.mustdrainsrtts", 2).probe.must_drain_srtts, 2u);
+  EXPECT_EQ(set("probertt.holdtim_at_target", 50'000).probe.hold, 50ms);
+  EXPECT_EQ(set("probertt.safety", 1'000'000).probe.safety, 1s);
+  EXPECT_EQ(set("probertt.exit_per_hpb", 120).probe.exit_gain, 120u);
+  EXPECT_EQ(set("probertt.exit_per_nonhpb", 110).probe.exit_gain, 110u);
+  EXPECT_EQ(set("probertt.filter_life", 5'000'000).rtt_window, 5s);
+  MUST(world.client.ip.sysctl().assign("net.inet.tcp.rack.pacing.gp_per_ca=150"));
+  world.establish();
+  ASSERT_TRUE(setsockopt(*world.a, TCP_RACK_PACE_ALWAYS, 1));
+  EXPECT_EQ(getsockopt(*world.a, TCP_RACK_GP_INCREASE_CA), 150u);
+}
+
+// What no sysctl has changed is what the parts' own defaults say.
+TEST(DgpTunables, begin_as_the_parts_do) {
+  const pacing::Dgp::Config usual = usual_dgp_config({}), own;
+  EXPECT_EQ(usual.slow_start_growth, own.slow_start_growth);
+  EXPECT_EQ(usual.rtt_window, own.rtt_window);
+  EXPECT_EQ(usual.filter.divisor, own.filter.divisor);
+  EXPECT_EQ(usual.window.goal_bdp, own.window.goal_bdp);
+  EXPECT_EQ(usual.window.min_target, own.window.min_target);
+  EXPECT_TRUE(usual.timely == own.timely);
+  EXPECT_TRUE(usual.probe == own.probe);
+}
 
 TEST(DgpListing, turns_dgp_on_by_socket_option) {
   TestWorld world;

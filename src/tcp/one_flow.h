@@ -1,4 +1,4 @@
-// For tests: one flow without end over a bottleneck, and an option set as a program sets it.
+// For tests: one flow without end over a bottleneck, and options as a program sets and gets them.
 #pragma once
 
 #include <algorithm>
@@ -12,6 +12,12 @@ namespace wh::tcp {
 template <class T>
 Result<void> setsockopt(Connection& c, int option, const T& value) {
   return c.set_option(option, {reinterpret_cast<const uint8_t*>(&value), sizeof value});
+}
+
+inline uint64_t getsockopt(const Connection& c, int option) {
+  uint64_t value = 0;
+  MUST(c.get_option(option, {reinterpret_cast<uint8_t*>(&value), sizeof value}));
+  return value;
 }
 
 // Sends without end.

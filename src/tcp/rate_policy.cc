@@ -18,13 +18,53 @@ pacing::BurstLimits usual_burst_limits(const Tunables& t) {
           .user_min = static_cast<uint32_t>(t.pacing_min_segments)};
 }
 
+namespace {
+
+uint32_t narrow(int64_t tunable) {  // Bounds keep them small and above zero.
+  return static_cast<uint32_t>(tunable);
+}
+
+pacing::Timely::Config usual_timely_config(const Tunables& t) {
+  return {.increase = narrow(t.timely_increase),
+          .decrease = narrow(t.timely_decrease),
+          .upper = narrow(t.timely_upper),
+          .lower = narrow(t.timely_lower),
+          .rtt_max_mul = narrow(t.timely_rtt_max_mul),
+          .rtt_min_div = narrow(t.timely_rtt_min_div),
+          .lowerbound = narrow(t.timely_lowerbound),
+          .max_pace_over = narrow(t.max_pace_over),
+          .max_push_drop = narrow(t.timely_max_push_drop),
+          .dec_raise_thresh = narrow(t.timely_dec_raise_thresh),
+          .start_slow_start = narrow(t.gp_per_ss),
+          .bound_slow_start = narrow(t.timely_bound_ss),
+          .bound_avoidance = narrow(t.timely_bound_ca),
+          .enabled = t.no_timely == 0};
+}
+
+pacing::ProbeRtt::Config usual_probe_config(const Tunables& t) {
+  using std::chrono::microseconds;
+  return {.mode = static_cast<pacing::ProbeRtt::Mode>(t.probertt_mode),
+          .time_between = microseconds(t.probertt_time_between_us),
+          .gp_per_mul = narrow(t.probertt_gp_per_mul),
+          .gp_per_reduce = narrow(t.probertt_gp_per_reduce),
+          .gp_per_low = narrow(t.probertt_gp_per_low),
+          .must_drain_srtts = narrow(t.probertt_must_drain),
+          .hold = microseconds(t.probertt_hold_us),
+          .safety = microseconds(t.probertt_safety_us),
+          .exit_gain = narrow(t.probertt_exit)};
+}
+
+}  // namespace
+
 pacing::Dgp::Config usual_dgp_config(const Tunables& t) {
   pacing::Dgp::Config config;
-  config.window.min_target = static_cast<uint32_t>(t.measure_min_target);
-  config.timely.decrease = static_cast<uint32_t>(t.timely_decrease);
-  config.timely.start_slow_start = static_cast<uint32_t>(t.gp_per_ss);
-  config.probe.mode = static_cast<pacing::ProbeRtt::Mode>(t.probertt_mode);
-  config.probe.time_between = std::chrono::microseconds(t.probertt_time_between_us);
+  config.filter.divisor = narrow(t.measure_wma_divisor);
+  config.window = {.goal_bdp = narrow(t.measure_goal_bdp),
+                   .min_target = narrow(t.measure_min_target)};
+  config.timely = usual_timely_config(t);
+  config.probe = usual_probe_config(t);
+  config.rtt_window = std::chrono::microseconds(t.probertt_filter_life_us);
+  config.slow_start_growth = narrow((t.rnd_gp_gain - 1000) / 10);
   config.self_limited = static_cast<uint32_t>(t.gp_self_limited);
   config.required_measurements = static_cast<uint32_t>(t.req_measure_cnt);
   config.rate_cap = Rate::bytes_per_second(static_cast<uint64_t>(t.rate_cap));
@@ -87,9 +127,9 @@ Result<void> Connection::set_policy(Policy policy) {
   config.fill_only = policy == Policy::Fill;
   if (policy == Policy::Estimate) {
     // FreeBSD's pacing without a profile: the estimate times fixed multipliers (gp_per_*).
-    constexpr uint32_t kGain = 200;
     config.fill = config.timely.enabled = false;
-    config.timely.start_avoidance = config.timely.start_recovery = kGain;
+    config.timely.start_avoidance = narrow(stack_.tunables().gp_per_ca);
+    config.timely.start_recovery = narrow(stack_.tunables().gp_per_rec);
     config.slow_start_rounds = 0;
   }
   if (policy != Policy::Dgp) config.probe.mode = pacing::ProbeRtt::Mode::Off;

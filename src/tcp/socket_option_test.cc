@@ -9,12 +9,6 @@
 namespace wh::tcp {
 namespace {
 
-uint64_t getsockopt(const Connection& c, int option) {
-  uint64_t value = 0;
-  MUST(c.get_option(option, {reinterpret_cast<uint8_t*>(&value), sizeof value}));
-  return value;
-}
-
 struct Wanted {
   int option;
   int value;

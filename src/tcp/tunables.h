@@ -88,8 +88,18 @@ struct Tunables {
   int64_t probertt_time_between_us = 9'600'000;
   int64_t rate_cap = 0;     // TCP_PACING_RATE_CAP of new connections, bytes a second; 0: none.
   int64_t gp_per_ss = 250;  // Multiplier that slow start begins with, percent.
-  int64_t timely_decrease = 80, measure_min_target = 20;
-  int64_t send_block = 1;                  // features.fsb: whether there are fast paths at all,
+  int64_t gp_per_ca = 200, gp_per_rec = 200;  // Multipliers of a pace without a profile, percent.
+  // pacing/timely.h, pacing/goodput.h, pacing/probe_rtt.h and pacing/dgp.h: the Config of each.
+  int64_t timely_increase = 2, timely_decrease = 80, timely_upper = 2, timely_lower = 4;
+  int64_t timely_rtt_max_mul = 3, timely_rtt_min_div = 4, timely_lowerbound = 50;
+  int64_t timely_bound_ss = 0, timely_bound_ca = 0, timely_max_push_drop = 3;
+  int64_t timely_dec_raise_thresh = 100, max_pace_over = 30, no_timely = 0;
+  int64_t measure_min_target = 20, measure_wma_divisor = 8, measure_goal_bdp = 2;
+  int64_t probertt_gp_per_mul = 60, probertt_gp_per_reduce = 10, probertt_gp_per_low = 40;
+  int64_t probertt_must_drain = 1, probertt_hold_us = 40'000, probertt_safety_us = 2'000'000;
+  int64_t probertt_exit = 130, probertt_filter_life_us = 10'000'000;
+  int64_t rnd_gp_gain = 1200;  // Growth of the goodput that keeps slow start, per mille.
+  int64_t send_block = 1;      // features.fsb: whether there are fast paths at all,
   int64_t fast_send = 1, fast_resend = 1;  // features.rfo, features.rsmrfo
   int64_t rack_hystart = 0;                // features.hystartplusplus: HyStart++ in NewReno.
   int64_t split_limit = 0;                 // SACK splits a connection may hold; 0 for no limit.
