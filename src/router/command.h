@@ -62,6 +62,13 @@ struct Output {
   bool is_text = true;  // Else the answer's data is wanted, and what is printed nobody reads.
   // Whether what was printed has gone, or little of it waits. Who has much to say asks before more.
   std::function<bool()> has_room = [] { return true; };
+  size_t most_data = SIZE_MAX;  // Bytes of data, as JSON, that an answer may have.
+
+  // An error as soon as there is more, which who gathers much asks before it is too much.
+  Result<void> check_data(size_t bytes) const {
+    if (is_text || bytes <= most_data) return {};
+    return fail("the answer has more than {} MiB; ask for less", most_data >> 20);
+  }
 
   // Says the last word, unless it was said.
   void finish(Result<Answer> answer) {

@@ -23,6 +23,7 @@ class Work final : public Activity {
     bool must_end = false;                    // It is in the middle of a change.
     std::string interrupted = "interrupted";  // What the answer is then.
     bool is_telling = false;                  // It prints at each step.
+    size_t bytes = 0;                         // Of lines that are gathered as data.
   };
   using Begin = Steps (*)(State&);
 
@@ -92,6 +93,7 @@ Steps tell(State& s, const ConfigurationLines& lines, std::string_view mark, jso
       text.append(mark).append(l.line).append("\n");
     } else {
       rows.push_back(l.line);
+      s.bytes += l.line.size() + 3;
     }
     if (++count % kPiece != 0 && count < lines.size()) continue;
     if (!text.empty()) s.out.print(text);
@@ -118,6 +120,10 @@ Steps show(State& s) {
     ConfigurationLines lines;
     is_more = walk(lines);
     WH_DO(tell(s, lines, "", rows));
+    if (auto few = s.out.check_data(s.bytes); !few) {
+      s.answer = tl::unexpected(std::move(few.error()));
+      co_return;
+    }
     co_yield Pause{};
   }
   s.answer = told(std::move(rows));

@@ -251,8 +251,8 @@ class RouteListing final : public Activity {
     if (!out_.has_room()) return next_.arm(router_.loop().now() + 1ms);
     if (!last_) {  // The table at hand is told.
       if (tables_.empty()) {
-        return finish(
-            Answer{[] { return std::string(); }, [rows = std::move(rows_)] { return rows; }});
+        const auto rows = std::make_shared<nlohmann::json>(std::move(rows_));
+        return finish(Answer{[] { return std::string(); }, [rows] { return std::move(*rows); }});
       }
       table_ = tables_.front();
       tables_.erase(tables_.begin());
@@ -264,7 +264,12 @@ class RouteListing final : public Activity {
     if (out_.is_text) {
       out_.print(format_rows(report));
     } else {
+      const size_t before = rows_.size();
       add_rows(rows_, report);
+      for (size_t i = before; i < rows_.size(); ++i) bytes_ += json_text(rows_[i]).size() + 1;
+      if (auto few = out_.check_data(bytes_); !few) {
+        return finish(tl::unexpected(std::move(few.error())));
+      }
     }
     next_.arm(router_.loop().now());
   }
@@ -279,6 +284,7 @@ class RouteListing final : public Activity {
   uint32_t table_ = 0;
   std::optional<net::Prefix> last_;  // That was told of it.
   nlohmann::json rows_ = nlohmann::json::array();
+  size_t bytes_ = 0;  // Of rows_, as text.
   bool is_interrupted_ = false;
   Timer next_;
 };
@@ -291,6 +297,18 @@ std::unique_ptr<Activity> list_table(CommandLine& line, const Arguments& a, Outp
   }
   std::vector<uint32_t> tables = line.router().vnet().vrfs();
   if (a.has("table")) tables = {table_of(a)};
+  // Too much is refused before any of it is gathered, where that is plain.
+  constexpr size_t kLeastOfRow = 64;
+  size_t bytes = 0;
+  for (const uint32_t table : tables) {
+    for (const auto& [length, count] : vnet::fib_lengths(line.router().vnet(), family, table)) {
+      bytes += count * kLeastOfRow;
+    }
+  }
+  if (auto few = out.check_data(bytes); !few) {
+    out.done(tl::unexpected(std::move(few.error())));
+    return nullptr;
+  }
   return std::make_unique<RouteListing>(line.router(), family, std::move(tables), std::move(out));
 }
 

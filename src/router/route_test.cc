@@ -461,5 +461,25 @@ TEST_F(RouteLines, table_is_told_by_prefix_and_in_short) {
       << say("show ip fib summary");
 }
 
+// Before it is gathered, where that is plain, and else as soon as it is.
+TEST_F(RouteLines, whole_table_that_is_too_much_is_refused) {
+  up();
+  for (int i = 0; i < 200; ++i) set(fmt::format("ip route add 20.0.{}.0/24 via 10.2.0.2", i));
+  for (const size_t most : {10'000u, 30'000u, 1'000'000u}) {
+    std::string error;
+    nlohmann::json rows;
+    const auto activity = line.execute("show ip fib", {[](std::string_view) {},
+                                                       [&](Result<Answer> answer) {
+                                                         if (!answer) error = answer.error().text;
+                                                         if (answer) rows = answer->data();
+                                                       },
+                                                       false, [] { return true; }, most});
+    EXPECT_EQ(activity == nullptr, most == 10'000);
+    loop.run_for(1s);
+    EXPECT_EQ(error.empty(), most == 1'000'000) << most;
+    EXPECT_EQ(rows.size() > 200, most == 1'000'000) << most;
+  }
+}
+
 }  // namespace
 }  // namespace wh::router

@@ -35,7 +35,7 @@ Output output_of(const std::function<void(json)>& reply, bool as_text,
               reply({{"ok", true}, {"result", answer->data()}});
             }
           },
-          as_text, has_room};
+          as_text, has_room, host::Stream::kMostQueued};
 }
 
 // How deep values may lie within each other, which no request needs. They are copied and written by
