@@ -166,9 +166,10 @@ void list_acls(const Router& router, ConfigurationLines& lines) {
     std::vector<std::string> rules;
     for (const AclRule& rule : list.rules) rules.push_back(rule_text(rule));
     const std::string tag = list.tag.empty() ? "" : " tag " + quote_word(list.tag);
-    lines.push_back(
-        {fmt::format("set acl-plugin acl index {} {}{}", number, fmt::join(rules, ", "), tag),
-         fmt::format("delete acl-plugin acl index {}", number)});
+    lines.push_back({.line = fmt::format("set acl-plugin acl index {} {}{}", number,
+                                         fmt::join(rules, ", "), tag),
+                     .undo = fmt::format("delete acl-plugin acl index {}", number),
+                     .stage = LoadStage::Filter});
   }
   const auto& table = router.vnet().interfaces();
   for (uint16_t i = 1; i < table.size(); ++i) {
@@ -178,7 +179,7 @@ void list_acls(const Router& router, ConfigurationLines& lines) {
       const std::string text =
           fmt::format("set acl-plugin interface {} {} acl {}", table[i].name,
                       side == AclTable::kInput ? "input" : "output", fmt::join(bound, " acl "));
-      lines.push_back({text, text + " del"});
+      lines.push_back({.line = text, .undo = text + " del", .stage = LoadStage::Filter});
     }
   }
 }

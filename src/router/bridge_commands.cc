@@ -205,16 +205,17 @@ void list_bridges(const Router& router, ConfigurationLines& lines) {
     lines.push_back({std::move(text), fmt::format("delete bridge-domain {}", c.id)});
     for (const vnet::BridgeMember& m : domain->members()) {
       const std::string name = name_of(router, m.interface);
-      lines.push_back(
-          {fmt::format("set interface l2 bridge {} {}{}{}", name, c.id, m.is_bvi ? " bvi" : "",
-                       m.group == 0 ? "" : fmt::format(" {}", m.group)),
-           fmt::format("set interface l3 {}", name)});
+      lines.push_back({.line = fmt::format("set interface l2 bridge {} {}{}{}", name, c.id,
+                                           m.is_bvi ? " bvi" : "",
+                                           m.group == 0 ? "" : fmt::format(" {}", m.group)),
+                       .undo = fmt::format("set interface l3 {}", name),
+                       .stage = LoadStage::Filter});
     }
     for (const auto& [mac, entry] : sorted_entries(*domain)) {
       if (!entry.is_static) continue;
-      lines.push_back({fmt::format("l2fib add {} {} {} static", to_string(mac), c.id,
-                                   name_of(router, entry.interface)),
-                       fmt::format("l2fib del {} {}", to_string(mac), c.id)});
+      lines.push_back({.line = fmt::format("l2fib add {} {} {} static", to_string(mac), c.id,
+                                           name_of(router, entry.interface)),
+                       .undo = fmt::format("l2fib del {} {}", to_string(mac), c.id)});
     }
   }
 }
@@ -247,7 +248,9 @@ Feature bridge_feature() {
         show_domains},
        {"show l2fib [all | bd_id <bridge-domain>]", "which address is behind which member",
         show_entries}},
-      list_bridges};
+      list_bridges,
+      {},
+      LoadStage::Base};
 }
 
 }  // namespace wh::router

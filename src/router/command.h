@@ -119,6 +119,11 @@ inline Command setting(std::string syntax, std::string help, Command::Run set) {
 Result<net::IpAddress> source_of(const Router& router, const Arguments& a, const net::IpAddress& to,
                                  uint16_t& table);
 
+// When a line is set as a whole configuration is loaded, while packets pass: first what there is
+// (interfaces, tables, bridge domains), then, in one step, what of it packets must not pass, and
+// whether they are routed at all; then the ways that they take; and interfaces are up last.
+enum class LoadStage : uint8_t { Base, Filter, Way, Up };
+
 // A line that sets something, and one that takes it back; none, when nothing can.
 struct ConfigurationLine {
   std::string line, undo;
@@ -127,6 +132,7 @@ struct ConfigurationLine {
   std::string order = {};
   // What it made is not there any more: it is to be taken back and set again.
   bool is_stale = false;
+  LoadStage stage = LoadStage::Way;  // Or its feature's.
   bool operator==(const ConfigurationLine&) const = default;
 };
 
@@ -143,6 +149,7 @@ struct Feature {
   // Of one that may have very many, in place of that: the same a quarter of a millisecond's work at
   // a time. The router must outlive the walk.
   std::function<ConfigurationWalk(const Router&)> walk = {};
+  LoadStage stage = LoadStage::Way;  // Of lines that have no other.
 };
 
 // In the order in which their lines appear in a configuration.

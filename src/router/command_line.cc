@@ -226,8 +226,20 @@ Result<Answer> CommandLine::perform(const Grammar::Match& match) {
   const Command& command = *commands_[match.command];
   auto answer = (command.set ? command.set : command.run)(router_, match.arguments);
   const bool is_for_all = command.set || command.everywhere;
-  if (answer && is_for_all && tell_) TRY(tell_(match));
+  if (!answer || !is_for_all || !tell_) return answer;
+  if (is_together_) {
+    untold_.push_back(match);
+  } else {
+    TRY(tell_(std::span(&match, 1)));
+  }
   return answer;
+}
+
+Result<void> CommandLine::end_together() {
+  is_together_ = false;
+  const auto all = std::exchange(untold_, {});
+  if (all.empty()) return {};
+  return tell_(all);
 }
 
 Result<void> CommandLine::repeat(const Grammar::Match& match) {
@@ -314,9 +326,14 @@ ConfigurationWalk CommandLine::walk_configuration() const {
       [this, feature = size_t{0}, part = ConfigurationWalk()](ConfigurationLines& lines) mutable {
         if (feature == features_.size()) return false;
         const Feature& f = features_[feature];
+        const size_t before = lines.size();
         if (f.walk && !part) part = f.walk(router_);
         if (!f.walk) f.configuration(router_, lines);
-        if (part && part(lines)) return true;
+        const bool is_more = part && part(lines);
+        for (size_t i = before; i < lines.size(); ++i) {
+          if (lines[i].stage == LoadStage::Way) lines[i].stage = f.stage;
+        }
+        if (is_more) return true;
         part = {};
         return ++feature < features_.size();
       };

@@ -6,6 +6,8 @@
 //   auto activity = line.execute("ping 10.1.0.2", {.print = ..., .done = ...});
 #pragma once
 
+#include <span>
+
 #include "router/command.h"
 
 namespace wh::router {
@@ -32,8 +34,12 @@ class CommandLine {
                                     Output out);
   // Calls `tell` with each command that every worker is to do, once it was done here. Its error
   // becomes the command's.
-  using Tell = std::function<Result<void>(const Grammar::Match&)>;
+  using Tell = std::function<Result<void>(std::span<const Grammar::Match>)>;
   void on_done(Tell tell) { tell_ = std::move(tell); }
+  // What is done between these is told at once, so that workers let no packet pass between either.
+  // Error: as tell's.
+  void begin_together() { is_together_ = true; }
+  Result<void> end_together();
   // Does a command that another command line of the same grammar has done.
   Result<void> repeat(const Grammar::Match& match);
   // Calls `hear` with each line, and each method with its values, that execute() is given.
@@ -76,6 +82,8 @@ class CommandLine {
   std::vector<const Command*> commands_;  // By the grammar's numbers.
   Grammar grammar_;
   Tell tell_;
+  bool is_together_ = false;
+  std::vector<Grammar::Match> untold_;  // Of what was done together.
   std::function<void(std::string_view)> hear_;
   std::string prompt_ = "vpp# ";
   std::string changing_;  // What is under way; empty: nothing.

@@ -280,20 +280,55 @@ struct Attempt {
   }
 };
 
+// But for filters, which stay until others are set. Ways go while interfaces are up, so that what
+// is said at their end (a connection's reset, a lease given back) is heard.
 Steps take_back(Attempt& attempt, const ConfigurationLines& lines) {
-  size_t count = 0;
-  for (auto l = lines.rbegin(); l != lines.rend(); ++l) {
-    if (!l->undo.empty()) attempt.run(l->undo);
-    if (++count % kLinesRun == 0) co_yield Pause{};
+  for (const LoadStage stage : {LoadStage::Way, LoadStage::Up, LoadStage::Base}) {
+    size_t seen = 0, done = 0;
+    for (auto l = lines.rbegin(); l != lines.rend(); ++l) {
+      const bool is_due = l->stage == stage && !l->undo.empty();
+      if (is_due) attempt.run(l->undo);
+      if (++seen % kLinesSeen == 0 || (is_due && ++done % kLinesRun == 0)) co_yield Pause{};
+    }
   }
 }
 
-Steps set_all(Attempt& attempt, const ConfigurationLines& lines) {
-  size_t count = 0;
+using Some = std::vector<const ConfigurationLine*>;
+
+Steps pick(const ConfigurationLines& lines, LoadStage stage, Some& picked) {
+  size_t seen = 0;
   for (const ConfigurationLine& l : lines) {
-    attempt.run(l.line);
-    if (++count % kLinesRun == 0) co_yield Pause{};
+    if (l.stage == stage) picked.push_back(&l);
+    if (++seen % kLinesSeen == 0) co_yield Pause{};
   }
+}
+
+// All that there is of filters in one step, here and in each worker.
+void change_filters(Attempt& attempt, const Some& old, const Some& coming) {
+  attempt.line.begin_together();
+  for (auto l = old.rbegin(); l != old.rend(); ++l) attempt.run((*l)->undo);
+  for (const ConfigurationLine* l : coming) attempt.run(l->line);
+  auto told = attempt.line.end_together();
+  if (!told && attempt.problem) attempt.problem = std::move(told);
+}
+
+Steps set_stage(Attempt& attempt, const ConfigurationLines& lines, LoadStage stage) {
+  size_t seen = 0, done = 0;
+  for (const ConfigurationLine& l : lines) {
+    const bool is_due = l.stage == stage;
+    if (is_due) attempt.run(l.line);
+    if (++seen % kLinesSeen == 0 || (is_due && ++done % kLinesRun == 0)) co_yield Pause{};
+  }
+}
+
+Steps set_all(Attempt& attempt, const ConfigurationDifference& d) {
+  Some old, coming;
+  WH_DO(pick(d.to_remove, LoadStage::Filter, old));
+  WH_DO(pick(d.to_add, LoadStage::Filter, coming));
+  WH_DO(set_stage(attempt, d.to_add, LoadStage::Base));
+  change_filters(attempt, old, coming);
+  WH_DO(set_stage(attempt, d.to_add, LoadStage::Way));
+  WH_DO(set_stage(attempt, d.to_add, LoadStage::Up));
 }
 
 // What a way to a configuration comes to. `culprit` is the line that made the error.
@@ -302,12 +337,12 @@ struct Outcome {
   std::string culprit = {};
 };
 
-// From what differs at first on, one round after the other, as long as they change anything. Few
-// lines are taken back and others set in one step, so that no packet comes between an access list
-// that goes and the next. Taking back may take others along, which the next round sets again. What
-// cannot be changed while other lines stand (an interface's table, while it has addresses) is
-// reached by taking back all that comes after the first difference. The error is the first of the
-// last round.
+// From what differs at first on, one round after the other, as long as they change anything.
+// However many lines there are, no packet passes that filters would not let: those that go stay
+// until those that come are there (LoadStage). Taking back may take others along, which the next
+// round sets again. What cannot be changed while other lines stand (an interface's table, while it
+// has addresses) is reached by taking back all that comes after the first difference, but filters.
+// The error is the first of the last round.
 Steps converge(CommandLine& line, const ConfigurationDifference& first,
                const ConfigurationLines& target, Outcome& outcome) {
   constexpr int kMostRounds = 8;
@@ -326,7 +361,7 @@ Steps converge(CommandLine& line, const ConfigurationDifference& first,
       WH_DO(list_configuration(line, now));
       WH_DO(compare(now, target, missing));
     }
-    WH_DO(set_all(attempt, is_thorough ? missing.to_add : d->to_add));
+    WH_DO(set_all(attempt, is_thorough ? missing : *d));
     ConfigurationDifference left;
     WH_DO(drop(now));
     WH_DO(list_configuration(line, now));
@@ -340,6 +375,7 @@ Steps converge(CommandLine& line, const ConfigurationDifference& first,
       }
       is_thorough = true;
     }
+    WH_DO(drop(missing.to_remove));
     WH_DO(drop(missing.to_add));
     WH_DO(drop(last.to_add));
     WH_DO(drop(last.to_remove));

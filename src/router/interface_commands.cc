@@ -111,8 +111,9 @@ void list_interfaces(const Router& router, ConfigurationLines& lines) {
            fmt::format("set interface rx-mode {} {}", name, mode_name(Router::kFirstRxMode))});
     }
     if (table[i].is_up() || (port != nullptr && port->was_up)) {
-      lines.push_back({fmt::format("set interface state {} up", name),
-                       fmt::format("set interface state {} down", name)});
+      lines.push_back({.line = fmt::format("set interface state {} up", name),
+                       .undo = fmt::format("set interface state {} down", name),
+                       .stage = LoadStage::Up});
     }
   }
 }
@@ -130,7 +131,9 @@ Feature interface_feature() {
                "never sleep, sleep at once, or poll on a little where that pays", set_rx_mode),
        setting("set interface mtu [packet] <mtu:68..65535> <interface>",
                "the largest IP packet that leaves by an interface", set_mtu)},
-      list_interfaces};
+      list_interfaces,
+      {},
+      LoadStage::Base};
 }
 
 }  // namespace wh::router

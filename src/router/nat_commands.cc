@@ -263,6 +263,7 @@ void list_nat(const Router& router, ConfigurationLines& lines) {
     if (nat.role(i) == NatRole::None) continue;
     add(fmt::format("set interface nat44 {} {}", nat.role(i) == NatRole::Inside ? "in" : "out",
                     name_of_interface(router, i)));
+    lines.back().stage = LoadStage::Filter;
   }
   // Which address an inside host gets follows from their order.
   for (const Ip4 address : nat.addresses()) {

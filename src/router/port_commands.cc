@@ -91,7 +91,9 @@ Feature port_feature() {
               "give a Linux interface back"),
        remove(Kind::Netmap, "delete netmap name <name:word>", "give a Linux interface back"),
        remove(Kind::Tap, "delete tap <interface>", "remove a TAP device")},
-      list_ports};
+      list_ports,
+      {},
+      LoadStage::Base};
 }
 
 }  // namespace wh::router

@@ -1,4 +1,5 @@
 // Routes of both families and all tables, and what sources of packets must be routed back to.
+#include "core/json_text.h"
 #include "host/system.h"
 #include "router/configuration.h"
 #include "router/reports.h"
@@ -382,7 +383,9 @@ void list_checks(const Router& router, ConfigurationLines& lines) {
       const SourceCheck check = router.vnet().source_check(i, family);
       if (table[i].device == nullptr || check == SourceCheck::Off) continue;
       const auto text = fmt::format("set interface {} source-check {}", word, table[i].name);
-      lines.push_back({fmt::format("{} {}", text, check_name(check)), text + " del"});
+      lines.push_back({.line = fmt::format("{} {}", text, check_name(check)),
+                       .undo = text + " del",
+                       .stage = LoadStage::Filter});
     }
   }
 }

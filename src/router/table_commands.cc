@@ -65,7 +65,9 @@ void list_tables(const Router& router, ConfigurationLines& lines) {
 
 Feature table_feature() {
   Feature feature{{{"show ip table", "the tables of routes, and who is in them", show_tables}},
-                  list_tables};
+                  list_tables,
+                  {},
+                  LoadStage::Base};
   for (const char* family : {"ip", "ip6"}) {
     feature.commands.push_back(setting(fmt::format("{} table add <id:1..4294967295>", family),
                                        "a table of routes of its own, for both families",

@@ -83,7 +83,9 @@ Feature virtual_feature() {
                "number unless given",
                create_sub_interface),
        setting("delete sub-interface <interface>", "remove a sub-interface", delete_sub_interface)},
-      list_virtuals};
+      list_virtuals,
+      {},
+      LoadStage::Base};
 }
 
 }  // namespace wh::router

@@ -198,7 +198,8 @@ Result<std::unique_ptr<Workers>> Workers::start(Options options, CommandLine& ma
         std::make_unique<Worker>(i, options, TRY(host::RealLoop::make()), *made));
   }
   loop.on_wake([raw = made.get()] { raw->take_over(); });
-  main.on_done([raw = made.get()](const Grammar::Match& match) { return raw->repeat(match); });
+  main.on_done(
+      [raw = made.get()](std::span<const Grammar::Match> all) { return raw->repeat(all); });
   main.router().set_replicas(made.get());
   vnet::set_discoveries(main.router().vnet(), made.get());
   return made;
@@ -220,15 +221,17 @@ void Workers::each(const std::function<void(Router&)>& look) {
 
 // One after another: sockets of a link join their group in the same order everywhere, so that both
 // ways of a flow come to one worker.
-Result<void> Workers::repeat(const Grammar::Match& match) {
+Result<void> Workers::repeat(std::span<const Grammar::Match> all) {
   Result<void> result;
   for (size_t i = 0; i < workers_.size(); ++i) {
     workers_[i]->call([&](Router&, CommandLine& line) {
-      auto done = line.repeat(match);
-      if (done) done = workers_[i]->check();
-      if (!done && result) {
-        result = tl::unexpected(
-            std::move(done.error()).within(fmt::format("done, but not by worker {}", i)));
+      for (const Grammar::Match& match : all) {
+        auto done = line.repeat(match);
+        if (done) done = workers_[i]->check();
+        if (!done && result) {
+          result = tl::unexpected(
+              std::move(done.error()).within(fmt::format("done, but not by worker {}", i)));
+        }
       }
     });
   }

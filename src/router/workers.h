@@ -61,7 +61,7 @@ class Workers final : public Router::Replicas, private vnet::Discoveries {
   class Worker;
   class QueuePorts;
   Workers(CommandLine& main, host::RealLoop& loop);
-  Result<void> repeat(const Grammar::Match& match);
+  Result<void> repeat(std::span<const Grammar::Match> all);
   void post(std::function<void(Router&)> task);
   void take_over();  // What workers handed off.
 
