@@ -1,107 +1,13 @@
 // The command line as a whole, run in a child process, and beside Debian's kyua where that is
 // installed.
-#include "kyua/cli/cli.h"
-
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <csignal>
-#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <regex>
 
-#include "host/system.h"
-#include "kyua/jail_execenv.h"
+#include "kyua/cli/cli_test_support.h"
 #include "kyua/store/migrate.h"
 
 namespace wh::kyua::cli {
 namespace {
-
-namespace fs = std::filesystem;
-
-constexpr const char* kOracle = "/usr/bin/kyua";
-
-struct Ran {
-  int status = -1;
-  std::string out, err;
-};
-
-class CliTest : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string name = testing::TempDir() + "cli." + std::string(6, 'X');
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = fs::canonical(name).string();
-    ::chmod(folder_.c_str(), 0755);
-    for (const char* part : {"home", "suite", "suite/sub", "tmp"}) {
-      fs::create_directory(folder_ + "/" + part);
-    }
-    suite_ = folder_ + "/suite";
-  }
-  void TearDown() override {
-    EXPECT_TRUE(fs::is_empty(folder_ + "/tmp")) << "work folders are left behind";
-    fs::remove_all(folder_);
-  }
-
-  void script(const std::string& name, const std::string& text) {
-    const std::string path = suite_ + "/" + name;
-    ASSERT_TRUE(host::write_file(path, "#!/bin/sh\n" + text + "\n"));
-    ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
-  }
-  void kyuafile(const std::string& text, const std::string& path = "Kyuafile") {
-    ASSERT_TRUE(host::write_file(suite_ + "/" + path, "syntax(2)\ntest_suite('demo')\n" + text));
-  }
-  void demo_suite() {
-    script("pass", "echo out; exit 0");
-    script("fail", "exit 3");
-    script("sub/tap", "echo 1..2; echo ok 1; echo not ok 2");
-    kyuafile(
-        "plain_test_program{name='pass'}\nplain_test_program{name='fail', timeout=5, "
-        "['custom.A']='v'}\nplain_test_program{name='pass', required_files='/no/such'}\n"
-        "include('sub/Kyuafile')");
-    kyuafile("tap_test_program{name='tap'}", "sub/Kyuafile");
-  }
-
-  // Starts a command with the suite as its current folder.
-  pid_t start(const std::vector<std::string>& words, bool is_oracle = false) {
-    const pid_t pid = ::fork();
-    if (pid != 0) return pid;
-    const host::Fd out = MUST(host::open_file(folder_ + "/out", O_WRONLY | O_CREAT | O_TRUNC)),
-                   err = MUST(host::open_file(folder_ + "/err", O_WRONLY | O_CREAT | O_TRUNC));
-    ::dup2(out.raw(), 1);
-    ::dup2(err.raw(), 2);
-    ::setenv("HOME", (folder_ + "/home").c_str(), 1);
-    ::setenv("TMPDIR", (folder_ + "/tmp").c_str(), 1);
-    if (::chdir(suite_.c_str()) != 0) ::_exit(99);
-    std::vector<std::string> all = {is_oracle ? kOracle : "kyua"};
-    all.insert(all.end(), words.begin(), words.end());
-    std::vector<char*> argv;
-    for (std::string& word : all) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    if (is_oracle) ::execv(kOracle, argv.data());
-    ::_exit(main(static_cast<int>(all.size()), argv.data()));
-  }
-  Ran finish(pid_t pid) {
-    int status = 0;
-    ::waitpid(pid, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-            host::read_file(folder_ + "/out").value_or(""),
-            host::read_file(folder_ + "/err").value_or("")};
-  }
-  Ran run(const std::vector<std::string>& words) { return finish(start(words)); }
-  Ran oracle(const std::vector<std::string>& words) { return finish(start(words, true)); }
-
-  // With what differs between two runs replaced.
-  std::string plain(std::string text) {
-    text = std::regex_replace(text, std::regex("[0-9]+\\.[0-9]{3}s"), "TIME");
-    return std::regex_replace(text, std::regex("[0-9]{8}-[0-9]{6}-[0-9]{6}"), "STAMP");
-  }
-
-  std::string folder_, suite_;
-};
 
 TEST_F(CliTest, tests_and_reports_as_the_manual_shows) {
   demo_suite();
@@ -446,75 +352,6 @@ TEST_F(CliTest, agrees_with_debians_kyua_on_a_suite_and_on_its_results_file) {
   run({"test", "-r", "here.db"});
   const std::vector<std::string> words = {"report", "-r", "./here.db"};
   EXPECT_EQ(run(words).out, oracle(words).out);
-}
-
-class JailCliTest : public CliTest {
- protected:
-  void SetUp() override {
-    CliTest::SetUp();
-    auto registry = jail::Registry::open_at(folder_ + "/run");
-    ::setenv("WHEELHOUSE_RUN", (folder_ + "/run").c_str(), 1);
-    auto probe = jail::Jail::create(*registry, *jail::parse_params({"name=probe"}), {});
-    if (!probe) GTEST_SKIP() << "no jails here: " << probe.error().text;
-    ASSERT_TRUE(probe->remove());
-  }
-  void TearDown() override {
-    ::unsetenv("WHEELHOUSE_RUN");
-    CliTest::TearDown();
-  }
-};
-
-TEST_F(JailCliTest, runs_body_and_cleanup_of_a_case_in_one_jail) {
-  script(
-      "t",
-      "r=; for a; do case $a in -l) printf 'Content-Type: application/X-atf-tp; version=\"1\"\\n\\n"
-      "ident: a\\nhas.cleanup: true\\n'; exit 0;; -r*) r=${a#-r};; esac; done\n"
-      "case $a in\na) hostname; readlink /proc/self/ns/net >ns; ls /sys/class/net >/dev/null;\n"
-      "  echo passed >$r;;\na:cleanup) test \"$(cat ns)\" = \"$(readlink "
-      "/proc/self/ns/net)\";;\nesac");
-  script("p", "exit 0");
-  kyuafile(
-      "atf_test_program{name='t', execenv='jail', execenv_jail_params='vnet'}\n"
-      "plain_test_program{name='p', execenv='jail', execenv_jail_params='no.such'}\n");
-  const Ran ran = run({"test", "-r", folder_ + "/r.db"});
-  EXPECT_NE(ran.out.find("t:a  ->  passed"), std::string::npos) << ran.out << ran.err;
-  EXPECT_NE(ran.out.find("p:main  ->  failed: Returned non-success exit status 1"),
-            std::string::npos);
-  const Ran report = run({"report", "--verbose", "--results-filter=", "-r", folder_ + "/r.db"});
-  EXPECT_NE(report.out.find("unknown parameter: no.such"), std::string::npos) << report.out;
-  EXPECT_NE(report.out.find(jail_name(suite_ + "/t", "a").substr(0, 64)), std::string::npos);
-  EXPECT_TRUE(fs::is_empty(folder_ + "/run/jails"));
-  const Ran skipped = run({"-v", "execenvs=host", "test", "-r", folder_ + "/s.db"});
-  EXPECT_NE(skipped.out.find("t:a  ->  skipped: 'jail' execenv is not supported"),
-            std::string::npos);
-}
-
-TEST_F(JailCliTest, runs_exec_start_before_a_case_and_exec_stop_after_it) {
-  script("t", "cd " + suite_ + " && grep -q kyua started && echo ran >>started");
-  script("p", "exit 0");
-  kyuafile(fmt::format(
-      "local function add(name, params) plain_test_program{{name=name, execenv='jail', "
-      "execenv_jail_params=params}} end\n"
-      "add('t', [[exec.clean exec.start='cd {0}; hostname >started; echo $HOME >>started' "
-      "exec.stop='cd {0}; echo stop >>started']])\n"
-      "add('p', 'exec.start=\"exit 3\" exec.start=\"touch {0}/second\"')\n"
-      "add('p', 'exec.stop=\"exit 4\"')\nadd('p', 'command=/bin/true')\n",
-      suite_));
-  const Ran ran = run({"test", "-r", folder_ + "/r.db"});
-  EXPECT_NE(ran.out.find("t:main  ->  passed"), std::string::npos) << ran.out << ran.err;
-  EXPECT_EQ(*host::read_file(suite_ + "/started"),
-            jail_name(suite_ + "/t", "main").substr(0, 64) + "\n/root\nran\nstop\n");
-  EXPECT_NE(ran.out.find("p:main  ->  failed: Returned non-success exit status 1"),
-            std::string::npos);
-  EXPECT_FALSE(fs::exists(suite_ + "/second"));
-  EXPECT_NE(ran.out.find("broken: Test case execenv cleanup did not terminate successfully"),
-            std::string::npos);
-  const std::string text =
-      run({"report", "--verbose", "--results-filter=", "-r", folder_ + "/r.db"}).out;
-  for (const char* why : {"jail: exec.start: exit 3: exited with code 3",
-                          "jail: exec.stop: exit 4: exited with code 4", "command is not accepted"})
-    EXPECT_NE(text.find(why), std::string::npos) << text;
-  EXPECT_TRUE(fs::is_empty(folder_ + "/run/jails"));
 }
 
 }  // namespace
