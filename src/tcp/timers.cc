@@ -20,7 +20,7 @@ constexpr Duration kMostClosedPersist = 60s;    // FreeBSD's TCPTV_PERSMAX.
 // A repair without SACK shows a hole in a round trip, and after a timeout slow start needs several
 // to come back: a few holes of a long path are repaired before it. RFC 6582 section 4 weighs a few
 // repairs against a timeout that is a second at least (RFC 6298).
-constexpr int kSlowRepair = 3;  // Round trips of the empty path.
+constexpr int kSlowRepair = 4;  // Round trips of the empty path.
 
 Duration ms(int64_t n) {
   return std::chrono::milliseconds(n);
