@@ -40,7 +40,10 @@ TEST_F(KeeperTest, sweeps_no_lab_that_is_being_made) {
   host::Fd maker = MUST(host::open_file(labs, O_RDONLY | O_DIRECTORY));
   ASSERT_EQ(::flock(maker.raw(), LOCK_EX), 0);
   const pid_t looker = ::fork();
-  if (looker == 0) ::_exit(labs_up().has_value() ? 0 : 1);
+  if (looker == 0) {
+    maker.close();  // Or it would hold the lock that it waits for.
+    ::_exit(labs_up().has_value() ? 0 : 1);
+  }
   int status = 0;
   for (int i = 0; i < 20; ++i) {
     ASSERT_EQ(::waitpid(looker, &status, WNOHANG), 0) << "it did not wait for its turn";
