@@ -400,6 +400,14 @@ TEST(Workload, onoff_gives_tcp_little_in_advance_so_off_begins_when_told) {
   EXPECT_GE(silent, 5u * 18);
 }
 
+// What left during the silence says nothing of how fast TCP takes bytes: the next turn would begin
+// with twice that, and the one after it with four times.
+TEST(Workload, onoff_of_short_turns_stays_silent_between_them) {
+  const Report report =
+      run(lab("rate=40Mbps,delay=10ms,buffer=100ms", {"newreno,onoff=3ms:400ms"}, 10s));
+  EXPECT_LT(report.flows[0].goodput, 12_Mbps);
+}
+
 TEST(Workload, onoff_keeps_a_fast_link_full) {
   LabSpec spec = lab("rate=2Gbps,delay=1ms,buffer=5ms", {"newreno,onoff=10s:1s"}, 2s);
   spec.warmup = 1s;

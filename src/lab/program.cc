@@ -27,15 +27,17 @@ class TimedOnOff final : public Program {
     if (now >= turn_) {
       is_on_ = !is_on_;
       turn_ = now + (is_on_ ? on_ : off_);
+      sent_ = sent();  // What left during the silence is no measure of a tick.
     }
     if (is_on_) top_up();
     tick_.arm(is_on_ ? std::min(turn_, now + kTopUp) : turn_);
   }
+  uint64_t sent() const {
+    return ends_.sender.written() - static_cast<uint64_t>(ends_.sender.info().unsent.count());
+  }
   void top_up() {
-    const uint64_t sent =
-        ends_.sender.written() - static_cast<uint64_t>(ends_.sender.info().unsent.count());
-    const uint64_t in_a_tick = sent - std::exchange(sent_, sent);
-    ends_.sender.allow(sent + std::max<uint64_t>(2 * in_a_tick, 65536));
+    const uint64_t now = sent(), in_a_tick = now - std::exchange(sent_, now);
+    ends_.sender.allow(now + std::max<uint64_t>(2 * in_a_tick, 65536));
   }
 
   Duration on_, off_;
