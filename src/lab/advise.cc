@@ -344,10 +344,13 @@ std::string explain(const PathFacts& path, const Advice& advice) {
       "carries; what it takes beyond that, it takes only while the round trip does not grow.\n",
       advice.fcc, percent_of(advice.fcc, path.up), three_digits(path.up));
   if (!advice.is_default) {
+    const uint64_t filling = (path.up.bps() + kDefaultFcc.bps() - 1) / kDefaultFcc.bps();
     text += fmt::format(
-        "The default of {} would be {:.0f} % of the path: two connections would {}.\n", kDefaultFcc,
-        percent_of(kDefaultFcc, path.up),
-        kDefaultFcc.bps() * 2 >= path.up.bps() ? "fill it by pushing" : "nearly fill it");
+        "The default of {} would be {:.0f} % of the path: {} would fill it by pushing.\n",
+        kDefaultFcc, percent_of(kDefaultFcc, path.up),
+        filling == 1   ? "one connection"
+        : filling == 2 ? "two connections"
+                       : fmt::format("{} connections", filling));
   }
   return text + explain_crowds(path, advice);
 }

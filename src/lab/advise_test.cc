@@ -30,6 +30,17 @@ TEST(Advise, the_articles_two_sites_get_what_the_article_gives_them) {
   EXPECT_NE(why.find("With 9 each can have\n4.44Mbps of the 5Mbps"), std::string::npos) << why;
 }
 
+TEST(Advise, says_how_many_connections_the_default_would_let_fill_the_path) {
+  const auto says = [](const PathFacts& path, std::string_view text) {
+    const std::string why = explain(path, advise(path));
+    EXPECT_NE(why.find(text), std::string::npos) << why;
+  };
+  says({.up = 12_Mbps}, "250 % of the path: one connection would fill it by pushing.");
+  says({.up = 30_Mbps}, "100 % of the path: one connection would fill it by pushing.");
+  says({.up = 40_Mbps}, "75 % of the path: two connections would fill it by pushing.");
+  says({.up = 200_Mbps}, "15 % of the path: 7 connections would fill it by pushing.");
+}
+
 TEST(Advise, more_connections_get_less_each_and_the_default_is_the_most) {
   EXPECT_EQ(advise({.up = 40_Mbps, .connections = 7}).fcc, 5_Mbps);
   EXPECT_EQ(advise({.up = 40_Mbps, .connections = 8}).fcc, 4400_kbps);
