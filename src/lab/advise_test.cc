@@ -209,6 +209,23 @@ TEST(PathFacts, a_run_and_its_capture_show_the_path) {
   EXPECT_FALSE(facts_of_capture("/no/such/file").has_value());
 }
 
+// A server has clients of both families, and addresses of both: one direction all the same.
+TEST(PathFacts, a_capture_counts_the_connections_of_both_families) {
+  LabSpec spec = pace_lab({net::parse_link_config("rate=20Mbps,delay=15ms,buffer=100ms").value()},
+                          {parse_flow("cubic").value(), parse_flow("cubic,ip=6").value(),
+                           parse_flow("cubic,rate=5Mbps,reverse").value()})
+                     .value();
+  spec.duration = 8s;
+  const std::string path = testing::TempDir() + fmt::format("wh-families-{}.pcap", ::getpid());
+  auto experiment = Experiment::make(spec, {.captures = {{"", path}}}).value();
+  experiment->run([](Duration) {});
+  ASSERT_TRUE(experiment->finish().has_value());
+  const PathFacts seen = facts_of_capture(path).value();
+  EXPECT_EQ(seen.connections, 2u);
+  EXPECT_NEAR(static_cast<double>(seen.up.bps()), 20e6, 2.5e6);
+  std::filesystem::remove(path);
+}
+
 // Whoever took a capture may have set the clock meanwhile: from 1970, or back.
 TEST(PathFacts, a_clock_that_jumps_is_no_end_of_time) {
   LabSpec spec = pace_lab({net::parse_link_config("rate=20Mbps,delay=15ms,buffer=100ms").value()},

@@ -1,6 +1,7 @@
 #include "lab/path_facts.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <deque>
 #include <map>
@@ -35,6 +36,14 @@ std::optional<double> number(const Document& json, const char* path) {
   return json.at(at).get<double>();
 }
 
+// Who put a packet onto the link it was captured on: the source of its frame, whether it was the
+// machine itself in a cooked capture, and where no header says so the packet's own source.
+struct Side {
+  std::array<uint8_t, 6> link{};
+  net::IpAddress address;
+  auto operator<=>(const Side&) const = default;
+};
+
 // One side of a connection in a capture.
 struct Way {
   struct Sent {
@@ -50,6 +59,8 @@ struct Way {
   Histogram rtt;
   Instant first{}, last{};
   uint64_t emptied = 0;  // Acknowledgments that left nothing outstanding.
+  Side side;             // Where its data came from.
+  uint32_t full = 1448;  // Payload in a frame of 1514 bytes.
 };
 
 struct Key {
@@ -63,6 +74,17 @@ struct Segment {
   uint32_t length;
   bool has_ack;
 };
+
+Side side_of(const net::CapturedPacket& packet, const Key& key) {
+  Side side;
+  switch (packet.link) {
+    case net::CaptureLink::Ethernet: std::copy_n(&packet.bytes[6], 6, side.link.begin()); break;
+    case net::CaptureLink::Cooked: side.link[0] = packet.bytes[1]; break;
+    case net::CaptureLink::Cooked2: side.link[0] = packet.bytes[10]; break;
+    case net::CaptureLink::Ip: side.address = key.source; break;
+  }
+  return side;
+}
 
 std::optional<Segment> segment_in(const net::CapturedPacket& packet) {
   const auto network = net::network_part(packet);
@@ -144,8 +166,9 @@ bool is_of_receiver(const std::vector<const Way*>& ways) {
   return 2 * emptied > acks;
 }
 
-// What all of them together had acknowledged in three quarters of the half seconds, or less. Not
-// the most: after a repair the acknowledgment jumps over what had arrived long before.
+// What all of them together had acknowledged in three quarters of the half seconds, or less, in
+// frames of 1514 bytes. Not the most: after a repair the acknowledgment jumps over what had arrived
+// long before.
 Rate usual_rate(const std::vector<const Way*>& ways) {
   Instant first = kNever, last{};
   for (const Way* way : ways) {
@@ -158,7 +181,7 @@ Rate usual_rate(const std::vector<const Way*>& ways) {
   for (const Way* way : ways) {
     for (const auto& [when, bytes] : way->acks) {
       const int64_t at = (when - first) / window;
-      if (when >= first && at < windows) sums[at] += bytes;
+      if (when >= first && at < windows) sums[at] += bytes * 1514 / way->full;
     }
   }
   std::vector<uint64_t> sorted;
@@ -166,8 +189,7 @@ Rate usual_rate(const std::vector<const Way*>& ways) {
   std::sort(sorted.begin(), sorted.end());
   const int64_t empty = windows - std::ssize(sorted), wanted = (windows - 1) * 3 / 4;
   const uint64_t bytes = wanted < empty ? 0 : sorted[static_cast<size_t>(wanted - empty)];
-  // A frame of 1514 bytes carries 1448 of payload.
-  return Rate::of(Bytes(static_cast<int64_t>(bytes * 1514 / 1448)), window);
+  return Rate::of(Bytes(static_cast<int64_t>(bytes)), window);
 }
 
 // How long a full queue of that makes packets wait, where the link has `rate`.
@@ -252,27 +274,31 @@ Result<PathFacts> facts_of_capture(const std::string& path, bool is_rtt_known) {
   for (const net::CapturedPacket& packet : TRY(net::read_capture(path, &facts.remark))) {
     const auto s = segment_in(packet);
     if (!s) continue;
-    if (s->length > 0) note_data(ways[s->key], *s, packet.when);
+    if (s->length > 0) {
+      Way& way = ways[s->key];
+      if (!way.has_begun) way.side = side_of(packet, s->key);
+      if (!s->key.source.is_v4()) way.full = 1428;
+      note_data(way, *s, packet.when);
+    }
     const Key back{s->key.destination, s->key.source, s->key.destination_port, s->key.source_port};
     if (const auto way = ways.find(back); s->has_ack && way != ways.end()) {
       note_ack(way->second, s->ack, packet.when);
     }
   }
   // Whoever sent most says which direction the question is about.
-  const Way* largest = nullptr;
-  net::IpAddress sender;
-  for (const auto& [key, way] : ways) {
-    if (largest == nullptr || way.acked > largest->acked) largest = &way, sender = key.source;
-  }
-  if (largest == nullptr || largest->acked < 100'000 || largest->rtt.count() == 0) {
-    return fail("{}: it holds no TCP transfer of at least 100 kB with its acknowledgments", path);
-  }
+  std::map<Side, uint64_t> sent;
+  for (const auto& [key, way] : ways) sent[way.side] += way.acked;
+  const auto most = std::max_element(
+      sent.begin(), sent.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   std::vector<const Way*> same;
   Histogram rtt;
   for (const auto& [key, way] : ways) {
-    if (key.source != sender || way.acked < 100'000) continue;
+    if (way.side != most->first || way.acked < 100'000) continue;
     same.push_back(&way);
     rtt.merge(way.rtt);
+  }
+  if (rtt.count() == 0) {
+    return fail("{}: it holds no TCP transfer of at least 100 kB with its acknowledgments", path);
   }
   facts.up = usual_rate(same);
   facts.connections = static_cast<uint32_t>(same.size());
