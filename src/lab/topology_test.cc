@@ -216,5 +216,29 @@ TEST(World, a_program_that_ends_is_ready_only_with_exit_status_0_and_what_it_was
   ::unsetenv("WHEELHOUSE_RUN");
 }
 
+// The last attempt of several is often cut off by the end of the time.
+TEST(World, a_check_that_fails_again_and_again_says_why_it_did) {
+  const std::string folder = testing::TempDir() + "wh-checks-" + std::to_string(::getpid());
+  ::setenv("WHEELHOUSE_RUN", folder.c_str(), 1);
+  auto loop = MUST(host::RealLoop::make());
+  auto world =
+      World::build(MUST(parse_topology("[[host]]\nname = \"j\"\nkind = \"jail\"\n", "x.toml")),
+                   *loop, loop.get());
+  if (!world) GTEST_SKIP() << world.error().text;
+  const std::string mark = folder + ".second";
+  const auto held = (*world)->hold(
+      {.host = "j",
+       .command = fmt::format("echo other; test -e {0} && sleep 60; touch {0}", mark),
+       .output = "wanted",
+       .within = 1s});
+  ASSERT_FALSE(held);
+  EXPECT_EQ(held.error().text, "'wanted' is not in its output: other");
+  EXPECT_EQ((*world)->hold({.host = "j", .command = "sleep 60", .within = 100ms}).error().text,
+            "it did not end within 100ms");
+  std::filesystem::remove(mark);
+  std::filesystem::remove_all(folder);
+  ::unsetenv("WHEELHOUSE_RUN");
+}
+
 }  // namespace
 }  // namespace wh::lab

@@ -138,7 +138,9 @@ Result<void> World::hold_command(const CheckSpec& check) {
       ::kill(-program.pid, SIGKILL);
       ::kill(program.pid, SIGKILL);
       ::waitpid(program.pid, &status, 0);
-      return fail("it did not end within {}", wh::to_string(check.within));
+      // What an attempt that ended had to say is worth more.
+      if (why.empty()) why = fmt::format("it did not end within {}", wh::to_string(check.within));
+      break;
     }
     const std::string text = printed(program.output);
     const bool is_good = exit_status(status).is_success();
