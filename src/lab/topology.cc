@@ -14,7 +14,8 @@ namespace {
 
 struct Setter {
   std::string_view name;
-  std::function<Result<void>(const std::string& value)> set;  // Called for each of a list's values.
+  std::function<Result<void>(const std::string& value)> set;
+  bool takes_list = false;  // Or one value; set() is called for each.
 };
 
 constexpr uint64_t kMostFlows = 10'000;  // Each has ports of its own (World::build_flow).
@@ -28,7 +29,7 @@ class TopologyReader {
         {"name", [&](const auto& v) { return set_name(topology_.name, v); }},
         {"seed", [&](const auto& v) { return set_number(topology_.seed, v); }},
         {"duration", [&](const auto& v) { return set_duration(topology_.duration, v); }},
-        {"warmup", [&](const auto&) { return Result<void>{}; }},  // Of wh pace.
+        {"warmup", [&](const auto& v) { return set_warmup(v); }},  // Of wh pace.
     };
     for (const auto& [key, node] : table) {
       if (key == "sysctl") {
@@ -66,11 +67,11 @@ class TopologyReader {
       if (auto done = at->set(*value); !done) return bad(one, name, done.error().text);
       return {};
     };
-    if (const auto* list = node.as_array()) {
-      for (const toml::node& one : *list) TRY(set(one));
-      return {};
-    }
-    return set(node);
+    const auto* list = node.as_array();
+    if (list == nullptr) return set(node);
+    if (!at->takes_list) return bad(node, name, "a list; accepted: one value");
+    for (const toml::node& one : *list) TRY(set(one));
+    return {};
   }
 
   Result<void> read_tables(const std::string& kind, const toml::node& node) {
@@ -98,9 +99,9 @@ class TopologyReader {
     const std::vector<Setter> keys = {
         {"name", [&](const auto& v) { return set_name(host.name, v); }},
         {"kind", [&](const auto& v) { return set_kind(host.kind, v); }},
-        {"parameter", [&](const auto& v) { return push(host.parameters, v); }},
-        {"command", [&](const auto& v) { return push(host.commands, v); }},
-        {"route", [&](const auto& v) { return add_route(host.routes, v); }},
+        {"parameter", [&](const auto& v) { return push(host.parameters, v); }, true},
+        {"command", [&](const auto& v) { return push(host.commands, v); }, true},
+        {"route", [&](const auto& v) { return add_route(host.routes, v); }, true},
         {"forward", [&](const auto& v) { return set_flag(host.forwards, v); }}};
     for (const auto& [key, node] : table) TRY(apply(keys, key.str(), node, "host"));
     if (host.name.empty()) return bad(table, "host", "it has no name");
@@ -126,8 +127,8 @@ class TopologyReader {
         {"to", [&](const auto& v) { return set_text(link.to.host, v); }},
         {"from_interface", [&](const auto& v) { return set_interface(link.from.interface, v); }},
         {"to_interface", [&](const auto& v) { return set_interface(link.to.interface, v); }},
-        {"from_address", [&](const auto& v) { return add_address(link.from.addresses, v); }},
-        {"to_address", [&](const auto& v) { return add_address(link.to.addresses, v); }}};
+        {"from_address", [&](const auto& v) { return add_address(link.from.addresses, v); }, true},
+        {"to_address", [&](const auto& v) { return add_address(link.to.addresses, v); }, true}};
     for (const auto& [key, node] : table) {
       const bool is_ours =
           std::any_of(keys.begin(), keys.end(),
@@ -179,7 +180,7 @@ class TopologyReader {
     const std::vector<Setter> keys = {
         {"name", [&](const auto& v) { return set_interface(device.name, v); }},
         {"host", [&](const auto& v) { return set_text(device.host, v); }},
-        {"address", [&](const auto& v) { return add_address(device.addresses, v); }}};
+        {"address", [&](const auto& v) { return add_address(device.addresses, v); }, true}};
     for (const auto& [key, node] : table) TRY(apply(keys, key.str(), node, "interface"));
     if (device.name.empty()) return bad(table, "interface", "it has no name");
     topology_.devices.push_back(std::move(device));
@@ -329,8 +330,12 @@ class TopologyReader {
   }
   static Result<void> set_interface(std::string& into, const std::string& value) {
     constexpr size_t kLongest = 15;  // IFNAMSIZ less its end.
-    if (value.empty() || value.size() > kLongest || value.find_first_of(" /") != value.npos) {
-      return fail("'{}' is not an interface's name; accepted: 1 to {} characters", value, kLongest);
+    const bool is_plain = std::all_of(value.begin(), value.end(), [](unsigned char c) {
+      return c > ' ' && c != 0x7f && c != '/' && c != ':';  // As Linux has it.
+    });
+    if (value.empty() || value.size() > kLongest || !is_plain) {
+      return fail("'{}' is not an interface's name; accepted: 1 to {} characters, no space, / or :",
+                  value, kLongest);
     }
     into = value;
     return {};
@@ -364,6 +369,10 @@ class TopologyReader {
     into = TRY(parse_duration(value));
     if (into > 0s && into <= kLongestRun) return {};
     return fail("{} is out of range; accepted: above 0s, at most a year", value);
+  }
+  static Result<void> set_warmup(const std::string& value) {
+    TRY(parse_duration(value));
+    return {};
   }
   static Result<void> set_rate(Rate& into, const std::string& value) {
     into = TRY(parse_rate(value));

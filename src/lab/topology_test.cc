@@ -51,6 +51,11 @@ TEST(Topology, names_what_was_wrong_and_where) {
   EXPECT_NE(error_of("[[host]]\nname = \"a\"\ncolour = 1\n").find("x.toml:3: colour: unknown key"),
             std::string::npos);
   EXPECT_NE(error_of("[[host]]\nname = \"a/b\"\n").find("'a/b' is not a name"), std::string::npos);
+  for (const char* name : {"a b", "a/b", "a:b", "a\\nb", "a\\u0000"}) {
+    EXPECT_NE(error_of(two + "from_interface = \"" + name + "\"\n").find("not an interface's name"),
+              std::string::npos)
+        << name;
+  }
   EXPECT_NE(error_of(two + "[[link]]\nfrom = \"a\"\nto = \"c\"\n").find("there is no host 'c'"),
             std::string::npos);
   EXPECT_NE(error_of(two + "dealy = \"1ms\"\n").find("dealy"), std::string::npos);
@@ -66,6 +71,28 @@ TEST(Topology, names_what_was_wrong_and_where) {
 }
 
 // What neither `wh pace` takes, nor a clock has room for.
+TEST(Topology, takes_a_list_only_where_there_may_be_several) {
+  const std::string two(kTwo);
+  EXPECT_EQ(error_of("[[host]]\nname = \"a\"\nkind = []\n"),
+            "x.toml:3: kind: a list; accepted: one value");
+  for (const char* tail : {"name = []", "from_interface = [\"x\", \"y\"]",
+                           "[[check]]\nhost = \"a\"\nping = \"10.0.0.2\"\ncount = [1, 2]",
+                           "[[check]]\nflow = \"f\"\ngoodput = []", "[[check]]\nwithin = []"}) {
+    EXPECT_NE(error_of(two + tail).find("a list; accepted: one value"), std::string::npos)
+        << tail << ": " << error_of(two + tail);
+  }
+  const std::string several =
+      "from_address = [\"10.0.0.1/24\", \"fd00::1/64\"]\n"
+      "[[host]]\nname = \"c\"\nroute = [\"default via 10.0.0.2\"]";
+  EXPECT_EQ(error_of(two + several), "");
+}
+
+TEST(Topology, reads_even_what_only_wh_pace_goes_by) {
+  EXPECT_EQ(error_of("warmup = \"1s\"\n" + std::string(kTwo)), "");
+  EXPECT_NE(error_of("warmup = \"x\"\n" + std::string(kTwo)).find("x.toml:1: warmup: "),
+            std::string::npos);
+}
+
 TEST(Topology, refuses_what_no_run_could_hold) {
   const std::string two(kTwo), flow = "[[flow]]\nfrom = \"a\"\nto = \"b\"\n";
   const auto says = [&](const std::string& text, const char* what) {
