@@ -214,7 +214,9 @@ Result<void> Sweep::check_all() const {
     for (size_t j = 0; good && j < spec->links.size(); ++j) {
       good = check_traces(spec->links[j].config, traces);
     }
-    if (!good) return fail("{} (with {})", good.error().text, fmt::join(values(i), ", "));
+    if (good) continue;
+    const std::string with = fmt::to_string(fmt::join(values(i), ", "));
+    return fail("{}{}", good.error().text, with.empty() ? "" : " (with " + with + ")");
   }
   return {};
 }

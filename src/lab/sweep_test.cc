@@ -76,6 +76,7 @@ TEST(Sweep, errors_say_what_and_where) {
       {"[sweep]\nrate={from=1,to=1.0000000000001,step=1e-14}\n" + kTail, "stands there twice"},
       {"[sweep]\nrate={from=inf,to=inf}\n" + kTail, "not a range"},
       {"[sweep]\nrate={from=1,to=inf}\n" + kTail, "more than 100000 values"},
+      {"[sweep]\n" + kTail, "names no parameter of the sweep; accepted: none, as it has none"},
       {"[sweep]\nrate={from=0,to=1e9}\n" + kTail, "more than 100000 values"},
       {"[sweep]\nrepeat=0\n" + kTail, "a whole number from 1"},
       {"[sweep]\nrate=['1Mbps']\ncc=['cubic']\n" + kTail, "'${n}' names no parameter of the sweep"},

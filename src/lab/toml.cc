@@ -34,7 +34,7 @@ Result<std::string> with_values(std::string text, const LabValues& values) {
       std::vector<std::string> names;
       for (const auto& [known, unused] : values) names.push_back(known);
       return fail("'{}' names no parameter of the sweep; accepted: {}", text.substr(at),
-                  fmt::join(names, ", "));
+                  names.empty() ? "none, as it has none" : fmt::to_string(fmt::join(names, ", ")));
     }
     text.replace(at, end + 1 - at, value->second);
     at += value->second.size();
