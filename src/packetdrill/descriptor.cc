@@ -69,6 +69,12 @@ size_t size_of(std::span<const iovec> parts) {
   return size;
 }
 
+bool lead_nowhere(std::span<const iovec> parts) {
+  return std::any_of(parts.begin(), parts.end(), [](const iovec& part) {
+    return part.iov_base == nullptr && part.iov_len > 0;
+  });
+}
+
 void scatter(std::span<const uint8_t> bytes, std::span<const iovec> parts) {
   for (const iovec& part : parts) {
     const size_t n = std::min(part.iov_len, bytes.size());

@@ -68,6 +68,7 @@ class Descriptor {
 
 // Total bytes of a list of buffers, and a copy between it and a run of bytes at an offset.
 size_t size_of(std::span<const iovec> parts);
+bool lead_nowhere(std::span<const iovec> parts);  // A part that has bytes has no address.
 void scatter(std::span<const uint8_t> bytes, std::span<const iovec> parts);
 std::vector<uint8_t> gather(std::span<const iovec> parts);
 

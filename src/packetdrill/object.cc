@@ -95,8 +95,12 @@ int do_connect(void* u, int fd, const sockaddr* address, socklen_t length) {
 ssize_t receive(void* u, int fd, std::span<const iovec> parts, int flags, sockaddr* address,
                 socklen_t* length) {
   return on(u, fd, [&](Descriptor& d, World::Lock& lock, Kernel&) -> Outcome {
+    if (parts.data() == nullptr && !parts.empty()) return error(EFAULT);
+    // Who has nowhere to put it takes nothing; with MSG_TRUNC it is not asked for.
+    const bool is_lost = (flags & MSG_TRUNC) == 0 && lead_nowhere(parts);
     tcp::Endpoint from;
-    const Outcome got = d.receive(lock, parts, flags, from);
+    const Outcome got = d.receive(lock, parts, is_lost ? flags | MSG_PEEK : flags, from);
+    if (got && *got > 0 && is_lost) return error(EFAULT);
     if (got && address != nullptr) write_address(from, d.domain(), address, length);
     return got;
   });
@@ -133,6 +137,7 @@ ssize_t do_recvmsg(void* u, int fd, msghdr* message, int flags) {
 ssize_t transmit(void* u, int fd, std::span<const iovec> parts, int flags, const sockaddr* address,
                  socklen_t length) {
   return on(u, fd, [&](Descriptor& d, World::Lock& lock, Kernel&) -> Outcome {
+    if ((parts.data() == nullptr && !parts.empty()) || lead_nowhere(parts)) return error(EFAULT);
     if (address == nullptr) return d.send(lock, parts, flags, nullptr);
     const auto to = read_address(address, length);
     return to ? d.send(lock, parts, flags, &*to) : error(to.error());
@@ -207,7 +212,8 @@ int do_setsockopt(void* u, int fd, int level, int name, const void* value, sockl
   }));
 }
 int do_poll(void* u, pollfd* fds, nfds_t count, int timeout_ms) {
-  return static_cast<int>(run(u, [&](Kernel& kernel, World::Lock& lock) {
+  return static_cast<int>(run(u, [&](Kernel& kernel, World::Lock& lock) -> Outcome {
+    if (fds == nullptr && count > 0) return error(EFAULT);
     return kernel.poll(lock, {fds, count}, timeout_ms);
   }));
 }
@@ -272,6 +278,7 @@ int do_epoll_wait(void* u, int epoll, epoll_event* events, int most, int timeout
   return static_cast<int>(on(u, epoll, [&](Descriptor& d, World::Lock& lock, Kernel&) -> Outcome {
     auto* set = dynamic_cast<EpollSet*>(&d);
     if (set == nullptr || most <= 0) return error(EINVAL);
+    if (events == nullptr) return error(EFAULT);
     return set->wait(lock, {events, static_cast<size_t>(most)}, timeout_ms);
   }));
 }

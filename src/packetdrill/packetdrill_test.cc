@@ -17,6 +17,24 @@
 namespace wh::packetdrill {
 namespace {
 
+TEST_F(InterfaceTest, memory_that_is_nowhere_is_efault_and_takes_nothing) {
+  const int fd = establish();
+  const sockaddr_in peer = address("192.0.2.1", 4000);
+  const auto is_efault = [](int64_t result) { return result == -1 && errno == EFAULT; };
+  EXPECT_TRUE(is_efault(ifc.write(ifc.userdata, fd, nullptr, 1000)));
+  EXPECT_TRUE(is_efault(ifc.send(ifc.userdata, fd, nullptr, 1000, 0)));
+  EXPECT_TRUE(is_efault(ifc.sendto(ifc.userdata, fd, nullptr, 1000, 0,
+                                   reinterpret_cast<const sockaddr*>(&peer), sizeof peer)));
+  EXPECT_TRUE(is_efault(ifc.writev(ifc.userdata, fd, nullptr, 2)));
+  EXPECT_TRUE(is_efault(ifc.poll(ifc.userdata, nullptr, 1, 0)));
+  EXPECT_EQ(inject(net::kTcpAck | net::kTcpPsh, 1, iss + 1, 1000), 0);
+  EXPECT_TRUE(is_efault(ifc.read(ifc.userdata, fd, nullptr, 1000)));
+  EXPECT_TRUE(is_efault(ifc.readv(ifc.userdata, fd, nullptr, 2)));
+  EXPECT_EQ(ifc.read(ifc.userdata, fd, nullptr, 0), 0);
+  char bytes[1000];
+  EXPECT_EQ(ifc.read(ifc.userdata, fd, bytes, sizeof bytes), 1000);
+}
+
 TEST_F(InterfaceTest, offers_what_freebsd_offers) {
   const int fd = ifc.socket(ifc.userdata, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, IPPROTO_TCP);
   const sockaddr_in peer = address("192.0.2.1", 8080);
