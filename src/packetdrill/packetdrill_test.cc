@@ -35,6 +35,18 @@ TEST_F(InterfaceTest, memory_that_is_nowhere_is_efault_and_takes_nothing) {
   EXPECT_EQ(ifc.read(ifc.userdata, fd, bytes, sizeof bytes), 1000);
 }
 
+// As sopoll() has it: the end is told of before what came before it is read.
+TEST_F(InterfaceTest, poll_tells_of_the_peers_fin_behind_unread_data) {
+  const int fd = establish();
+  EXPECT_EQ(inject(net::kTcpAck | net::kTcpFin, 1, iss + 1, 100), 0);
+  pollfd p{fd, POLLIN | POLLRDHUP, 0};
+  EXPECT_EQ(ifc.poll(ifc.userdata, &p, 1, 0), 1);
+  EXPECT_EQ(p.revents, POLLIN | POLLRDHUP);
+  EXPECT_EQ(ifc.shutdown(ifc.userdata, fd, SHUT_WR), 0);
+  EXPECT_EQ(ifc.poll(ifc.userdata, &p, 1, 0), 1);
+  EXPECT_EQ(p.revents, POLLIN | POLLRDHUP | POLLHUP);
+}
+
 TEST_F(InterfaceTest, offers_what_freebsd_offers) {
   const int fd = ifc.socket(ifc.userdata, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, IPPROTO_TCP);
   const sockaddr_in peer = address("192.0.2.1", 8080);

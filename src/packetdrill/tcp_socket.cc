@@ -73,8 +73,9 @@ uint32_t TcpSocket::ready() const {
   uint32_t bits = 0;
   const auto low = static_cast<size_t>(settings_.receive_low_water);
   const bool is_open = connection_->state() != State::SynSent;
-  const bool has_ended = is_open && is_at_end();
-  if (has_come(low) || (has_ended && is_open) || error_ != 0) bits |= POLLIN | POLLRDNORM;
+  // Told of as soon as it is so, whatever is still to be read.
+  const bool has_ended = is_open && (is_at_end() || tcp::has_peer_closed(connection_->state()));
+  if (has_come(low) || has_ended || error_ != 0) bits |= POLLIN | POLLRDNORM;
   if (has_ended) bits |= POLLRDHUP;
   const bool can_write =
       is_connected() && !is_mute_ &&

@@ -11,11 +11,6 @@ SelectableConnection& socket_of(::knote* kn) {
   return *static_cast<SelectableConnection*>(kn->kn_hook);  // Sound: kqfilter() set it.
 }
 
-bool has_peer_closed(State s) {
-  return s == State::CloseWait || s == State::LastAck || s == State::Closing ||
-         s == State::TimeWait;
-}
-
 int is_enough(::knote* kn, size_t bytes) {
   kn->kn_data = static_cast<int64_t>(bytes);
   const int64_t least = (kn->kn_sfflags & NOTE_LOWAT) != 0 ? kn->kn_sdata : 1;

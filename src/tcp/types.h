@@ -58,6 +58,12 @@ constexpr bool has_closed(State s) {
   return s >= State::FinWait1;
 }
 
+// The peer's FIN has come: what it sent is all there will be.
+constexpr bool has_peer_closed(State s) {
+  return s == State::CloseWait || s == State::LastAck || s == State::Closing ||
+         s == State::TimeWait;
+}
+
 // Why a connection ended.
 enum class End : uint8_t { None, Normal, Reset, Refused, TimedOut, Unreachable, Aborted };
 std::string_view to_string(End end);
