@@ -259,7 +259,8 @@ TEST_F(InterfaceTest, takes_freebsds_options_for_pacing) {
     return ifc.setsockopt(ifc.userdata, fd, IPPROTO_TCP, name, value, size);
   };
   EXPECT_EQ(set(tcp::TCP_RACK_PACE_RATE_CA, &rate, sizeof rate), 0);
-  EXPECT_EQ(set(tcp::TCP_RACK_PACE_RATE_CA, &rate, 4), -1);
+  EXPECT_EQ(set(tcp::TCP_RACK_PACE_RATE_CA, &rate, 4), 0);  // As FreeBSD has it.
+  EXPECT_EQ(set(tcp::TCP_RACK_PACE_RATE_CA, &rate, 2), -1);
   EXPECT_EQ(errno, EINVAL);
   EXPECT_EQ(set(tcp::TCP_RACK_PROFILE, &profile, sizeof profile), -1);
   const sockaddr_in peer = address("192.0.2.1", 8080);
