@@ -12,7 +12,7 @@ class NatTest : public RouterTest {
   static constexpr uint16_t kInside = 1, kOutside = 2;
   const net::Ip4 pool_address = net::Ip4::of(10, 2, 0, 1);  // The router's own outside address.
   NatTest() {
-    MUST(b.remove_route(prefix("0.0.0.0/0")));
+    MUST(b.remove_route(vnet::prefix("0.0.0.0/0")));
     MUST(r.nat44().add_address(pool_address));
     MUST(r.nat44().set_role(kInside, NatRole::Inside));
     MUST(r.nat44().set_role(kOutside, NatRole::Outside));
