@@ -250,7 +250,7 @@ Feature bridge_feature() {
         show_entries}},
       list_bridges,
       {},
-      LoadStage::Base};
+      LoadStage::Filter};
 }
 
 }  // namespace wh::router

@@ -120,8 +120,9 @@ Result<net::IpAddress> source_of(const Router& router, const Arguments& a, const
                                  uint16_t& table);
 
 // When a line is set as a whole configuration is loaded, while packets pass: first what there is
-// (interfaces, tables, bridge domains), then, in one step, what of it packets must not pass, and
-// whether they are routed at all; then the ways that they take; and interfaces are up last.
+// (interfaces, tables), then, in one step, what of it packets must not pass, and
+// whether they are routed at all or bridged; then the ways that they take; and interfaces are up
+// last.
 enum class LoadStage : uint8_t { Base, Filter, Way, Up };
 
 // A line that sets something, and one that takes it back; none, when nothing can.

@@ -465,7 +465,7 @@ TEST_F(RouteLines, table_is_told_by_prefix_and_in_short) {
 TEST_F(RouteLines, whole_table_that_is_too_much_is_refused) {
   up();
   for (int i = 0; i < 200; ++i) set(fmt::format("ip route add 20.0.{}.0/24 via 10.2.0.2", i));
-  for (const size_t most : {10'000u, 30'000u, 1'000'000u}) {
+  for (const size_t most : {10'000u, 20'000u, 1'000'000u}) {
     std::string error;
     nlohmann::json rows;
     const auto activity = line.execute("show ip fib", {[](std::string_view) {},
