@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "host/entropy.h"
 #include "lab/flow.h"
 #include "lab/synthetic.h"
 
@@ -62,8 +63,8 @@ Proxy::~Proxy() {
 
 Result<std::unique_ptr<Proxy>> Proxy::make(Config config, host::RealLoop& loop) {
   std::unique_ptr<Proxy> proxy(new Proxy(std::move(config), loop));
-  proxy->host_ = std::make_unique<Host>(loop, proxy->pool_, "proxy", proxy->random_.fork("host"),
-                                        Bytes(4 << 20));
+  proxy->host_ =
+      std::make_unique<Host>(loop, proxy->pool_, "proxy", Random(host::entropy()), Bytes(4 << 20));
   for (const std::string& assignment : proxy->config_.sysctls) {
     TRY(proxy->host_->sysctl().assign(assignment));
   }

@@ -50,7 +50,7 @@ class Proxy {
     std::vector<std::string> sysctls;
     std::string log;    // A line here for each connection that has ended; "" for none.
     std::string trace;  // Black boxes into this folder, a file for each port; "" for none.
-    uint64_t seed = 1;
+    uint64_t seed = 1;  // Of the link's chances; of our side's secrets no seed is known.
   };
   struct Totals {
     uint64_t connections = 0, open = 0, refused = 0;

@@ -13,6 +13,7 @@
 
 #include "core/virtual_loop.h"
 #include "host/child.h"
+#include "host/entropy.h"
 #include "host/system.h"
 #include "router/client.h"
 #include "router/configuration.h"
@@ -44,7 +45,7 @@ class Process {
   explicit Process(host::RealLoop& loop)
       : loop_(loop),
         ports_(loop),
-        router_({.cycles = cycles_now, .wall = wall_now, .seed = cycles_now()}, loop, ports_),
+        router_({.cycles = cycles_now, .wall = wall_now, .seed = host::entropy()}, loop, ports_),
         line_(router_),
         server_(line_, loop) {
     router_.on_quit([this] { end(); });
@@ -67,7 +68,7 @@ class Process {
           {.count = startup.workers,
            .placement = startup.places_interfaces ? Placement::Interface : Placement::Flow,
            .cores = startup.worker_cores,
-           .seed = cycles_now(),
+           .seed = host::entropy(),
            .cycles = cycles_now,
            .wall = wall_now,
            .plugin_path = startup.plugin_path},
